@@ -1,0 +1,53 @@
+/*
+ * An admission step: looks at a write after decoding and defaulting, and changes or refuses it.
+ * One file in this folder declares `const struct admission admission_x`. Steps run in `order`.
+ * They see other objects through the reader only, so they run the same in the simulation.
+ */
+#ifndef PLUMB_APISERVER_ADMISSION_H
+#define PLUMB_APISERVER_ADMISSION_H
+
+#include "apiserver/kinds/kind.h"
+
+enum admission_op { ADMIT_CREATE, ADMIT_UPDATE, ADMIT_DELETE, ADMIT_CONNECT };
+
+struct admission_reader {
+	/* The object as JSON in the arena, NULL when absent. */
+	const struct json *(*get)(void *ctx, const char *group, const char *plural, struct str namespace, struct str name, struct arena *a);
+	/* Calls fn for every object of a namespace (STR_NONE = all). */
+	void (*each)(void *ctx, const char *group, const char *plural, struct str namespace, struct arena *a,
+		     void (*fn)(void *arg, const struct json *o), void *arg);
+	void *ctx;
+};
+
+struct admission_user {
+	struct str name, uid;
+	const struct str *groups;
+	size_t ngroups;
+};
+
+struct admission_req {
+	struct arena *a;
+	enum admission_op op;
+	const struct kind *kind;
+	struct str namespace, name;
+	const char *subresource;            /* or NULL */
+	struct json *object;                /* may be changed; NULL on delete and connect */
+	const struct json *old;             /* NULL on create */
+	struct admission_user user;
+	const struct admission_reader *reader;
+	bool dry_run;
+	int64_t now_ns;
+	struct buf *warnings;
+	int retry_after_s;                  /* set with ERR_TOO_MANY */
+};
+
+struct admission {
+	const char *name;                   /* "NamespaceLifecycle" */
+	int order;
+	/* 0, or -1 with the error that the client gets. */
+	int (*admit)(struct admission_req *r, struct err *err);
+};
+
+extern const struct admission *const admission_registry[]; /* generated, ended by NULL */
+
+#endif

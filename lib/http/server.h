@@ -1,0 +1,87 @@
+/*
+ * The HTTP/1.1 server: TLS, keep-alive, pipelining in order, streaming answers, connection
+ * upgrades, bounded everything. Runs either on the caller's loop (threads = 0: kubelet, metrics
+ * ports) or on its own threads, each with a loop; a connection stays on its thread for life.
+ *
+ * A request is answered when and from wherever the handler likes: the http_reply_* and
+ * http_stream_* calls may come from any thread, and are carried out on the connection's own. If
+ * the client goes away first, `gone` is called (once) on the connection's thread and later calls
+ * for the request do nothing. The request's memory lives until it is answered in full (or the
+ * stream ended) AND `gone`/completion has run: see http_req_ref.
+ */
+#ifndef PLUMB_HTTP_SERVER_H
+#define PLUMB_HTTP_SERVER_H
+
+#include "lib/http/http.h"
+#include "lib/http/tls.h"
+#include "lib/os/loop.h"
+
+struct http_server;
+
+struct http_req {
+	struct arena arena;        /* for the handler's use too, on one thread at a time */
+	struct str method, path;   /* path is unescaped and free of NUL; never contains the query */
+	struct str raw_path, query;
+	struct http_headers headers;
+	struct str body;           /* complete, bounded by max_body */
+	const char *peer_cn;       /* from a verified client certificate, or NULL */
+	const char *const *peer_orgs; /* NULL-terminated, or NULL */
+	char remote[64];           /* "ip:port" */
+	int64_t received_ns;       /* loop_now() of its thread */
+	void *user;                /* the handler's */
+	void (*gone)(struct http_req *r); /* set by the handler; client left before the answer was complete */
+	struct loop *loop;         /* of the connection's thread */
+};
+
+struct http_server_opts {
+	int threads;               /* 0 = on `loop` */
+	struct tls_ctx *tls;       /* NULL = plain text (loopback metrics, tests) */
+	size_t max_body;           /* 0 = 3 MiB */
+	size_t max_conns;          /* 0 = 20,000 */
+	size_t max_backlog;        /* unsent bytes a stream may pile up before it is cut; 0 = 8 MiB */
+	int64_t idle_ns;           /* keep-alive idle limit, 0 = 120 s */
+	int64_t head_ns;           /* to send a request's head and body, 0 = 30 s */
+	void (*handle)(void *arg, struct http_req *r); /* on the connection's thread */
+	void *arg;
+};
+
+struct http_server *http_server_new(struct loop *loop, const struct http_server_opts *o, struct err *err);
+/* "127.0.0.1:6443", "[::1]:0"; may be called several times. Returns the port, or -1. */
+int http_server_listen(struct http_server *s, const char *addr, struct err *err);
+/* Stops accepting, lets running answers end for at most drain_ns, then closes. Blocking. */
+void http_server_stop(struct http_server *s, int64_t drain_ns);
+void http_server_free(struct http_server *s);
+
+/* Keeps r's memory until the matching unref; for handlers that finish on another thread. Thread-safe. */
+struct http_req *http_req_ref(struct http_req *r);
+void http_req_unref(struct http_req *r);
+
+struct http_reply {
+	int status;
+	const char *content_type;            /* or NULL */
+	const struct http_header *headers;   /* further ones; copied */
+	size_t nheaders;
+};
+/* Complete answers. Blocks are referenced until sent, not copied; body bytes are copied. */
+void http_reply_bytes(struct http_req *r, const struct http_reply *h, struct str body);
+void http_reply_blocks(struct http_req *r, const struct http_reply *h, struct block *const *blocks, size_t n);
+
+/* Streams (watch, logs): chunked. write returns 0, or -1 when the client is gone or its backlog is over the limit (it is then cut). Batches written in one turn leave in one TLS record where they fit. */
+void http_stream_begin(struct http_req *r, const struct http_reply *h);
+int http_stream_write(struct http_req *r, struct block *const *blocks, size_t n);
+void http_stream_end(struct http_req *r);
+
+/*
+ * Upgrade: answers 101 with the headers, then bytes flow both ways. on_data gets what arrives
+ * (len 0 = the peer closed). Only on the connection's thread, except http_upgraded_write/close.
+ */
+struct http_upgraded {
+	struct http_req *req;
+	void *user;
+	void (*on_data)(struct http_upgraded *u, struct str data);
+};
+void http_upgrade(struct http_req *r, const struct http_reply *h, struct http_upgraded *u);
+int http_upgraded_write(struct http_upgraded *u, struct str data); /* copies; -1 when gone or over the backlog limit */
+void http_upgraded_close(struct http_upgraded *u);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Leader election over a Lease, as client-go's: acquired when free or expired (by our own
+ * observation, not by its clock), renewed, released on a clean stop.
+ */
+#ifndef PLUMB_LEADER_H
+#define PLUMB_LEADER_H
+
+#include "lib/kube/client.h"
+
+struct leader;
+struct leader_opts {
+	const char *namespace, *name; /* kube-system, kube-controller-manager */
+	const char *identity;
+	int64_t lease_ns, renew_ns, retry_ns; /* 0 = 15 s, 10 s, 2 s */
+	void (*started)(void *arg);
+	void (*lost)(void *arg); /* the caller must stop writing at once: most roles exit */
+	void *arg;
+};
+struct leader *leader_new(struct client *c, const struct leader_opts *o);
+void leader_release(struct leader *l, void (*done)(void *arg), void *arg); /* gives the lease back */
+void leader_free(struct leader *l);
+
+#endif

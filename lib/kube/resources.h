@@ -1,0 +1,35 @@
+/* The resources that Plumb's own parts speak of, one row each: name, group, version, plural, kind, namespaced. */
+#ifndef PLUMB_RESOURCES_H
+#define PLUMB_RESOURCES_H
+
+#include "lib/kube/client.h"
+
+#define RESOURCES(X)                                                                               \
+	X(namespaces, "", "v1", "namespaces", "Namespace", false)                                  \
+	X(nodes, "", "v1", "nodes", "Node", false)                                                 \
+	X(pods, "", "v1", "pods", "Pod", true)                                                     \
+	X(services, "", "v1", "services", "Service", true)                                         \
+	X(endpoints, "", "v1", "endpoints", "Endpoints", true)                                     \
+	X(configmaps, "", "v1", "configmaps", "ConfigMap", true)                                   \
+	X(secrets, "", "v1", "secrets", "Secret", true)                                            \
+	X(serviceaccounts, "", "v1", "serviceaccounts", "ServiceAccount", true)                    \
+	X(events, "", "v1", "events", "Event", true)                                               \
+	X(leases, "coordination.k8s.io", "v1", "leases", "Lease", true)                            \
+	X(deployments, "apps", "v1", "deployments", "Deployment", true)                            \
+	X(replicasets, "apps", "v1", "replicasets", "ReplicaSet", true)                            \
+	X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true)       \
+	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
+	  "CustomResourceDefinition", false)                                                       \
+	X(gitrepositories, "source.toolkit.fluxcd.io", "v1", "gitrepositories", "GitRepository", true) \
+	X(kustomizations, "kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization", true) \
+	X(sealedsecrets, "plumb.dev", "v1", "sealedsecrets", "SealedSecret", true)                 \
+	X(driftreports, "plumb.dev", "v1", "driftreports", "DriftReport", true)
+
+#define X(name, ...) extern const struct resource res_##name;
+RESOURCES(X)
+#undef X
+
+/* Among those above, by apiVersion and kind; NULL when it is none of them. For anything a cluster may hold use lib/kube/restmap.h. */
+const struct resource *resource_known(struct str api_version, struct str kind);
+
+#endif

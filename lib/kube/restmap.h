@@ -1,0 +1,21 @@
+/*
+ * From apiVersion and kind to resource, read from the server's aggregated discovery
+ * (APIGroupDiscoveryList v2, GET /apis and /api) and refreshed when a kind is unknown.
+ */
+#ifndef PLUMB_RESTMAP_H
+#define PLUMB_RESTMAP_H
+
+#include "lib/kube/client.h"
+
+struct restmap;
+struct restmap *restmap_new(struct client *c);
+void restmap_free(struct restmap *m);
+/* Reads discovery again; done(arg, err) with err->code ERR_NONE when fresh. One refresh runs at a time, callers share it. */
+void restmap_refresh(struct restmap *m, void (*done)(void *arg, const struct err *err), void *arg);
+/* NULL when unknown. Valid for the map's life. */
+const struct resource *restmap_find(struct restmap *m, struct str api_version, struct str kind);
+bool restmap_ready(const struct restmap *m); /* read at least once */
+/* for (size_t i = 0; (r = restmap_at(m, i)); i++) */
+const struct resource *restmap_at(const struct restmap *m, size_t i);
+
+#endif
