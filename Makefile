@@ -48,7 +48,7 @@ src       = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 obj       = $(patsubst %.c,$(O)/%.o,$(1))
 archive   = $(O)/$(subst /,-,$(1)).a
 gen       = $(foreach r,$(filter $(1)/%,$(REGISTRIES)) $(filter $(1):%,$(REGISTRIES)),$(O)/gen/$(subst /,_,$(firstword $(subst :, ,$(r)))).c)
-layer_obj = $(call obj,$(call src,$(1))) $(patsubst %.c,%.o,$(call gen,$(1))) $(if $(filter lib/schema,$(1)),$(SCHEMA_OBJ))
+layer_obj = $(call obj,$(call src,$(1))) $(patsubst %.c,%.o,$(call gen,$(1))) $(if $(filter lib/schema,$(1)),$(SCHEMA_OBJ)) $(if $(filter cli,$(1)),$(O)/gen/repo_template.o)
 # Archives from a layer down, in link order (right to left).
 reverse   = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
 upto      = $(if $(filter $(1),$(LIBS)),$(call libs_upto,$(1),$(LIBS)),$(1) $(call reverse,$(LIBS)))
@@ -88,6 +88,10 @@ $(O)/gen/$(subst /,_,$(1)).c: $(wildcard $(1)/*.c) tools/registry | $(O)/flags
 	$$(Q)mkdir -p $$(@D) && tools/registry $(1) $(2) > $$@
 endef
 $(foreach r,$(REGISTRIES),$(eval $(call registry_rule,$(word 1,$(subst :, ,$(r))),$(word 2,$(subst :, ,$(r))))))
+
+$(O)/gen/repo_template.c: $(shell find repo-template -type f 2>/dev/null) tools/embed
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && tools/embed repo-template repo_template > $@
 
 # ---- unit tests: tests/unit/<layer with dashes>/test_x.c, its functions found by name ----------
 UNIT     := $(sort $(wildcard tests/unit/*/test_*.c))
