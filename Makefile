@@ -141,7 +141,8 @@ demo: deps
 E2E ?= $(sort $(wildcard tests/e2e/[0-9]*.sh))
 test: deps
 	$(Q)$(MAKE) --no-print-directory test-run
-test-run: all $(UNITBIN) $(O)/sim $(patsubst %,$(O)/fuzz/%,$(FUZZ))
+build-tests: $(UNITBIN) $(O)/sim $(patsubst %,$(O)/fuzz/%,$(FUZZ))
+test-run: all build-tests
 	$(Q)O=$(O) tools/run-tests $(UNITBIN) $(patsubst %,$(O)/fuzz/%,$(FUZZ)) $(O)/sim $(E2E)
 e2e: all
 	$(Q)O=$(O) tools/run-tests $(E2E)
