@@ -1,0 +1,69 @@
+#!/bin/bash
+# One pod, for real: run, env, volumes, logs, probes, restarts, graceful and stubborn ends, errors.
+. "$(dirname "$0")/lib.sh"
+need_root "pods"
+busybox_image busybox:1 >/dev/null
+start
+
+pod() { # pod NAME RESTART COMMAND-YAML [EXTRA]
+	cat <<-Y
+	apiVersion: v1
+	kind: Pod
+	metadata: {name: $1}
+	spec:
+	  restartPolicy: $2
+	  terminationGracePeriodSeconds: 1
+	  containers:
+	    - name: main
+	      image: busybox:1
+	      command: $3
+	${4:-}
+	Y
+}
+phase() { [ "$(k get pod "$1" -o jsonpath='{.status.phase}')" = "$2" ]; }
+state() { k get pod "$1" -o jsonpath='{.status.containerStatuses[0]}' | grep -q "$2"; }
+
+ok "node is Ready" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get nodes --no-headers | grep -q ' Ready '"
+k create configmap settings --from-literal=colour=blue >/dev/null
+k create secret generic key --from-literal=token=s3cret >/dev/null
+
+pod hello Never '["sh","-c","echo $COLOUR $TOKEN; cat /cfg/colour; echo; id -u; test -w /scratch && echo writable"]' \
+'      env:
+        - {name: COLOUR, valueFrom: {configMapKeyRef: {name: settings, key: colour}}}
+        - {name: TOKEN, valueFrom: {secretKeyRef: {name: key, key: token}}}
+      volumeMounts:
+        - {name: cfg, mountPath: /cfg}
+        - {name: scratch, mountPath: /scratch}
+  volumes:
+    - {name: cfg, configMap: {name: settings}}
+    - {name: scratch, emptyDir: {}}' | k apply -f - >/dev/null
+ok "a pod runs to its end" soon 15 phase hello Succeeded
+ok "logs: env, secret, volume" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig logs hello | tr '\n' ' ' | grep -q 'blue s3cret blue 0 writable'"
+ok "describe shows its events" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig describe pod hello | grep -q Started"
+
+pod web Always '["httpd","-f","-p","8080","-h","/etc"]' '      readinessProbe: {httpGet: {path: /passwd, port: 8080}, periodSeconds: 1}' | k apply -f - >/dev/null
+ok "readiness by http" soon 15 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get pod web --no-headers | grep -q '1/1'"
+ok "the pod has an address that answers" sh -c "curl -sf -m 2 http://\$($KUBECTL --kubeconfig $data/admin.kubeconfig get pod web -o jsonpath={.status.podIP}):8080/passwd | grep -q root"
+
+pod sick Always '["sleep","1000"]' '      livenessProbe: {exec: {command: ["false"]}, periodSeconds: 1, failureThreshold: 1}' | k apply -f - >/dev/null
+ok "liveness by exec restarts" soon 20 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pod sick -o jsonpath={.status.containerStatuses[0].restartCount}) -ge 1 ]"
+
+pod crash Always '["sh","-c","exit 3"]' | k apply -f - >/dev/null
+ok "a container that exits at once backs off" soon 30 state crash CrashLoopBackOff
+ok "… with its exit code kept" state crash '"exitCode":3'
+
+pod ghost Always '["true"]' | sed 's/busybox:1/no.such\/image:1/' | k apply -f - >/dev/null
+ok "an image that doesn't exist is named" soon 15 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get pod ghost --no-headers | grep -qE 'ErrImage|ImagePullBackOff'"
+ok "… and as an event" soon 15 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get events | grep -q 'no.such/image'"
+
+pod stubborn Always '["sh","-c","trap \"\" TERM; while :; do sleep 1; done"]' | k apply -f - >/dev/null
+soon 15 phase stubborn Running
+ok "a container that ignores SIGTERM is gone after its grace" sh -c "timeout 10 $KUBECTL --kubeconfig $data/admin.kubeconfig delete pod stubborn"
+
+k delete pod --all --timeout=30s >/dev/null
+uidless() { ! find "$data"/nodes/*/pods -mindepth 1 -maxdepth 1 2>/dev/null | grep -q . && ! grep -q "$data/nodes/.*/pods" /proc/self/mountinfo; }
+ok "deleted pods leave no directory and no mount" soon 10 uidless
+ok "clean stop" stop
+instance=$(cat "$data/instance")
+ok "nothing is left on the machine" sh -c "! ip -br link | grep -q $instance && ! nft list tables | grep -q $instance && ! grep -q $data /proc/self/mountinfo && ! find /sys/fs/cgroup -maxdepth 2 -name plumb-$instance | grep -q . && ! pgrep -f $data"
+finish
