@@ -37,6 +37,8 @@ enum {
 	SCHEMA_F_ATOMIC = 8,           /* x-kubernetes-map-type: atomic (objects and maps) */
 	SCHEMA_F_PATCH_MERGE = 16,     /* patchStrategy merge: lists by merge_key or as a set of scalars */
 	SCHEMA_F_RETAIN_KEYS = 32,     /* patchStrategy retainKeys */
+	SCHEMA_F_DEFAULTS = 64,        /* a default stands in this type or below it */
+	SCHEMA_F_CUSTOM = 128,         /* from a CustomResourceDefinition: null and emptiness count as values */
 };
 
 #define SCHEMA_KEYS_MAX 4
@@ -46,8 +48,11 @@ struct schema;
 struct schema_field {
 	const char *name;
 	const struct schema *type;
-	bool required;
-	uint16_t proto;             /* field number in the protobuf form, 0 = none */
+	bool required;              /* schema_check() demands it */
+	bool listed;                /* published as required, but its absence is accepted or worded elsewhere */
+	bool solid;                 /* an object that Kubernetes always writes, even empty */
+	/* Field number in the protobuf form, 0 = none. An embedded message's number stands in bits 8-11, one around that in 12-15. */
+	uint16_t proto;
 	const char *default_json;   /* or NULL */
 	const char *description;    /* or NULL */
 };
@@ -74,6 +79,8 @@ struct schema {
 /* By full name ("io.k8s.api.apps.v1.Deployment") or by apiVersion and kind; NULL when unknown. */
 const struct schema *schema_find(struct str name);
 const struct schema *schema_find_kind(struct str api_version, struct str kind);
+/* for (size_t i = 0; (s = schema_nth(i)); i++): every built-in named type, by name. */
+const struct schema *schema_nth(size_t i);
 const struct schema_field *schema_field(const struct schema *s, struct str name); /* NULL when unknown */
 /* The type at a path of field names, through array items and map values. */
 const struct schema *schema_at(const struct schema *s, const char *const *path);
@@ -88,13 +95,15 @@ struct schema_problem {
 struct schema_problems {
 	struct arena *a;     /* set by the caller; messages live here */
 	struct schema_problem *v;
-	size_t n, cap, max;  /* max 0 = 100; further ones are counted only */
+	size_t n, cap, max;  /* max 0 = 100 */
+	size_t dropped;      /* found beyond max */
 };
 void schema_problem(struct schema_problems *ps, const char *reason, struct str field, uint32_t src, const char *fmt, ...) PRINTF_LIKE(5, 6);
 
 /*
- * Types, required fields, enums, formats, duplicate list-map keys. Wrong JSON types are
- * FieldValueTypeInvalid (the API server answers 400 for those on built-in kinds).
+ * Types, required fields, enums, formats; for custom resources also limits and duplicate list-map
+ * keys. Values that Go's decoder would refuse are FieldValueTypeInvalid in its words, without a
+ * field (the API server answers 400 for those on built-in kinds).
  * Unknown fields are reported to `unknown` (may be NULL), in Kubernetes' words: unknown field "spec.foo".
  */
 void schema_check(const struct schema *s, const struct json *v, struct schema_problems *problems, struct schema_problems *unknown);

@@ -1,0 +1,142 @@
+/*
+ * schema_equal(): are two values the same to the API, though not byte for byte? 100m is 0.1, an
+ * absent list is an empty one, a set has no order.
+ *
+ * Pure, allocates nothing.
+ */
+#include "lib/schema/schema-internal.h"
+
+#include "lib/base/quantity.h"
+#include "lib/base/timefmt.h"
+
+#include "lib/base/pure.h"
+
+static bool empty(const struct json *v)
+{
+	return schema_absent(v) ||
+	       ((v->type == JSON_STRING || v->type == JSON_ARRAY || v->type == JSON_OBJECT) &&
+		v->n == 0);
+}
+
+static int to_quantity(const struct json *v, struct quantity *ret)
+{
+	char text[24];
+	if (v->type == JSON_INT) {
+		int n = snprintf(text, sizeof(text), "%lld", (long long)v->i);
+		return quantity_parse((struct str){text, (size_t)n}, ret);
+	}
+	if (v->type != JSON_STRING && v->type != JSON_NUM)
+		return -1;
+	return quantity_parse((struct str){v->s, v->n}, ret);
+}
+
+static bool equal_quantity(const struct json *a, const struct json *b)
+{
+	struct quantity x, y;
+	if (to_quantity(a, &x) || to_quantity(b, &y))
+		return json_equal(a, b);
+	return !quantity_cmp(x, y);
+}
+
+static bool equal_instant(const struct json *a, const struct json *b)
+{
+	int64_t x, y;
+	if (time_parse(json_str(a), &x) || time_parse(json_str(b), &y))
+		return json_equal(a, b);
+	return x == y;
+}
+
+static bool equal_duration(const struct json *a, const struct json *b)
+{
+	int64_t x, y;
+	if (duration_parse(json_str(a), &x) || duration_parse(json_str(b), &y))
+		return json_equal(a, b);
+	return x == y;
+}
+
+/* Whole numbers may stand as text: "80" and 80 are told apart by Kubernetes, 80 and 80.0 aren't. */
+static bool has_item(const struct schema *item, const struct json *list, const struct json *v)
+{
+	for (size_t i = 0; i < json_len(list); i++)
+		if (schema_equal(item, json_item(list, i), v))
+			return true;
+	return false;
+}
+
+static bool equal_array(const struct schema *s, const struct json *a, const struct json *b)
+{
+	if (a->type != JSON_ARRAY || b->type != JSON_ARRAY || a->n != b->n)
+		return false;
+	bool same = true;
+	for (uint32_t i = 0; i < a->n && same; i++)
+		same = schema_equal(s->item, &a->items[i], &b->items[i]);
+	if (same || s->list != SCHEMA_LIST_SET)
+		return same;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (!has_item(s->item, b, &a->items[i]) || !has_item(s->item, a, &b->items[i]))
+			return false;
+	return true;
+}
+
+static const struct schema *member_type(const struct schema *s, struct str key)
+{
+	const struct schema_field *f = schema_field(s, key);
+	return f ? f->type : s->item;
+}
+
+static bool equal_members(const struct schema *s, const struct json *a, const struct json *b)
+{
+	for (size_t i = 0; i < json_len(a); i++) {
+		const struct json_member *m = &a->members[i];
+		/* In a map the key counts, even with an empty value. */
+		const struct json *other = json_get(b, m->key);
+		if (s->type == SCHEMA_MAP && !other)
+			return false;
+		if (!schema_equal(member_type(s, m->key), &m->value, other))
+			return false;
+	}
+	return true;
+}
+
+static bool missing_members(const struct schema *s, const struct json *a, const struct json *b)
+{
+	for (size_t i = 0; i < json_len(b); i++) {
+		const struct json_member *m = &b->members[i];
+		if (!json_get(a, m->key) && (s->type == SCHEMA_MAP || !empty(&m->value)))
+			return true;
+	}
+	return false;
+}
+
+bool schema_equal(const struct schema *s, const struct json *a, const struct json *b)
+{
+	if (empty(a) || empty(b))
+		return empty(a) && empty(b);
+	if (!s)
+		return json_equal(a, b);
+	switch (s->type) {
+	case SCHEMA_QUANTITY:
+		return equal_quantity(a, b);
+	case SCHEMA_TIME:
+	case SCHEMA_MICRO_TIME:
+		return equal_instant(a, b);
+	case SCHEMA_DURATION:
+		return equal_duration(a, b);
+	case SCHEMA_ARRAY:
+		return equal_array(s, a, b);
+	case SCHEMA_OBJECT:
+	case SCHEMA_MAP:
+		if (a->type != JSON_OBJECT || b->type != JSON_OBJECT)
+			return json_equal(a, b);
+		return equal_members(s, a, b) && !missing_members(s, a, b);
+	case SCHEMA_ANY:
+	case SCHEMA_STRING:
+	case SCHEMA_INT:
+	case SCHEMA_NUMBER:
+	case SCHEMA_BOOL:
+	case SCHEMA_INT_OR_STRING:
+	case SCHEMA_BYTES:
+		break;
+	}
+	return json_equal(a, b);
+}
