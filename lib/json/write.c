@@ -1,0 +1,178 @@
+/* Writing JSON: compact, sorted and indented. Escapes as Go's encoder without HTML escaping. Pure. */
+#include "lib/json/json.h"
+
+/* ---- strings ---- */
+
+static bool needs_escape(unsigned char c)
+{
+	return c < 0x20 || c == '"' || c == '\\' || c == 0xe2;
+}
+
+/* U+2028 and U+2029 end lines in JavaScript: Go escapes them, so we do. */
+static bool line_separator(const unsigned char *p, size_t n)
+{
+	return n >= 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9);
+}
+
+static void put_control(unsigned char c, struct buf *out)
+{
+	static const char *const names[] = {
+		['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f", ['\r'] = "\\r"};
+
+	if (c < ARRAY_LEN(names) && names[c])
+		buf_puts(out, names[c]);
+	else
+		buf_printf(out, "\\u%04x", c);
+}
+
+void json_write_string(struct str s, struct buf *out)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t from = 0;
+
+	buf_reserve(out, s.n + 2);
+	buf_putc(out, '"');
+	for (size_t i = 0; i < s.n; i++) {
+		if (!needs_escape(p[i]) || (p[i] == 0xe2 && !line_separator(p + i, s.n - i)))
+			continue;
+		buf_put(out, p + from, i - from);
+		if (p[i] == 0xe2) {
+			buf_puts(out, p[i + 2] == 0xa8 ? "\\u2028" : "\\u2029");
+			i += 2;
+		} else if (p[i] < 0x20) {
+			put_control(p[i], out);
+		} else {
+			buf_putc(out, '\\');
+			buf_putc(out, (char)p[i]);
+		}
+		from = i + 1;
+	}
+	buf_put(out, p + from, s.n - from);
+	buf_putc(out, '"');
+}
+
+/* ---- values ---- */
+
+static void put_scalar(const struct json *v, struct buf *out)
+{
+	if (v->type == JSON_BOOL)
+		buf_puts(out, v->b ? "true" : "false");
+	else if (v->type == JSON_INT)
+		buf_i64(out, v->i);
+	else if (v->type == JSON_NUM)
+		buf_put(out, v->s, v->n);
+	else if (v->type == JSON_STRING)
+		json_write_string(json_str(v), out);
+	else
+		buf_puts(out, "null");
+}
+
+void json_write(const struct json *v, struct buf *out)
+{
+	if (json_is(v, JSON_ARRAY)) {
+		buf_putc(out, '[');
+		for (uint32_t i = 0; i < v->n; i++) {
+			if (i)
+				buf_putc(out, ',');
+			json_write(&v->items[i], out);
+		}
+		buf_putc(out, ']');
+	} else if (json_is(v, JSON_OBJECT)) {
+		buf_putc(out, '{');
+		for (uint32_t i = 0; i < v->n; i++) {
+			if (i)
+				buf_putc(out, ',');
+			json_write_string(v->members[i].key, out);
+			buf_putc(out, ':');
+			json_write(&v->members[i].value, out);
+		}
+		buf_putc(out, '}');
+	} else if (v) {
+		put_scalar(v, out);
+	} else {
+		buf_puts(out, "null");
+	}
+}
+
+/* ---- sorted ---- */
+
+static int by_key(const void *a, const void *b)
+{
+	const struct json_member *const *x = a, *const *y = b;
+
+	return str_cmp((*x)->key, (*y)->key);
+}
+
+/* The members in order of their keys; the caller frees. */
+static const struct json_member **sorted(const struct json *v)
+{
+	const struct json_member **m = xreallocarray(NULL, v->n, sizeof(*m));
+
+	for (uint32_t i = 0; i < v->n; i++)
+		m[i] = &v->members[i];
+	qsort(m, v->n, sizeof(*m), by_key);
+	return m;
+}
+
+void json_write_sorted(const struct json *v, struct buf *out)
+{
+	if (json_is(v, JSON_ARRAY)) {
+		buf_putc(out, '[');
+		for (uint32_t i = 0; i < v->n; i++) {
+			if (i)
+				buf_putc(out, ',');
+			json_write_sorted(&v->items[i], out);
+		}
+		buf_putc(out, ']');
+	} else if (json_is(v, JSON_OBJECT)) {
+		const struct json_member **m = sorted(v);
+		buf_putc(out, '{');
+		for (uint32_t i = 0; i < v->n; i++) {
+			if (i)
+				buf_putc(out, ',');
+			json_write_string(m[i]->key, out);
+			buf_putc(out, ':');
+			json_write_sorted(&m[i]->value, out);
+		}
+		buf_putc(out, '}');
+		free(m);
+	} else {
+		json_write(v, out);
+	}
+}
+
+/* ---- indented ---- */
+
+static void newline(int spaces, struct buf *out)
+{
+	buf_putc(out, '\n');
+	for (int i = 0; i < spaces; i++)
+		buf_putc(out, ' ');
+}
+
+static void pretty(const struct json *v, int indent, int at, struct buf *out)
+{
+	if (!json_len(v)) {
+		json_write(v, out);
+		return;
+	}
+	bool object = v->type == JSON_OBJECT;
+	buf_putc(out, object ? '{' : '[');
+	for (uint32_t i = 0; i < v->n; i++) {
+		if (i)
+			buf_putc(out, ',');
+		newline(at + indent, out);
+		if (object) {
+			json_write_string(v->members[i].key, out);
+			buf_puts(out, ": ");
+		}
+		pretty(object ? &v->members[i].value : &v->items[i], indent, at + indent, out);
+	}
+	newline(at, out);
+	buf_putc(out, object ? '}' : ']');
+}
+
+void json_write_pretty(const struct json *v, int indent, struct buf *out)
+{
+	pretty(v, indent, 0, out);
+}
