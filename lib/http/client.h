@@ -49,21 +49,28 @@ struct http_call {
 struct http_running;
 /* NULL is never returned; failures come through done in a later turn. */
 struct http_running *http_client_call(struct http_client *c, const struct http_call *call);
-/* No further callback for this call. */
+/* No further callback for this call; its connection is closed. Not after done was called. */
 void http_call_cancel(struct http_running *r);
+/* Streams: stops and resumes reading from the connection (the peer is held back by TCP). */
+void http_call_pause(struct http_running *r, bool paused);
 
 /*
  * Upgrade: sends the call with its headers (Connection: Upgrade is the caller's to set). On 101 `up` gets
- * the connection: write with http_tunnel_write, read through on_data (n 0 = closed). Any other answer goes to call->done.
+ * the connection: write with http_tunnel_write, read through on_data (n 0 = closed: the last callback, the
+ * tunnel is gone after it). Any other answer goes to call->done. After `up` the http_running is gone.
  */
 struct http_tunnel;
 struct http_tunnel_opts {
 	void (*up)(void *arg, struct http_tunnel *t, const struct http_answer *a);
 	void (*on_data)(void *arg, struct str data);
+	void (*on_drain)(void *arg); /* or NULL: the backlog went over HTTP_TUNNEL_HIGH and then below a quarter of it */
 	void *arg;
 };
+#define HTTP_TUNNEL_HIGH (256 << 10)
 struct http_running *http_client_upgrade(struct http_client *c, const struct http_call *call, const struct http_tunnel_opts *o);
-int http_tunnel_write(struct http_tunnel *t, struct str data);
+int http_tunnel_write(struct http_tunnel *t, struct str data); /* copies; -1 when more than 8 MiB wait to be sent */
+size_t http_tunnel_backlog(const struct http_tunnel *t);
+void http_tunnel_pause(struct http_tunnel *t, bool paused);
 void http_tunnel_close(struct http_tunnel *t); /* no further callback */
 
 #endif

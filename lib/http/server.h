@@ -4,10 +4,15 @@
  * ports) or on its own threads, each with a loop; a connection stays on its thread for life.
  *
  * A request is answered when and from wherever the handler likes: the http_reply_* and
- * http_stream_* calls may come from any thread, and are carried out on the connection's own. If
- * the client goes away first, `gone` is called (once) on the connection's thread and later calls
- * for the request do nothing. The request's memory lives until it is answered in full (or the
- * stream ended) AND `gone`/completion has run: see http_req_ref.
+ * http_stream_* calls may come from any thread, and are carried out on the connection's own, in
+ * the order of the calls. If the client goes away first, `gone` is called (once) on the
+ * connection's thread and later calls for the request do nothing; it is never called once the
+ * answer is complete (replied, or the stream ended) as the connection's thread sees it.
+ *
+ * Memory: the request lives while `handle` or `gone` runs for it, and until its answer is complete
+ * or its client gone. A handler that answers after `handle` returned, from whatever thread, cannot
+ * know about the latter: it takes a reference (http_req_ref) inside `handle` and drops it after
+ * its last call for the request, and before http_server_free.
  */
 #ifndef PLUMB_HTTP_SERVER_H
 #define PLUMB_HTTP_SERVER_H
@@ -17,6 +22,10 @@
 #include "lib/os/loop.h"
 
 struct http_server;
+
+/* A producer that can wait (logs, tunnels) stops above HIGH and goes on when told at LOW. */
+#define HTTP_BACKLOG_HIGH (256 << 10)
+#define HTTP_BACKLOG_LOW (64 << 10)
 
 struct http_req {
 	struct arena arena;        /* for the handler's use too, on one thread at a time */
@@ -29,12 +38,14 @@ struct http_req {
 	char remote[64];           /* "ip:port" */
 	int64_t received_ns;       /* loop_now() of its thread */
 	void *user;                /* the handler's */
-	void (*gone)(struct http_req *r); /* set by the handler; client left before the answer was complete */
+	void (*gone)(struct http_req *r); /* set inside `handle`; the client left before the answer was complete */
+	/* Set inside `handle`, on the connection's thread: a stream whose backlog was over HTTP_BACKLOG_HIGH has fallen below HTTP_BACKLOG_LOW. */
+	void (*drained)(struct http_req *r);
 	struct loop *loop;         /* of the connection's thread */
 };
 
 struct http_server_opts {
-	int threads;               /* 0 = on `loop` */
+	int threads;               /* 0 = on `loop`, whose thread also calls new, listen, stop and free */
 	struct tls_ctx *tls;       /* NULL = plain text (loopback metrics, tests) */
 	size_t max_body;           /* 0 = 3 MiB */
 	size_t max_conns;          /* 0 = 20,000 */
@@ -48,9 +59,12 @@ struct http_server_opts {
 struct http_server *http_server_new(struct loop *loop, const struct http_server_opts *o, struct err *err);
 /* "127.0.0.1:6443", "[::1]:0"; may be called several times. Returns the port, or -1. */
 int http_server_listen(struct http_server *s, const char *addr, struct err *err);
-/* Stops accepting, lets running answers end for at most drain_ns, then closes. Blocking. */
+/*
+ * Stops accepting, lets running answers end for at most drain_ns, then closes. Blocking; with
+ * threads = 0 it runs turns of the caller's loop, so it must not be called from a callback.
+ */
 void http_server_stop(struct http_server *s, int64_t drain_ns);
-void http_server_free(struct http_server *s);
+void http_server_free(struct http_server *s); /* stops it first if need be; NULL is fine */
 
 /* Keeps r's memory until the matching unref; for handlers that finish on another thread. Thread-safe. */
 struct http_req *http_req_ref(struct http_req *r);
@@ -70,18 +84,24 @@ void http_reply_blocks(struct http_req *r, const struct http_reply *h, struct bl
 void http_stream_begin(struct http_req *r, const struct http_reply *h);
 int http_stream_write(struct http_req *r, struct block *const *blocks, size_t n);
 void http_stream_end(struct http_req *r);
+size_t http_stream_backlog(const struct http_req *r); /* unsent bytes; any thread */
 
 /*
  * Upgrade: answers 101 with the headers, then bytes flow both ways. on_data gets what arrives
- * (len 0 = the peer closed). Only on the connection's thread, except http_upgraded_write/close.
+ * (n 0 = the peer closed or broke; the last callback, `gone` is not called). `u` is the caller's
+ * and stays valid until that callback or the close. Everything on the connection's thread, except
+ * http_upgraded_write. on_drain may be NULL: the backlog went over HIGH and then below LOW.
  */
 struct http_upgraded {
-	struct http_req *req;
+	struct http_req *req; /* set by http_upgrade, which holds a reference for it */
 	void *user;
 	void (*on_data)(struct http_upgraded *u, struct str data);
+	void (*on_drain)(struct http_upgraded *u);
 };
 void http_upgrade(struct http_req *r, const struct http_reply *h, struct http_upgraded *u);
 int http_upgraded_write(struct http_upgraded *u, struct str data); /* copies; -1 when gone or over the backlog limit */
-void http_upgraded_close(struct http_upgraded *u);
+size_t http_upgraded_backlog(const struct http_upgraded *u);
+void http_upgraded_pause(struct http_upgraded *u, bool paused); /* stops and resumes reading */
+void http_upgraded_close(struct http_upgraded *u); /* what was written is still sent; no further callback */
 
 #endif
