@@ -22,6 +22,7 @@ struct view {
 	const struct view_ops *ops;
 	void *ctx;
 	const void *config;    /* the role's options for this controller, or NULL */
+	const struct err *failed; /* what ended this key's previous plan; NULL = it went through */
 };
 /* Implemented by the runtime over informers, and by tests over plain lists. Trees are in view->arena. */
 struct view_ops {
@@ -74,11 +75,14 @@ void plan_requeue(struct plan *p, int64_t after_ns); /* the earliest wins */
 typedef int reconcile_fn(const struct view *v, struct str namespace, struct str name, struct plan *ret_plan, struct err *err);
 /* Puts the keys (obj_key) that a change of `o` concerns: put(ctx, key). */
 typedef void mapper_fn(const struct obj *o, struct arena *a, void (*put)(void *ctx, struct str key), void *ctx);
+/* The same where the keys can only be told from other cached objects (which Services select this Pod?). */
+typedef void mapper_view_fn(const struct view *v, const struct obj *o, void (*put)(void *ctx, struct str key), void *ctx);
 
 struct controller_watch {
 	const struct resource *resource;
 	mapper_fn *map;            /* NULL = the object's own key */
 	const char *field_selector;
+	mapper_view_fn *map_view;  /* used instead of map when it isn't NULL */
 };
 struct controller_index {
 	const struct resource *resource;
