@@ -66,6 +66,8 @@ struct client_ops {
 	void (*call_cancel)(struct client *c, struct client_call *call);
 	struct client_watch *(*watch)(struct client *c, const struct watch_call *w);
 	void (*watch_cancel)(struct client *c, struct client_watch *w);
+	/* GET of any path; NULL where only resources exist (the simulation). */
+	struct client_call *(*raw)(struct client *c, const char *path, const char *accept, api_done *done, void *arg);
 	void (*free)(struct client *c);
 };
 
@@ -77,6 +79,8 @@ struct client {
 
 /* done comes in a later turn, never from inside. */
 struct client_call *client_call(struct client *c, const struct api_call *call, api_done *done, void *arg);
+/* GET of a path that is no resource (discovery, version). ERR_UNSUPPORTED comes at once as NULL where the client has none. */
+struct client_call *client_raw(struct client *c, const char *path, const char *accept, api_done *done, void *arg);
 void client_call_cancel(struct client *c, struct client_call *call);
 struct client_watch *client_watch(struct client *c, const struct watch_call *w);
 void client_watch_cancel(struct client *c, struct client_watch *w);
