@@ -1,0 +1,284 @@
+/*
+ * Builds status as kubectl describe reads it: phase, conditions, one entry a container. Never
+ * drops a condition that isn't the kubelet's. Pure; memory is the caller's arena.
+ */
+#include "kubelet/status_core.h"
+
+#include "lib/base/timefmt.h"
+#include "lib/kube/obj.h"
+#include "lib/base/pure.h"
+
+const char *pod_phase(const struct pod_spec *s, const struct pod_obs *o)
+{
+	if (o->end == POD_END_SUCCEEDED)
+		return "Succeeded";
+	if (o->end == POD_END_FAILED)
+		return "Failed";
+	for (size_t i = s->ninit; i < o->n; i++) {
+		const struct cont_obs *c = &o->c[i];
+		if ((c->state == CONT_WAITING || c->state == CONT_STARTING) && !c->last.set)
+			return "Pending";
+	}
+	return "Running";
+}
+
+static void set_time(struct arena *a, struct json *o, const char *key, int64_t wall)
+{
+	char text[TIME_TEXT_MAX];
+
+	if (wall)
+		json_set_str(a, o, key, time_format(wall, text));
+}
+
+static void set_id(struct arena *a, struct json *o, const struct status_in *in, const char *id)
+{
+	if (*id)
+		json_set_str(a, o, "containerID", arena_strf(a, "%s://%s", in->runtime, id));
+}
+
+static struct json *ended(struct arena *a, const struct status_in *in, const struct cont_end *e)
+{
+	struct json *v = json_new(a, JSON_OBJECT);
+	struct json *t = json_set_object(a, v, "terminated");
+
+	json_set_int(a, t, "exitCode", e->exit_code);
+	json_set_str(a, t, "reason", str_c(e->reason));
+	if (e->message)
+		json_set_str(a, t, "message", str_c(e->message));
+	set_time(a, t, "startedAt", e->started_wall);
+	set_time(a, t, "finishedAt", e->finished_wall);
+	set_id(a, t, in, e->id);
+	return v;
+}
+
+static struct json *waiting(struct arena *a, const char *reason, struct str message)
+{
+	struct json *v = json_new(a, JSON_OBJECT);
+	struct json *w = json_set_object(a, v, "waiting");
+
+	json_set_str(a, w, "reason", str_c(reason));
+	if (message.n)
+		json_set_str(a, w, "message", message);
+	return v;
+}
+
+static struct json *why_waiting(struct arena *a, const struct status_in *in, size_t i)
+{
+	const struct cont_obs *c = &in->obs->c[i];
+	const struct container_spec *cs = &in->spec->c[i];
+
+	if (c->image.state == PART_FAILED && c->image.failures > 1 &&
+	    !strcmp(c->reason, "ErrImagePull"))
+		return waiting(a, "ImagePullBackOff",
+			       arena_strf(a, "Back-off pulling image \"%.*s\": ErrImagePull: %s",
+					  STR_ARG(cs->image), c->message ? c->message : ""));
+	if (*c->reason)
+		return waiting(a, c->reason, str_c(c->message));
+	if (in->spec->ninit && !cs->init)
+		return waiting(a, "PodInitializing", STR_NONE);
+	return waiting(a, in->spec->ninit && i > 0 ? "PodInitializing" : "ContainerCreating",
+		       STR_NONE);
+}
+
+static struct json *crash_loop(struct arena *a, const struct status_in *in, size_t i)
+{
+	const struct cont_obs *c = &in->obs->c[i];
+	const struct pod_spec *s = in->spec;
+	AUTO(buf) struct buf text = {0};
+
+	duration_format(crash_backoff_s(c->crashes) * NS_PER_S, &text);
+	return waiting(a, "CrashLoopBackOff",
+		       arena_strf(a, "back-off %s restarting failed container=%.*s pod=%.*s_%.*s(%.*s)",
+				  buf_cstr(&text), STR_ARG(s->c[i].name), STR_ARG(s->name),
+				  STR_ARG(s->namespace), STR_ARG(s->uid)));
+}
+
+static void container_states(struct arena *a, const struct status_in *in, size_t i, struct json *v)
+{
+	const struct cont_obs *c = &in->obs->c[i];
+	struct json *state, *r;
+	const struct cont_end *last = &c->last;
+
+	switch (c->state) {
+	case CONT_RUNNING:
+		state = json_new(a, JSON_OBJECT);
+		r = json_set_object(a, state, "running");
+		set_time(a, r, "startedAt", c->started_wall);
+		break;
+	case CONT_EXITED:
+		if (!pod_stopping(in->spec, in->obs) &&
+		    cont_restarts(&in->spec->c[i], c->end.exit_code) &&
+		    (*c->reason || c->retry_at > in->now.mono)) {
+			state = *c->reason ? why_waiting(a, in, i) : crash_loop(a, in, i);
+			last = &c->end;
+			break;
+		}
+		state = ended(a, in, &c->end);
+		break;
+	case CONT_STARTING:
+		if (c->last.set) { /* between two runs the old one still shows, as kube does */
+			state = ended(a, in, &c->last);
+			break;
+		}
+		state = why_waiting(a, in, i);
+		break;
+	case CONT_WAITING:
+	case CONT_STATE_MAX:
+	default:
+		state = why_waiting(a, in, i);
+		break;
+	}
+	json_set(a, v, STR("state"), state);
+	if (last->set)
+		json_set(a, v, STR("lastState"), ended(a, in, last));
+	else
+		json_set_object(a, v, "lastState");
+}
+
+static bool counts_as_ready(const struct status_in *in, size_t i)
+{
+	const struct cont_obs *c = &in->obs->c[i];
+
+	if (in->spec->c[i].init && !in->spec->c[i].sidecar)
+		return c->state == CONT_EXITED && c->end.exit_code == 0;
+	return c->state == CONT_RUNNING && c->ready;
+}
+
+static void container_status(struct arena *a, const struct status_in *in, size_t i, struct json *v)
+{
+	const struct cont_obs *c = &in->obs->c[i];
+	const struct container_spec *cs = &in->spec->c[i];
+	const char *id = c->state == CONT_RUNNING ? c->id
+			 : c->state == CONT_EXITED ? c->end.id
+						   : c->last.id;
+
+	json_set_str(a, v, "name", cs->name);
+	container_states(a, in, i, v);
+	json_set_bool(a, v, "ready", counts_as_ready(in, i));
+	json_set_int(a, v, "restartCount",
+		     c->state == CONT_STARTING && c->restarts ? c->restarts - 1 : c->restarts);
+	json_set_str(a, v, "image", cs->image);
+	json_set_str(a, v, "imageID", str_c(c->image_id));
+	set_id(a, v, in, id);
+	json_set_bool(a, v, "started", c->state == CONT_RUNNING && c->started);
+}
+
+/* ---- conditions ---- */
+
+static void list_names(struct arena *a, const struct status_in *in, bool init, struct str *ret)
+{
+	AUTO(buf) struct buf b = {0};
+
+	for (size_t i = init ? 0 : in->spec->ninit; i < (init ? in->spec->ninit : in->spec->n);
+	     i++) {
+		if (init ? counts_as_ready(in, i) : in->obs->c[i].state == CONT_RUNNING && in->obs->c[i].ready)
+			continue;
+		buf_printf(&b, "%s%.*s", b.n ? " " : "", STR_ARG(in->spec->c[i].name));
+	}
+	*ret = arena_strf(a, "[%.*s]", STR_ARG(buf_view(&b)));
+}
+
+static void condition(struct arena *a, const struct status_in *in, struct json *holder,
+		      const char *type, bool is, const char *reason, struct str message)
+{
+	condition_set(a, holder, type, is ? "True" : "False", reason, message, in->now.wall);
+}
+
+/* Those of spec.readinessGates are somebody else's to set, and ours to wait for. */
+static bool gates_open(const struct status_in *in, const struct json *holder)
+{
+	const struct json *gates = json_at(in->spec->spec, "readinessGates");
+
+	for (size_t i = 0; i < json_len(gates); i++) {
+		struct str type = json_str(json_at(json_item(gates, i), "conditionType"));
+		const struct json *list = json_at(holder, "status", "conditions");
+		bool is_open = false;
+		for (size_t j = 0; j < json_len(list); j++) {
+			const struct json *c = json_item(list, j);
+			is_open |= str_eq(json_str(json_at(c, "type")), type) &&
+				str_is(json_str(json_at(c, "status")), "True");
+		}
+		if (!is_open)
+			return false;
+	}
+	return true;
+}
+
+static void conditions(struct arena *a, const struct status_in *in, struct json *holder)
+{
+	const struct pod_obs *o = in->obs;
+	bool over = o->end != POD_END_NONE, ready = true;
+	bool initialized = pod_initialized(in->spec, o) || o->end == POD_END_SUCCEEDED;
+	bool done = o->end == POD_END_SUCCEEDED;
+	struct str names;
+
+	for (size_t i = in->spec->ninit; i < o->n; i++)
+		ready &= o->c[i].state == CONT_RUNNING && o->c[i].ready;
+	if (over)
+		ready = false;
+	condition(a, in, holder, "PodReadyToStartContainers", o->sandbox.state == PART_READY, "",
+		  STR_NONE);
+	list_names(a, in, true, &names);
+	condition(a, in, holder, "Initialized", initialized,
+		  done		? "PodCompleted"
+		  : initialized ? ""
+				: "ContainersNotInitialized",
+		  initialized ? STR_NONE
+			      : arena_strf(a, "containers with incomplete status: %.*s",
+					   STR_ARG(names)));
+	list_names(a, in, false, &names);
+	struct str unready = arena_strf(a, "containers with unready status: %.*s", STR_ARG(names));
+	const char *reason = done ? "PodCompleted" : over ? "PodFailed" : "ContainersNotReady";
+	condition(a, in, holder, "ContainersReady", ready, ready ? "" : reason,
+		  ready || over ? STR_NONE : unready);
+	if (ready && !gates_open(in, holder))
+		condition(a, in, holder, "Ready", false, "ReadinessGatesNotReady",
+			  STR("a readiness gate is not True"));
+	else
+		condition(a, in, holder, "Ready", ready, ready ? "" : reason,
+			  ready || over ? STR_NONE : unready);
+	if (!json_is(condition_find(holder, "PodScheduled"), JSON_OBJECT))
+		condition(a, in, holder, "PodScheduled", true, "", STR_NONE);
+}
+
+static void addresses(struct arena *a, const struct status_in *in, struct json *st)
+{
+	const char *pod_ip = in->spec->host_network ? in->host_ip : in->obs->ip;
+
+	json_set_str(a, st, "hostIP", str_c(in->host_ip));
+	json_set_str(a, json_append_object(a, json_set_array(a, st, "hostIPs")), "ip",
+		     str_c(in->host_ip));
+	if (!*pod_ip)
+		return;
+	json_set_str(a, st, "podIP", str_c(pod_ip));
+	json_set_str(a, json_append_object(a, json_set_array(a, st, "podIPs")), "ip",
+		     str_c(pod_ip));
+}
+
+struct json *pod_status(struct arena *a, const struct status_in *in)
+{
+	struct json *holder = json_new(a, JSON_OBJECT);
+	struct json *st = json_set_object(a, holder, "status");
+	const struct json *old = json_at(in->old, "conditions");
+
+	json_set_str(a, st, "phase", str_c(pod_phase(in->spec, in->obs)));
+	if (*in->obs->end_reason) {
+		json_set_str(a, st, "reason", str_c(in->obs->end_reason));
+		json_set_str(a, st, "message", str_c(in->obs->end_message));
+	}
+	if (json_is(old, JSON_ARRAY))
+		json_set(a, st, STR("conditions"), json_copy(a, old));
+	conditions(a, in, holder);
+	addresses(a, in, st);
+	set_time(a, st, "startTime", in->obs->start_wall);
+	if (in->spec->ninit) {
+		struct json *list = json_set_array(a, st, "initContainerStatuses");
+		for (size_t i = 0; i < in->spec->ninit; i++)
+			container_status(a, in, i, json_append_object(a, list));
+	}
+	struct json *list = json_set_array(a, st, "containerStatuses");
+	for (size_t i = in->spec->ninit; i < in->spec->n; i++)
+		container_status(a, in, i, json_append_object(a, list));
+	json_set_str(a, st, "qosClass", str_c(in->spec->qos));
+	return st;
+}
