@@ -9,12 +9,14 @@
 #include "lib/base/codec.h"
 #include "lib/kube/client-internal.h"
 
-struct client_call *client_call(struct client *c, const struct api_call *call, api_done *done, void *arg)
+struct client_call *client_call(struct client *c, const struct api_call *call, api_done *done,
+				void *arg)
 {
 	return c->ops->call(c, call, done, arg);
 }
 
-struct client_call *client_raw(struct client *c, const char *path, const char *accept, api_done *done, void *arg)
+struct client_call *client_raw(struct client *c, const char *path, const char *accept,
+			       api_done *done, void *arg)
 {
 	return c->ops->raw ? c->ops->raw(c, path, accept, done, arg) : NULL;
 }
@@ -111,9 +113,11 @@ void client_status_error(int http, const struct json *status, struct err *ret)
 	if (reason.n < sizeof(name))
 		memcpy(name, reason.p ? reason.p : "", reason.n);
 	if (message.n)
-		err_set(ret, err_from_http(http, name[0] ? name : NULL), "%.*s", (int)MIN(message.n, 480), message.p);
+		err_set(ret, err_from_http(http, name[0] ? name : NULL), "%.*s",
+			(int)MIN(message.n, 480), message.p);
 	else
-		err_set(ret, err_from_http(http, name[0] ? name : NULL), "the API server answered %d", http);
+		err_set(ret, err_from_http(http, name[0] ? name : NULL),
+			"the API server answered %d", http);
 	ret->retry_after_s = (int)json_int(json_at(status, "details", "retryAfterSeconds"), 0);
 }
 

@@ -17,8 +17,9 @@ struct client_call {
 static const char *method_of(enum api_verb v)
 {
 	static const char *const methods[] = {
-		[API_GET] = "GET",     [API_LIST] = "GET",    [API_CREATE] = "POST",  [API_UPDATE] = "PUT",
-		[API_PATCH] = "PATCH", [API_APPLY] = "PATCH", [API_DELETE] = "DELETE"};
+		[API_GET] = "GET",      [API_LIST] = "GET",    [API_CREATE] = "POST",
+		[API_UPDATE] = "PUT",   [API_PATCH] = "PATCH", [API_APPLY] = "PATCH",
+		[API_DELETE] = "DELETE"};
 
 	return methods[v];
 }
@@ -26,7 +27,8 @@ static const char *method_of(enum api_verb v)
 static const char *content_type_of(const struct api_call *call)
 {
 	static const char *const patches[] = {[API_PATCH_MERGE] = "application/merge-patch+json",
-					      [API_PATCH_STRATEGIC] = "application/strategic-merge-patch+json",
+					      [API_PATCH_STRATEGIC] =
+						      "application/strategic-merge-patch+json",
 					      [API_PATCH_JSON] = "application/json-patch+json"};
 
 	if (!call->body.p)
@@ -36,8 +38,8 @@ static const char *content_type_of(const struct api_call *call)
 	return call->verb == API_PATCH ? patches[call->patch] : "application/json";
 }
 
-size_t client_http_headers(const struct http_client_api *h, const char *accept, const char *impersonate,
-			   struct http_header out[4])
+size_t client_http_headers(const struct http_client_api *h, const char *accept,
+			   const char *impersonate, struct http_header out[4])
 {
 	size_t n = 0;
 
@@ -63,7 +65,8 @@ static void call_done(void *arg, const struct http_answer *answer)
 	free(call);
 }
 
-static struct client_call *start(struct http_client_api *h, struct http_call *http, api_done *done, void *arg)
+static struct client_call *start(struct http_client_api *h, struct http_call *http, api_done *done,
+				 void *arg)
 {
 	struct client_call *call = xalloc(sizeof(*call));
 
@@ -74,13 +77,17 @@ static struct client_call *start(struct http_client_api *h, struct http_call *ht
 	return call;
 }
 
-static struct client_call *http_api_call(struct client *c, const struct api_call *api, api_done *done, void *arg)
+static struct client_call *http_api_call(struct client *c, const struct api_call *api,
+					 api_done *done, void *arg)
 {
 	struct http_client_api *h = CONTAINER_OF(c, struct http_client_api, client);
 	AUTO(buf) struct buf path = {0};
 	struct http_header headers[4];
-	struct http_call http = {.method = method_of(api->verb), .headers = headers, .body = api->body,
-				 .content_type = content_type_of(api), .timeout_ns = api->timeout_ns};
+	struct http_call http = {.method = method_of(api->verb),
+				 .headers = headers,
+				 .body = api->body,
+				 .content_type = content_type_of(api),
+				 .timeout_ns = api->timeout_ns};
 
 	client_path(api, c->field_manager, &path);
 	http.path = buf_view(&path);
@@ -88,7 +95,8 @@ static struct client_call *http_api_call(struct client *c, const struct api_call
 	return start(h, &http, done, arg);
 }
 
-static struct client_call *http_api_raw(struct client *c, const char *path, const char *accept, api_done *done, void *arg)
+static struct client_call *http_api_raw(struct client *c, const char *path, const char *accept,
+					api_done *done, void *arg)
 {
 	struct http_client_api *h = CONTAINER_OF(c, struct http_client_api, client);
 	struct http_header headers[4];
@@ -127,7 +135,8 @@ static const struct client_ops http_ops = {
 };
 
 /* "https://host:port" or "https://[v6]:port"; a path behind it is refused. */
-static int server_split(const char *server, char host[256], int *ret_port, bool *ret_tls, struct err *err)
+static int server_split(const char *server, char host[256], int *ret_port, bool *ret_tls,
+			struct err *err)
 {
 	struct str rest = str_c(server), name, port;
 	int64_t number;
@@ -154,10 +163,13 @@ static int server_split(const char *server, char host[256], int *ret_port, bool 
 	return 0;
 }
 
-struct client *client_http_new(struct loop *l, const struct kubeconfig *k, const char *field_manager, struct err *err)
+struct client *client_http_new(struct loop *l, const struct kubeconfig *k,
+			       const char *field_manager, struct err *err)
 {
-	struct tls_files files = {.ca_pem = str_c(k->ca_pem), .cert_pem = str_c(k->cert_pem),
-				  .key_pem = str_c(k->key_pem), .insecure = k->insecure};
+	struct tls_files files = {.ca_pem = str_c(k->ca_pem),
+				  .cert_pem = str_c(k->cert_pem),
+				  .key_pem = str_c(k->key_pem),
+				  .insecure = k->insecure};
 	struct http_client_opts opts = {0};
 	struct http_client_api *h;
 	char host[256];

@@ -13,7 +13,7 @@
 struct client_watch {
 	struct watch_call w;
 	struct http_running *running;
-	struct buf line;       /* an unfinished one */
+	struct buf line; /* an unfinished one */
 	bool in_callback, dead;
 };
 
@@ -37,8 +37,10 @@ static void watch_end(struct client_watch *w, const struct err *err)
 
 static bool event_type(struct str name, enum watch_event *ret)
 {
-	static const char *const names[] = {[WATCH_ADDED] = "ADDED", [WATCH_MODIFIED] = "MODIFIED",
-					    [WATCH_DELETED] = "DELETED", [WATCH_BOOKMARK] = "BOOKMARK"};
+	static const char *const names[] = {[WATCH_ADDED] = "ADDED",
+					    [WATCH_MODIFIED] = "MODIFIED",
+					    [WATCH_DELETED] = "DELETED",
+					    [WATCH_BOOKMARK] = "BOOKMARK"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (str_is(name, names[i])) {
@@ -67,7 +69,8 @@ static bool line_split(struct str line, struct str *ret_type, struct str *ret_ob
 	return true;
 }
 
-static struct obj *line_parse(struct str line, struct str *ret_type, struct arena *a, struct err *err)
+static struct obj *line_parse(struct str line, struct str *ret_type, struct arena *a,
+			      struct err *err)
 {
 	const struct json *event;
 	struct str object;
@@ -107,7 +110,8 @@ static void line_event(struct client_watch *w, struct str line)
 	if (o && event_type(name, &type)) {
 		w->w.event(w->w.arg, type, o);
 	} else {
-		err_set(&err, ERR_PARSE, "a watch event that is none: %.*s", (int)MIN(line.n, 60), line.p);
+		err_set(&err, ERR_PARSE, "a watch event that is none: %.*s", (int)MIN(line.n, 60),
+			line.p);
 		watch_end(w, &err);
 	}
 	obj_unref(o);
@@ -121,7 +125,8 @@ static void on_head(void *arg, const struct http_answer *a)
 
 static void on_data(void *arg, struct str bytes)
 {
-	static const struct err too_long = {.code = ERR_LIMIT, .msg = "a watch event is over 16 MiB"};
+	static const struct err too_long = {.code = ERR_LIMIT,
+					    .msg = "a watch event is over 16 MiB"};
 	struct client_watch *w = arg;
 	struct str rest = bytes;
 
@@ -168,8 +173,12 @@ struct client_watch *client_http_watch(struct client *c, const struct watch_call
 	struct client_watch *w = xalloc(sizeof(*w));
 	AUTO(buf) struct buf path = {0};
 	struct http_header headers[4];
-	struct http_call http = {.method = "GET", .headers = headers, .done = on_done, .head = on_head,
-				 .data = on_data, .arg = w};
+	struct http_call http = {.method = "GET",
+				 .headers = headers,
+				 .done = on_done,
+				 .head = on_head,
+				 .data = on_data,
+				 .arg = w};
 
 	w->w = *call;
 	client_watch_path(call, &path);

@@ -36,10 +36,12 @@ static void item_type(struct client_list *l, struct arena *a, struct json *item)
 		json_set_str(a, item, "kind", str_c(r->kind));
 	if (!json_get(item, STR("apiVersion")))
 		json_set(a, item, STR("apiVersion"),
-			 json_new_str(a, r->group[0] ? arena_strf(a, "%s/%s", r->group, r->version) : str_c(r->version)));
+			 json_new_str(a, r->group[0] ? arena_strf(a, "%s/%s", r->group, r->version)
+						     : str_c(r->version)));
 }
 
-static int page_items(struct client_list *l, struct arena *a, const struct json *page, struct err *err)
+static int page_items(struct client_list *l, struct arena *a, const struct json *page,
+		      struct err *err)
 {
 	const struct json *items = json_get(page, STR("items"));
 
@@ -93,7 +95,8 @@ static void page_done(void *arg, const struct api_answer *answer)
 static void page_ask(struct client_list *l, struct str token)
 {
 	AUTO(buf) struct buf query = {0};
-	struct api_call call = {.verb = API_LIST, .resource = l->resource, .namespace = str_c(l->namespace)};
+	struct api_call call = {
+		.verb = API_LIST, .resource = l->resource, .namespace = str_c(l->namespace)};
 
 	client_query_add(&query, "limit", STR("500"));
 	if (token.n)
@@ -109,7 +112,8 @@ static void page_ask(struct client_list *l, struct str token)
 struct client_list *client_list(struct client *c, const struct resource *r, struct str namespace,
 				const char *label_selector, const char *field_selector,
 				void (*item)(void *arg, struct obj *o),
-				void (*done)(void *arg, uint64_t revision, const struct err *err), void *arg)
+				void (*done)(void *arg, uint64_t revision, const struct err *err),
+				void *arg)
 {
 	struct client_list *l = xalloc(sizeof(*l));
 

@@ -41,6 +41,8 @@ struct informer {
 	size_t nindexes;
 	struct handler *handlers;
 	size_t nhandlers;
+	void (*progress)(void *arg);
+	void *progress_arg;
 	const struct obj **dead;
 	size_t ndead, dead_cap;
 	struct arena scratch;     /* for one event or list */

@@ -42,6 +42,12 @@ static void bury(struct informer *i, const struct obj *o)
 
 /* ---- the cache ---- */
 
+static void progressed(struct informer *i)
+{
+	if (i->progress)
+		i->progress(i->progress_arg);
+}
+
 static void changed(struct informer *i, const struct obj *old, const struct obj *new)
 {
 	for (size_t n = 0; n < i->nhandlers; n++)
@@ -116,7 +122,8 @@ static void again(struct informer *i, bool relist, bool at_once)
 	i->relist = i->relist || relist;
 	if (at_once)
 		i->failures = 0;
-	loop_timer_set(i->client->loop, &i->retry, at_once ? 0 : backoff_after(&retry, i->failures++), on_retry);
+	loop_timer_set(i->client->loop, &i->retry,
+		       at_once ? 0 : backoff_after(&retry, i->failures++), on_retry);
 }
 
 static void on_item(void *arg, struct obj *o)
@@ -143,13 +150,14 @@ static void on_listed(void *arg, uint64_t revision, const struct err *err)
 	i->failures = 0;
 	i->synced = true;
 	watch_start(i);
+	progressed(i);
 }
 
 static void list_start(struct informer *i)
 {
 	i->round++;
-	i->list = client_list(i->client, i->resource, str_c(i->namespace), i->label_selector, i->field_selector, on_item,
-			      on_listed, i);
+	i->list = client_list(i->client, i->resource, str_c(i->namespace), i->label_selector,
+			      i->field_selector, on_item, on_listed, i);
 }
 
 static void on_event(void *arg, enum watch_event ev, const struct obj *o)
@@ -164,6 +172,7 @@ static void on_event(void *arg, enum watch_event ev, const struct obj *o)
 	else if (ev == WATCH_DELETED)
 		drop(i, obj_key(&i->scratch, o->namespace, o->name));
 	arena_reset(&i->scratch);
+	progressed(i);
 }
 
 static void on_ended(void *arg, const struct err *err)
@@ -177,9 +186,14 @@ static void on_ended(void *arg, const struct err *err)
 
 static void watch_start(struct informer *i)
 {
-	struct watch_call w = {.resource = i->resource, .namespace = str_c(i->namespace),
-			       .label_selector = i->label_selector, .field_selector = i->field_selector,
-			       .from = i->revision, .event = on_event, .ended = on_ended, .arg = i};
+	struct watch_call w = {.resource = i->resource,
+			       .namespace = str_c(i->namespace),
+			       .label_selector = i->label_selector,
+			       .field_selector = i->field_selector,
+			       .from = i->revision,
+			       .event = on_event,
+			       .ended = on_ended,
+			       .arg = i};
 
 	i->heard = false;
 	i->watch = client_watch(i->client, &w);
@@ -232,6 +246,12 @@ void informer_on_change(struct informer *i, informer_fn *fn, void *arg)
 {
 	i->handlers = xreallocarray(i->handlers, i->nhandlers + 1, sizeof(*i->handlers));
 	i->handlers[i->nhandlers++] = (struct handler){fn, arg};
+}
+
+void informer_on_progress(struct informer *i, void (*fn)(void *arg), void *arg)
+{
+	i->progress = fn;
+	i->progress_arg = arg;
 }
 
 void informer_start(struct informer *i)

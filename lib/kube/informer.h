@@ -25,6 +25,8 @@ struct informer *informer_new(struct client *c, const struct informer_opts *o);
 void informer_free(struct informer *i);
 /* Before informer_start. The order of registration is the order of calls. */
 void informer_on_change(struct informer *i, informer_fn *fn, void *arg);
+/* Called after the cache's revision moved: a list was completed, an event or bookmark came. */
+void informer_on_progress(struct informer *i, void (*fn)(void *arg), void *arg);
 void informer_add_index(struct informer *i, const char *name, index_fn *fn);
 void informer_start(struct informer *i);
 

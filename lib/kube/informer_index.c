@@ -97,7 +97,8 @@ void informer_indexes_release(struct informer *i)
 	free(i->indexes);
 }
 
-struct obj_set informer_by_index(struct informer *i, const char *index, struct str value, struct arena *a)
+struct obj_set informer_by_index(struct informer *i, const char *index, struct str value,
+				 struct arena *a)
 {
 	for (size_t n = 0; n < i->nindexes; n++) {
 		const struct bucket *b;

@@ -42,7 +42,8 @@ static char *from_file(const char *config_path, struct str name, struct err *err
 }
 
 /* Either `field-data` (base64) or `field` (a file). *ret stays NULL when neither is there. */
-static int pem_of(const struct json *o, const char *field, const char *config_path, char **ret, struct err *err)
+static int pem_of(const struct json *o, const char *field, const char *config_path, char **ret,
+		  struct err *err)
 {
 	AUTO(buf) struct buf key = {0};
 	AUTO(buf) struct buf pem = {0};
@@ -52,7 +53,8 @@ static int pem_of(const struct json *o, const char *field, const char *config_pa
 	data = json_str(json_get(o, buf_view(&key)));
 	if (data.n) {
 		if (base64_decode(data, &pem))
-			return err_set(err, ERR_PARSE, "%s: %s is not base64", config_path, buf_cstr(&key));
+			return err_set(err, ERR_PARSE, "%s: %s is not base64", config_path,
+				       buf_cstr(&key));
 		*ret = buf_take(&pem);
 	} else if (file.n) {
 		*ret = from_file(config_path, file, err);
@@ -70,14 +72,17 @@ static char *text_of(const struct json *o, const char *field)
 
 static int fill(const struct json *config, const char *path, struct kubeconfig *k, struct err *err)
 {
-	const struct json *context =
-		named(json_at(config, "contexts"), json_str(json_at(config, "current-context")), "context");
-	const struct json *cluster = named(json_at(config, "clusters"), json_str(json_at(context, "cluster")), "cluster");
-	const struct json *user = named(json_at(config, "users"), json_str(json_at(context, "user")), "user");
+	const struct json *context = named(json_at(config, "contexts"),
+					   json_str(json_at(config, "current-context")), "context");
+	const struct json *cluster = named(json_at(config, "clusters"),
+					   json_str(json_at(context, "cluster")), "cluster");
+	const struct json *user =
+		named(json_at(config, "users"), json_str(json_at(context, "user")), "user");
 
 	k->server = text_of(cluster, "server");
 	if (!k->server)
-		return err_set(err, ERR_PARSE, "%s: the current context names no cluster with a server", path);
+		return err_set(err, ERR_PARSE,
+			       "%s: the current context names no cluster with a server", path);
 	k->tls_server_name = text_of(cluster, "tls-server-name");
 	k->insecure = json_bool(json_get(cluster, STR("insecure-skip-tls-verify")), false);
 	k->token = text_of(user, "token");
@@ -141,9 +146,11 @@ static void field_text(struct buf *out, const char *field, const char *value)
 	buf_putc(out, '\n');
 }
 
-void kubeconfig_write(const struct kubeconfig *k, const char *cluster, const char *user, struct buf *out)
+void kubeconfig_write(const struct kubeconfig *k, const char *cluster, const char *user,
+		      struct buf *out)
 {
-	buf_printf(out, "apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n", cluster);
+	buf_printf(out, "apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n",
+		   cluster);
 	field_text(out, "server", k->server);
 	field_text(out, "tls-server-name", k->tls_server_name);
 	field_data(out, "certificate-authority", k->ca_pem);
@@ -153,6 +160,7 @@ void kubeconfig_write(const struct kubeconfig *k, const char *cluster, const cha
 	field_data(out, "client-certificate", k->cert_pem);
 	field_data(out, "client-key", k->key_pem);
 	field_text(out, "token", k->token);
-	buf_printf(out, "contexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\n", cluster, cluster, user);
+	buf_printf(out, "contexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\n",
+		   cluster, cluster, user);
 	buf_printf(out, "current-context: %s\npreferences: {}\n", cluster);
 }

@@ -88,8 +88,8 @@ static bool set_changed(struct arena *a, struct json *c, const char *field, stru
 	return true;
 }
 
-bool condition_set(struct arena *a, struct json *o, const char *type, const char *status, const char *reason,
-		   struct str message, int64_t now_ns)
+bool condition_set(struct arena *a, struct json *o, const char *type, const char *status,
+		   const char *reason, struct str message, int64_t now_ns)
 {
 	struct json *c = condition_find(o, type);
 	char now[TIME_TEXT_MAX];

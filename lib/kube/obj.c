@@ -47,7 +47,8 @@ static int label_order(const void *a, const void *b)
 }
 
 /* Fills what points into text; `labels` NULL = only measure. */
-static void header_fill(struct obj *o, struct obj_label *labels, const struct json *tree, struct header_space *h)
+static void header_fill(struct obj *o, struct obj_label *labels, const struct json *tree,
+			struct header_space *h)
 {
 	const struct json *meta = json_at(tree, "metadata"), *map = json_at(meta, "labels");
 	const struct json_member *m = json_members(map);
@@ -59,7 +60,8 @@ static void header_fill(struct obj *o, struct obj_label *labels, const struct js
 	o->uid = header_str(h, json_str(json_at(meta, "uid")));
 	o->nlabels = 0;
 	for (size_t i = 0; m && i < json_len(map); i++) {
-		struct obj_label l = {header_str(h, m[i].key), header_str(h, json_str(&m[i].value))};
+		struct obj_label l = {header_str(h, m[i].key),
+				      header_str(h, json_str(&m[i].value))};
 
 		if (labels)
 			labels[o->nlabels] = l;
@@ -86,7 +88,8 @@ struct obj *obj_from_block(struct block *b, struct err *err)
 	struct obj measured = {0}, *o;
 	struct obj_label *labels;
 
-	if (!tree || !json_is(json_at(tree, "metadata"), JSON_OBJECT) || !json_str(json_at(tree, "kind")).n) {
+	if (!tree || !json_is(json_at(tree, "metadata"), JSON_OBJECT) ||
+	    !json_str(json_at(tree, "kind")).n) {
 		if (tree)
 			err_set(err, ERR_PARSE, "an object must have kind and metadata");
 		block_unref(b);

@@ -10,7 +10,8 @@
 
 #define TERMS_MAX 1000 /* far above what anyone writes; a query is bounded by its head anyway */
 
-static struct selector_term *term_add(struct arena *a, struct selector *s, struct str key, enum selector_op op)
+static struct selector_term *term_add(struct arena *a, struct selector *s, struct str key,
+				      enum selector_op op)
 {
 	struct selector_term *t;
 
@@ -54,8 +55,8 @@ static void skip_space(struct scanner *s)
 
 static bool is_special(char c)
 {
-	return c == '=' || c == '!' || c == '(' || c == ')' || c == ',' || c == '<' || c == '>' || c == ' ' ||
-	       c == '\t' || c == '\r' || c == '\n';
+	return c == '=' || c == '!' || c == '(' || c == ')' || c == ',' || c == '<' || c == '>' ||
+	       c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 static struct str scan_word(struct scanner *s)
@@ -95,9 +96,10 @@ static int check_key(struct str key, struct err *err)
 
 	if (!must)
 		return 0;
-	return err_set(err, ERR_BAD_REQUEST,
-		       "unable to parse requirement: <nil>: Invalid value: \"%.*s\": name part must %s",
-		       (int)MIN(key.n, 100), key.p, must);
+	return err_set(
+		err, ERR_BAD_REQUEST,
+		"unable to parse requirement: <nil>: Invalid value: \"%.*s\": name part must %s",
+		(int)MIN(key.n, 100), key.p, must);
 }
 
 static int check_value(struct str value, struct err *err)
@@ -107,7 +109,8 @@ static int check_value(struct str value, struct err *err)
 	if (!must)
 		return 0;
 	return err_set(err, ERR_BAD_REQUEST,
-		       "unable to parse requirement: values[0]: Invalid value: \"%.*s\": a valid label must %s",
+		       "unable to parse requirement: values[0]: Invalid value: \"%.*s\": a valid "
+		       "label must %s",
 		       (int)MIN(value.n, 100), value.p, must);
 }
 
@@ -151,7 +154,11 @@ static int parse_term(struct scanner *s, struct selector *ret, struct err *err)
 	static const struct {
 		const char *token;
 		enum selector_op op;
-	} operators[] = {{"==", SELECT_EQ}, {"=", SELECT_EQ}, {"!=", SELECT_NE}, {">", SELECT_GT}, {"<", SELECT_LT}};
+	} operators[] = {{"==", SELECT_EQ},
+			 {"=", SELECT_EQ},
+			 {"!=", SELECT_NE},
+			 {">", SELECT_GT},
+			 {"<", SELECT_LT}};
 	bool absent = scan_token(s, "!");
 	struct str key = scan_word(s), word;
 
@@ -210,7 +217,8 @@ int selector_parse_fields(struct arena *a, struct str text, struct selector *ret
 		if (!str_cut(part, '=', &key, &value) || !key.n || ret->n == TERMS_MAX)
 			return err_set(err, ERR_BAD_REQUEST,
 				       "invalid selector: '%.*s'; can't understand '%.*s'",
-				       (int)MIN(text.n, 150), text.p, (int)MIN(part.n, 100), part.p);
+				       (int)MIN(text.n, 150), text.p, (int)MIN(part.n, 100),
+				       part.p);
 		ne = key.p[key.n - 1] == '!';
 		if (ne)
 			key.n--;
@@ -228,8 +236,9 @@ static int expression(struct arena *a, const struct json *e, struct selector *re
 	static const struct {
 		const char *name;
 		enum selector_op op;
-	} operators[] = {{"In", SELECT_IN}, {"NotIn", SELECT_NOT_IN}, {"Exists", SELECT_EXISTS},
-			 {"DoesNotExist", SELECT_NOT_EXISTS}, {"Gt", SELECT_GT}, {"Lt", SELECT_LT}};
+	} operators[] = {{"In", SELECT_IN},         {"NotIn", SELECT_NOT_IN},
+			 {"Exists", SELECT_EXISTS}, {"DoesNotExist", SELECT_NOT_EXISTS},
+			 {"Gt", SELECT_GT},         {"Lt", SELECT_LT}};
 	struct str name = json_str(json_get(e, STR("operator")));
 	const struct json *values = json_get(e, STR("values"));
 
@@ -243,7 +252,8 @@ static int expression(struct arena *a, const struct json *e, struct selector *re
 			value_add(a, t, json_str(json_item(values, j)));
 		return 0;
 	}
-	return err_set(err, ERR_INVALID, "\"%.*s\" is not a valid label selector operator", (int)MIN(name.n, 100), name.p);
+	return err_set(err, ERR_INVALID, "\"%.*s\" is not a valid label selector operator",
+		       (int)MIN(name.n, 100), name.p);
 }
 
 static void equalities(struct arena *a, const struct json *map, struct selector *ret)
@@ -266,7 +276,8 @@ int selector_from_json(struct arena *a, const struct json *v, struct selector *r
 	return 0;
 }
 
-int selector_from_map(struct arena *a, const struct json *map, struct selector *ret, struct err *err)
+int selector_from_map(struct arena *a, const struct json *map, struct selector *ret,
+		      struct err *err)
 {
 	(void)err;
 	*ret = (struct selector){.nothing = !json_len(map)};
@@ -339,7 +350,8 @@ bool selector_match_json(const struct selector *s, const struct json *labels)
 	return true;
 }
 
-bool selector_match_fields(const struct selector *s, struct str (*get)(void *arg, struct str field), void *arg)
+bool selector_match_fields(const struct selector *s, struct str (*get)(void *arg, struct str field),
+			   void *arg)
 {
 	if (s->nothing)
 		return false;
@@ -375,9 +387,10 @@ static void write_values(const struct selector_term *t, struct buf *out)
 
 void selector_write(const struct selector *s, struct buf *out)
 {
-	static const char *const infix[] = {
-		[SELECT_EQ] = "=", [SELECT_NE] = "!=", [SELECT_IN] = " in (", [SELECT_NOT_IN] = " notin (",
-		[SELECT_EXISTS] = "", [SELECT_NOT_EXISTS] = "", [SELECT_GT] = ">", [SELECT_LT] = "<"};
+	static const char *const infix[] = {[SELECT_EQ] = "=",     [SELECT_NE] = "!=",
+					    [SELECT_IN] = " in (", [SELECT_NOT_IN] = " notin (",
+					    [SELECT_EXISTS] = "",  [SELECT_NOT_EXISTS] = "",
+					    [SELECT_GT] = ">",     [SELECT_LT] = "<"};
 
 	for (size_t i = 0; i < s->n; i++) {
 		const struct selector_term *t = &s->terms[i];

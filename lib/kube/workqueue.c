@@ -11,10 +11,10 @@
 #include "lib/base/metrics.h"
 
 struct item {
-	struct list ready;        /* in workqueue.ready when queued */
+	struct list ready; /* in workqueue.ready when queued */
 	struct workqueue *q;
-	struct loop_timer timer;  /* armed while a delayed add waits */
-	struct str key;           /* behind the item */
+	struct loop_timer timer; /* armed while a delayed add waits */
+	struct str key;          /* behind the item */
 	unsigned failures;
 	bool queued, working, again;
 };
@@ -25,7 +25,7 @@ struct workqueue {
 	struct map items;
 	struct list ready;
 	size_t len;
-	struct loop_timer told;   /* armed until `fn` was called for what is ready */
+	struct loop_timer told; /* armed until `fn` was called for what is ready */
 	void (*fn)(void *arg);
 	void *arg;
 	struct metric_value *adds, *depth, *retries;
@@ -47,9 +47,14 @@ struct workqueue *workqueue_new(struct loop *l, const char *name, struct backoff
 	q->loop = l;
 	q->backoff = b;
 	list_init(&q->ready);
-	q->adds = metric_with(metric_new(METRIC_COUNTER, "workqueue_adds_total", "Keys added.", "name", NULL), name, (char *)NULL);
-	q->depth = metric_with(metric_new(METRIC_GAUGE, "workqueue_depth", "Keys waiting.", "name", NULL), name, (char *)NULL);
-	q->retries = metric_with(metric_new(METRIC_COUNTER, "workqueue_retries_total", "Keys added after a failure.", "name", NULL),
+	q->adds = metric_with(
+		metric_new(METRIC_COUNTER, "workqueue_adds_total", "Keys added.", "name", NULL),
+		name, (char *)NULL);
+	q->depth = metric_with(
+		metric_new(METRIC_GAUGE, "workqueue_depth", "Keys waiting.", "name", NULL), name,
+		(char *)NULL);
+	q->retries = metric_with(metric_new(METRIC_COUNTER, "workqueue_retries_total",
+					    "Keys added after a failure.", "name", NULL),
 				 name, (char *)NULL);
 	return q;
 }

@@ -1,0 +1,264 @@
+/*
+ * Applying a plan: its operations in order, each with its preconditions; then waiting until the
+ * caches have seen what was written. The first failure ends the plan. One loop.
+ */
+#include <stdlib.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/manager-internal.h"
+
+/* A cache that lags longer is cut off from the server; it will list again, and names are
+ * deterministic. */
+#define SEEN_TIMEOUT (5 * NS_PER_S)
+
+static void next_op(struct job *job);
+
+void job_free(struct job *job)
+{
+	struct runner *r = job->runner;
+
+	client_call_cancel(r->manager->client, job->call);
+	loop_timer_cancel(r->manager->client->loop, &job->deadline);
+	list_remove(&job->all);
+	r->running--;
+	workqueue_done(r->queue, job->key);
+	arena_release(&job->arena);
+	free(job);
+}
+
+/* ---- waiting for the caches ---- */
+
+static bool deletion_seen(const struct informer *i, const struct own_write *w)
+{
+	const struct obj *o = informer_get(i, w->namespace, w->name);
+
+	return !o || o->deleted_ns || !str_eq(o->uid, w->uid);
+}
+
+static bool write_seen(const struct runner *r, const struct own_write *w)
+{
+	for (size_t n = 0; r->controller->watches[n].resource; n++) {
+		if (r->controller->watches[n].resource != w->resource)
+			continue;
+		if (w->uid.p ? !deletion_seen(r->informers[n], w)
+			     : informer_revision(r->informers[n]) < w->revision)
+			return false;
+	}
+	return true;
+}
+
+static bool all_seen(const struct job *job)
+{
+	for (size_t n = 0; n < job->nwrites; n++)
+		if (!write_seen(job->runner, &job->writes[n]))
+			return false;
+	return true;
+}
+
+static void finish(struct job *job)
+{
+	struct runner *r = job->runner;
+
+	if (job->plan.requeue_ns)
+		workqueue_add_after(r->queue, job->key, job->plan.requeue_ns);
+	job_free(job);
+	runner_go(r);
+}
+
+static void on_deadline(struct loop *l, struct loop_timer *t)
+{
+	(void)l;
+	finish(CONTAINER_OF(t, struct job, deadline));
+}
+
+void job_recheck(struct job *job)
+{
+	if (!job->op && all_seen(job))
+		finish(job);
+}
+
+static void wait_seen(struct job *job)
+{
+	job->op = NULL;
+	if (all_seen(job))
+		finish(job);
+	else
+		loop_timer_set(job->runner->manager->client->loop, &job->deadline, SEEN_TIMEOUT,
+			       on_deadline);
+}
+
+/* ---- writing ---- */
+
+static void remember(struct job *job, const struct plan_op *op, struct str body)
+{
+	AUTO(arena) struct arena a = {0};
+	struct err err = {0};
+	struct own_write *w = &job->writes[job->nwrites];
+	const struct json *answer;
+
+	*w = (struct own_write){.resource = op->resource};
+	if (op->type == PLAN_DELETE) {
+		w->namespace = op->namespace;
+		w->name = op->name;
+		w->uid = op->uid;
+		job->nwrites++;
+		return;
+	}
+	answer = json_parse(&a, body, NULL, &err);
+	if (!str_to_u64(json_str(json_at(answer, "metadata", "resourceVersion")), &w->revision))
+		job->nwrites++;
+}
+
+static void fail(struct job *job, const struct err *err)
+{
+	struct runner *r = job->runner;
+	bool usual =
+		err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND || err->code == ERR_EXISTS;
+
+	if (usual)
+		log_debug("write refused", "controller", r->controller->name, "key",
+			  log_fmt("%.*s", STR_ARG(job->key)), "error", err->msg);
+	else
+		log_warn("write failed", "controller", r->controller->name, "key",
+			 log_fmt("%.*s", STR_ARG(job->key)), "error", err->msg);
+	if (err_retryable(err->code))
+		workqueue_add_failed(r->queue, job->key);
+	job_free(job);
+	runner_go(r);
+}
+
+static bool tolerated(const struct plan_op *op, const struct err *err)
+{
+	return (op->ignore_not_found && err->code == ERR_NOT_FOUND) ||
+	       (op->ignore_exists && err->code == ERR_EXISTS);
+}
+
+static void on_written(void *arg, const struct api_answer *a)
+{
+	struct job *job = arg;
+
+	job->call = NULL;
+	if (a->err.code == ERR_NONE) {
+		remember(job, job->op, a->body);
+	} else if (!tolerated(job->op, &a->err)) {
+		fail(job, &a->err);
+		return;
+	}
+	job->op = job->op->next;
+	next_op(job);
+}
+
+/* DeleteOptions. */
+static const struct json *delete_options(struct arena *a, const struct plan_op *op)
+{
+	struct json *o = json_build(a, "{s:s, s:s}", "kind", "DeleteOptions", "apiVersion", "v1");
+	struct json *pre = json_set_object(a, o, "preconditions");
+
+	if (op->uid.n)
+		json_set_str(a, pre, "uid", op->uid);
+	if (op->revision.n)
+		json_set_str(a, pre, "resourceVersion", op->revision);
+	if (op->propagation)
+		json_set_str(a, o, "propagationPolicy", str_c(op->propagation));
+	if (op->grace_s >= 0)
+		json_set_int(a, o, "gracePeriodSeconds", op->grace_s);
+	return o;
+}
+
+/* A merge patch with its preconditions, which the API server checks like any other field. */
+static const struct json *patch_body(struct arena *a, const struct plan_op *op)
+{
+	struct json *body, *meta;
+
+	if (!op->uid.n && !op->revision.n)
+		return op->body;
+	body = json_copy(a, op->body);
+	meta = json_set_object(a, body, "metadata");
+	if (op->uid.n)
+		json_set_str(a, meta, "uid", op->uid);
+	if (op->revision.n)
+		json_set_str(a, meta, "resourceVersion", op->revision);
+	return body;
+}
+
+static void describe(struct job *job, const struct plan_op *op, struct api_call *call,
+		     const struct json **ret_body)
+{
+	struct arena *a = &job->arena;
+
+	*call = (struct api_call){.resource = op->resource,
+				  .namespace = op->namespace,
+				  .name = op->name,
+				  .subresource = op->subresource};
+	*ret_body = op->body;
+	switch (op->type) {
+	case PLAN_CREATE:
+		call->verb = API_CREATE;
+		call->name = STR_NONE;
+		break;
+	case PLAN_UPDATE_STATUS:
+		call->subresource = "status";
+		call->verb = API_UPDATE;
+		break;
+	case PLAN_UPDATE:
+		call->verb = API_UPDATE;
+		break;
+	case PLAN_PATCH:
+		call->verb = API_PATCH;
+		*ret_body = patch_body(a, op);
+		break;
+	case PLAN_APPLY:
+		call->verb = API_APPLY;
+		call->force = true;
+		break;
+	case PLAN_DELETE:
+		call->verb = API_DELETE;
+		*ret_body = delete_options(a, op);
+		break;
+	case PLAN_EVENT:
+		break;
+	}
+}
+
+static void record(struct job *job, const struct json *event)
+{
+	AUTO(buf) struct buf type = {0};
+	AUTO(buf) struct buf reason = {0};
+	struct str message = json_str(json_get(event, STR("message")));
+
+	buf_str(&type, json_str(json_get(event, STR("type"))));
+	buf_str(&reason, json_str(json_get(event, STR("reason"))));
+	recorder_event(job->runner->recorder, json_get(event, STR("regarding")), buf_cstr(&type),
+		       buf_cstr(&reason), "%.*s", STR_ARG(message));
+}
+
+static void next_op(struct job *job)
+{
+	struct manager *m = job->runner->manager;
+	AUTO(buf) struct buf text = {0};
+	const struct json *body;
+	struct api_call call;
+
+	while (job->op && job->op->type == PLAN_EVENT) {
+		record(job, job->op->body);
+		job->op = job->op->next;
+	}
+	if (!job->op) {
+		workqueue_forget(job->runner->queue, job->key);
+		wait_seen(job);
+		return;
+	}
+	describe(job, job->op, &call, &body);
+	json_write(body, &text);
+	call.body = buf_view(&text);
+	call.field_manager = job->runner->controller->name;
+	job->call = client_call(m->client, &call, on_written, job);
+}
+
+void job_apply(struct job *job)
+{
+	job->op = job->plan.first;
+	job->writes = arena_array(&job->arena, job->plan.n + 1, sizeof(*job->writes));
+	next_op(job);
+}

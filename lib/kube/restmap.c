@@ -1,0 +1,196 @@
+/*
+ * The REST mapper: from apiVersion and kind to resource, out of the server's aggregated discovery.
+ * Where the client has no discovery (the simulation) only the built-in table answers. Entries are
+ * never taken away, so that pointers stay valid for the map's life. One loop.
+ */
+#include "lib/kube/restmap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/map.h"
+#include "lib/kube/resources.h"
+
+#define ACCEPT "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+struct waiter {
+	void (*done)(void *arg, const struct err *err);
+	void *arg;
+};
+
+struct restmap {
+	struct client *client;
+	struct map by_kind; /* "group/version/Kind" → struct resource */
+	const struct resource **all;
+	size_t n;
+	struct waiter *waiters;
+	size_t nwaiters;
+	struct client_call *call;
+	struct loop_timer soon; /* where the answer is known at once */
+	bool core_read, ready;
+};
+
+static struct str entry_key(struct arena *a, struct str group, struct str version, struct str kind)
+{
+	return arena_strf(a, "%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(version), STR_ARG(kind));
+}
+
+static void entry_add(struct restmap *m, struct str group, struct str version,
+		      const struct json *res)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str kind = json_str(json_at(res, "responseKind", "kind")),
+		   plural = json_str(json_get(res, STR("resource")));
+	struct str key = entry_key(&a, group, version, kind);
+	struct resource *r;
+
+	if (!kind.n || !plural.n || map_has(&m->by_kind, key))
+		return;
+	r = xalloc(sizeof(*r));
+	*r = (struct resource){.group = xstrndup(group.p ? group.p : "", group.n),
+			       .version = xstrndup(version.p, version.n),
+			       .plural = xstrndup(plural.p, plural.n),
+			       .kind = xstrndup(kind.p, kind.n),
+			       .namespaced =
+				       str_is(json_str(json_get(res, STR("scope"))), "Namespaced")};
+	map_set(&m->by_kind, key, r);
+	m->all = xreallocarray(m->all, m->n + 1, sizeof(*m->all));
+	m->all[m->n++] = r;
+}
+
+static void groups_add(struct restmap *m, const struct json *list)
+{
+	const struct json *groups = json_get(list, STR("items"));
+
+	for (size_t g = 0; g < json_len(groups); g++) {
+		const struct json *group = json_item(groups, g),
+				  *versions = json_get(group, STR("versions"));
+
+		for (size_t v = 0; v < json_len(versions); v++) {
+			const struct json *version = json_item(versions, v),
+					  *rs = json_get(version, STR("resources"));
+
+			for (size_t r = 0; r < json_len(rs); r++)
+				entry_add(m, meta_name(group),
+					  json_str(json_get(version, STR("version"))),
+					  json_item(rs, r));
+		}
+	}
+}
+
+static void tell(struct restmap *m, const struct err *err)
+{
+	struct waiter *waiters = m->waiters;
+	size_t n = m->nwaiters;
+
+	m->waiters = NULL;
+	m->nwaiters = 0;
+	for (size_t i = 0; i < n; i++)
+		waiters[i].done(waiters[i].arg, err);
+	free(waiters);
+}
+
+static void on_discovered(void *arg, const struct api_answer *answer)
+{
+	AUTO(arena) struct arena a = {0};
+	struct restmap *m = arg;
+	struct err err = answer->err;
+	const struct json *list =
+		err.code == ERR_NONE ? json_parse(&a, answer->body, NULL, &err) : NULL;
+
+	m->call = NULL;
+	if (!list) {
+		tell(m, &err);
+		return;
+	}
+	groups_add(m, list);
+	if (!m->core_read) {
+		m->core_read = true;
+		m->call = client_raw(m->client, "/apis", ACCEPT, on_discovered, m);
+		return;
+	}
+	m->ready = true;
+	tell(m, &err);
+}
+
+static void on_soon(struct loop *l, struct loop_timer *t)
+{
+	static const struct err none;
+	struct restmap *m = CONTAINER_OF(t, struct restmap, soon);
+
+	(void)l;
+	m->ready = true;
+	tell(m, &none);
+}
+
+void restmap_refresh(struct restmap *m, void (*done)(void *arg, const struct err *err), void *arg)
+{
+	m->waiters = xreallocarray(m->waiters, m->nwaiters + 1, sizeof(*m->waiters));
+	m->waiters[m->nwaiters++] = (struct waiter){done, arg};
+	if (m->call)
+		return;
+	m->core_read = false;
+	m->call = client_raw(m->client, "/api", ACCEPT, on_discovered, m);
+	if (!m->call)
+		loop_timer_set(m->client->loop, &m->soon, 0, on_soon);
+}
+
+struct restmap *restmap_new(struct client *c)
+{
+	struct restmap *m = xalloc(sizeof(*m));
+
+	m->client = c;
+	return m;
+}
+
+void restmap_free(struct restmap *m)
+{
+	if (!m)
+		return;
+	client_call_cancel(m->client, m->call);
+	loop_timer_cancel(m->client->loop, &m->soon);
+	for (size_t i = 0; i < m->n; i++) {
+		const struct resource *r = m->all[i];
+
+		free((char *)(uintptr_t)r->group);
+		free((char *)(uintptr_t)r->version);
+		free((char *)(uintptr_t)r->plural);
+		free((char *)(uintptr_t)r->kind);
+		free((void *)(uintptr_t)r);
+	}
+	free(m->all);
+	free(m->waiters);
+	map_release(&m->by_kind);
+	free(m);
+}
+
+const struct resource *restmap_find(struct restmap *m, struct str api_version, struct str kind)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct resource *known = resource_known(api_version, kind);
+	struct str group, version;
+
+	if (known) /* one pointer for one resource, so that caches are shared */
+		return known;
+	api_version_split(api_version, &group, &version);
+	return map_get(&m->by_kind, entry_key(&a, group, version, kind));
+}
+
+bool restmap_ready(const struct restmap *m)
+{
+	return m->ready;
+}
+
+const struct resource *restmap_at(const struct restmap *m, size_t i)
+{
+	const struct resource *r = i < m->n ? m->all[i] : NULL;
+	AUTO(arena) struct arena a = {0};
+	const struct resource *known;
+
+	if (!r)
+		return NULL;
+	known = resource_known(r->group[0] ? arena_strf(&a, "%s/%s", r->group, r->version)
+					   : str_c(r->version),
+			       str_c(r->kind));
+	return known ? known : r;
+}
