@@ -1,0 +1,122 @@
+/*
+ * The scheduler's core: small projections of pods and nodes, the accounting of what is taken on
+ * each node (assumed pods included), and the choice of a node for a pod. No I/O, no clock, no
+ * dice but the seed: the same cache, pod and seed give the same answer.
+ *
+ * Ownership: the cache owns its nodes and holds a reference on each pod it accounts for. Not
+ * thread-safe.
+ */
+#ifndef PLUMB_SCHEDULER_CORE_H
+#define PLUMB_SCHEDULER_CORE_H
+
+#include "lib/base/codec.h"
+#include "lib/base/map.h"
+#include "lib/kube/obj.h"
+#include "lib/kube/selector.h"
+
+/* ---- amounts ---- */
+struct amount {
+	struct str name; /* "nvidia.com/gpu", "hugepages-2Mi" */
+	int64_t value;
+};
+struct amounts {
+	int64_t cpu_m, memory, ephemeral;
+	struct amount *others;
+	size_t n;
+};
+int64_t amounts_other(const struct amounts *a, struct str name); /* 0 when absent */
+
+/* ---- a pod, as far as placing it goes ---- */
+struct host_port {
+	struct str ip, protocol; /* ip "" means every address */
+	int64_t port;
+};
+struct sched_pod {
+	uint32_t refs;
+	struct arena arena;          /* what the fields below point into */
+	const struct obj *obj;       /* for its labels; owns a reference */
+	struct str namespace, name, uid, key;
+	struct str node_name;        /* spec.nodeName, STR_NONE = not placed */
+	struct str owner_uid;        /* the controlling owner's */
+	int64_t priority;
+	struct amounts requests;
+	int64_t score_cpu_m, score_memory; /* with Kubernetes' minimum for containers that ask nothing */
+	struct host_port *ports;
+	size_t nports;
+	/* Subtrees of the spec, NULL when absent. */
+	const struct json *node_selector, *node_affinity, *pod_affinity, *pod_anti_affinity;
+	const struct json *tolerations, *spread;
+};
+struct sched_pod *sched_pod_new(const struct obj *o);
+struct sched_pod *sched_pod_ref(struct sched_pod *p);
+void sched_pod_unref(struct sched_pod *p); /* NULL is fine */
+/* Neither finished nor somebody else's: what this scheduler has to place. */
+bool sched_pod_is_ours(const struct obj *o);
+/* Takes up room on a node: has one and isn't finished. */
+bool sched_pod_takes_room(const struct obj *o);
+
+/* ---- a node ---- */
+struct taint {
+	struct str key, value, effect;
+};
+struct sched_node {
+	struct str name;
+	const struct obj *obj;       /* NULL: pods name it, but it isn't there (yet) */
+	struct arena arena;          /* of what was parsed from obj */
+	struct amounts allocatable;
+	int64_t max_pods;
+	bool unschedulable;
+	struct taint *taints;
+	size_t ntaints;
+	/* Sums over pods. */
+	struct amounts used;         /* others: heap, owned */
+	size_t others_cap;
+	int64_t score_cpu_m, score_memory;
+	struct sched_pod **pods;
+	size_t npods, pods_cap;
+	struct map owners;           /* owner uid → number of pods (uintptr_t) */
+	size_t at;                   /* position in the cache's list */
+};
+struct str sched_node_label(const struct sched_node *n, struct str key); /* STR_NONE when absent */
+size_t sched_node_pods_of(const struct sched_node *n, struct str owner_uid);
+
+/* ---- the cache ---- */
+struct sched_cache {
+	struct map by_name;          /* every struct sched_node, known or only named by pods */
+	struct sched_node **nodes;   /* those that exist, in the order of arrival */
+	size_t n, cap;
+	struct map pods;             /* uid → struct sched_pod, each on its node */
+	size_t with_anti_affinity;   /* pods that keep others away */
+	size_t start;                /* where the next search begins */
+};
+void sched_cache_release(struct sched_cache *c);
+void sched_cache_set_node(struct sched_cache *c, const struct obj *node);
+void sched_cache_del_node(struct sched_cache *c, struct str name);
+/* Accounts for a placed pod; replaces what was known of the same uid (an assumption, too). */
+void sched_cache_set_pod(struct sched_cache *c, struct sched_pod *pod, struct str node);
+void sched_cache_del_pod(struct sched_cache *c, struct str uid);
+const struct sched_pod *sched_cache_pod(const struct sched_cache *c, struct str uid);
+const struct sched_node *sched_cache_node(const struct sched_cache *c, struct str name);
+
+/* ---- the choice ---- */
+struct sched_result {
+	const struct sched_node *node; /* NULL: none fits */
+	struct str message;            /* then: "0/3 nodes are available: …", in the arena */
+	uint64_t rejected_by;          /* bit i: plugin_registry[i] turned a node down */
+	size_t looked_at, fit;
+};
+void sched_pick(struct sched_cache *c, const struct sched_pod *pod, uint64_t seed, struct arena *a,
+		struct sched_result *ret);
+
+/* Changes that may make room; plugins say which of them can help a pod that they turned down. */
+enum sched_event {
+	SCHED_NODE_ADDED = 1,
+	SCHED_NODE_CHANGED = 2,
+	SCHED_POD_ADDED = 4,   /* a pod took its place: affinity may hold now */
+	SCHED_POD_GONE = 8,    /* a pod left: room, ports, anti-affinity */
+	SCHED_ANY = 15,
+};
+/* The events that may help what was rejected by these plugins. */
+unsigned sched_helped_by(uint64_t rejected_by);
+
+#endif
