@@ -1,0 +1,263 @@
+/*
+ * InterPodAffinity: near or away from other pods, by a topology label of the nodes. Looks at all
+ * pods, but only for pods that ask for it or while some pod keeps others away. Namespace
+ * selectors see the one label that every namespace has, kubernetes.io/metadata.name. Pure.
+ */
+#include "scheduler/domains.h"
+#include "scheduler/plugins/plugin.h"
+
+#include "lib/base/pure.h"
+
+#define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
+#define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
+
+struct term {
+	struct str key;
+	int64_t weight; /* of a preference; negative keeps away */
+	struct selector selector;
+	const struct json *namespaces, *namespace_selector;
+	struct str home; /* the namespace of the pod whose term it is */
+	struct domains pods;
+};
+struct terms {
+	struct term *v;
+	size_t n;
+};
+struct affinity {
+	struct terms near, away, like;
+	bool first_of_its_kind; /* nobody matches `near` but the pod itself */
+	struct domains kept_off; /* "key=value" where a placed pod doesn't want this one */
+};
+
+static struct term read_term(const struct sched_cycle *c, const struct json *j,
+			     const struct sched_pod *of)
+{
+	struct term t = {
+		.key = json_str(json_at(j, "topologyKey")),
+		.namespaces = json_at(j, "namespaces"),
+		.namespace_selector = json_at(j, "namespaceSelector"),
+		.home = of->namespace,
+		.pods = {.a = c->arena},
+	};
+
+	if (selector_from_json(c->arena, json_at(j, "labelSelector"), &t.selector, NULL) != 0)
+		t.selector.nothing = true;
+	return t;
+}
+
+static struct terms read_required(const struct sched_cycle *c, const struct json *affinity,
+				  const struct sched_pod *of)
+{
+	const struct json *all = json_at(affinity, REQUIRED);
+	struct terms t = {arena_array(c->arena, json_len(all) + 1, sizeof(struct term)),
+			  json_len(all)};
+
+	for (size_t i = 0; i < t.n; i++)
+		t.v[i] = read_term(c, json_item(all, i), of);
+	return t;
+}
+
+static void add_preferred(const struct sched_cycle *c, const struct json *affinity, int sign,
+			  struct terms *t)
+{
+	const struct json *all = json_at(affinity, PREFERRED);
+	struct term *grown = arena_array(c->arena, t->n + json_len(all) + 1, sizeof(*grown));
+
+	if (t->n)
+		memcpy(grown, t->v, t->n * sizeof(*grown));
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *p = json_item(all, i);
+
+		grown[t->n] = read_term(c, json_at(p, "podAffinityTerm"), c->pod);
+		grown[t->n++].weight = sign * json_int(json_at(p, "weight"), 0);
+	}
+	t->v = grown;
+}
+
+static bool namespace_matches(const struct sched_cycle *c, const struct term *t, struct str ns)
+{
+	struct selector s;
+
+	if (!json_len(t->namespaces) && !t->namespace_selector)
+		return str_eq(t->home, ns);
+	for (size_t i = 0; i < json_len(t->namespaces); i++)
+		if (str_eq(json_str(json_item(t->namespaces, i)), ns))
+			return true;
+	if (!t->namespace_selector ||
+	    selector_from_json(c->arena, t->namespace_selector, &s, NULL) != 0)
+		return false;
+	return selector_match_json(
+		&s, json_build(c->arena, "{s:S}", "kubernetes.io/metadata.name", ns));
+}
+
+static bool term_picks(const struct sched_cycle *c, const struct term *t,
+		       const struct sched_pod *p)
+{
+	return selector_match_obj(&t->selector, p->obj) && namespace_matches(c, t, p->namespace);
+}
+
+static bool all_pick(const struct sched_cycle *c, const struct terms *t, const struct sched_pod *p)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (!term_picks(c, &t->v[i], p))
+			return false;
+	return true;
+}
+
+static void count_term(struct term *t, const struct sched_node *n)
+{
+	struct str value = sched_node_label(n, t->key);
+
+	if (value.p)
+		++*domains_at(&t->pods, value);
+}
+
+static struct str off_key(struct arena *a, struct str key, struct str value)
+{
+	return arena_strf(a, "%.*s=%.*s", STR_ARG(key), STR_ARG(value));
+}
+
+/* Where a placed pod's own anti-affinity means the pod in question. */
+static void keep_off(const struct sched_cycle *c, struct affinity *s, const struct sched_pod *p,
+		     const struct sched_node *n)
+{
+	struct terms theirs = read_required(c, p->pod_anti_affinity, p);
+
+	for (size_t i = 0; i < theirs.n; i++) {
+		struct str value = sched_node_label(n, theirs.v[i].key);
+
+		if (value.p && term_picks(c, &theirs.v[i], c->pod))
+			++*domains_at(&s->kept_off, off_key(c->arena, theirs.v[i].key, value));
+	}
+}
+
+static void look_at(const struct sched_cycle *c, struct affinity *s, const struct sched_pod *p,
+		    const struct sched_node *n)
+{
+	if (p->pod_anti_affinity)
+		keep_off(c, s, p, n);
+	if (s->near.n && all_pick(c, &s->near, p)) {
+		s->first_of_its_kind = false;
+		for (size_t i = 0; i < s->near.n; i++)
+			count_term(&s->near.v[i], n);
+	}
+	for (size_t i = 0; i < s->away.n; i++)
+		if (term_picks(c, &s->away.v[i], p))
+			count_term(&s->away.v[i], n);
+	for (size_t i = 0; i < s->like.n; i++)
+		if (term_picks(c, &s->like.v[i], p))
+			count_term(&s->like.v[i], n);
+}
+
+static void *prepare(const struct sched_cycle *c)
+{
+	struct affinity *s;
+
+	if (!c->pod->pod_affinity && !c->pod->pod_anti_affinity && !c->cache->with_anti_affinity)
+		return NULL;
+	s = arena_alloc(c->arena, sizeof(*s));
+	s->kept_off.a = c->arena;
+	s->near = read_required(c, c->pod->pod_affinity, c->pod);
+	s->away = read_required(c, c->pod->pod_anti_affinity, c->pod);
+	add_preferred(c, c->pod->pod_affinity, 1, &s->like);
+	add_preferred(c, c->pod->pod_anti_affinity, -1, &s->like);
+	s->first_of_its_kind = all_pick(c, &s->near, c->pod);
+	for (size_t i = 0; i < c->cache->n; i++)
+		for (size_t j = 0; j < c->cache->nodes[i]->npods; j++)
+			look_at(c, s, c->cache->nodes[i]->pods[j], c->cache->nodes[i]);
+	return s;
+}
+
+static bool skip(const struct sched_cycle *c UNUSED, const void *state)
+{
+	return !state;
+}
+
+static bool kept_off(const struct sched_cycle *c, const struct affinity *s,
+		     const struct sched_node *n)
+{
+	if (!s->kept_off.n)
+		return false;
+	for (uint32_t i = 0; i < n->obj->nlabels; i++)
+		if (domains_has(&s->kept_off, off_key(c->arena, n->obj->labels[i].key,
+						      n->obj->labels[i].value)))
+			return true;
+	return false;
+}
+
+static bool near_holds(const struct affinity *s, const struct sched_node *n)
+{
+	for (size_t i = 0; i < s->near.n; i++) {
+		const struct term *t = &s->near.v[i];
+		struct str value = sched_node_label(n, t->key);
+
+		if (!value.p || (!s->first_of_its_kind && !domains_get(&t->pods, value)))
+			return false;
+	}
+	return true;
+}
+
+static bool away_holds(const struct affinity *s, const struct sched_node *n)
+{
+	for (size_t i = 0; i < s->away.n; i++) {
+		struct str value = sched_node_label(n, s->away.v[i].key);
+
+		if (value.p && domains_get(&s->away.v[i].pods, value))
+			return false;
+	}
+	return true;
+}
+
+static bool filter(const struct sched_cycle *c, const void *state, const struct sched_node *n,
+		   struct reasons *why)
+{
+	const struct affinity *s = state;
+
+	if (!near_holds(s, n))
+		reasons_add(why, "node(s) didn't match pod affinity rules");
+	else if (!away_holds(s, n))
+		reasons_add(why, "node(s) didn't match pod anti-affinity rules");
+	else if (kept_off(c, s, n))
+		reasons_add(why, "node(s) didn't satisfy existing pods anti-affinity rules");
+	return why->n == 0;
+}
+
+static int64_t score(const struct sched_cycle *c UNUSED, const void *state,
+		     const struct sched_node *n)
+{
+	const struct affinity *s = state;
+	int64_t sum = 0;
+
+	for (size_t i = 0; s && i < s->like.n; i++) {
+		struct str value = sched_node_label(n, s->like.v[i].key);
+
+		if (value.p)
+			sum += s->like.v[i].weight * domains_get(&s->like.v[i].pods, value);
+	}
+	return sum;
+}
+
+static void normalize(const struct sched_cycle *c UNUSED, const void *state UNUSED, int64_t *scores,
+		      size_t n)
+{
+	int64_t most = INT64_MIN, least = INT64_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		most = MAX(most, scores[i]);
+		least = MIN(least, scores[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		scores[i] = most > least ? SCORE_MAX * (scores[i] - least) / (most - least) : 0;
+}
+
+const struct plugin plugin_inter_pod_affinity = {
+	.name = "InterPodAffinity",
+	.order = 80,
+	.weight = 2,
+	.prepare = prepare,
+	.skip = skip,
+	.filter = filter,
+	.score = score,
+	.normalize = normalize,
+	.helped_by = SCHED_NODE_CHANGED | SCHED_POD_ADDED | SCHED_POD_GONE,
+};
