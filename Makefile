@@ -30,6 +30,8 @@ SAN      ?=
 ifneq ($(SAN),)
 OPT      := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DARENA_DEBUG
 HARDEN   := -fno-common -fPIE
+# The sanitizers' own null checks make gcc 12 see null formats where there are none.
+WARN     += -Wno-format-truncation -Wno-format-overflow
 endif
 WERROR   ?= $(if $(CI),-Werror)
 CPPFLAGS := -I. -I$(O)/gen -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' -include lib/base/banned.h \

@@ -130,7 +130,9 @@ static struct str format(struct arena *a, const char *fmt, va_list ap)
 	va_list again;
 
 	va_copy(again, ap);
-	int n = MAX(vsnprintf(NULL, 0, fmt, ap), 0);
+	int n = vsnprintf(NULL, 0, fmt, ap);
+	if (n < 0)
+		n = 0;
 	char *out = arena_alloc(a, (size_t)n + 1);
 	vsnprintf(out, (size_t)n + 1, fmt, again);
 	va_end(again);

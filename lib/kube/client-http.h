@@ -11,8 +11,8 @@ struct http_client_api {
 };
 
 /* Fills `out`, whose texts are borrowed; returns how many. */
-size_t client_http_headers(const struct http_client_api *h, const char *accept, const char *impersonate,
-			   struct http_header out[4]);
+size_t client_http_headers(const struct http_client_api *h, const char *accept,
+			   const char *impersonate, struct http_header out[4]);
 
 struct client_watch *client_http_watch(struct client *c, const struct watch_call *w);
 void client_http_watch_cancel(struct client *c, struct client_watch *w);

@@ -9,7 +9,7 @@
 /* Everything under one index value. Kept while it has members. */
 struct bucket {
 	struct index *index;
-	struct str value;  /* behind the bucket */
+	struct str value; /* behind the bucket */
 	struct entry **v;
 	size_t n, cap;
 };
@@ -22,8 +22,8 @@ struct index {
 
 struct entry {
 	const struct obj *obj;
-	uint64_t round;           /* of the list that last held it */
-	struct bucket **buckets;  /* that it stands in */
+	uint64_t round;          /* of the list that last held it */
+	struct bucket **buckets; /* that it stands in */
 	size_t nbuckets;
 };
 
@@ -45,7 +45,7 @@ struct informer {
 	void *progress_arg;
 	const struct obj **dead;
 	size_t ndead, dead_cap;
-	struct arena scratch;     /* for one event or list */
+	struct arena scratch; /* for one event or list */
 	struct client_list *list;
 	struct client_watch *watch;
 	struct loop_timer retry, burial;

@@ -122,6 +122,7 @@ static void fail(struct job *job, const struct err *err)
 	else
 		log_warn("write failed", "controller", r->controller->name, "key",
 			 log_fmt("%.*s", STR_ARG(job->key)), "error", err->msg);
+	runner_failed(r, job->key, err);
 	if (err_retryable(err->code))
 		workqueue_add_failed(r->queue, job->key);
 	job_free(job);
@@ -245,6 +246,7 @@ static void next_op(struct job *job)
 		job->op = job->op->next;
 	}
 	if (!job->op) {
+		runner_failed(job->runner, job->key, NULL);
 		workqueue_forget(job->runner->queue, job->key);
 		wait_seen(job);
 		return;

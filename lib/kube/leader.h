@@ -17,7 +17,14 @@ struct leader_opts {
 	void *arg;
 };
 struct leader *leader_new(struct client *c, const struct leader_opts *o);
-void leader_release(struct leader *l, void (*done)(void *arg), void *arg); /* gives the lease back */
+void leader_release(struct leader *l, void (*done)(void *arg),
+		    void *arg); /* gives the lease back */
 void leader_free(struct leader *l);
+/*
+ * Who we are in a Lease: host name and the instance of the data directory. The same after a
+ * restart, so that a role that was killed takes its own lease back at once; the supervisor sees
+ * to it that there is only one of it. Without a data directory the process id tells. Caller frees.
+ */
+char *leader_identity(const char *data_dir);
 
 #endif

@@ -6,6 +6,7 @@
 #define PLUMB_MANAGER_INTERNAL_H
 
 #include "lib/base/list.h"
+#include "lib/base/map.h"
 #include "lib/kube/controller.h"
 #include "lib/kube/events.h"
 #include "lib/kube/workqueue.h"
@@ -25,35 +26,36 @@ struct runner {
 	struct manager *manager;
 	const struct controller *controller;
 	const void *config;
-	struct informer **informers;  /* one for each of controller->watches */
+	struct informer **informers;        /* one for each of controller->watches */
 	struct subscription *subscriptions; /* likewise */
 	struct workqueue *queue;
 	struct recorder *recorder;
 	struct loop_timer resync, more;
 	size_t running;
-	bool going;                   /* within runner_go */
+	struct map failed; /* key → struct err that ended its last plan */
+	bool going;        /* within runner_go */
 };
 
 /* One write of a job that the caches must have seen before its key may come again. */
 struct own_write {
 	const struct resource *resource;
-	uint64_t revision;            /* created, changed */
+	uint64_t revision;               /* created, changed */
 	struct str namespace, name, uid; /* deleted: gone, marked, or another object by now */
 };
 
 /* A key between workqueue_get and workqueue_done. */
 struct job {
-	struct list all;              /* in manager.jobs */
+	struct list all; /* in manager.jobs */
 	struct runner *runner;
-	struct arena arena;           /* the view's and the plan's */
+	struct arena arena; /* the view's and the plan's */
 	struct rng rng;
 	struct plan plan;
-	struct str key;               /* the queue's, borrowed */
-	struct plan_op *op;           /* being applied; NULL when waiting for the caches */
+	struct str key;     /* the queue's, borrowed */
+	struct plan_op *op; /* being applied; NULL when waiting for the caches */
 	struct client_call *call;
 	struct own_write *writes;
 	size_t nwrites;
-	struct loop_timer deadline;   /* for waiting */
+	struct loop_timer deadline; /* for waiting */
 };
 
 struct manager {
@@ -68,11 +70,14 @@ struct manager {
 };
 
 extern const struct view_ops manager_view_ops; /* view.ctx = struct runner */
-/* The informer that a runner reads a resource from; panics when the controller doesn't declare it. */
+/* The informer that a runner reads a resource from; panics when the controller doesn't declare it.
+ */
 struct informer *runner_informer(const struct runner *r, const struct resource *resource);
 
 /* Takes the next keys while there are workers free and all caches are filled. */
 void runner_go(struct runner *r);
+/* Remembers (or, err NULL, forgets) what ended a key's last plan, for view.failed. */
+void runner_failed(struct runner *r, struct str key, const struct err *err);
 /* Begins to apply job->plan; the job frees itself in the end. */
 void job_apply(struct job *job);
 /* Ends what waits for nothing any more. */

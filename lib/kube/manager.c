@@ -118,11 +118,17 @@ static void on_change(void *arg, const struct obj *old, const struct obj *new)
 	const struct subscription *s = arg;
 	AUTO(arena) struct arena a = {0};
 	const struct obj *both[] = {old, new};
+	struct view v = {.arena = &a,
+			 .ops = &manager_view_ops,
+			 .ctx = s->runner,
+			 .config = s->runner->config};
 
 	for (size_t n = 0; n < ARRAY_LEN(both); n++) {
 		if (!both[n])
 			continue;
-		if (s->watch->map)
+		if (s->watch->map_view)
+			s->watch->map_view(&v, both[n], put_key, s->runner);
+		else if (s->watch->map)
 			s->watch->map(both[n], &a, put_key, s->runner);
 		else
 			put_key(s->runner, obj_key(&a, both[n]->namespace, both[n]->name));
@@ -209,6 +215,15 @@ bool manager_idle(const struct manager *m)
 	return list_empty(&m->jobs);
 }
 
+static void failed_release(struct runner *r)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&r->failed, &it))
+		free(it.value);
+	map_release(&r->failed);
+}
+
 void manager_free(struct manager *m)
 {
 	if (!m)
@@ -227,6 +242,7 @@ void manager_free(struct manager *m)
 		loop_timer_cancel(m->client->loop, &r->more);
 		workqueue_free(r->queue);
 		recorder_free(r->recorder);
+		failed_release(r);
 		free(r->informers);
 		free(r->subscriptions);
 		free(r);
@@ -246,6 +262,18 @@ static bool runner_synced(const struct runner *r)
 	return true;
 }
 
+void runner_failed(struct runner *r, struct str key, const struct err *err)
+{
+	struct err *copy = err ? xalloc(sizeof(*copy)) : NULL;
+
+	if (err) {
+		*copy = *err;
+		free(map_set(&r->failed, key, copy));
+	} else {
+		free(map_del(&r->failed, key));
+	}
+}
+
 static void reconcile(struct runner *r, struct str key)
 {
 	struct job *job = xalloc(sizeof(*job));
@@ -261,11 +289,13 @@ static void reconcile(struct runner *r, struct str key)
 		 r->manager->seed ^ str_fnv32(key) ^ (uint64_t)loop_wall(r->manager->client->loop));
 	v.arena = job->plan.a = &job->arena;
 	v.rng = &job->rng;
+	v.failed = map_get(&r->failed, key);
 	v.now_ns = loop_wall(r->manager->client->loop);
 	obj_key_split(key, &namespace, &name);
 	if (r->controller->reconcile(&v, namespace, name, &job->plan, &err)) {
 		log_warn("cannot reconcile", "controller", r->controller->name, "key",
 			 log_fmt("%.*s", STR_ARG(key)), "error", err.msg);
+		runner_failed(r, key, &err);
 		workqueue_add_failed(r->queue, key);
 		job_free(job);
 		return;
@@ -279,7 +309,8 @@ static void on_more(struct loop *l, struct loop_timer *t)
 	runner_go(CONTAINER_OF(t, struct runner, more));
 }
 
-/* Jobs that need no write end within reconcile() and come back here: the outermost call goes on. */
+/* Jobs that need no write end within reconcile() and come back here: the outermost call
+ * goes on. */
 void runner_go(struct runner *r)
 {
 	struct str key;

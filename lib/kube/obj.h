@@ -14,19 +14,20 @@ struct obj {
 	uint32_t nlabels;
 	struct str api_version, kind;
 	struct str namespace, name, uid;
-	uint64_t revision;            /* metadata.resourceVersion */
+	uint64_t revision; /* metadata.resourceVersion */
 	int64_t generation;
-	int64_t deleted_ns;           /* metadata.deletionTimestamp, 0 = not being deleted */
+	int64_t deleted_ns;             /* metadata.deletionTimestamp, 0 = not being deleted */
 	const struct obj_label *labels; /* sorted by key */
-	struct str bytes;             /* canonical JSON */
-	struct block *block;          /* what bytes point into; obj owns one reference */
+	struct str bytes;               /* canonical JSON */
+	struct block *block;            /* what bytes point into; obj owns one reference */
 };
 
 struct obj_label {
 	struct str key, value;
 };
 
-/* From bytes (a block whose reference is taken over, also on error). ERR_PARSE when it isn't an object with kind and metadata. */
+/* From bytes (a block whose reference is taken over, also on error). ERR_PARSE when it isn't an
+ * object with kind and metadata. */
 struct obj *obj_from_block(struct block *b, struct err *err);
 struct obj *obj_from_bytes(struct str bytes, struct err *err); /* copies */
 /* From a tree: written compactly, then as above. */
@@ -35,7 +36,8 @@ struct obj *obj_ref(const struct obj *o);
 void obj_unref(const struct obj *o); /* NULL is fine */
 void obj_cleanup(struct obj **o);
 
-/* The tree, parsed into `a`; strings point into o->bytes, so o must outlive it. Never NULL for an obj made by us. */
+/* The tree, parsed into `a`; strings point into o->bytes, so o must outlive it. Never NULL for an
+ * obj made by us. */
 const struct json *obj_tree(const struct obj *o, struct arena *a);
 struct str obj_label(const struct obj *o, struct str key); /* STR_NONE when absent */
 
@@ -55,8 +57,10 @@ const struct json *meta_controller(const struct json *o);
 struct json *meta_owner_ref(struct arena *a, const struct json *owner, bool controller);
 /* status.conditions[type]; NULL when absent. */
 struct json *condition_find(const struct json *o, const char *type);
-/* Sets a condition in place; lastTransitionTime moves only when status changes. True when anything but times changed. */
-bool condition_set(struct arena *a, struct json *o, const char *type, const char *status, const char *reason, struct str message, int64_t now_ns);
+/* Sets a condition in place; lastTransitionTime moves only when status changes. True when anything
+ * but times changed. */
+bool condition_set(struct arena *a, struct json *o, const char *type, const char *status,
+		   const char *reason, struct str message, int64_t now_ns);
 
 /* "apps/v1" → group "apps", version "v1"; "v1" → "", "v1". */
 void api_version_split(struct str api_version, struct str *ret_group, struct str *ret_version);

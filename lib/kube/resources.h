@@ -1,4 +1,5 @@
-/* The resources that Plumb's own parts speak of, one row each: name, group, version, plural, kind, namespaced. */
+/* The resources that Plumb's own parts speak of, one row each: name, group, version, plural, kind,
+ * namespaced. */
 #ifndef PLUMB_RESOURCES_H
 #define PLUMB_RESOURCES_H
 
@@ -20,8 +21,10 @@
 	X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true)       \
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \
-	X(gitrepositories, "source.toolkit.fluxcd.io", "v1", "gitrepositories", "GitRepository", true) \
-	X(kustomizations, "kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization", true) \
+	X(gitrepositories, "source.toolkit.fluxcd.io", "v1", "gitrepositories", "GitRepository",   \
+	  true)                                                                                    \
+	X(kustomizations, "kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization",  \
+	  true)                                                                                    \
 	X(sealedsecrets, "plumb.dev", "v1", "sealedsecrets", "SealedSecret", true)                 \
 	X(driftreports, "plumb.dev", "v1", "driftreports", "DriftReport", true)
 
@@ -29,7 +32,8 @@
 RESOURCES(X)
 #undef X
 
-/* Among those above, by apiVersion and kind; NULL when it is none of them. For anything a cluster may hold use lib/kube/restmap.h. */
+/* Among those above, by apiVersion and kind; NULL when it is none of them. For anything a cluster
+ * may hold use lib/kube/restmap.h. */
 const struct resource *resource_known(struct str api_version, struct str kind);
 
 #endif

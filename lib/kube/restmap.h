@@ -10,7 +10,8 @@
 struct restmap;
 struct restmap *restmap_new(struct client *c);
 void restmap_free(struct restmap *m);
-/* Reads discovery again; done(arg, err) with err->code ERR_NONE when fresh. One refresh runs at a time, callers share it. */
+/* Reads discovery again; done(arg, err) with err->code ERR_NONE when fresh. One refresh runs at a
+ * time, callers share it. */
 void restmap_refresh(struct restmap *m, void (*done)(void *arg, const struct err *err), void *arg);
 /* NULL when unknown. Valid for the map's life. */
 const struct resource *restmap_find(struct restmap *m, struct str api_version, struct str kind);

@@ -21,9 +21,10 @@ void workqueue_free(struct workqueue *q);
 void workqueue_on_ready(struct workqueue *q, void (*fn)(void *arg), void *arg);
 
 void workqueue_add(struct workqueue *q, struct str key);
-void workqueue_add_after(struct workqueue *q, struct str key, int64_t after_ns); /* the earliest of several wins */
-void workqueue_add_failed(struct workqueue *q, struct str key);                  /* after the key's back-off */
-void workqueue_forget(struct workqueue *q, struct str key);                      /* success: resets the back-off */
+void workqueue_add_after(struct workqueue *q, struct str key,
+			 int64_t after_ns);                     /* the earliest of several wins */
+void workqueue_add_failed(struct workqueue *q, struct str key); /* after the key's back-off */
+void workqueue_forget(struct workqueue *q, struct str key);     /* success: resets the back-off */
 unsigned workqueue_failures(const struct workqueue *q, struct str key);
 
 /* Takes the next key (borrowed until workqueue_done of it); false when empty. */
