@@ -1,0 +1,391 @@
+/*
+ * The scheduler's shell: informers feed the cache and the queue; one pod after the other is
+ * placed by the pure core; the answer becomes a binding, or a condition and an event that say why
+ * not. One loop. A pod counts on its node from the moment of the choice (assumed) until the API
+ * server refused the binding; an unclear answer is asked for again, never taken as a no, so that
+ * a node is not filled twice.
+ */
+#include "scheduler/main.h"
+
+#include "lib/base/log.h"
+#include "lib/base/metrics.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/events.h"
+#include "lib/kube/informer.h"
+#include "lib/kube/resources.h"
+#include "scheduler/queue.h"
+
+enum { PODS_A_TURN = 16 };
+
+struct scheduler {
+	struct client *client;
+	struct scheduler_opts opts;
+	struct sched_cache cache;
+	struct queue queue;
+	struct informer *pods, *nodes;
+	struct recorder *recorder;
+	struct loop_timer turn;
+	struct list calls; /* struct attempt */
+	uint64_t choices;
+	bool synced;
+	struct metric_value *scheduled, *unschedulable, *failed, *pending;
+};
+
+/* A write under way: a binding (with an item), or a condition. */
+struct attempt {
+	struct list all;
+	struct scheduler *s;
+	struct queue_item *item;
+	struct sched_pod *pod; /* as assumed; own reference */
+	char *node;
+	struct client_call *call;
+	struct loop_timer again;
+};
+
+static int64_t now_of(const struct scheduler *s)
+{
+	return loop_now(s->client->loop);
+}
+
+static void on_turn(struct loop *l, struct loop_timer *t);
+
+/* Arms the timer for the next thing that is due. */
+static void schedule_turn(struct scheduler *s)
+{
+	int64_t next = queue_next(&s->queue);
+
+	if (next != INT64_MAX)
+		loop_timer_set(s->client->loop, &s->turn, MAX(next - now_of(s), 0), on_turn);
+	metric_set(s->pending, (double)(s->queue.active.n + s->queue.backoff.n + s->queue.nwaiting));
+}
+
+static void happened(struct scheduler *s, unsigned event)
+{
+	queue_event(&s->queue, event, now_of(s));
+	schedule_turn(s);
+}
+
+static struct attempt *attempt_new(struct scheduler *s, struct sched_pod *pod)
+{
+	struct attempt *t = xalloc(sizeof(*t));
+
+	t->s = s;
+	t->pod = sched_pod_ref(pod);
+	list_append(&s->calls, &t->all);
+	return t;
+}
+
+static void attempt_free(struct attempt *t)
+{
+	client_call_cancel(t->s->client, t->call);
+	loop_timer_cancel(t->s->client->loop, &t->again);
+	list_remove(&t->all);
+	sched_pod_unref(t->pod);
+	free(t->node);
+	free(t);
+}
+
+static const struct json *pod_reference(const struct sched_pod *p, struct arena *a)
+{
+	return json_build(a, "{s:s, s:s, s:{s:S, s:S, s:S}}", "apiVersion", "v1", "kind", "Pod",
+			  "metadata", "namespace", p->namespace, "name", p->name, "uid", p->uid);
+}
+
+/* ---- binding ---- */
+
+static void bind_pod(struct attempt *t);
+
+static void on_again(struct loop *l UNUSED, struct loop_timer *t)
+{
+	bind_pod(CONTAINER_OF(t, struct attempt, again));
+}
+
+/* The API server said no: the room is free again, unless the pod is known to be placed by now. */
+static void refuse(struct attempt *t, const struct api_answer *a)
+{
+	struct scheduler *s = t->s;
+
+	log_warn("binding refused", "pod", log_fmt("%.*s", STR_ARG(t->pod->key)), "node", t->node,
+		 "error", a->err.msg);
+	metric_add(s->failed, 1);
+	if (sched_cache_pod(&s->cache, t->pod->uid) == t->pod) {
+		sched_cache_del_pod(&s->cache, t->pod->uid);
+		t->pod->node_name = STR_NONE;
+	}
+	if (a->err.code == ERR_NOT_FOUND)
+		queue_done(&s->queue, t->item);
+	else
+		queue_retry(&s->queue, t->item, now_of(s));
+	attempt_free(t);
+	happened(s, SCHED_POD_GONE);
+}
+
+static void on_bound(void *arg, const struct api_answer *a)
+{
+	struct attempt *t = arg;
+	struct scheduler *s = t->s;
+	AUTO(arena) struct arena arena = {0};
+
+	t->call = NULL;
+	if (a->err.code != ERR_NONE) {
+		if (a->status >= 400 && a->status < 500 && a->status != 429)
+			refuse(t, a);
+		else
+			loop_timer_set(s->client->loop, &t->again, NS_PER_S, on_again);
+		return;
+	}
+	metric_add(s->scheduled, 1);
+	recorder_event(s->recorder, pod_reference(t->pod, &arena), "Normal", "Scheduled",
+		       "Successfully assigned %.*s to %s", STR_ARG(t->pod->key), t->node);
+	queue_done(&s->queue, t->item);
+	attempt_free(t);
+}
+
+static void bind_pod(struct attempt *t)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	struct api_call call = {
+		.verb = API_CREATE,
+		.resource = &res_pods,
+		.namespace = t->pod->namespace,
+		.name = t->pod->name,
+		.subresource = "binding",
+	};
+
+	json_write(json_build(&a, "{s:s, s:s, s:{s:S, s:S, s:S}, s:{s:s, s:s, s:s}}", "apiVersion",
+			      "v1", "kind", "Binding", "metadata", "namespace", t->pod->namespace,
+			      "name", t->pod->name, "uid", t->pod->uid, "target", "apiVersion", "v1",
+			      "kind", "Node", "name", t->node),
+		   &body);
+	call.body = buf_view(&body);
+	t->call = client_call(t->s->client, &call, on_bound, t);
+}
+
+/* ---- saying why not ---- */
+
+static void on_said(void *arg, const struct api_answer *a)
+{
+	struct attempt *t = arg;
+
+	t->call = NULL;
+	if (a->err.code != ERR_NONE && a->err.code != ERR_NOT_FOUND)
+		log_debug("condition not written", "pod", log_fmt("%.*s", STR_ARG(t->pod->key)),
+			  "error", a->err.msg);
+	attempt_free(t);
+}
+
+static void say_unschedulable(struct scheduler *s, struct sched_pod *pod, struct str message,
+			      struct arena *a)
+{
+	const struct json *had = condition_find(obj_tree(pod->obj, a), "PodScheduled");
+	AUTO(buf) struct buf body = {0};
+	struct api_call call = {
+		.verb = API_PATCH,
+		.patch = API_PATCH_STRATEGIC,
+		.resource = &res_pods,
+		.namespace = pod->namespace,
+		.name = pod->name,
+		.subresource = "status",
+	};
+	char text[TIME_TEXT_MAX];
+	struct str since = time_format(loop_wall(s->client->loop), text);
+	struct attempt *t;
+
+	recorder_event(s->recorder, pod_reference(pod, a), "Warning", "FailedScheduling", "%.*s",
+		       STR_ARG(message));
+	if (str_is(json_str(json_at(had, "status")), "False")) {
+		if (str_eq(json_str(json_at(had, "message")), message))
+			return;
+		since = json_str_or(json_at(had, "lastTransitionTime"), since);
+	}
+	json_write(json_build(a, "{s:{s:S}, s:{s:[{s:s, s:s, s:s, s:S, s:S, s:n}]}}", "metadata",
+			      "uid", pod->uid, "status", "conditions", "type", "PodScheduled",
+			      "status", "False", "reason", "Unschedulable", "message", message,
+			      "lastTransitionTime", since, "lastProbeTime"),
+		   &body);
+	call.body = buf_view(&body);
+	t = attempt_new(s, pod);
+	t->call = client_call(s->client, &call, on_said, t);
+}
+
+/* ---- one pod ---- */
+
+static void place(struct scheduler *s, struct queue_item *item)
+{
+	AUTO(arena) struct arena a = {0};
+	struct sched_result r;
+	struct attempt *t;
+
+	if (sched_cache_pod(&s->cache, item->pod->uid)) {
+		queue_done(&s->queue, item);
+		return;
+	}
+	sched_pick(&s->cache, item->pod, s->opts.seed + s->choices++, &a, &r);
+	if (!r.node) {
+		metric_add(s->unschedulable, 1);
+		say_unschedulable(s, item->pod, r.message, &a);
+		queue_wait(&s->queue, item, sched_helped_by(r.rejected_by), now_of(s));
+		return;
+	}
+	t = attempt_new(s, item->pod);
+	t->item = item;
+	t->node = xstrndup(r.node->name.p, r.node->name.n);
+	sched_cache_set_pod(&s->cache, t->pod, r.node->name);
+	bind_pod(t);
+}
+
+static void on_turn(struct loop *l UNUSED, struct loop_timer *timer)
+{
+	struct scheduler *s = CONTAINER_OF(timer, struct scheduler, turn);
+	struct queue_item *item;
+
+	if (!s->synced)
+		return;
+	for (int n = 0; n < PODS_A_TURN && (item = queue_take(&s->queue, now_of(s))); n++)
+		place(s, item);
+	schedule_turn(s);
+}
+
+/* ---- what the caches tell ---- */
+
+static bool same_for_placing(const struct obj *old, const struct obj *new)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *x = obj_tree(old, &a), *y = obj_tree(new, &a);
+
+	return json_equal(json_at(x, "spec"), json_at(y, "spec")) &&
+	       json_equal(json_at(x, "metadata", "labels"), json_at(y, "metadata", "labels"));
+}
+
+static void pod_left(struct scheduler *s, struct str uid)
+{
+	queue_del(&s->queue, uid);
+	if (!sched_cache_pod(&s->cache, uid))
+		return;
+	sched_cache_del_pod(&s->cache, uid);
+	happened(s, SCHED_POD_GONE);
+}
+
+static void on_pod(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct scheduler *s = arg;
+	struct sched_pod *p;
+	bool known;
+
+	if (old && (!new || !str_eq(old->uid, new->uid)))
+		pod_left(s, old->uid);
+	if (!new)
+		return;
+	if (sched_pod_takes_room(new)) {
+		known = sched_cache_pod(&s->cache, new->uid);
+		p = sched_pod_new(new);
+		sched_cache_set_pod(&s->cache, p, p->node_name);
+		queue_del(&s->queue, new->uid);
+		/* Smaller requests or other labels of a known pod may help somebody as well. */
+		if (!known || (old && !same_for_placing(old, new)))
+			happened(s, SCHED_POD_ADDED | (known ? SCHED_POD_GONE : 0));
+		sched_pod_unref(p);
+	} else if (sched_pod_is_ours(new)) {
+		p = sched_pod_new(new);
+		queue_put(&s->queue, p, old && !same_for_placing(old, new), now_of(s));
+		sched_pod_unref(p);
+		schedule_turn(s);
+	} else {
+		pod_left(s, new->uid);
+	}
+}
+
+static bool same_node(const struct obj *old, const struct obj *new)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *x = obj_tree(old, &a), *y = obj_tree(new, &a);
+
+	return same_for_placing(old, new) && json_equal(json_at(x, "status", "allocatable"),
+							json_at(y, "status", "allocatable"));
+}
+
+static void on_node(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct scheduler *s = arg;
+
+	if (!new) {
+		sched_cache_del_node(&s->cache, old->name);
+		return;
+	}
+	sched_cache_set_node(&s->cache, new);
+	if (!old)
+		happened(s, SCHED_NODE_ADDED);
+	else if (!same_node(old, new))
+		happened(s, SCHED_NODE_CHANGED);
+}
+
+static void on_progress(void *arg)
+{
+	struct scheduler *s = arg;
+
+	if (s->synced || !informer_synced(s->pods) || !informer_synced(s->nodes))
+		return;
+	s->synced = true;
+	log_info("scheduling", "nodes", log_i64((int64_t)s->cache.n), "pods",
+		 log_i64((int64_t)informer_count(s->pods)));
+	schedule_turn(s);
+	if (s->opts.synced)
+		s->opts.synced(s->opts.arg);
+}
+
+static void make_metrics(struct scheduler *s)
+{
+	struct metric *attempts =
+		metric_new(METRIC_COUNTER, "scheduler_schedule_attempts_total",
+			   "Attempts to place pods, by result.", "result", NULL);
+
+	s->scheduled = metric_with(attempts, "scheduled", (char *)NULL);
+	s->unschedulable = metric_with(attempts, "unschedulable", (char *)NULL);
+	s->failed = metric_with(attempts, "error", (char *)NULL);
+	s->pending = metric_with(metric_new(METRIC_GAUGE, "scheduler_pending_pods",
+					    "Pods without a node.", NULL, NULL),
+				 (char *)NULL);
+}
+
+struct scheduler *scheduler_start(struct client *c, const struct scheduler_opts *o)
+{
+	struct scheduler *s = xalloc(sizeof(*s));
+	struct informer_opts pods = {.resource = &res_pods}, nodes = {.resource = &res_nodes};
+
+	s->client = c;
+	s->opts = *o;
+	list_init(&s->calls);
+	queue_init(&s->queue);
+	make_metrics(s);
+	s->recorder = recorder_new(c, "default-scheduler", NULL);
+	s->nodes = informer_new(c, &nodes);
+	s->pods = informer_new(c, &pods);
+	informer_on_change(s->nodes, on_node, s);
+	informer_on_change(s->pods, on_pod, s);
+	informer_on_progress(s->nodes, on_progress, s);
+	informer_on_progress(s->pods, on_progress, s);
+	informer_start(s->nodes);
+	informer_start(s->pods);
+	return s;
+}
+
+void scheduler_stop(struct scheduler *s)
+{
+	if (!s)
+		return;
+	loop_timer_cancel(s->client->loop, &s->turn);
+	LIST_FOREACH (it, &s->calls)
+		attempt_free(CONTAINER_OF(it, struct attempt, all));
+	informer_free(s->pods);
+	informer_free(s->nodes);
+	recorder_free(s->recorder);
+	queue_release(&s->queue);
+	sched_cache_release(&s->cache);
+	free(s);
+}
+
+bool scheduler_idle(const struct scheduler *s)
+{
+	return s->synced && !s->queue.active.n && !s->queue.backoff.n && list_empty(&s->calls);
+}
