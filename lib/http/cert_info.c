@@ -2,6 +2,7 @@
  * Reading certificates and requests: who they name, how long they hold, whose key they carry; and
  * ES256 signatures for JSON web tokens. Input is hostile. Any thread.
  */
+#include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -201,4 +202,21 @@ int verify_es256(struct str public_or_private_pem, struct str data, const uint8_
 	OPENSSL_free(der);
 	ERR_clear_error();
 	return ok ? 0 : err_set(err, ERR_UNAUTHORIZED, "signature does not match");
+}
+
+int es256_public(struct str pem, uint8_t ret[64], struct err *err)
+{
+	AUTO(pkey) EVP_PKEY *k = any_public_key(pem, err);
+	unsigned char point[65];
+	size_t n = 0;
+
+	if (!k)
+		return -1;
+	if (!is_p256(k) || EVP_PKEY_get_octet_string_param(k, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY,
+							   point, sizeof(point), &n) != 1)
+		return tls_err(err, ERR_BAD_REQUEST, "public key");
+	if (n != sizeof(point) || point[0] != 4)
+		return err_set(err, ERR_BAD_REQUEST, "public key is not an uncompressed point");
+	memcpy(ret, point + 1, 64);
+	return 0;
 }

@@ -53,5 +53,7 @@ void cert_info_release(struct cert_info *i);
 /* ECDSA P-256 (ES256) signatures over raw bytes, r||s form, for JSON web tokens. */
 MUST_USE int sign_es256(struct str key_pem, struct str data, uint8_t ret[64], struct err *err);
 MUST_USE int verify_es256(struct str public_or_private_pem, struct str data, const uint8_t sig[64], struct err *err);
+/* The public point's coordinates, x||y, of a key or certificate: for JSON web key sets. */
+MUST_USE int es256_public(struct str pem, uint8_t ret[64], struct err *err);
 
 #endif

@@ -1,0 +1,127 @@
+/*
+ * Authentication. Must never let a request through without an identity: there is no anonymous
+ * user. Tokens and keys never get into messages. authn_still_exists belongs to the core's thread,
+ * the rest runs on whatever thread has the request.
+ */
+#include "apiserver/authn.h"
+
+#include <string.h>
+
+#include "apiserver/core.h"
+
+#define GROUPS_MAX 64
+
+static int from_certificate(struct http_req *r, struct identity *ret)
+{
+	struct str *groups = arena_array(&r->arena, GROUPS_MAX + 1, sizeof(*groups));
+	size_t n = 0;
+
+	for (const char *const *o = r->peer_orgs; o && *o && n < GROUPS_MAX; o++)
+		groups[n++] = arena_str(&r->arena, str_c(*o));
+	groups[n++] = STR("system:authenticated");
+	ret->user.name = arena_str(&r->arena, str_c(r->peer_cn));
+	ret->user.groups = groups;
+	ret->user.ngroups = n;
+	return 0;
+}
+
+int authn_token(struct tokens *t, struct arena *a, struct str jwt, int64_t now_s,
+		struct identity *ret, struct err *err)
+{
+	struct token_claims *c = &ret->claims;
+
+	if (token_verify(t, a, jwt, now_s, c, err))
+		return -1;
+	struct str *groups = arena_array(a, 3, sizeof(*groups));
+	groups[0] = STR("system:serviceaccounts");
+	groups[1] = arena_strf(a, "system:serviceaccounts:%.*s", STR_ARG(c->namespace));
+	groups[2] = STR("system:authenticated");
+	ret->token = true;
+	ret->user = (struct admission_user){
+		.name = arena_strf(a, "system:serviceaccount:%.*s:%.*s", STR_ARG(c->namespace),
+				   STR_ARG(c->account)),
+		.uid = c->account_uid,
+		.groups = groups,
+		.ngroups = 3,
+	};
+	return 0;
+}
+
+int authn_request(struct tokens *t, struct http_req *r, int64_t now_s, struct identity *ret,
+		  struct err *err)
+{
+	struct str h = http_header(&r->headers, "Authorization");
+
+	*ret = (struct identity){0};
+	if (r->peer_cn && r->peer_cn[0])
+		return from_certificate(r, ret);
+	if (h.n <= 7 || !str_ieq(str_sub(h, 0, 7), STR("Bearer ")))
+		return err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
+	if (authn_token(t, &r->arena, str_trim(str_sub(h, 7, h.n - 7)), now_s, ret, err))
+		return -1;
+	if (!token_for(&ret->claims, STR(TOKEN_ISSUER)))
+		return err_set(err, ERR_UNAUTHORIZED, "token is for another audience");
+	return 0;
+}
+
+static bool same_object(const struct core *c, const char *plural, struct str namespace,
+			struct str name, struct str uid)
+{
+	const struct kind *k = core_kind_find(c, STR(""), STR("v1"), str_c(plural));
+	const struct obj *o = k ? core_get(c, k, namespace, name) : NULL;
+
+	return o && (!uid.n || str_eq(o->uid, uid));
+}
+
+int authn_still_exists(const struct core *c, const struct token_claims *k, struct err *err)
+{
+	if (!same_object(c, "serviceaccounts", k->namespace, k->account, k->account_uid))
+		return err_set(err, ERR_UNAUTHORIZED, "the token's service account is gone");
+	if (!k->bound_kind.n)
+		return 0;
+	bool node = str_is(k->bound_kind, "node");
+	const char *plural = node ? "nodes" : str_is(k->bound_kind, "pod") ? "pods" : "secrets";
+	if (!same_object(c, plural, node ? STR_NONE : k->namespace, k->bound_name, k->bound_uid))
+		return err_set(err, ERR_UNAUTHORIZED, "what the token was bound to is gone");
+	return 0;
+}
+
+bool authn_impersonation(struct http_req *r, struct impersonation *ret, bool *bad)
+{
+	static const char extra[] = "Impersonate-Extra-";
+
+	*ret = (struct impersonation){.user = http_header(&r->headers, "Impersonate-User"),
+				      .uid = http_header(&r->headers, "Impersonate-Uid")};
+	*bad = false;
+	ret->groups = arena_array(&r->arena, r->headers.n, sizeof(*ret->groups));
+	for (size_t i = 0; i < r->headers.n; i++) {
+		const struct http_header *h = &r->headers.v[i];
+		if (str_ieq(h->name, STR("Impersonate-Group")))
+			ret->groups[ret->ngroups++] = h->value;
+		if (str_ieq(str_sub(h->name, 0, sizeof(extra) - 1), str_c(extra)))
+			ret->extra = true;
+	}
+	if (!ret->user.n && !ret->uid.n && !ret->ngroups && !ret->extra)
+		return false;
+	*bad = !ret->user.n;
+	return true;
+}
+
+void authn_impersonated(struct arena *a, const struct impersonation *i, struct admission_user *ret)
+{
+	static const char prefix[] = "system:serviceaccount:";
+	struct str *groups = arena_array(a, i->ngroups + 3, sizeof(*groups));
+	struct str ns, name;
+	size_t n = 0;
+
+	for (; n < i->ngroups; n++)
+		groups[n] = i->groups[n];
+	if (!n && str_starts(i->user, str_c(prefix)) &&
+	    str_cut(str_sub(i->user, sizeof(prefix) - 1, i->user.n), ':', &ns, &name)) {
+		groups[n++] = STR("system:serviceaccounts");
+		groups[n++] = arena_strf(a, "system:serviceaccounts:%.*s", STR_ARG(ns));
+	}
+	groups[n++] = STR("system:authenticated");
+	*ret = (struct admission_user){
+		.name = i->user, .uid = i->uid, .groups = groups, .ngroups = n};
+}

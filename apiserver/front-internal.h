@@ -1,0 +1,103 @@
+/* What the front's files share. */
+#ifndef PLUMB_APISERVER_FRONT_INTERNAL_H
+#define PLUMB_APISERVER_FRONT_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "apiserver/accept.h"
+#include "apiserver/authn.h"
+#include "apiserver/authz.h"
+#include "apiserver/front.h"
+#include "lib/base/metrics.h"
+#include "lib/http/server.h"
+
+struct rights;
+struct discovery;
+struct kubelet_call;
+
+struct front {
+	struct front_opts o;
+	struct http_server *http;
+	/* the core's thread */
+	struct rights *rights;
+	struct discovery *discovery;
+	struct loop_timer due;
+	bool ready, stopping;
+	/* from the connections' threads to the core's */
+	pthread_mutex_t lock;
+	struct front_req *queue, **queue_end; /* by next */
+	struct front_req *left, **left_end;   /* by left_next: their clients went away */
+	bool posted;
+	_Atomic size_t inflight[2]; /* read only, mutating: queued or in the core */
+	struct metric *requests, *seconds, *running, *refused;
+};
+
+enum front_state { FRONT_QUEUED, FRONT_CORE, FRONT_ELSEWHERE, FRONT_DONE };
+
+/* A request. Lives in the HTTP request's arena. */
+struct front_req {
+	struct core_req core; /* first */
+	struct front *f;
+	struct http_req *http;
+	struct identity who;
+	struct accepts accepts;
+	bool resource; /* core's fields are set */
+	bool mutating, counted;
+	enum front_state state; /* the core's thread */
+	struct front_req *next, *left_next;
+	/* the connection's thread */
+	bool client_left;
+	struct kubelet_call *call;
+};
+
+/* ---- front.c ---- */
+/* Ends a request that the core's thread has answered: it is gone after this. */
+void front_done(struct front_req *r, int status);
+/* It no longer counts against the limit of running requests: a stream has begun. */
+void front_uncount(struct front_req *r);
+
+/* ---- front_serve.c: the core's thread ---- */
+void front_serve(struct front_req *r);
+/* Answers and ends. */
+void front_fail(struct front_req *r, const struct err *err);
+void front_text(struct front_req *r, int status, const char *type, struct str body);
+void front_json(struct front_req *r, int status, const struct json *v);
+/* Any thread, without a front_req's end: an error as a Status. */
+void front_status(struct http_req *h, const struct err *err, const struct core_req *about);
+bool front_may(struct front_req *r, const struct authz_ask *q, struct buf *why);
+extern const struct core_sink front_sink;
+
+/* The body as a tree in the request's arena: JSON, YAML or protobuf. */
+struct json *front_body(struct front_req *r, const char *kind, struct err *err);
+
+/* ---- body.c ---- */
+struct json *body_parse(struct arena *a, struct str content_type, struct str body, struct err *err);
+
+/* ---- rights.c: authorization from the objects that the core holds ---- */
+struct rights *rights_new(struct core *c);
+void rights_free(struct rights *r);
+void rights_change(struct rights *r, const struct kind *k, const struct obj *old,
+		   const struct obj *new);
+bool rights_allow(struct rights *r, const struct authz_ask *q, struct buf *why);
+const struct authz *rights_rbac(const struct rights *r);
+
+/* ---- health.c ---- */
+/* True when the path was one of its. */
+bool health_serve(struct front_req *r);
+
+/* ---- front_openapi.c: likewise ---- */
+bool openapi_serve(struct front_req *r);
+
+/* ---- reviews.c, token_request.c ---- */
+bool reviews_serve(struct front_req *r);
+bool token_request_serve(struct front_req *r);
+
+/* ---- kubeletproxy.c ---- */
+/* Core's thread: log, exec, attach, portforward, proxy. True when it was one of these. */
+bool kubelet_serve(struct front_req *r);
+/* Connection's thread. */
+void kubelet_client_left(struct front_req *r);
+void kubelet_drained(struct front_req *r);
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * The front's traffic: from the HTTP server's threads, which read and authenticate requests, to
+ * the core's thread, which serves them in batches, one transaction each, and back. Must never
+ * touch the core from a connection's thread, nor block either.
+ *
+ * A request's memory is its HTTP request's arena. The core's thread holds a reference from the
+ * moment it is queued until front_done(), so a client that leaves early takes nothing away; it
+ * only sends word (left), upon which the core drops the request.
+ */
+#include "apiserver/front.h"
+
+#include <unistd.h>
+
+#include "apiserver/discovery.h"
+#include "apiserver/front-internal.h"
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/os/loop.h"
+
+#define THREADS_MAX 4
+#define INFLIGHT_READ 4000
+#define INFLIGHT_WRITE 2000
+#define DRAIN_NS (300 * NS_PER_MS)
+
+static void drain(void *arg);
+
+/* ---- to the core's thread ---- */
+
+static void wake(struct front *f, bool first)
+{
+	if (first)
+		loop_post(f->o.loop, drain, f);
+}
+
+static void enqueue(struct front_req *r)
+{
+	struct front *f = r->f;
+
+	http_req_ref(r->http);
+	pthread_mutex_lock(&f->lock);
+	*f->queue_end = r;
+	f->queue_end = &r->next;
+	bool first = !f->posted;
+	f->posted = true;
+	pthread_mutex_unlock(&f->lock);
+	wake(f, first);
+}
+
+static void on_gone(struct http_req *h)
+{
+	struct front_req *r = h->user;
+	struct front *f = r->f;
+
+	r->client_left = true;
+	if (r->call)
+		kubelet_client_left(r);
+	http_req_ref(h);
+	pthread_mutex_lock(&f->lock);
+	*f->left_end = r;
+	f->left_end = &r->left_next;
+	bool first = !f->posted;
+	f->posted = true;
+	pthread_mutex_unlock(&f->lock);
+	wake(f, first);
+}
+
+static void on_drained(struct http_req *h)
+{
+	struct front_req *r = h->user;
+
+	if (r->call)
+		kubelet_drained(r);
+}
+
+/* ---- on the connection's thread ---- */
+
+static bool is_mutating(struct str method)
+{
+	return !str_is(method, "GET") && !str_is(method, "HEAD");
+}
+
+static bool too_many(struct front *f, bool mutating)
+{
+	size_t limit = mutating ? INFLIGHT_WRITE : INFLIGHT_READ;
+
+	return atomic_load_explicit(&f->inflight[mutating], memory_order_relaxed) >= limit;
+}
+
+static void fill_core_req(struct front_req *r)
+{
+	struct http_req *h = r->http;
+
+	r->core.query = h->query;
+	r->core.content_type = http_header(&h->headers, "Content-Type");
+	r->core.body = h->body;
+	r->core.form = r->accepts.form;
+	r->core.form_version = r->accepts.form_version;
+	r->core.user_agent = http_header(&h->headers, "User-Agent");
+	r->core.sink = &front_sink;
+	r->core.user_data = r;
+	r->core.arena = &h->arena;
+}
+
+static void refuse(struct http_req *h, enum err_code code, const char *msg)
+{
+	struct err err = {0};
+
+	err_set(&err, code, "%s", msg);
+	if (code == ERR_TOO_MANY)
+		err.retry_after_s = 1;
+	front_status(h, &err, NULL);
+}
+
+static void on_request(void *arg, struct http_req *h)
+{
+	struct front *f = arg;
+	struct front_req *r = arena_alloc(&h->arena, sizeof(*r));
+	struct err err = {0};
+
+	r->f = f;
+	r->http = h;
+	h->user = r;
+	if (authn_request(f->o.tokens, h, loop_wall(h->loop) / NS_PER_S, &r->who, &err)) {
+		log_debug("request without an identity", "remote", h->remote, "why", err.msg);
+		refuse(h, ERR_UNAUTHORIZED, "Unauthorized");
+		return;
+	}
+	if (str_is(h->method, "HEAD") || str_is(h->method, "TRACE") ||
+	    str_is(h->method, "CONNECT") || str_is(h->method, "OPTIONS")) {
+		refuse(h, ERR_METHOD_NOT_ALLOWED,
+		       "the server does not allow this method on the requested resource");
+		return;
+	}
+	r->mutating = is_mutating(h->method);
+	if (too_many(f, r->mutating)) {
+		metric_add(metric_with(f->refused, r->mutating ? "mutating" : "readOnly", NULL), 1);
+		refuse(h, ERR_TOO_MANY, "too many requests, please try again later");
+		return;
+	}
+	accept_parse(http_header(&h->headers, "Accept"), &r->accepts);
+	r->resource = core_route(h->method, h->path, h->query, &r->core);
+	fill_core_req(r);
+	r->counted = true;
+	atomic_fetch_add_explicit(&f->inflight[r->mutating], 1, memory_order_relaxed);
+	h->gone = on_gone;
+	h->drained = on_drained;
+	enqueue(r);
+}
+
+/* ---- on the core's thread ---- */
+
+void front_uncount(struct front_req *r)
+{
+	if (r->counted)
+		atomic_fetch_sub_explicit(&r->f->inflight[r->mutating], 1, memory_order_relaxed);
+	r->counted = false;
+}
+
+static void measure(struct front_req *r, int status)
+{
+	struct front *f = r->f;
+	char code[16], group[128], version[64], resource[128], sub[64];
+	const char *verb = r->resource ? core_verb_name(r->core.verb) : "get";
+	const struct {
+		char *to;
+		size_t n;
+		struct str from;
+	} text[] = {{group, sizeof(group), r->core.group},
+		    {version, sizeof(version), r->core.version},
+		    {resource, sizeof(resource), r->core.resource},
+		    {sub, sizeof(sub), r->core.subresource}};
+
+	for (size_t i = 0; i < ARRAY_LEN(text); i++)
+		snprintf(text[i].to, text[i].n, "%.*s",
+			 r->resource && status != 404 ? (int)MIN(text[i].from.n, text[i].n - 1) : 0,
+			 text[i].from.p ? text[i].from.p : "");
+	snprintf(code, sizeof(code), "%d", status);
+	metric_add(metric_with(f->requests, verb, group, version, resource, sub, code, NULL), 1);
+	if (r->resource && r->core.verb == CORE_WATCH)
+		return;
+	double s = (double)(loop_now(f->o.loop) - r->http->received_ns) / 1e9;
+	metric_observe(metric_with(f->seconds, verb, group, version, resource, sub, NULL),
+		       s < 0 ? 0 : s);
+}
+
+void front_done(struct front_req *r, int status)
+{
+	struct http_req *h = r->http;
+
+	front_uncount(r);
+	if (status)
+		measure(r, status);
+	r->state = FRONT_DONE;
+	http_req_unref(h);
+}
+
+static void client_left(struct front_req *r)
+{
+	struct http_req *h = r->http;
+
+	if (r->state == FRONT_CORE) {
+		core_cancel(r->f->o.core, &r->core);
+		front_done(r, 0);
+	}
+	http_req_unref(h);
+}
+
+static void drain(void *arg)
+{
+	struct front *f = arg;
+
+	pthread_mutex_lock(&f->lock);
+	struct front_req *queue = f->queue, *left = f->left;
+	f->queue = f->left = NULL;
+	f->queue_end = &f->queue;
+	f->left_end = &f->left;
+	f->posted = false;
+	pthread_mutex_unlock(&f->lock);
+
+	while (queue) {
+		struct front_req *r = queue;
+		queue = r->next;
+		front_serve(r);
+	}
+	while (left) {
+		struct front_req *r = left;
+		left = r->left_next;
+		client_left(r);
+	}
+	front_turn(f);
+}
+
+static void on_due(struct loop *l, struct loop_timer *t)
+{
+	struct front *f = CONTAINER_OF(t, struct front, due);
+
+	(void)l;
+	front_turn(f);
+}
+
+void front_turn(struct front *f)
+{
+	core_turn(f->o.core);
+	if (f->o.turned)
+		f->o.turned(f->o.arg);
+	metric_set(metric_with(f->running, "readOnly", NULL), (double)atomic_load(&f->inflight[0]));
+	metric_set(metric_with(f->running, "mutating", NULL), (double)atomic_load(&f->inflight[1]));
+	int64_t due = core_due(f->o.core);
+	if (!due && !core_pending(f->o.core)) {
+		loop_timer_cancel(f->o.loop, &f->due);
+		return;
+	}
+	int64_t after = core_pending(f->o.core) ? 0 : due - loop_wall(f->o.loop);
+	loop_timer_set(f->o.loop, &f->due, MAX(after, 0), on_due);
+}
+
+/* ---- life ---- */
+
+static void on_change(void *arg, const struct kind *k, const struct obj *old, const struct obj *new)
+{
+	struct front *f = arg;
+
+	rights_change(f->rights, k, old, new);
+	discovery_change(f->discovery, k);
+}
+
+static void make_metrics(struct front *f)
+{
+	static const double buckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+					 0.5,   1,      2.5,   5,    10,    30,   60,  0};
+
+	f->requests = metric_new(METRIC_COUNTER, "apiserver_request_total",
+				 "Requests by verb, resource and HTTP code.",
+				 "verb,group,version,resource,subresource,code", NULL);
+	f->seconds = metric_new(METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
+				"How long requests took, watches not counted.",
+				"verb,group,version,resource,subresource", buckets);
+	f->running = metric_new(METRIC_GAUGE, "apiserver_current_inflight_requests",
+				"Requests that are queued or being served.", "request_kind", NULL);
+	f->refused = metric_new(METRIC_COUNTER, "apiserver_dropped_requests_total",
+				"Requests that were answered 429.", "request_kind", NULL);
+}
+
+struct front *front_new(const struct front_opts *o, struct err *err)
+{
+	struct front *f = xalloc(sizeof(*f));
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	f->o = *o;
+	f->queue_end = &f->queue;
+	f->left_end = &f->left;
+	pthread_mutex_init(&f->lock, NULL);
+	make_metrics(f);
+	f->rights = rights_new(o->core);
+	f->discovery = discovery_new(o->core, o->address);
+	core_on_change(o->core, on_change, f);
+	f->http = http_server_new(
+		o->loop,
+		&(struct http_server_opts){
+			.threads = o->threads ? o->threads : (int)MAX(1, MIN(cpus, THREADS_MAX)),
+			.tls = o->tls,
+			.handle = on_request,
+			.arg = f},
+		err);
+	if (!f->http) {
+		front_free(f);
+		return NULL;
+	}
+	return f;
+}
+
+int front_listen(struct front *f, const char *addr, struct err *err)
+{
+	return http_server_listen(f->http, addr, err);
+}
+
+void front_ready(struct front *f)
+{
+	f->ready = true;
+}
+
+void front_stop(struct front *f)
+{
+	f->ready = false;
+	f->stopping = true;
+	drain(f);
+	http_server_stop(f->http, DRAIN_NS);
+	drain(f);
+	loop_timer_cancel(f->o.loop, &f->due);
+}
+
+void front_free(struct front *f)
+{
+	if (!f)
+		return;
+	http_server_free(f->http);
+	rights_free(f->rights);
+	discovery_free(f->discovery);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}

@@ -1,0 +1,39 @@
+/*
+ * The API server's front: HTTP, who asks, whether they may, and everything that isn't a verb over
+ * stored objects (health, discovery, reviews, tokens, the way to the kubelets). Requests come in
+ * on the HTTP server's threads, which authenticate them, and are served in batches on the loop's
+ * thread, which owns the core.
+ */
+#ifndef PLUMB_APISERVER_FRONT_H
+#define PLUMB_APISERVER_FRONT_H
+
+#include "apiserver/core.h"
+#include "apiserver/tokens.h"
+#include "lib/http/tls.h"
+
+struct front;
+
+struct front_opts {
+	struct loop *loop;
+	struct core *core;           /* borrowed, with everything in it */
+	struct tokens *tokens;       /* borrowed */
+	struct tls_ctx *tls;         /* what we show and whom we trust; borrowed */
+	struct tls_ctx *kubelet_tls; /* how we call kubelets; borrowed; NULL = not at all */
+	int threads;                 /* 0 = one per CPU, at most 4 */
+	const char *address;         /* "172.30.1.1:6443" for GET /api */
+	void (*turned)(void *arg);   /* after each turn of the core; may be NULL */
+	void *arg;
+};
+struct front *front_new(const struct front_opts *o, struct err *err);
+/* Returns the port, or -1. */
+int front_listen(struct front *f, const char *addr, struct err *err);
+/* From now on /readyz says ok. */
+void front_ready(struct front *f);
+/* Runs the core over what is queued, and plans the next time. */
+void front_turn(struct front *f);
+/* Stops listening, answers what it can, ends the watches. Not from inside a callback of the front.
+ */
+void front_stop(struct front *f);
+void front_free(struct front *f);
+
+#endif

@@ -1,0 +1,317 @@
+/*
+ * One request on the core's thread: is the token's account still there, whom does the caller act
+ * as, may they do it, and who answers: the core, or one of the front's own services. Must never
+ * reach the core or a service before authorization. The core's thread.
+ */
+#include <string.h>
+
+#include "apiserver/discovery.h"
+#include "apiserver/front-internal.h"
+#include "lib/base/log.h"
+#include "lib/json/yaml.h"
+
+bool front_may(struct front_req *r, const struct authz_ask *q, struct buf *why)
+{
+	return rights_allow(r->f->rights, q, why);
+}
+
+/* ---- impersonation ---- */
+
+static int may_act_as(struct front_req *r, const char *group, const char *resource, struct str name,
+		      struct err *err)
+{
+	struct authz_ask q = {.user = &r->who.user,
+			      .verb = STR("impersonate"),
+			      .group = str_c(group),
+			      .resource = str_c(resource),
+			      .name = name};
+	struct str ns, account;
+	static const char prefix[] = "system:serviceaccount:";
+
+	if (!strcmp(resource, "users") && str_starts(name, str_c(prefix)) &&
+	    str_cut(str_sub(name, sizeof(prefix) - 1, name.n), ':', &ns, &account)) {
+		q.resource = STR("serviceaccounts");
+		q.namespace = ns;
+		q.name = account;
+	}
+	if (front_may(r, &q, NULL))
+		return 0;
+	return err_set(err, ERR_FORBIDDEN,
+		       "%.*s \"%.*s\" is forbidden: User \"%.*s\" cannot impersonate resource "
+		       "\"%.*s\" in API group \"%s\" at the cluster scope",
+		       STR_ARG(q.resource), STR_ARG(q.name), STR_ARG(r->who.user.name),
+		       STR_ARG(q.resource), group);
+}
+
+static int impersonate(struct front_req *r, struct err *err)
+{
+	struct impersonation i;
+	bool bad;
+
+	if (!authn_impersonation(r->http, &i, &bad))
+		return 0;
+	if (bad)
+		return err_set(err, ERR_BAD_REQUEST,
+			       "requested impersonation of groups, uid or extra without a user");
+	if (i.extra && may_act_as(r, "authentication.k8s.io", "userextras", STR_NONE, err))
+		return -1;
+	if (may_act_as(r, "", "users", i.user, err))
+		return -1;
+	if (i.uid.n && may_act_as(r, "authentication.k8s.io", "uids", i.uid, err))
+		return -1;
+	for (size_t n = 0; n < i.ngroups; n++) {
+		if (may_act_as(r, "", "groups", i.groups[n], err))
+			return -1;
+	}
+	authn_impersonated(&r->http->arena, &i, &r->who.user);
+	r->who.token = false;
+	return 0;
+}
+
+/* ---- authorization ---- */
+
+/* The one name that a list or watch is narrowed to, as rules with resourceNames mean it. */
+static struct str selected_name(struct front_req *r)
+{
+	struct str rest = http_query(&r->http->arena, r->core.query, "fieldSelector"), part;
+
+	while (rest.n && str_next(&rest, ',', &part)) {
+		struct str key, value;
+		if (!str_cut(part, '=', &key, &value) || !str_is(key, "metadata.name"))
+			continue;
+		return value.n && value.p[0] == '=' ? str_sub(value, 1, value.n) : value;
+	}
+	return STR_NONE;
+}
+
+static void forbidden(struct front_req *r, const struct authz_ask *q, struct err *err)
+{
+	AUTO(buf) struct buf where = {0};
+	struct str u = r->who.user.name;
+
+	if (q->path.n) {
+		err_set(err, ERR_FORBIDDEN, "forbidden: User \"%.*s\" cannot %.*s path \"%.*s\"",
+			STR_ARG(u), STR_ARG(q->verb), STR_ARG(q->path));
+		return;
+	}
+	if (q->namespace.n)
+		buf_printf(&where, "in the namespace \"%.*s\"", STR_ARG(q->namespace));
+	else
+		buf_puts(&where, "at the cluster scope");
+	err_set(err, ERR_FORBIDDEN,
+		"%.*s%s%.*s%s is forbidden: User \"%.*s\" cannot %.*s resource \"%.*s%s%.*s\" in "
+		"API "
+		"group \"%.*s\" %s",
+		STR_ARG(q->resource), q->name.n ? " \"" : "", STR_ARG(q->name),
+		q->name.n ? "\"" : "", STR_ARG(u), STR_ARG(q->verb), STR_ARG(q->resource),
+		q->subresource.n ? "/" : "", STR_ARG(q->subresource), STR_ARG(q->group),
+		buf_cstr(&where));
+}
+
+static const char *method_verb(struct str method)
+{
+	static const char *const verbs[][2] = {
+		{"POST", "create"}, {"PUT", "update"}, {"PATCH", "patch"}, {"DELETE", "delete"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (str_is(method, verbs[i][0]))
+			return verbs[i][1];
+	}
+	return "get";
+}
+
+static bool is_connect(const struct core_req *c)
+{
+	static const char *const subs[] = {"log", "exec", "attach", "portforward", "proxy"};
+
+	for (size_t i = 0; i < ARRAY_LEN(subs); i++) {
+		if (str_is(c->subresource, subs[i]))
+			return true;
+	}
+	return false;
+}
+
+static int authorize(struct front_req *r, struct err *err)
+{
+	struct core_req *c = &r->core;
+	struct authz_ask q = {.user = &r->who.user, .path = r->http->path};
+
+	if (!r->resource) {
+		AUTO(arena) struct arena a = {0};
+		AUTO(buf) struct buf lower = {0};
+		for (size_t i = 0; i < r->http->method.n; i++)
+			buf_putc(&lower, (char)(r->http->method.p[i] | 0x20));
+		q.verb = arena_str(&a, buf_view(&lower));
+		if (front_may(r, &q, NULL))
+			return 0;
+		forbidden(r, &q, err);
+		return -1;
+	}
+	q.path = STR_NONE;
+	q.verb = str_c(is_connect(c) ? method_verb(r->http->method) : core_verb_name(c->verb));
+	q.group = c->group;
+	q.resource = c->resource;
+	q.subresource = c->subresource;
+	q.namespace = c->namespace;
+	q.name = c->name;
+	if (!q.name.n && (c->verb == CORE_LIST || c->verb == CORE_WATCH))
+		q.name = selected_name(r);
+	if (front_may(r, &q, NULL))
+		return 0;
+	forbidden(r, &q, err);
+	return -1;
+}
+
+/* ---- bodies of the front's own services ---- */
+
+struct json *front_body(struct front_req *r, const char *kind, struct err *err)
+{
+	struct arena *a = &r->http->arena;
+	struct json *v = body_parse(a, r->core.content_type, r->core.body, err);
+
+	if (v && !json_is(v, JSON_OBJECT)) {
+		err_set(err, ERR_BAD_REQUEST, "the body is not an object");
+		return NULL;
+	}
+	struct str got = json_str(json_at(v, "kind"));
+	if (v && got.n && !str_is(got, kind)) {
+		err_set(err, ERR_BAD_REQUEST, "the body is a %.*s, not a %s", STR_ARG(got), kind);
+		return NULL;
+	}
+	return v;
+}
+
+/* ---- who answers ---- */
+
+static bool serve_discovery(struct front_req *r)
+{
+	struct discovery_answer d;
+	struct http_req *h = r->http;
+	enum accept_discovery form = r->accepts.discovery;
+
+	if (!str_is(h->method, "GET") ||
+	    !discovery_find(r->f->discovery, h->path, form ? form : DISCOVERY_PLAIN, &d))
+		return false;
+	struct http_header heads[] = {{STR("Cache-Control"), STR("public")},
+				      {STR("Vary"), STR("Accept")},
+				      {STR("ETag"), str_c(d.etag)}};
+	struct http_reply reply = {.status = 200,
+				   .content_type = d.content_type,
+				   .headers = heads,
+				   .nheaders = ARRAY_LEN(heads)};
+	if (str_eq(http_header(&h->headers, "If-None-Match"), str_c(d.etag))) {
+		reply.status = 304;
+		reply.content_type = NULL;
+		http_reply_bytes(h, &reply, STR_NONE);
+	} else {
+		http_reply_blocks(h, &reply, &d.block, 1);
+	}
+	front_done(r, reply.status);
+	return true;
+}
+
+static bool serve_openid(struct front_req *r)
+{
+	AUTO(buf) struct buf text = {0};
+
+	if (str_is(r->http->path, "/.well-known/openid-configuration"))
+		tokens_openid_configuration(&text);
+	else if (str_is(r->http->path, "/openid/v1/jwks"))
+		tokens_jwks(r->f->o.tokens, &text);
+	else
+		return false;
+	front_text(r, 200,
+		   str_is(r->http->path, "/openid/v1/jwks") ? "application/jwk-set+json"
+							    : "application/json",
+		   buf_view(&text));
+	return true;
+}
+
+/* What stands at "/": every path that can be asked. */
+static bool serve_root(struct front_req *r)
+{
+	static const char *const paths[] = {"/.well-known/openid-configuration",
+					    "/api",
+					    "/api/v1",
+					    "/apis",
+					    "/healthz",
+					    "/livez",
+					    "/metrics",
+					    "/openapi/v2",
+					    "/openapi/v3",
+					    "/openid/v1/jwks",
+					    "/readyz",
+					    "/version"};
+	struct arena *a = &r->http->arena;
+
+	if (!str_is(r->http->path, "/"))
+		return false;
+	struct json *o = json_new(a, JSON_OBJECT), *list = json_set_array(a, o, "paths");
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		json_append_str(a, list, str_c(paths[i]));
+	front_json(r, 200, o);
+	return true;
+}
+
+static void serve_path(struct front_req *r)
+{
+	struct err err = {0};
+
+	if (!str_is(r->http->method, "GET")) {
+		err_set(&err, ERR_METHOD_NOT_ALLOWED,
+			"the server does not allow this method on the requested resource");
+		front_fail(r, &err);
+		return;
+	}
+	if (health_serve(r) || serve_discovery(r) || openapi_serve(r) || serve_openid(r) ||
+	    serve_root(r))
+		return;
+	err_set(&err, ERR_NOT_FOUND, "the server could not find the requested resource");
+	front_fail(r, &err);
+}
+
+static void serve_resource(struct front_req *r)
+{
+	struct err err = {0};
+
+	if (reviews_serve(r) || token_request_serve(r) || kubelet_serve(r))
+		return;
+	if (!r->accepts.resource) {
+		err_set(&err, ERR_NOT_ACCEPTABLE,
+			"only the following media types are accepted: application/json, "
+			"application/yaml");
+		front_fail(r, &err);
+		return;
+	}
+	r->state = FRONT_CORE;
+	core_submit(r->f->o.core, &r->core);
+}
+
+void front_serve(struct front_req *r)
+{
+	struct err err = {0};
+
+	if (r->f->stopping) {
+		err_set(&err, ERR_UNAVAILABLE, "the server is stopping");
+		err.retry_after_s = 1;
+		front_fail(r, &err);
+		return;
+	}
+	if (r->who.token && authn_still_exists(r->f->o.core, &r->who.claims, &err)) {
+		log_debug("token refused", "user", arena_cstr(&r->http->arena, r->who.user.name),
+			  "why", err.msg);
+		err_set(&err, ERR_UNAUTHORIZED, "Unauthorized");
+		r->resource = false;
+		front_fail(r, &err);
+		return;
+	}
+	if (impersonate(r, &err) || authorize(r, &err)) {
+		front_fail(r, &err);
+		return;
+	}
+	r->core.user = r->who.user;
+	if (r->resource)
+		serve_resource(r);
+	else
+		serve_path(r);
+}

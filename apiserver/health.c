@@ -1,0 +1,130 @@
+/*
+ * /healthz, /livez, /readyz with their single checks, /version and /metrics. Answered on the
+ * core's thread, so an answer also says that the core's loop turns.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "apiserver/front-internal.h"
+
+struct check {
+	const char *name;
+	bool (*ok)(const struct front *f);
+	bool only_ready; /* counts for /readyz alone */
+};
+
+static bool always(const struct front *f)
+{
+	(void)f;
+	return true;
+}
+
+static bool is_ready(const struct front *f)
+{
+	return f->ready;
+}
+
+static bool is_staying(const struct front *f)
+{
+	return !f->stopping;
+}
+
+static const struct check checks[] = {
+	{"ping", always, false},           {"log", always, false},
+	{"etcd", always, false},           {"poststarthook/rbac/bootstrap-roles", is_ready, false},
+	{"informer-sync", is_ready, true}, {"shutdown", is_staying, true},
+};
+
+static bool excluded(struct front_req *r, const char *name)
+{
+	size_t pos = 0;
+	struct str s;
+
+	while ((s = http_query_next(&r->http->arena, r->http->query, "exclude", &pos)).p) {
+		if (str_is(s, name))
+			return true;
+	}
+	return false;
+}
+
+static void serve_all(struct front_req *r, const char *what)
+{
+	AUTO(buf) struct buf text = {0};
+	bool ok = true, ready = !strcmp(what, "readyz");
+	bool verbose = http_query(&r->http->arena, r->http->query, "verbose").p != NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		const struct check *c = &checks[i];
+		if (c->only_ready && !ready)
+			continue;
+		if (excluded(r, c->name)) {
+			buf_printf(&text, "[+]%s excluded: ok\n", c->name);
+			continue;
+		}
+		bool fine = c->ok(r->f);
+		ok = ok && fine;
+		buf_printf(&text, fine ? "[+]%s ok\n" : "[-]%s failed: reason withheld\n", c->name);
+	}
+	buf_printf(&text, "%s check %s\n", what, ok ? "passed" : "failed");
+	if (ok && !verbose)
+		front_text(r, 200, "text/plain; charset=utf-8", STR("ok"));
+	else
+		front_text(r, ok ? 200 : 500, "text/plain; charset=utf-8", buf_view(&text));
+}
+
+static bool serve_one(struct front_req *r, struct str name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		if (!str_is(name, checks[i].name))
+			continue;
+		bool ok = checks[i].ok(r->f);
+		front_text(r, ok ? 200 : 500, "text/plain; charset=utf-8",
+			   ok ? STR("ok") : STR("internal server error: not ready\n"));
+		return true;
+	}
+	return false;
+}
+
+static void serve_version(struct front_req *r)
+{
+	struct json *v =
+		json_build(&r->http->arena, "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "major", "1",
+			   "minor", "32", "gitVersion", "v1.32.0+plumb-" PLUMB_VERSION, "gitCommit",
+			   "", "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z",
+			   "goVersion", "none", "compiler", "gcc", "platform",
+#if defined(__aarch64__)
+			   "linux/arm64"
+#else
+			    "linux/amd64"
+#endif
+		);
+
+	front_json(r, 200, v);
+}
+
+bool health_serve(struct front_req *r)
+{
+	static const char *const whole[] = {"healthz", "livez", "readyz"};
+	AUTO(buf) struct buf text = {0};
+	struct str path = r->http->path, head, rest;
+
+	for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
+		if (!str_cut(str_sub(path, 1, path.n), '/', &head, &rest))
+			rest = STR_NONE;
+		if (!str_is(head, whole[i]))
+			continue;
+		if (rest.n)
+			return serve_one(r, rest);
+		serve_all(r, whole[i]);
+		return true;
+	}
+	if (str_is(path, "/version") || str_is(path, "/version/")) {
+		serve_version(r);
+		return true;
+	}
+	if (!str_is(path, "/metrics"))
+		return false;
+	metrics_write(&text);
+	front_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&text));
+	return true;
+}

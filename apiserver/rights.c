@@ -1,0 +1,141 @@
+/*
+ * Authorization as the server asks it: RBAC, kept current from the core's changes, and a further
+ * fence around node identities, which may only touch what belongs to their own node: its Node and
+ * Lease, the pods bound to it, and the Secrets and ConfigMaps that those pods name. Must never
+ * widen what RBAC allows. The core's thread.
+ */
+#include <string.h>
+
+#include "apiserver/front-internal.h"
+#include "apiserver/noderefs.h"
+#include "lib/base/map.h"
+
+#define NODE_PREFIX "system:node:"
+
+struct rights {
+	struct core *core;
+	struct authz *rbac;
+	struct noderefs *refs;
+	const struct kind *pods;
+};
+
+struct feed {
+	struct rights *rights;
+	const struct kind *kind;
+};
+
+static void change_rbac(struct rights *r, const struct kind *k, const struct obj *o, bool gone)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *v = gone ? NULL : obj_tree(o, &a);
+
+	if (!strcmp(k->plural, "roles") || !strcmp(k->plural, "clusterroles"))
+		authz_role(r->rbac, o->namespace, o->name, v);
+	else if (!strcmp(k->plural, "rolebindings") || !strcmp(k->plural, "clusterrolebindings"))
+		authz_binding(r->rbac, o->namespace, o->name, v);
+}
+
+void rights_change(struct rights *r, const struct kind *k, const struct obj *old,
+		   const struct obj *new)
+{
+	if (!strcmp(k->group, "rbac.authorization.k8s.io"))
+		change_rbac(r, k, new ? new : old, !new);
+	else if (k == r->pods)
+		noderefs_change(r->refs, old, new);
+}
+
+static void feed_one(void *arg, const struct obj *o)
+{
+	struct feed *f = arg;
+
+	rights_change(f->rights, f->kind, NULL, o);
+}
+
+static void feed(struct rights *r, const char *group, const char *plural)
+{
+	struct feed f = {r, core_kind_find(r->core, str_c(group), STR("v1"), str_c(plural))};
+
+	if (f.kind)
+		core_each(r->core, f.kind, feed_one, &f);
+}
+
+struct rights *rights_new(struct core *c)
+{
+	static const char *const rbac[] = {"roles", "clusterroles", "rolebindings",
+					   "clusterrolebindings"};
+	struct rights *r = xalloc(sizeof(*r));
+
+	r->core = c;
+	r->rbac = authz_new();
+	r->refs = noderefs_new();
+	r->pods = core_kind_find(c, STR(""), STR("v1"), STR("pods"));
+	for (size_t i = 0; i < ARRAY_LEN(rbac); i++)
+		feed(r, "rbac.authorization.k8s.io", rbac[i]);
+	feed(r, "", "pods");
+	return r;
+}
+
+void rights_free(struct rights *r)
+{
+	if (!r)
+		return;
+	authz_free(r->rbac);
+	noderefs_free(r->refs);
+	free(r);
+}
+
+const struct authz *rights_rbac(const struct rights *r)
+{
+	return r->rbac;
+}
+
+/* ---- nodes ---- */
+
+static bool reads(struct str verb)
+{
+	return str_is(verb, "get") || str_is(verb, "list") || str_is(verb, "watch");
+}
+
+static bool pod_is_on(struct rights *r, const struct authz_ask *q, struct str node)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct obj *o =
+		r->pods && q->name.n ? core_get(r->core, r->pods, q->namespace, q->name) : NULL;
+
+	/* What is absent gets its 404 from the core. */
+	if (!o)
+		return q->name.n > 0;
+	return str_eq(json_str(json_at(obj_tree(o, &a), "spec", "nodeName")), node);
+}
+
+static bool node_may(struct rights *r, const struct authz_ask *q, struct str node)
+{
+	bool named = str_eq(q->name, node);
+
+	if (str_is(q->group, "coordination.k8s.io"))
+		return str_is(q->namespace, "kube-node-lease") &&
+		       (named || str_is(q->verb, "create"));
+	if (q->group.n)
+		return true;
+	if (str_is(q->resource, "nodes"))
+		return reads(q->verb) || str_is(q->verb, "create") || named;
+	if (str_is(q->resource, "secrets") || str_is(q->resource, "configmaps"))
+		return q->name.n && noderefs_has(r->refs, node, q->resource, q->namespace, q->name);
+	if (str_is(q->resource, "serviceaccounts") && str_is(q->subresource, "token"))
+		return noderefs_has(r->refs, node, q->resource, q->namespace, q->name);
+	if (str_is(q->resource, "pods"))
+		return reads(q->verb) || str_is(q->verb, "create") || pod_is_on(r, q, node);
+	return true;
+}
+
+bool rights_allow(struct rights *r, const struct authz_ask *q, struct buf *why)
+{
+	struct str name = q->user->name;
+
+	if (!authz_allows(r->rbac, q, why))
+		return false;
+	if (q->path.n || !str_starts(name, STR(NODE_PREFIX)) ||
+	    !user_in_group(q->user, "system:nodes") || user_in_group(q->user, "system:masters"))
+		return true;
+	return node_may(r, q, str_sub(name, sizeof(NODE_PREFIX) - 1, name.n));
+}
