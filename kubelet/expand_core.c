@@ -4,9 +4,9 @@
  */
 #include "kubelet/expand_core.h"
 
+#include "lib/base/pure.h"
 #include "lib/base/quantity.h"
 #include "lib/kube/obj.h"
-#include "lib/base/pure.h"
 
 bool env_name_ok(struct str s)
 {
@@ -25,7 +25,8 @@ int env_set(struct arena *a, struct env *e, struct str name, struct str value, s
 	if (!env_name_ok(name))
 		return err_set(err, ERR_INVALID, "a name can't be an environment variable's");
 	if (memchr(value.n ? value.p : "", 0, value.n))
-		return err_set(err, ERR_INVALID, "the value of %.*s holds a NUL byte", STR_ARG(name));
+		return err_set(err, ERR_INVALID, "the value of %.*s holds a NUL byte",
+			       STR_ARG(name));
 	e->bytes += name.n + value.n + 2;
 	if (e->bytes > ENV_BYTES_MAX || e->n >= ENV_MAX)
 		return err_set(err, ERR_LIMIT, "the environment is too big");

@@ -14,7 +14,7 @@
 struct env {
 	struct env_var {
 		struct str name, value;
-	} *v;
+	} * v;
 	size_t n, cap, bytes;
 };
 /* ERR_LIMIT when it grows out of bounds. Both texts must live in `a` or longer. */
@@ -27,7 +27,8 @@ struct str expand_vars(struct arena *a, struct str text, const struct env *e);
 
 /*
  * fieldRef: metadata.name, metadata.labels, metadata.labels['x'], spec.nodeName, status.podIP …
- * pod is the whole tree; pod_ip, host_ip say what status may not say yet. ERR_INVALID when not known.
+ * pod is the whole tree; pod_ip, host_ip say what status may not say yet. ERR_INVALID when not
+ * known.
  */
 struct field_ctx {
 	const struct json *pod;

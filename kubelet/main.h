@@ -1,7 +1,10 @@
-/* The role's process: `plumb kubelet`. Returns the exit code. */
+/* The role's process: `plumb kubelet`. And the image store's commands. Both return the exit code.
+ */
 #ifndef PLUMB_KUBELET_MAIN_H
 #define PLUMB_KUBELET_MAIN_H
 
 int kubelet_main(int argc, char **argv);
+/* `plumb image load FILE | import NAME ROOTFS-DIR | ls | rm NAME` */
+int kubelet_image_main(int argc, char **argv);
 
 #endif

@@ -8,24 +8,56 @@
 #include <limits.h>
 
 #include "kubelet/seccomp_core.h"
-#include "lib/base/quantity.h"
 #include "lib/base/pure.h"
+#include "lib/base/quantity.h"
 
-static const char *const cap_names[] = {
-	"CHOWN",	   "DAC_OVERRIDE",   "DAC_READ_SEARCH", "FOWNER",	   "FSETID",
-	"KILL",		   "SETGID",	     "SETUID",		"SETPCAP",	   "LINUX_IMMUTABLE",
-	"NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN",	"NET_RAW",	   "IPC_LOCK",
-	"IPC_OWNER",	   "SYS_MODULE",     "SYS_RAWIO",	"SYS_CHROOT",	   "SYS_PTRACE",
-	"SYS_PACCT",	   "SYS_ADMIN",	     "SYS_BOOT",	"SYS_NICE",	   "SYS_RESOURCE",
-	"SYS_TIME",	   "SYS_TTY_CONFIG", "MKNOD",		"LEASE",	   "AUDIT_WRITE",
-	"AUDIT_CONTROL",   "SETFCAP",	     "MAC_OVERRIDE",	"MAC_ADMIN",	   "SYSLOG",
-	"WAKE_ALARM",	   "BLOCK_SUSPEND",  "AUDIT_READ",	"PERFMON",	   "BPF",
-	"CHECKPOINT_RESTORE"};
+static const char *const cap_names[] = {"CHOWN",
+					"DAC_OVERRIDE",
+					"DAC_READ_SEARCH",
+					"FOWNER",
+					"FSETID",
+					"KILL",
+					"SETGID",
+					"SETUID",
+					"SETPCAP",
+					"LINUX_IMMUTABLE",
+					"NET_BIND_SERVICE",
+					"NET_BROADCAST",
+					"NET_ADMIN",
+					"NET_RAW",
+					"IPC_LOCK",
+					"IPC_OWNER",
+					"SYS_MODULE",
+					"SYS_RAWIO",
+					"SYS_CHROOT",
+					"SYS_PTRACE",
+					"SYS_PACCT",
+					"SYS_ADMIN",
+					"SYS_BOOT",
+					"SYS_NICE",
+					"SYS_RESOURCE",
+					"SYS_TIME",
+					"SYS_TTY_CONFIG",
+					"MKNOD",
+					"LEASE",
+					"AUDIT_WRITE",
+					"AUDIT_CONTROL",
+					"SETFCAP",
+					"MAC_OVERRIDE",
+					"MAC_ADMIN",
+					"SYSLOG",
+					"WAKE_ALARM",
+					"BLOCK_SUSPEND",
+					"AUDIT_READ",
+					"PERFMON",
+					"BPF",
+					"CHECKPOINT_RESTORE"};
 
-static const char *const default_caps[] = {"CHOWN",   "DAC_OVERRIDE", "FSETID",	 "FOWNER",
-					   "MKNOD",   "NET_RAW",      "SETGID",	 "SETUID",
-					   "SETFCAP", "SETPCAP",      "NET_BIND_SERVICE",
-					   "SYS_CHROOT", "KILL",      "AUDIT_WRITE"};
+static const char *const default_caps[] = {
+	"CHOWN",   "DAC_OVERRIDE", "FSETID",           "FOWNER",
+	"MKNOD",   "NET_RAW",      "SETGID",           "SETUID",
+	"SETFCAP", "SETPCAP",      "NET_BIND_SERVICE", "SYS_CHROOT",
+	"KILL",    "AUDIT_WRITE"};
 
 const struct json *security_field(const struct pod_spec *pod, const struct container_spec *c,
 				  const char *key)
@@ -73,7 +105,8 @@ uint64_t oci_caps(const struct oci_in *in, struct err *err)
 		struct str name = json_str(json_item(add, i));
 		uint64_t bit = str_is(name, "ALL") ? in->caps : cap_bit(name);
 		if (!bit)
-			(void)err_set(err, ERR_INVALID, "unknown capability to add %.*s", STR_ARG(name));
+			(void)err_set(err, ERR_INVALID, "unknown capability to add %.*s",
+				      STR_ARG(name));
 		set |= bit;
 	}
 	for (size_t i = 0; i < json_len(drop); i++)
@@ -324,12 +357,16 @@ static int put_sysctls(struct arena *a, const struct oci_in *in, struct json *li
 		       struct err *err)
 {
 	/* Kube's safe set: namespaced, and no harm to neighbours. */
-	static const char *const safe[] = {
-		"kernel.shm_rmid_forced",	   "net.ipv4.ip_local_port_range",
-		"net.ipv4.tcp_syncookies",	   "net.ipv4.ping_group_range",
-		"net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
-		"net.ipv4.tcp_keepalive_time",	   "net.ipv4.tcp_fin_timeout",
-		"net.ipv4.tcp_keepalive_intvl",	   "net.ipv4.tcp_keepalive_probes"};
+	static const char *const safe[] = {"kernel.shm_rmid_forced",
+					   "net.ipv4.ip_local_port_range",
+					   "net.ipv4.tcp_syncookies",
+					   "net.ipv4.ping_group_range",
+					   "net.ipv4.ip_unprivileged_port_start",
+					   "net.ipv4.ip_local_reserved_ports",
+					   "net.ipv4.tcp_keepalive_time",
+					   "net.ipv4.tcp_fin_timeout",
+					   "net.ipv4.tcp_keepalive_intvl",
+					   "net.ipv4.tcp_keepalive_probes"};
 	const struct json *list = json_at(in->pod->spec, "securityContext", "sysctls");
 
 	for (size_t i = 0; i < json_len(list); i++) {
@@ -345,20 +382,27 @@ static int put_sysctls(struct arena *a, const struct oci_in *in, struct json *li
 	return 0;
 }
 
-static int put_linux(struct arena *a, const struct oci_in *in, struct json *config,
-		     struct err *err)
+static int put_linux(struct arena *a, const struct oci_in *in, struct json *config, struct err *err)
 {
-	static const char *const masked[] = {
-		"/proc/acpi",	     "/proc/asound",	  "/proc/kcore",       "/proc/keys",
-		"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-		"/proc/scsi",	     "/sys/firmware",	  "/sys/devices/virtual/powercap", NULL};
-	static const char *const readonly[] = {"/proc/bus", "/proc/fs",		    "/proc/irq",
-					       "/proc/sys", "/proc/sysrq-trigger", NULL};
+	static const char *const masked[] = {"/proc/acpi",
+					     "/proc/asound",
+					     "/proc/kcore",
+					     "/proc/keys",
+					     "/proc/latency_stats",
+					     "/proc/timer_list",
+					     "/proc/timer_stats",
+					     "/proc/sched_debug",
+					     "/proc/scsi",
+					     "/sys/firmware",
+					     "/sys/devices/virtual/powercap",
+					     NULL};
+	static const char *const readonly[] = {
+		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL};
 	static const char *const none[] = {NULL};
 	struct json *l = json_set_object(a, config, "linux");
 	bool privileged = flag(in, "privileged", false);
-	bool unmask = str_is(json_str(json_at(in->c->json, "securityContext", "procMount")),
-			     "Unmasked");
+	bool unmask =
+		str_is(json_str(json_at(in->c->json, "securityContext", "procMount")), "Unmasked");
 	struct str seccomp =
 		json_str(json_at(security_field(in->pod, in->c, "seccompProfile"), "type"));
 
@@ -387,8 +431,9 @@ struct json *oci_config(struct arena *a, const struct oci_in *in, struct err *er
 		return NULL;
 	}
 	args = oci_args(a, in, err);
-	process = args ? oci_process(a, in, args, json_bool(json_at(in->c->json, "tty"), false), err)
-		       : NULL;
+	process =
+		args ? oci_process(a, in, args, json_bool(json_at(in->c->json, "tty"), false), err)
+		     : NULL;
 	if (!process)
 		return NULL;
 	if (in->oom_score_adj != INT_MIN)

@@ -31,8 +31,8 @@ struct oci_in {
 	struct str rootfs, cgroup, netns, hostname; /* netns empty: the node's own */
 	const struct oci_mount *mounts;
 	size_t nmounts;
-	uint64_t caps;            /* what this process itself may give away (CapBnd) */
-	int oom_score_adj;        /* INT_MIN = leave it */
+	uint64_t caps;     /* what this process itself may give away (CapBnd) */
+	int oom_score_adj; /* INT_MIN = leave it */
 	int64_t node_memory;
 	const struct json *seccomp; /* a profile to use as it is (Localhost), or NULL */
 	bool cgroup_v2;
@@ -45,7 +45,8 @@ struct json *oci_args(struct arena *a, const struct oci_in *in, struct err *err)
 struct str oci_cwd(const struct oci_in *in);
 /* The capability set as names, bounding for this container. */
 uint64_t oci_caps(const struct oci_in *in, struct err *err);
-/* As kube's: 1000 for BestEffort, by share of the node's memory for Burstable, -997 for Guaranteed. */
+/* As kube's: 1000 for BestEffort, by share of the node's memory for Burstable, -997 for Guaranteed.
+ */
 int oci_oom_score(const struct pod_spec *pod, const struct container_spec *c, int64_t node_memory);
 /* securityContext value of the container, or else the pod's. */
 const struct json *security_field(const struct pod_spec *pod, const struct container_spec *c,

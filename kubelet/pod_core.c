@@ -4,8 +4,8 @@
  */
 #include "kubelet/pod_core.h"
 
-#include "lib/base/timefmt.h"
 #include "lib/base/pure.h"
+#include "lib/base/timefmt.h"
 
 #define IMAGE_BACKOFF_S 10
 #define BACKOFF_MAX_S 300
@@ -15,9 +15,9 @@
 #define HOOK_EXTRA_NS (2 * NS_PER_S) /* between a late preStop hook and SIGKILL, as kube gives */
 
 static const char *const act_names[ACT_MAX] = {
-	[ACT_SANDBOX] = "sandbox",   [ACT_VOLUMES] = "volumes", [ACT_IMAGE] = "image",
-	[ACT_START] = "start",	     [ACT_PRE_STOP] = "pre-stop", [ACT_TERM] = "term",
-	[ACT_KILL] = "kill",	     [ACT_TEARDOWN] = "teardown", [ACT_CONFIRM] = "confirm",
+	[ACT_SANDBOX] = "sandbox", [ACT_VOLUMES] = "volumes",   [ACT_IMAGE] = "image",
+	[ACT_START] = "start",     [ACT_PRE_STOP] = "pre-stop", [ACT_TERM] = "term",
+	[ACT_KILL] = "kill",       [ACT_TEARDOWN] = "teardown", [ACT_CONFIRM] = "confirm",
 	[ACT_REMOVE] = "remove",
 };
 
@@ -364,8 +364,7 @@ static void why(struct cont_obs *c, const char *reason, const char *message)
 void pod_on_image(struct cont_obs *c, bool ok, const char *reason, const char *message,
 		  struct pod_clock now)
 {
-	part_result(&c->image, ok,
-		    doubled(IMAGE_BACKOFF_S, c->image.failures, BACKOFF_MAX_S), now);
+	part_result(&c->image, ok, doubled(IMAGE_BACKOFF_S, c->image.failures, BACKOFF_MAX_S), now);
 	why(c, ok ? "" : reason, ok ? NULL : message);
 }
 
@@ -398,7 +397,8 @@ void pod_on_start_failed(struct cont_obs *c, const char *reason, const char *mes
 	} else {
 		c->state = CONT_WAITING;
 	}
-	c->retry_at = now.mono + doubled(START_BACKOFF_S, c->start_failures++, BACKOFF_MAX_S) * NS_PER_S;
+	c->retry_at =
+		now.mono + doubled(START_BACKOFF_S, c->start_failures++, BACKOFF_MAX_S) * NS_PER_S;
 	c->image = (struct part){0};
 	why(c, reason, message);
 }
@@ -411,7 +411,9 @@ void pod_on_exited(const struct container_spec *s, struct cont_obs *c, int exit_
 	end_clear(e);
 	*e = (struct cont_end){.set = true, .exit_code = exit_code};
 	snprintf(e->reason, sizeof(e->reason), "%s",
-		 oom ? "OOMKilled" : exit_code ? "Error" : "Completed");
+		 oom         ? "OOMKilled"
+		 : exit_code ? "Error"
+			     : "Completed");
 	e->message = message && *message ? xstrdup(message) : NULL;
 	e->started_wall = c->started_wall;
 	e->finished_wall = MAX(finished_wall, c->started_wall);
@@ -419,9 +421,8 @@ void pod_on_exited(const struct container_spec *s, struct cont_obs *c, int exit_
 	if (c->started_mono && now.mono - c->started_mono > CRASH_FORGOTTEN_NS)
 		c->crashes = 0;
 	c->crashes++;
-	c->retry_at = cont_restarts(s, exit_code)
-			      ? now.mono + crash_backoff_s(c->crashes) * NS_PER_S
-			      : 0;
+	c->retry_at =
+		cont_restarts(s, exit_code) ? now.mono + crash_backoff_s(c->crashes) * NS_PER_S : 0;
 	c->state = CONT_EXITED;
 	c->image = (struct part){0};
 	c->pid = 0;

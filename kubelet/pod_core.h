@@ -54,7 +54,7 @@ struct cont_end {
 struct cont_obs {
 	enum cont_state state;
 	struct part image;
-	char image_id[80];     /* "sha256:…" of the image it runs */
+	char image_id[80]; /* "sha256:…" of the image it runs */
 	char id[CONTAINER_ID_MAX];
 	pid_t pid;
 	unsigned restarts;
@@ -64,13 +64,13 @@ struct cont_obs {
 	char reason[40];
 	char *message; /* owned */
 	unsigned start_failures, crashes;
-	int64_t retry_at;      /* mono: not started again before */
+	int64_t retry_at; /* mono: not started again before */
 	/* on its way down */
 	enum stop_phase stop;
 	bool hook_done, hook_busy;
 	int64_t stop_since, kill_at; /* mono */
-	int64_t stop_grace_s;  /* -1 = the pod's */
-	bool unhealthy;        /* liveness, startup or postStart failed: stop it */
+	int64_t stop_grace_s;        /* -1 = the pod's */
+	bool unhealthy;              /* liveness, startup or postStart failed: stop it */
 	/* what probes say */
 	bool started, ready;
 	bool post_start_busy;
@@ -87,13 +87,13 @@ struct pod_obs {
 	size_t n;
 	enum pod_end end;
 	char end_reason[40], end_message[200];
-	bool gone;      /* the API has forgotten it */
+	bool gone; /* the API has forgotten it */
 	bool torn_down, confirming, removed;
 	struct part confirm;
 };
 
 enum pod_act {
-	ACT_SANDBOX,  /* network namespace, address, cgroup */
+	ACT_SANDBOX, /* network namespace, address, cgroup */
 	ACT_VOLUMES,
 	ACT_IMAGE,    /* container */
 	ACT_START,    /* container */

@@ -38,9 +38,9 @@ struct pod_spec {
 	struct container_spec *c; /* init containers first, in order */
 	size_t n, ninit;
 	enum restart_policy restart;
-	int64_t grace_s; /* terminationGracePeriodSeconds, or the deletion's */
+	int64_t grace_s;    /* terminationGracePeriodSeconds, or the deletion's */
 	int64_t deadline_s; /* activeDeadlineSeconds; 0 = none */
-	bool deleting;   /* has a deletionTimestamp */
+	bool deleting;      /* has a deletionTimestamp */
 	bool host_network, host_pid, host_ipc;
 	const char *qos; /* "Guaranteed", "Burstable", "BestEffort" */
 	const struct json *json, *spec;

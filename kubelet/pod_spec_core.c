@@ -4,9 +4,9 @@
  */
 #include "kubelet/pod_spec.h"
 
+#include "lib/base/pure.h"
 #include "lib/base/quantity.h"
 #include "lib/kube/obj.h"
-#include "lib/base/pure.h"
 
 bool path_part_ok(struct str s)
 {
@@ -100,7 +100,7 @@ static int read_container(const struct json *c, struct pod_spec *s, bool init, s
 	ret->pull = pull_of(json_str(json_at(c, "imagePullPolicy")), ret->image);
 	if (init) {
 		ret->sidecar = str_is(json_str(json_at(c, "restartPolicy")), "Always");
-		ret->restart = ret->sidecar			  ? RESTART_ALWAYS
+		ret->restart = ret->sidecar                   ? RESTART_ALWAYS
 			       : s->restart == RESTART_ALWAYS ? RESTART_ON_FAILURE
 							      : s->restart;
 	}
@@ -122,7 +122,8 @@ static void qos_of(const struct json *c, bool *asks, bool *guaranteed)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct quantity limit = {0}, request = {0};
 		bool has_limit =
-			!quantity_parse(json_str(json_at(c, "resources", "limits", names[i])), &limit) &&
+			!quantity_parse(json_str(json_at(c, "resources", "limits", names[i])),
+					&limit) &&
 			limit.nano > 0;
 		bool has_request =
 			!quantity_parse(json_str(json_at(c, "resources", "requests", names[i])),
@@ -164,7 +165,8 @@ int pod_spec_read(struct arena *a, const struct json *pod, struct pod_spec *ret,
 		return err_set(err, ERR_INVALID, "the pod's namespace, name or uid is unusable");
 	if (json_len(main) == 0 || json_len(init) + json_len(main) > POD_CONTAINERS_MAX ||
 	    json_len(json_at(spec, "volumes")) > POD_VOLUMES_MAX)
-		return err_set(err, ERR_INVALID, "a pod has 1 to %d containers and at most %d volumes",
+		return err_set(err, ERR_INVALID,
+			       "a pod has 1 to %d containers and at most %d volumes",
 			       POD_CONTAINERS_MAX, POD_VOLUMES_MAX);
 	s.restart = restart_of(json_str(json_at(spec, "restartPolicy")));
 	s.c = arena_array(a, json_len(init) + json_len(main), sizeof(*s.c));

@@ -5,13 +5,14 @@
 #include "kubelet/pod_spec.h"
 
 struct probe_count {
-	unsigned run;  /* results of the same kind in a row */
+	unsigned run; /* results of the same kind in a row */
 	bool last_ok, any;
 	bool verdict_set, verdict;
 };
 /* True when the verdict changed (or was reached for the first time); it is in c->verdict then. */
 bool probe_count_result(struct probe_count *c, const struct probe_spec *s, bool ok);
-/* When to probe next, ns after `now` (mono), for a container that started at started_mono. first: no probe was made yet. */
+/* When to probe next, ns after `now` (mono), for a container that started at started_mono. first:
+ * no probe was made yet. */
 int64_t probe_next_ns(const struct probe_spec *s, int64_t started_mono, int64_t now, bool first);
 
 #endif

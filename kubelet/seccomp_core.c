@@ -11,9 +11,21 @@
 #define EPERM_NO 1
 #define ENOSYS_NO 38
 #define CAP(n) (UINT64_C(1) << (n))
-enum { NET_ADMIN = 12, SYS_MODULE = 16, SYS_RAWIO = 17, SYS_CHROOT = 18, SYS_PTRACE = 19,
-       SYS_PACCT = 20, SYS_ADMIN = 21, SYS_BOOT = 22, SYS_NICE = 23, SYS_TIME = 25,
-       SYS_TTY = 26, SYSLOG = 34, BPF_CAP = 39 };
+enum {
+	NET_ADMIN = 12,
+	SYS_MODULE = 16,
+	SYS_RAWIO = 17,
+	SYS_CHROOT = 18,
+	SYS_PTRACE = 19,
+	SYS_PACCT = 20,
+	SYS_ADMIN = 21,
+	SYS_BOOT = 22,
+	SYS_NICE = 23,
+	SYS_TIME = 25,
+	SYS_TTY = 26,
+	SYSLOG = 34,
+	BPF_CAP = 39
+};
 
 static const struct {
 	uint64_t unless; /* 0: always denied */
@@ -56,8 +68,8 @@ static struct json *rule(struct arena *a, struct json *list, const char *names, 
 /* clone() with a CLONE_NEW* flag; clone3 hides its flags from a filter, so libc must fall back. */
 static void deny_namespaces(struct arena *a, struct json *list)
 {
-	struct json *arg = json_append_object(
-		a, json_set_array(a, rule(a, list, "clone", EPERM_NO), "args"));
+	struct json *arg =
+		json_append_object(a, json_set_array(a, rule(a, list, "clone", EPERM_NO), "args"));
 
 	json_set_int(a, arg, "index", 0);
 	json_set_int(a, arg, "value", 0x10000000); /* CLONE_NEWUSER: the way to all the others */

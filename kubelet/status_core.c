@@ -4,9 +4,9 @@
  */
 #include "kubelet/status_core.h"
 
+#include "lib/base/pure.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/obj.h"
-#include "lib/base/pure.h"
 
 const char *pod_phase(const struct pod_spec *s, const struct pod_obs *o)
 {
@@ -87,10 +87,11 @@ static struct json *crash_loop(struct arena *a, const struct status_in *in, size
 	AUTO(buf) struct buf text = {0};
 
 	duration_format(crash_backoff_s(c->crashes) * NS_PER_S, &text);
-	return waiting(a, "CrashLoopBackOff",
-		       arena_strf(a, "back-off %s restarting failed container=%.*s pod=%.*s_%.*s(%.*s)",
-				  buf_cstr(&text), STR_ARG(s->c[i].name), STR_ARG(s->name),
-				  STR_ARG(s->namespace), STR_ARG(s->uid)));
+	return waiting(
+		a, "CrashLoopBackOff",
+		arena_strf(a, "back-off %s restarting failed container=%.*s pod=%.*s_%.*s(%.*s)",
+			   buf_cstr(&text), STR_ARG(s->c[i].name), STR_ARG(s->name),
+			   STR_ARG(s->namespace), STR_ARG(s->uid)));
 }
 
 static void container_states(struct arena *a, const struct status_in *in, size_t i, struct json *v)
@@ -148,7 +149,7 @@ static void container_status(struct arena *a, const struct status_in *in, size_t
 {
 	const struct cont_obs *c = &in->obs->c[i];
 	const struct container_spec *cs = &in->spec->c[i];
-	const char *id = c->state == CONT_RUNNING ? c->id
+	const char *id = c->state == CONT_RUNNING  ? c->id
 			 : c->state == CONT_EXITED ? c->end.id
 						   : c->last.id;
 
@@ -171,7 +172,8 @@ static void list_names(struct arena *a, const struct status_in *in, bool init, s
 
 	for (size_t i = init ? 0 : in->spec->ninit; i < (init ? in->spec->ninit : in->spec->n);
 	     i++) {
-		if (init ? counts_as_ready(in, i) : in->obs->c[i].state == CONT_RUNNING && in->obs->c[i].ready)
+		if (init ? counts_as_ready(in, i)
+			 : in->obs->c[i].state == CONT_RUNNING && in->obs->c[i].ready)
 			continue;
 		buf_printf(&b, "%s%.*s", b.n ? " " : "", STR_ARG(in->spec->c[i].name));
 	}
@@ -196,7 +198,7 @@ static bool gates_open(const struct status_in *in, const struct json *holder)
 		for (size_t j = 0; j < json_len(list); j++) {
 			const struct json *c = json_item(list, j);
 			is_open |= str_eq(json_str(json_at(c, "type")), type) &&
-				str_is(json_str(json_at(c, "status")), "True");
+				   str_is(json_str(json_at(c, "status")), "True");
 		}
 		if (!is_open)
 			return false;
@@ -220,7 +222,7 @@ static void conditions(struct arena *a, const struct status_in *in, struct json 
 		  STR_NONE);
 	list_names(a, in, true, &names);
 	condition(a, in, holder, "Initialized", initialized,
-		  done		? "PodCompleted"
+		  done          ? "PodCompleted"
 		  : initialized ? ""
 				: "ContainersNotInitialized",
 		  initialized ? STR_NONE

@@ -9,7 +9,7 @@ struct status_in {
 	const struct pod_obs *obs;
 	const struct json *old; /* the status as the API has it, or NULL: foreign conditions stay */
 	const char *host_ip;
-	const char *runtime;    /* "crun", for container ids */
+	const char *runtime; /* "crun", for container ids */
 	struct pod_clock now;
 };
 /* The status object, in `a`. */

@@ -22,8 +22,8 @@
 #define LAYER_NAME_MAX 36 /* "0123…/fs" */
 
 struct image {
-	struct str name, id;      /* id: "sha256:…" */
-	const struct json *config; /* the whole configuration; ->config, ->rootfs … */
+	struct str name, id;                 /* id: "sha256:…" */
+	const struct json *config;           /* the whole configuration; ->config, ->rootfs … */
 	struct str layers[IMAGE_LAYERS_MAX]; /* digests, lowest first */
 	size_t nlayers;
 };
@@ -39,12 +39,14 @@ void image_name_split(struct str normal, struct str *ret_host, struct str *ret_r
 
 /* Makes the folders; dir is DIR/images. */
 MUST_USE int image_store_init(const char *dir, struct err *err);
-/* ERR_NOT_FOUND when there is none of that name. ERR_CORRUPT when its bytes don't fit its digest. */
+/* ERR_NOT_FOUND when there is none of that name. ERR_CORRUPT when its bytes don't fit its digest.
+ */
 MUST_USE int image_find(struct arena *a, const char *dir, struct str name, struct image *ret,
 			struct err *err);
 /* Digest to the folder's name below layers/: "0123456789abcdef0123456789abcdef". */
 MUST_USE int image_layer_dir(struct str digest, char out[LAYER_NAME_MAX], struct err *err);
-/* A file of the image's file system as it would be seen (no whiteouts of folders above it), for passwd and group. ERR_NOT_FOUND. */
+/* A file of the image's file system as it would be seen (no whiteouts of folders above it), for
+ * passwd and group. ERR_NOT_FOUND. */
 MUST_USE int image_file(const char *dir, const struct image *img, const char *path, size_t max,
 			struct buf *ret, struct err *err);
 

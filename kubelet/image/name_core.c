@@ -93,9 +93,10 @@ int image_name_normal(struct arena *a, struct str name, struct str *ret, struct 
 		library = str_is(host, "docker.io");
 	}
 	if (!host_ok(host) || !repo_ok(rest))
-		return err_set(err, ERR_INVALID,
-			       "image %.*s: repository names are lower-case letters, digits, . _ - /",
-			       STR_ARG(name));
+		return err_set(
+			err, ERR_INVALID,
+			"image %.*s: repository names are lower-case letters, digits, . _ - /",
+			STR_ARG(name));
 	library &= str_find(rest, STR("/")) < 0;
 	if (digest.n)
 		*ret = arena_strf(a, "%.*s/%s%.*s@%.*s", STR_ARG(host), library ? "library/" : "",

@@ -92,7 +92,8 @@ static int layers_of(struct image *img, struct err *err)
 	struct str hex;
 
 	if (json_len(ids) > IMAGE_LAYERS_MAX)
-		return err_set(err, ERR_INVALID, "an image has at most %d layers", IMAGE_LAYERS_MAX);
+		return err_set(err, ERR_INVALID, "an image has at most %d layers",
+			       IMAGE_LAYERS_MAX);
 	for (size_t i = 0; i < json_len(ids); i++) {
 		struct str digest = json_str(json_item(ids, i));
 		if (hex_of(digest, &hex, err))
@@ -161,7 +162,8 @@ int image_find(struct arena *a, const char *dir, struct str name, struct image *
 		if (image_layer_dir(ret->layers[i], part, err))
 			return -1;
 		if (!image_has_layer(dir, ret->layers[i]))
-			return err_set(err, ERR_CORRUPT, "image %.*s: layer %s is missing or damaged",
+			return err_set(err, ERR_CORRUPT,
+				       "image %.*s: layer %s is missing or damaged",
 				       STR_ARG(normal), part);
 	}
 	return 0;
@@ -344,7 +346,8 @@ static int keep(void *arg, const struct image *img)
 	return 0;
 }
 
-/* Overlay mounts name the layers that containers stand on; containers' namespaces hold them, so ask each process's view. */
+/* Overlay mounts name the layers that containers stand on; containers' namespaces hold them, so ask
+ * each process's view. */
 static void keep_mounted(struct kept *k)
 {
 	DIR *d = opendir("/proc");

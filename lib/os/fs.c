@@ -21,7 +21,8 @@ int fs_read(const char *path, size_t max, struct buf *ret, struct err *err)
 		size_t have = ret->n - start;
 		if (have > max)
 			return err_set(err, ERR_LIMIT, "%s is larger than %zu bytes", path, max);
-		ssize_t n = read(fd, buf_reserve(ret, 4096), MIN((size_t)65536, ret->cap - ret->n));
+		char *to = buf_reserve(ret, 4096); /* first: it changes cap */
+		ssize_t n = read(fd, to, MIN((size_t)65536, ret->cap - ret->n));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
