@@ -102,6 +102,12 @@ struct json *json_set(struct arena *a, struct json *object, struct str key,
 		*slot = *value;
 		return slot;
 	}
+	return json_add(a, object, key, value);
+}
+
+struct json *json_add(struct arena *a, struct json *object, struct str key,
+		      const struct json *value)
+{
 	struct json copy = *value; /* may stand in the array that is about to move */
 	object->members = grown(a, object, object->members, sizeof(*object->members));
 	struct json_member *m = &object->members[object->n++];

@@ -25,12 +25,12 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_NUM, JSON_STRING, JSON_ARR
 struct json_member;
 
 struct json {
-	uint8_t type;   /* enum json_type */
-	uint8_t flags;  /* JSON_F_* */
+	uint8_t type;  /* enum json_type */
+	uint8_t flags; /* JSON_F_* */
 	uint16_t spare;
-	uint32_t n;     /* bytes of a string or number, items of an array, members of an object */
-	uint32_t cap;   /* items or members there is room for */
-	uint32_t src;   /* provenance: index + 1 into a source table (lib/json/yaml.h), 0 = none */
+	uint32_t n;   /* bytes of a string or number, items of an array, members of an object */
+	uint32_t cap; /* items or members there is room for */
+	uint32_t src; /* provenance: index + 1 into a source table (lib/json/yaml.h), 0 = none */
 	union {
 		bool b;
 		int64_t i;
@@ -52,24 +52,25 @@ enum {
 #define JSON_DEPTH_MAX 128
 
 struct json_limits {
-	size_t depth;  /* 0 = JSON_DEPTH_MAX */
-	size_t nodes;  /* 0 = no limit but memory */
+	size_t depth; /* 0 = JSON_DEPTH_MAX */
+	size_t nodes; /* 0 = no limit but memory */
 };
 
 /*
  * Parses exactly one value; trailing bytes other than white space are an error. ERR_PARSE names
  * line and column. limits may be NULL. Returns NULL on error.
  */
-struct json *json_parse(struct arena *a, struct str in, const struct json_limits *limits, struct err *err);
+struct json *json_parse(struct arena *a, struct str in, const struct json_limits *limits,
+			struct err *err);
 
 /* ---- reading; all accept NULL and wrong types, and answer with the absent value ---- */
 bool json_is(const struct json *v, enum json_type type);
-struct str json_str(const struct json *v);                /* STR_NONE unless a string */
+struct str json_str(const struct json *v); /* STR_NONE unless a string */
 struct str json_str_or(const struct json *v, struct str otherwise);
 int64_t json_int(const struct json *v, int64_t otherwise); /* also whole JSON_NUMs like 3.0 */
 double json_double(const struct json *v, double otherwise);
 bool json_bool(const struct json *v, bool otherwise);
-size_t json_len(const struct json *v);                    /* items or members */
+size_t json_len(const struct json *v); /* items or members */
 struct json *json_item(const struct json *array, size_t i);
 struct json *json_get(const struct json *object, struct str key);
 /* json_at(pod, "spec", "nodeName"): walks object keys, NULL when any is missing. */
@@ -95,7 +96,11 @@ struct json *json_copy(struct arena *a, const struct json *v); /* deep, strings 
  * Sets object[key] to a shallow copy of *value (the children are shared) and returns the slot,
  * valid until the next member is added. The key's bytes are copied. value NULL means null.
  */
-struct json *json_set(struct arena *a, struct json *object, struct str key, const struct json *value);
+struct json *json_set(struct arena *a, struct json *object, struct str key,
+		      const struct json *value);
+/* The same for a key that is known to be absent: does not look. */
+struct json *json_add(struct arena *a, struct json *object, struct str key,
+		      const struct json *value);
 struct json *json_set_str(struct arena *a, struct json *object, const char *key, struct str s);
 struct json *json_set_int(struct arena *a, struct json *object, const char *key, int64_t i);
 struct json *json_set_bool(struct arena *a, struct json *object, const char *key, bool b);
