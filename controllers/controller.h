@@ -5,6 +5,15 @@
 #include "lib/kube/controller.h"
 #include "lib/kube/resources.h"
 
+/* What every controller's view->config points to. */
+struct controllers_config {
+	struct str root_ca;      /* PEM; STR_NONE = not known */
+	uint32_t cluster_net;    /* pod network, host byte order */
+	unsigned cluster_bits;   /* its prefix length; 0 = no addresses are given to nodes */
+	unsigned node_bits;      /* prefix length of a node's share */
+	int64_t started_ns;      /* wall clock: silence before it doesn't count against nodes */
+};
+
 extern const struct controller *const controller_registry[]; /* generated, ended by NULL */
 
 #endif
