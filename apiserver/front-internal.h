@@ -56,6 +56,7 @@ struct front_req {
 void front_done(struct front_req *r, int status);
 /* It no longer counts against the limit of running requests: a stream has begun. */
 void front_uncount(struct front_req *r);
+void front_measure(struct front_req *r, int status);
 
 /* ---- front_serve.c: the core's thread ---- */
 void front_serve(struct front_req *r);

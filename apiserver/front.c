@@ -156,7 +156,7 @@ void front_uncount(struct front_req *r)
 	r->counted = false;
 }
 
-static void measure(struct front_req *r, int status)
+void front_measure(struct front_req *r, int status)
 {
 	struct front *f = r->f;
 	char code[16], group[128], version[64], resource[128], sub[64];
@@ -189,7 +189,7 @@ void front_done(struct front_req *r, int status)
 
 	front_uncount(r);
 	if (status)
-		measure(r, status);
+		front_measure(r, status);
 	r->state = FRONT_DONE;
 	http_req_unref(h);
 }

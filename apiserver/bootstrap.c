@@ -1,0 +1,216 @@
+/*
+ * The first objects. Requests go through the core with the server's own identity, in two turns:
+ * namespaces, then what lives in them. Must never undo what an administrator took out of a role
+ * that says autoupdate "false". The core's thread.
+ */
+#include "apiserver/bootstrap.h"
+
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/json/json.h"
+
+#define RBAC "rbac.authorization.k8s.io"
+
+struct boot {
+	struct core *core;
+	struct arena a;
+	struct err err; /* the first that mattered */
+};
+
+struct boot_req {
+	struct core_req core; /* first */
+	struct boot *boot;
+};
+
+static void on_answer(struct core_req *cr, const struct core_answer *a)
+{
+	struct boot *b = ((struct boot_req *)cr)->boot;
+	AUTO(buf) struct buf text = {0};
+
+	/* Somebody else's may be there already: that is what we wanted. */
+	if (a->status < 300 || a->status == 409 || b->err.code)
+		return;
+	for (size_t i = 0; i < a->nblocks; i++)
+		buf_str(&text, a->blocks[i]->data);
+	err_set(&b->err, ERR_INTERNAL, "bootstrap %.*s %.*s: HTTP %d: %.*s", STR_ARG(cr->resource),
+		STR_ARG(cr->name), a->status, (int)MIN(text.n, 300), text.p ? text.p : "");
+}
+
+static const struct core_sink sink = {.answer = on_answer};
+
+static struct boot_req *request(struct boot *b, enum core_verb verb, const struct kind *k,
+				const struct json *o)
+{
+	static const struct str groups[] = {{"system:masters", 14}, {"system:authenticated", 20}};
+	struct boot_req *r = arena_alloc(&b->a, sizeof(*r));
+	AUTO(buf) struct buf text = {0};
+
+	json_write(o, &text);
+	r->boot = b;
+	r->core = (struct core_req){
+		.verb = verb,
+		.group = str_c(k->group),
+		.version = str_c(k->version),
+		.resource = str_c(k->plural),
+		.namespace = meta_namespace(o),
+		.content_type = STR("application/json"),
+		.body = arena_str(&b->a, buf_view(&text)),
+		.form_version = STR("v1"),
+		.user = {.name = STR("system:apiserver"), .groups = groups, .ngroups = 2},
+		.user_agent = STR("plumb-apiserver"),
+		.sink = &sink,
+		.arena = &b->a,
+	};
+	return r;
+}
+
+static void create(struct boot *b, const struct kind *k, const struct json *o)
+{
+	core_submit(b->core, &request(b, CORE_CREATE, k, o)->core);
+}
+
+static void merge(struct boot *b, const struct kind *k, const struct json *o)
+{
+	struct boot_req *r = request(b, CORE_PATCH, k, o);
+
+	r->core.name = meta_name(o);
+	r->core.content_type = STR("application/merge-patch+json");
+	core_submit(b->core, &r->core);
+}
+
+/* Creates it, or makes the members named in `keys` what they should be. */
+static void ensure(struct boot *b, const char *group, const char *plural, const struct json *o,
+		   const char *const *keys)
+{
+	const struct kind *k = core_kind_find(b->core, str_c(group), STR("v1"), str_c(plural));
+	const struct obj *live = k ? core_get(b->core, k, meta_namespace(o), meta_name(o)) : NULL;
+
+	if (!k) {
+		log_warn("a built-in kind is not served", "group", group, "resource", plural);
+		return;
+	}
+	if (!live) {
+		create(b, k, o);
+		return;
+	}
+	const struct json *was = obj_tree(live, &b->a);
+	for (; keys && *keys; keys++) {
+		if (json_equal(json_get(was, str_c(*keys)), json_get(o, str_c(*keys))))
+			continue;
+		merge(b, k, o);
+		return;
+	}
+}
+
+static void ensure_rbac(void *arg, const char *plural, struct json *o)
+{
+	static const char *const keys[] = {"rules", NULL};
+	struct boot *b = arg;
+	const struct kind *k = core_kind_find(b->core, STR(RBAC), STR("v1"), str_c(plural));
+	const struct obj *live = k ? core_get(b->core, k, STR_NONE, meta_name(o)) : NULL;
+
+	if (live && str_is(meta_annotation(obj_tree(live, &b->a),
+					   "rbac.authorization.kubernetes.io/autoupdate"),
+			   "false"))
+		return;
+	ensure(b, RBAC, plural, o, !strcmp(plural, "clusterroles") ? keys : NULL);
+}
+
+static void namespaces(struct boot *b)
+{
+	static const char *const names[] = {"default", "kube-system", "kube-public",
+					    "kube-node-lease", "plumb-system"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		ensure(b, "", "namespaces",
+		       json_build(&b->a, "{s:s,s:s,s:{s:s}}", "kind", "Namespace", "apiVersion",
+				  "v1", "metadata", "name", names[i]),
+		       NULL);
+}
+
+static void priority_classes(struct boot *b)
+{
+	static const struct {
+		const char *name, *about;
+		int value;
+	} classes[] = {
+		{"system-cluster-critical", "For what the cluster itself needs to work.",
+		 2000000000},
+		{"system-node-critical", "For what a node itself needs to work.", 2000001000},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		ensure(b, "scheduling.k8s.io", "priorityclasses",
+		       json_build(&b->a, "{s:s,s:s,s:{s:s},s:i,s:s}", "kind", "PriorityClass",
+				  "apiVersion", "scheduling.k8s.io/v1", "metadata", "name",
+				  classes[i].name, "value", classes[i].value, "description",
+				  classes[i].about),
+		       NULL);
+}
+
+/* ---- the API's own Service ---- */
+
+static void service(struct boot *b, const struct bootstrap_opts *o)
+{
+	ensure(b, "", "services",
+	       json_build(&b->a,
+			  "{s:s,s:s,s:{s:s,s:s,s:{s:s,s:s}},s:{s:s,s:S,s:[{s:s,s:s,s:i,s:i}]}}",
+			  "kind", "Service", "apiVersion", "v1", "metadata", "name", "kubernetes",
+			  "namespace", "default", "labels", "component", "apiserver", "provider",
+			  "kubernetes", "spec", "type", "ClusterIP", "clusterIP", o->service_ip,
+			  "ports", "name", "https", "protocol", "TCP", "port", 443, "targetPort",
+			  o->port),
+	       NULL);
+}
+
+static void endpoints(struct boot *b, const struct bootstrap_opts *o)
+{
+	static const char *const subsets[] = {"subsets", NULL};
+	static const char *const slices[] = {"endpoints", "ports", NULL};
+
+	ensure(b, "", "endpoints",
+	       json_build(&b->a, "{s:s,s:s,s:{s:s,s:s,s:{s:s}},s:[{s:[{s:S}],s:[{s:s,s:i,s:s}]}]}",
+			  "kind", "Endpoints", "apiVersion", "v1", "metadata", "name", "kubernetes",
+			  "namespace", "default", "labels",
+			  "endpointslice.kubernetes.io/skip-mirror", "true", "subsets", "addresses",
+			  "ip", o->address, "ports", "name", "https", "port", o->port, "protocol",
+			  "TCP"),
+	       subsets);
+	ensure(b, "discovery.k8s.io", "endpointslices",
+	       json_build(&b->a,
+			  "{s:s,s:s,s:{s:s,s:s,s:{s:s}},s:s,s:[{s:[S],s:{s:b}}],s:[{s:s,s:s,s:i}]}",
+			  "kind", "EndpointSlice", "apiVersion", "discovery.k8s.io/v1", "metadata",
+			  "name", "kubernetes", "namespace", "default", "labels",
+			  "kubernetes.io/service-name", "kubernetes", "addressType", "IPv4",
+			  "endpoints", "addresses", o->address, "conditions", "ready", 1, "ports",
+			  "name", "https", "protocol", "TCP", "port", o->port),
+	       slices);
+}
+
+static int turn(struct boot *b, struct err *err)
+{
+	core_turn(b->core);
+	if (!b->err.code)
+		return 0;
+	*err = b->err;
+	return -1;
+}
+
+int bootstrap(struct core *c, const struct bootstrap_opts *o, struct err *err)
+{
+	struct boot b = {.core = c};
+
+	namespaces(&b);
+	int rc = turn(&b, err);
+	if (!rc) {
+		bootstrap_rbac(&b.a, ensure_rbac, &b);
+		priority_classes(&b);
+		service(&b, o);
+		if (o->address.n)
+			endpoints(&b, o);
+		rc = turn(&b, err);
+	}
+	arena_release(&b.a);
+	return rc;
+}

@@ -1,0 +1,254 @@
+/*
+ * `plumb apiserver`: opens the store, makes what must exist, listens, and says that it is ready.
+ * The main thread owns loop, core and store; the HTTP server has threads of its own. Killed at any
+ * instruction nothing acknowledged is lost: the store commits before answers go out.
+ */
+#include "apiserver/main.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "apiserver/bootstrap.h"
+#include "apiserver/front.h"
+#include "lib/base/codec.h"
+#include "lib/base/flags.h"
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/os/fs.h"
+#include "lib/os/loop.h"
+#include "lib/os/net.h"
+#include "lib/os/ready.h"
+
+#define PEM_MAX 65536
+
+struct apiserver {
+	/* options */
+	const char *data_dir, *log_level, *log_format, *advertise, *service_cidr;
+	struct flag_list listen;
+	/* what runs */
+	struct loop *loop;
+	struct store *store;
+	struct core *core;
+	struct tokens *tokens;
+	struct tls_ctx *tls, *kubelet_tls;
+	struct front *front;
+	struct arena arena;
+	char service_ip[16], address[80];
+	int port;
+};
+
+static const char usage[] =
+	"plumb apiserver --data-dir DIR [--listen ADDR:PORT]...\n\n"
+	"Serves the Kubernetes API from DIR/store.db, with the keys in DIR/pki.";
+
+static int parse(struct apiserver *s, int argc, char **argv, struct err *err)
+{
+	int nargs;
+	const struct flag flags[] = {
+		{"data-dir", 0, FLAG_STRING, &s->data_dir, "DIR", "where all state lives"},
+		{"listen", 0, FLAG_STRINGS, &s->listen, "ADDR:PORT",
+		 "where the API answers (127.0.0.1:6443)"},
+		{"advertise-address", 0, FLAG_STRING, &s->advertise, "IP",
+		 "where pods reach the API: the kubernetes Service's endpoint"},
+		{"service-cidr", 0, FLAG_STRING, &s->service_cidr, "CIDR", "service network"},
+		{"log-level", 0, FLAG_STRING, &s->log_level, "LEVEL", "error, warn, info or debug"},
+		{"log-format", 0, FLAG_STRING, &s->log_format, "FORMAT", "text or json"},
+		{NULL, 0, 0, NULL, NULL, NULL}};
+
+	if (flags_parse(argc, argv, flags, usage, &nargs, err))
+		return -1;
+	if (nargs)
+		return err_set(err, ERR_BAD_REQUEST, "unexpected argument '%s'", argv[0]);
+	return 0;
+}
+
+static const char *in_dir(struct apiserver *s, const char *rel)
+{
+	return arena_printf(&s->arena, "%s/%s", s->data_dir, rel);
+}
+
+static int64_t wall(void *arg)
+{
+	return loop_wall(arg);
+}
+
+/* ---- starting ---- */
+
+static void prepare_process(void)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct rlimit files;
+
+	prctl(PR_SET_NAME, "plumb-apiserver", 0, 0, 0);
+	umask(077);
+	sigaction(SIGPIPE, &ignore, NULL);
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	/* Five threads need not have an arena each, nor keep what a burst took. */
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+static int load_keys(struct apiserver *s, struct err *err)
+{
+	struct buf pem = {0};
+	struct tls_files serve = {.ca = in_dir(s, "pki/ca.crt"),
+				  .cert = in_dir(s, "pki/apiserver.crt"),
+				  .key = in_dir(s, "pki/apiserver.key")};
+	struct tls_files call = {.ca = serve.ca,
+				 .cert = in_dir(s, "pki/apiserver-kubelet.crt"),
+				 .key = in_dir(s, "pki/apiserver-kubelet.key")};
+
+	s->tls = tls_server_new(&serve, err);
+	if (!s->tls)
+		return err_wrap(err, "serving certificate");
+	if (fs_exists(call.cert) && !(s->kubelet_tls = tls_client_new(&call, err)))
+		return err_wrap(err, "kubelet client certificate");
+	int rc = fs_read(in_dir(s, "pki/sa.key"), PEM_MAX, &pem, err);
+	if (!rc && !(s->tokens = tokens_new(buf_view(&pem), err)))
+		rc = -1;
+	buf_wipe(&pem);
+	return rc ? err_wrap(err, "service account key") : 0;
+}
+
+static int open_core(struct apiserver *s, struct err *err)
+{
+	struct core_opts o = {.now = wall, .now_arg = s->loop, .service_cidr = s->service_cidr};
+
+	s->store = store_sqlite_open(in_dir(s, "store.db"), err);
+	if (!s->store)
+		return -1;
+	o.store = s->store;
+	random_bytes(&o.seed, sizeof(o.seed));
+	s->core = core_new(&o, err);
+	return s->core ? 0 : -1;
+}
+
+/* The kubernetes Service's address is the first of the network. */
+static int parse_addresses(struct apiserver *s, struct err *err)
+{
+	struct cidr c;
+	struct str host, port;
+	int64_t n;
+
+	if (cidr_parse(str_c(s->service_cidr), &c) || c.bits > 30)
+		return err_set(err, ERR_BAD_REQUEST, "--service-cidr %s: not a network",
+			       s->service_cidr);
+	uint32_t net = c.bits ? c.addr & ~(uint32_t)((UINT64_C(1) << (32 - c.bits)) - 1) : 0;
+	char ip[16];
+	struct str text = ip4_format(net + 1, ip);
+	snprintf(s->service_ip, sizeof(s->service_ip), "%.*s", STR_ARG(text));
+
+	if (!str_rcut(str_c(s->listen.v[0]), ':', &host, &port) || str_to_i64(port, &n) || n < 0 ||
+	    n > 65535)
+		return err_set(err, ERR_BAD_REQUEST, "--listen %s: not ADDR:PORT", s->listen.v[0]);
+	s->port = (int)n;
+	if (!s->advertise && !str_starts(host, STR("127.")) && !str_is(host, "0.0.0.0"))
+		s->advertise = arena_cstr(&s->arena, host);
+	uint32_t own = !s->advertise && str_is(host, "0.0.0.0") ? net_default_ip() : 0;
+	if (own)
+		s->advertise = arena_cstr(&s->arena, ip4_format(own, ip));
+	return 0;
+}
+
+static int listen_all(struct apiserver *s, struct err *err)
+{
+	for (size_t i = 0; i < s->listen.n; i++) {
+		int port = front_listen(s->front, s->listen.v[i], err);
+		if (port < 0)
+			return err_wrap(err, "listen on %s", s->listen.v[i]);
+		if (i == 0)
+			s->port = port;
+		log_info("listening", "address", s->listen.v[i]);
+	}
+	return 0;
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct apiserver *s = arg;
+
+	(void)signo;
+	log_info("stopping");
+	loop_stop(s->loop);
+}
+
+static int start(struct apiserver *s, struct err *err)
+{
+	if (parse_addresses(s, err) || loop_signal(s->loop, SIGTERM, on_signal, s, err) ||
+	    loop_signal(s->loop, SIGINT, on_signal, s, err) || load_keys(s, err) ||
+	    open_core(s, err))
+		return -1;
+	snprintf(s->address, sizeof(s->address), "%s:%d", s->advertise ? s->advertise : "127.0.0.1",
+		 s->port);
+	s->front = front_new(&(struct front_opts){.loop = s->loop,
+						  .core = s->core,
+						  .tokens = s->tokens,
+						  .tls = s->tls,
+						  .kubelet_tls = s->kubelet_tls,
+						  .address = s->address},
+			     err);
+	if (!s->front || listen_all(s, err) ||
+	    bootstrap(s->core,
+		      &(struct bootstrap_opts){.service_ip = str_c(s->service_ip),
+					       .address = str_c(s->advertise),
+					       .port = s->port},
+		      err))
+		return -1;
+	front_ready(s->front);
+	front_turn(s->front);
+	return 0;
+}
+
+static void release(struct apiserver *s)
+{
+	if (s->front)
+		front_stop(s->front);
+	front_free(s->front);
+	core_free(s->core);
+	store_free(s->store);
+	tokens_free(s->tokens);
+	tls_unref(&s->tls);
+	tls_unref(&s->kubelet_tls);
+	loop_free(s->loop);
+	arena_release(&s->arena);
+}
+
+int apiserver_main(int argc, char **argv)
+{
+	static const char *default_listen = "127.0.0.1:6443";
+	struct apiserver s = {
+		.data_dir = "/var/lib/plumb", .log_level = "info", .service_cidr = "10.96.0.0/16"};
+	struct err err = {0};
+	enum log_level level;
+
+	if (parse(&s, argc, argv, &err) || log_level_parse(s.log_level, &level)) {
+		fprintf(stderr, "plumb apiserver: %s\n", err.code ? err.msg : "unknown log level");
+		return 2;
+	}
+	if (!s.listen.n)
+		s.listen = (struct flag_list){&default_listen, 1};
+	log_init("apiserver", level, s.log_format);
+	prepare_process();
+	s.loop = loop_new();
+	int64_t began = loop_now(s.loop);
+	int rc = start(&s, &err);
+	if (rc) {
+		log_error("cannot start", "error", err.msg);
+	} else {
+		loop_turn(s.loop, 0);
+		log_info("ready", "after",
+			 log_fmt("%.3f s", (double)(loop_now(s.loop) - began) / 1e9), "revision",
+			 log_i64((int64_t)core_revision(s.core)));
+		ready_notify();
+		loop_run(s.loop);
+	}
+	release(&s);
+	return rc ? 1 : 0;
+}
