@@ -1,13 +1,10 @@
 /*
  * Authentication. Must never let a request through without an identity: there is no anonymous
- * user. Tokens and keys never get into messages. authn_still_exists belongs to the core's thread,
- * the rest runs on whatever thread has the request.
+ * user. Tokens and keys never get into messages. Runs on whatever thread has the request.
  */
 #include "apiserver/authn.h"
 
 #include <string.h>
-
-#include "apiserver/core.h"
 
 #define GROUPS_MAX 64
 
@@ -61,28 +58,6 @@ int authn_request(struct tokens *t, struct http_req *r, int64_t now_s, struct id
 		return -1;
 	if (!token_for(&ret->claims, STR(TOKEN_ISSUER)))
 		return err_set(err, ERR_UNAUTHORIZED, "token is for another audience");
-	return 0;
-}
-
-static bool same_object(const struct core *c, const char *plural, struct str namespace,
-			struct str name, struct str uid)
-{
-	const struct kind *k = core_kind_find(c, STR(""), STR("v1"), str_c(plural));
-	const struct obj *o = k ? core_get(c, k, namespace, name) : NULL;
-
-	return o && (!uid.n || str_eq(o->uid, uid));
-}
-
-int authn_still_exists(const struct core *c, const struct token_claims *k, struct err *err)
-{
-	if (!same_object(c, "serviceaccounts", k->namespace, k->account, k->account_uid))
-		return err_set(err, ERR_UNAUTHORIZED, "the token's service account is gone");
-	if (!k->bound_kind.n)
-		return 0;
-	bool node = str_is(k->bound_kind, "node");
-	const char *plural = node ? "nodes" : str_is(k->bound_kind, "pod") ? "pods" : "secrets";
-	if (!same_object(c, plural, node ? STR_NONE : k->namespace, k->bound_name, k->bound_uid))
-		return err_set(err, ERR_UNAUTHORIZED, "what the token was bound to is gone");
 	return 0;
 }
 

@@ -1,0 +1,291 @@
+/* What needs no core: Accept headers, ServiceAccount tokens, impersonation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "apiserver/accept.h"
+#include "apiserver/authn.h"
+#include "apiserver/tokens.h"
+#include "lib/base/codec.h"
+#include "lib/http/tls.h"
+#include "lib/json/json.h"
+
+static struct accepts parse(const char *header)
+{
+	struct accepts a;
+
+	accept_parse(str_c(header), &a);
+	return a;
+}
+
+void test_accept__what_clients_send(void **state)
+{
+	struct accepts a;
+
+	(void)state;
+	a = parse(NULL);
+	assert_true(a.resource);
+	assert_int_equal(a.form, CORE_FORM_OBJECT);
+	assert_int_equal(a.discovery, DISCOVERY_PLAIN);
+	a = parse(
+		"application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;"
+		"g=meta.k8s.io,application/json");
+	assert_int_equal(a.form, CORE_FORM_TABLE);
+	assert_true(str_is(a.form_version, "v1"));
+	assert_int_equal(a.discovery, DISCOVERY_PLAIN);
+	a = parse("application/vnd.kubernetes.protobuf,application/json");
+	assert_true(a.resource);
+	assert_int_equal(a.form, CORE_FORM_OBJECT);
+	a = parse("application/vnd.kubernetes.protobuf");
+	assert_false(a.resource);
+	a = parse("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+		  "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"
+		  "application/json");
+	assert_int_equal(a.discovery, DISCOVERY_V2);
+	a = parse("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList");
+	assert_int_equal(a.discovery, DISCOVERY_V2BETA1);
+	assert_false(a.resource);
+	a = parse("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
+	assert_int_equal(a.form, CORE_FORM_PARTIAL);
+	a = parse("application/yaml, */*");
+	assert_true(a.yaml);
+	a = parse("text/html, application/xml;q=0.9, */*; q=0.8");
+	assert_true(a.resource);
+	a = parse("text/html");
+	assert_false(a.resource);
+	a = parse(";;==,,;as=Table");
+	assert_false(a.resource);
+	/* Unknown groups and versions are passed over. */
+	a = parse("application/json;as=Table;v=v9;g=meta.k8s.io,application/json");
+	assert_int_equal(a.form, CORE_FORM_OBJECT);
+}
+
+/* ---- tokens ---- */
+
+static struct tokens *make_tokens(void)
+{
+	AUTO(buf) struct buf key = {0};
+	AUTO(buf) struct buf csr = {0};
+	struct err err = {0};
+
+	assert_int_equal(csr_create("sa", NULL, NULL, &key, &csr, &err), 0);
+	struct tokens *t = tokens_new(buf_view(&key), &err);
+	assert_non_null(t);
+	return t;
+}
+
+static const struct str audience[] = {{TOKEN_ISSUER, sizeof(TOKEN_ISSUER) - 1}};
+static const struct token_claims claims = {
+	.namespace = {"ns", 2},
+	.account = {"robot", 5},
+	.account_uid = {"uid-1", 5},
+	.bound_kind = {"pod", 3},
+	.bound_name = {"p-0", 3},
+	.bound_uid = {"uid-2", 5},
+	.node_name = {"node-1", 6},
+	.audiences = audience,
+	.naudiences = 1,
+	.id = {"id", 2},
+	.issued_s = 1000,
+	.expires_s = 2000,
+};
+
+void test_tokens__say_who_and_for_how_long(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf jwt = {0};
+	struct tokens *t = make_tokens();
+	struct err err = {0};
+	struct identity who = {0};
+
+	(void)state;
+	assert_int_equal(token_sign(t, &claims, &jwt, &err), 0);
+	for (int i = 0; i < 2; i++) { /* the second time from memory */
+		assert_int_equal(authn_token(t, &a, buf_view(&jwt), 1500, &who, &err), 0);
+		assert_true(str_is(who.user.name, "system:serviceaccount:ns:robot"));
+		assert_true(str_is(who.user.uid, "uid-1"));
+		assert_int_equal(who.user.ngroups, 3);
+		assert_true(str_is(who.claims.bound_name, "p-0"));
+		assert_true(str_is(who.claims.node_name, "node-1"));
+		assert_true(token_for(&who.claims, STR(TOKEN_ISSUER)));
+		assert_false(token_for(&who.claims, STR("vault")));
+	}
+	assert_int_equal(authn_token(t, &a, buf_view(&jwt), 2000, &who, &err), -1);
+	assert_int_equal(err.code, ERR_UNAUTHORIZED);
+	assert_int_equal(authn_token(t, &a, buf_view(&jwt), 900, &who, &err), -1);
+	tokens_free(t);
+}
+
+static struct str forge(struct arena *a, struct str jwt, const char *head, const char *from,
+			const char *to)
+{
+	AUTO(buf) struct buf out = {0};
+	AUTO(buf) struct buf body = {0};
+	struct str h, rest, b, sig;
+
+	str_cut(jwt, '.', &h, &rest);
+	str_cut(rest, '.', &b, &sig);
+	if (head)
+		base64url_encode(str_c(head), &out);
+	else
+		buf_str(&out, h);
+	buf_putc(&out, '.');
+	assert_int_equal(base64url_decode(b, &body), 0);
+	ptrdiff_t at = str_find(buf_view(&body), str_c(from));
+	assert_true(at >= 0);
+	memcpy(body.p + at, to, strlen(to));
+	base64url_encode(buf_view(&body), &out);
+	buf_putc(&out, '.');
+	buf_str(&out, sig);
+	return arena_str(a, buf_view(&out));
+}
+
+void test_tokens__forged_ones_are_refused(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf jwt = {0};
+	struct tokens *t = make_tokens(), *other = make_tokens();
+	struct token_claims c;
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(token_sign(t, &claims, &jwt, &err), 0);
+	struct str good = buf_view(&jwt);
+	const struct str bad[] = {
+		forge(&a, good, NULL, "robot", "admin"),
+		forge(&a, good, "{\"alg\":\"none\"}", "robot", "robot"),
+		forge(&a, good, "{\"alg\":\"HS256\"}", "robot", "robot"),
+		str_sub(good, 0, good.n - 1),
+		str_sub(good, 0, good.n / 2),
+		STR("a.b.c"),
+		STR(".."),
+		STR(""),
+		STR("eyJhbGciOiJub25lIn0.e30."),
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(token_verify(t, &a, bad[i], 1500, &c, &err), -1);
+		assert_int_equal(err.code, ERR_UNAUTHORIZED);
+	}
+	assert_int_equal(token_verify(other, &a, good, 1500, &c, &err), -1);
+	assert_int_equal(token_verify(t, &a, good, 1500, &c, &err), 0);
+	tokens_free(t);
+	tokens_free(other);
+}
+
+void test_tokens__key_set_is_json(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf text = {0};
+	struct tokens *t = make_tokens();
+
+	(void)state;
+	tokens_jwks(t, &text);
+	struct json *v = json_parse(&a, buf_view(&text), NULL, NULL);
+	struct json *k = json_item(json_at(v, "keys"), 0);
+	assert_true(str_is(json_str(json_at(k, "crv")), "P-256"));
+	assert_int_equal(json_str(json_at(k, "x")).n, 43);
+	assert_int_equal(json_str(json_at(k, "y")).n, 43);
+	buf_reset(&text);
+	tokens_openid_configuration(&text);
+	assert_non_null(json_parse(&a, buf_view(&text), NULL, NULL));
+	tokens_free(t);
+}
+
+/* ---- who ---- */
+
+static struct http_req request(struct http_header *h, size_t n)
+{
+	return (struct http_req){.headers = {.v = h, .n = n}};
+}
+
+void test_authn__certificate_names_user_and_groups(void **state)
+{
+	static const char *const orgs[] = {"system:nodes", "x", NULL};
+	struct http_req r = request(NULL, 0);
+	struct identity who;
+	struct err err = {0};
+
+	(void)state;
+	r.peer_cn = "system:node:n1";
+	r.peer_orgs = orgs;
+	assert_int_equal(authn_request(NULL, &r, 0, &who, &err), 0);
+	assert_true(str_is(who.user.name, "system:node:n1"));
+	assert_int_equal(who.user.ngroups, 3);
+	assert_true(str_is(who.user.groups[2], "system:authenticated"));
+	arena_release(&r.arena);
+}
+
+void test_authn__nobody_is_nobody(void **state)
+{
+	struct http_header basic[] = {{STR("Authorization"), STR("Basic YTpi")}};
+	struct http_header empty[] = {{STR("Authorization"), STR("Bearer ")}};
+	struct http_header bad[] = {{STR("Authorization"), STR("Bearer abc")}};
+	struct tokens *t = make_tokens();
+	struct identity who;
+	struct err err = {0};
+
+	(void)state;
+	struct http_req r = request(NULL, 0);
+	assert_int_equal(authn_request(t, &r, 0, &who, &err), -1);
+	r = request(basic, 1);
+	assert_int_equal(authn_request(t, &r, 0, &who, &err), -1);
+	r = request(empty, 1);
+	assert_int_equal(authn_request(t, &r, 0, &who, &err), -1);
+	r = request(bad, 1);
+	assert_int_equal(authn_request(t, &r, 0, &who, &err), -1);
+	assert_int_equal(err.code, ERR_UNAUTHORIZED);
+	tokens_free(t);
+}
+
+void test_authn__token_for_another_audience_is_refused(void **state)
+{
+	static const struct str vault[] = {{"vault", 5}};
+	AUTO(buf) struct buf jwt = {0};
+	struct tokens *t = make_tokens();
+	struct token_claims c = claims;
+	struct identity who;
+	struct err err = {0};
+
+	(void)state;
+	c.audiences = vault;
+	buf_puts(&jwt, "bearer ");
+	assert_int_equal(token_sign(t, &c, &jwt, &err), 0);
+	struct http_header h[] = {{STR("authorization"), buf_view(&jwt)}};
+	struct http_req r = request(h, 1);
+	assert_int_equal(authn_request(t, &r, 1500, &who, &err), -1);
+	arena_release(&r.arena);
+	tokens_free(t);
+}
+
+void test_authn__impersonation(void **state)
+{
+	struct http_header h[] = {{STR("Impersonate-User"), STR("system:serviceaccount:a:b")},
+				  {STR("impersonate-group"), STR("g1")},
+				  {STR("Impersonate-Group"), STR("g2")}};
+	struct http_req r = request(h, 3);
+	struct impersonation i;
+	struct admission_user u;
+	bool bad;
+
+	(void)state;
+	assert_true(authn_impersonation(&r, &i, &bad));
+	assert_false(bad);
+	assert_int_equal(i.ngroups, 2);
+	authn_impersonated(&r.arena, &i, &u);
+	assert_int_equal(u.ngroups, 3);
+	i.ngroups = 0;
+	authn_impersonated(&r.arena, &i, &u);
+	assert_int_equal(u.ngroups, 3); /* a service account's own */
+	arena_release(&r.arena);
+	r = request(h + 1, 2);
+	assert_true(authn_impersonation(&r, &i, &bad));
+	assert_true(bad);
+	arena_release(&r.arena);
+	r = request(NULL, 0);
+	assert_false(authn_impersonation(&r, &i, &bad));
+	arena_release(&r.arena);
+}
