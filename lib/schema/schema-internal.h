@@ -2,7 +2,7 @@
 #ifndef PLUMB_SCHEMA_INTERNAL_H
 #define PLUMB_SCHEMA_INTERNAL_H
 
-#include "lib/schema/schema.h"
+#include "lib/schema/path.h"
 
 struct schema_data_kind {
 	const char *api_version, *kind;
@@ -12,19 +12,6 @@ extern const struct schema *const schema_data_types[]; /* sorted by name */
 extern const size_t schema_data_ntypes;
 extern const struct schema_data_kind schema_data_kinds[]; /* sorted by apiVersion, kind */
 extern const size_t schema_data_nkinds;
-
-/* Where a walk stands: a chain of steps on the walkers' stacks, made into text only for a problem.
- */
-struct spath {
-	const struct spath *up;
-	struct str name; /* a field or map key; p NULL for an index */
-	size_t index;
-	const struct schema *in; /* type that the step was taken in */
-};
-/* "spec.containers[0].image"; map keys as labels[a.b]. */
-struct str spath_text(struct arena *a, const struct spath *p);
-/* Without indexes and map keys, as Go's decoder names fields: "spec.containers.image". */
-struct str spath_go(struct arena *a, const struct spath *p);
 
 /* Absent and null are the same to built-in kinds. */
 static inline bool schema_absent(const struct json *v)

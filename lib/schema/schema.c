@@ -99,7 +99,7 @@ static void spath_put(struct buf *b, const struct spath *p)
 	spath_put(b, p->up);
 	if (!p->name.p) {
 		buf_printf(b, "[%zu]", p->index);
-	} else if (p->in && p->in->type == SCHEMA_MAP) {
+	} else if (p->key || (p->in && p->in->type == SCHEMA_MAP)) {
 		buf_printf(b, "[%.*s]", STR_ARG(p->name));
 	} else {
 		if (b->n)
@@ -120,7 +120,7 @@ static void spath_put_go(struct buf *b, const struct spath *p)
 	if (!p)
 		return;
 	spath_put_go(b, p->up);
-	if (!p->name.p || (p->in && p->in->type == SCHEMA_MAP))
+	if (!p->name.p || p->key || (p->in && p->in->type == SCHEMA_MAP))
 		return;
 	if (b->n)
 		buf_putc(b, '.');

@@ -1,0 +1,96 @@
+/*
+ * What kinds' validate functions are made of: reporting a problem in Kubernetes' words, and the
+ * rules that several kinds share. Pure.
+ */
+#ifndef PLUMB_APISERVER_RULES_H
+#define PLUMB_APISERVER_RULES_H
+
+#include "apiserver/kinds/kind.h"
+#include "lib/schema/path.h"
+
+/* ---- reporting; field may be NULL (the path itself), detail may be NULL ---- */
+void rule_required(struct kind_ctx *c, const struct spath *at, const char *field, const char *detail);
+void rule_invalid(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value, const char *detail);
+void rule_forbidden(struct kind_ctx *c, const struct spath *at, const char *field, const char *detail);
+void rule_duplicate(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+void rule_not_found(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+/* allowed is NULL-terminated. */
+void rule_unsupported(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value, const char *const *allowed);
+void rule_too_long(struct kind_ctx *c, const struct spath *at, const char *field, size_t max);
+void rule_warn(struct kind_ctx *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* ---- common rules ---- */
+/* The object's metadata: names, labels, annotations, owners, finalizers, and what an update may not change. */
+void rule_metadata(struct kind_ctx *c, const struct kind *k, const struct json *next, const struct json *live);
+void rule_labels(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *labels);
+void rule_annotations(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *annotations);
+/* metav1.LabelSelector: operators, values, keys. */
+void rule_selector(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *selector);
+/* Must be present and not empty, be well-formed, and match the template's labels. `spec` is where both stand. */
+void rule_selector_matches(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+/* "field is immutable" when the member differs semantically. */
+void rule_immutable(struct kind_ctx *c, const struct spath *at, const struct json *next, const struct json *live, const char *field);
+void rule_non_negative(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *field);
+void rule_port(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+/* A port by number, or by name as containers name them. */
+void rule_port_or_name(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+/* An int-or-percent that is not negative. */
+void rule_int_or_percent(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+/* Text that must pass name_check_…: says why when it doesn't. Absent is fine. */
+void rule_name(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value, const char *(*check)(struct str));
+/* Keys of ConfigMaps and Secrets. */
+const char *rule_config_key(struct str key);
+void rule_quantities(struct kind_ctx *c, const struct spath *at, const struct json *resources);
+
+/* The value at a percentage or number of `total`, as Kubernetes rounds it. */
+int64_t rule_scaled(const struct json *int_or_percent, int64_t total, bool up);
+
+/* ---- pods and what makes them (podspec.c) ---- */
+void podspec_defaults(struct kind_ctx *c, struct json *spec);
+void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+/* A PodTemplateSpec: its metadata and its spec. */
+void podtemplate_defaults(struct kind_ctx *c, struct json *template);
+void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const struct json *template);
+/* The object under `field` sets exactly one of `names` (NULL-terminated). */
+void rule_one_of(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *const *names, const char *missing, const char *many);
+void rule_range(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *field, int64_t min, int64_t max);
+void containers_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+
+/* ---- rows ---- */
+#define COL_NAME                                                                                   \
+	{                                                                                          \
+		.name = "Name", .type = "string", .format = "name",                                \
+		.description = "Name, unique within a namespace.", .path = ".metadata.name"        \
+	}
+#define COL_AGE                                                                                    \
+	{                                                                                          \
+		.name = "Age", .type = "string", .description = "Time since it was made.",         \
+		.path = ".metadata.creationTimestamp"                                              \
+	}
+#define COL(n, t, d, ...)                                                                          \
+	{                                                                                          \
+		.name = n, .type = t, .description = d, ##__VA_ARGS__                              \
+	}
+/* Appends a cell. */
+void cell_str(struct kind_ctx *c, struct json *cells, struct str s);
+void cell_int(struct kind_ctx *c, struct json *cells, int64_t i);
+void cell_text(struct kind_ctx *c, struct json *cells, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* metadata.name; time since metadata.creationTimestamp. */
+void cell_name(struct kind_ctx *c, struct json *cells, const struct json *o);
+void cell_age(struct kind_ctx *c, struct json *cells, const struct json *o);
+void cell_since(struct kind_ctx *c, struct json *cells, const struct json *time);
+/* "a=b,c=d" of a map, or of a LabelSelector; "<none>" when empty. */
+void cell_labels(struct kind_ctx *c, struct json *cells, const struct json *map);
+void cell_selector(struct kind_ctx *c, struct json *cells, const struct json *selector);
+/* CONTAINERS and IMAGES of a pod spec: two cells. */
+void cell_containers(struct kind_ctx *c, struct json *cells, const struct json *podspec);
+
+/* Answers a member of the object by its dotted path, "" when absent: for kind.field. */
+struct str field_at(const struct json *o, struct str dotted, struct arena *a);
+
+/* In place: object[key] = text when absent. */
+void default_str(struct kind_ctx *c, struct json *object, const char *key, const char *value);
+void default_int(struct kind_ctx *c, struct json *object, const char *key, int64_t value);
+
+#endif

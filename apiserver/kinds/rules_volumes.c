@@ -1,0 +1,115 @@
+/*
+ * Volumes of a pod spec: unique names, one source each, paths that stay where they belong.
+ *
+ * Pure.
+ */
+#include "apiserver/kinds/rules.h"
+
+#include "lib/kube/obj.h"
+
+#include "lib/base/pure.h"
+
+static bool climbs(struct str path)
+{
+	struct str part;
+	while (str_next(&path, '/', &part))
+		if (str_is(part, ".."))
+			return true;
+	return false;
+}
+
+static void check_items(struct kind_ctx *c, const struct spath *at, const struct json *items)
+{
+	struct spath list = SPATH_FIELD(at, "items");
+	for (size_t i = 0; i < json_len(items); i++) {
+		const struct json *path = json_get(json_item(items, i), STR("path"));
+		struct spath here = SPATH_INDEX(&list, i);
+		rule_range(c, &here, json_item(items, i), "mode", 0, 0777);
+		if (str_starts(json_str(path), STR("/")))
+			rule_invalid(c, &here, "path", path, "must be a relative path");
+		if (climbs(json_str(path)))
+			rule_invalid(c, &here, "path", path, "must not contain '..'");
+	}
+}
+
+static void check_projected(struct kind_ctx *c, const struct spath *at, const struct json *v)
+{
+	static const char *const sources[] = {"configMap",	     "secret", "downwardAPI",
+					      "serviceAccountToken", "clusterTrustBundle", NULL};
+	const struct json *list = json_get(v, STR("sources"));
+	struct spath all = SPATH_FIELD(at, "sources");
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *s = json_item(list, i);
+		struct spath here = SPATH_INDEX(&all, i);
+		rule_one_of(c, &here, s, sources, "must specify a volume type",
+			    "may not specify more than 1 volume type");
+		for (const char *const *n = sources; *n; n++) {
+			struct spath in = {.up = &here, .name = str_c(*n)};
+			check_items(c, &in, json_at(s, *n, "items"));
+		}
+		const struct json *token = json_get(s, STR("serviceAccountToken"));
+		struct spath in = SPATH_FIELD(&here, "serviceAccountToken");
+		rule_range(c, &in, token, "expirationSeconds", 600, INT64_C(1) << 32);
+	}
+}
+
+static void check_source(struct kind_ctx *c, const struct spath *at, const struct json *v)
+{
+	static const struct {
+		const char *field, *name;
+	} named[] = {{"secret", "secretName"}, {"configMap", "name"}};
+	for (size_t i = 0; i < ARRAY_LEN(named); i++) {
+		const struct json *s = json_get(v, str_c(named[i].field));
+		struct spath here = {.up = at, .name = str_c(named[i].field)};
+		if (!s)
+			continue;
+		if (!json_str(json_get(s, str_c(named[i].name))).n)
+			rule_required(c, &here, named[i].name, NULL);
+		rule_range(c, &here, s, "defaultMode", 0, 0777);
+		check_items(c, &here, json_get(s, STR("items")));
+	}
+	const struct json *host = json_at(v, "hostPath", "path");
+	struct spath here = SPATH_FIELD(at, "hostPath");
+	if (climbs(json_str(host)))
+		rule_invalid(c, &here, "path", host, "must not contain '..'");
+	struct spath down = SPATH_FIELD(at, "downwardAPI");
+	check_items(c, &down, json_at(v, "downwardAPI", "items"));
+	struct spath projected = SPATH_FIELD(at, "projected");
+	check_projected(c, &projected, json_get(v, STR("projected")));
+}
+
+static void check_volume(struct kind_ctx *c, const struct spath *at, const struct json *v)
+{
+	size_t sources = 0;
+	for (size_t i = 0; i < json_len(v); i++) {
+		const struct json_member *m = &v->members[i];
+		if (str_is(m->key, "name") || m->value.type == JSON_NULL)
+			continue;
+		if (++sources == 2)
+			rule_forbidden(c, at, arena_cstr(c->a, m->key),
+				       "may not specify more than 1 volume type");
+	}
+	if (!sources)
+		rule_required(c, at, NULL, "must specify a volume type");
+	if (json_str(json_get(v, STR("name"))).n)
+		rule_name(c, at, "name", json_get(v, STR("name")), name_check_dns1123_label);
+	check_source(c, at, v);
+}
+
+void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+{
+	const struct json *list = json_get(spec, STR("volumes"));
+	struct spath all = SPATH_FIELD(at, "volumes");
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *v = json_item(list, i), *name = json_get(v, STR("name"));
+		struct spath here = SPATH_INDEX(&all, i);
+		check_volume(c, &here, v);
+		for (size_t k = 0; k < i && k < 1000; k++) {
+			if (!json_str(name).n ||
+			    !json_equal(name, json_get(json_item(list, k), STR("name"))))
+				continue;
+			rule_duplicate(c, &here, "name", name);
+			break;
+		}
+	}
+}
