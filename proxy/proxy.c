@@ -1,0 +1,258 @@
+/*
+ * The shell around the rule set: two informers mark Services dirty, a short timer gathers what
+ * belongs together, and one transaction brings it into the kernel. At the start, and after a
+ * transaction that the kernel refused or a table that somebody deleted, the table is written
+ * whole, in one transaction too, so there is no instant without rules. Must never decide what a
+ * rule says: that is the pure core's. On the client's loop; owns informers and rule set.
+ */
+#include "proxy/proxy.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/base/log.h"
+#include "lib/base/metrics.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/informer.h"
+#include "lib/kube/resources.h"
+
+#define INDEX_SERVICE "service"
+
+enum {
+	GATHER_NS = 1000 * 1000, /* events of one change arrive together */
+	RETRY_NS = 1000 * 1000 * 1000,
+};
+static const int64_t probe_ns = 30 * NS_PER_S;
+
+struct proxy {
+	struct proxy_opts o;
+	struct client *client;
+	struct informer *services, *slices;
+	struct ruleset *rules;
+	struct map dirty; /* key of a Service → non-NULL */
+	struct loop_timer sync, probe;
+	bool full;   /* the next transaction writes everything */
+	bool synced; /* once */
+	struct metric_value *duration, *partial, *whole, *failures;
+};
+
+static void sync_now(struct loop *l, struct loop_timer *t);
+
+static int64_t stopwatch(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static void schedule(struct proxy *p, int64_t after_ns)
+{
+	if (!loop_timer_armed(&p->sync))
+		loop_timer_set(p->client->loop, &p->sync, after_ns, sync_now);
+}
+
+static void mark(struct proxy *p, struct str namespace, struct str name)
+{
+	AUTO(arena) struct arena a = {0};
+
+	map_set(&p->dirty, obj_key(&a, namespace, name), p);
+	schedule(p, GATHER_NS);
+}
+
+static void on_service(void *arg, const struct obj *old, const struct obj *new)
+{
+	const struct obj *o = new ? new : old;
+
+	mark(arg, o->namespace, o->name);
+}
+
+static void mark_slice(struct proxy *p, const struct obj *o)
+{
+	struct str service = o ? obj_label(o, STR("kubernetes.io/service-name")) : STR_NONE;
+
+	if (service.n)
+		mark(p, o->namespace, service);
+}
+
+static void on_slice(void *arg, const struct obj *old, const struct obj *new)
+{
+	mark_slice(arg, old);
+	mark_slice(arg, new);
+}
+
+static void on_progress(void *arg)
+{
+	struct proxy *p = arg;
+
+	/* A cluster without Services is complete too. */
+	if (!p->synced)
+		schedule(p, GATHER_NS);
+}
+
+static void index_service(const struct obj *o, struct arena *a,
+			  void (*put)(void *ctx, struct str value), void *ctx)
+{
+	struct str service = obj_label(o, STR("kubernetes.io/service-name"));
+
+	if (service.n)
+		put(ctx, obj_key(a, o->namespace, service));
+}
+
+static void refresh(struct proxy *p, struct str key)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str namespace, name;
+	const struct obj *o;
+	const struct json **slices;
+	struct obj_set set;
+
+	obj_key_split(key, &namespace, &name);
+	o = informer_get(p->services, namespace, name);
+	set = informer_by_index(p->slices, INDEX_SERVICE, key, &a);
+	slices = arena_array(&a, set.n + 1, sizeof(const struct json *));
+	for (size_t i = 0; i < set.n; i++)
+		slices[i] = obj_tree(set.v[i], &a);
+	ruleset_put(p->rules, key,
+		    o ? service_read(&a, obj_tree(o, &a), slices, set.n, str_c(p->o.node)) : NULL);
+}
+
+static int run(struct proxy *p, struct buf *text, struct err *err)
+{
+	return text->n ? p->o.run(buf_view(text), err) : 0;
+}
+
+/* 0 when the kernel has what is wanted. */
+static int apply(struct proxy *p, struct err *err)
+{
+	AUTO(buf) struct buf text = {0};
+
+	if (!p->full) {
+		ruleset_diff(p->rules, &text);
+		if (!run(p, &text, err)) {
+			metric_add(p->partial, 1);
+			ruleset_commit(p->rules);
+			return 0;
+		}
+		log_warn("writing the table anew", "because", err->msg);
+		metric_add(p->failures, 1);
+		p->full = true;
+		buf_reset(&text);
+	}
+	ruleset_full(p->rules, &text);
+	if (run(p, &text, err))
+		return -1;
+	metric_add(p->whole, 1);
+	ruleset_commit(p->rules);
+	p->full = false;
+	return 0;
+}
+
+static void first_sync(struct proxy *p)
+{
+	p->synced = true;
+	log_info("table written", "services", log_i64((int64_t)informer_count(p->services)),
+		 "objects", log_i64((int64_t)ruleset_count(p->rules)));
+	if (p->o.synced)
+		p->o.synced(p->o.arg);
+}
+
+static void sync_now(struct loop *l, struct loop_timer *t)
+{
+	struct proxy *p = CONTAINER_OF(t, struct proxy, sync);
+	struct map_iter it = {0};
+	struct err err = {0};
+	int64_t begin = stopwatch();
+
+	(void)l;
+	/* Half a picture would take away what works. */
+	if (!informer_synced(p->services) || !informer_synced(p->slices))
+		return;
+	while (map_next(&p->dirty, &it)) {
+		refresh(p, it.key);
+		map_del(&p->dirty, it.key);
+	}
+	if (apply(p, &err)) {
+		log_error("the kernel refuses the table", "err", err.msg);
+		metric_add(p->failures, 1);
+		schedule(p, RETRY_NS);
+		return;
+	}
+	metric_observe(p->duration, (double)(stopwatch() - begin) / (double)NS_PER_S);
+	if (!p->synced)
+		first_sync(p);
+}
+
+/* Somebody's `nft flush ruleset` takes the table along: that is noticed here. */
+static void on_probe(struct loop *l, struct loop_timer *t)
+{
+	struct proxy *p = CONTAINER_OF(t, struct proxy, probe);
+	struct err err = {0};
+
+	if (p->synced && p->o.run(STR("list chain ip " RULESET_TABLE " mark-masq"), &err)) {
+		log_warn("the table is gone, writing it anew");
+		p->full = true;
+		schedule(p, GATHER_NS);
+	}
+	loop_timer_set(l, &p->probe, probe_ns, on_probe);
+}
+
+static void metrics_make(struct proxy *p)
+{
+	static const double buckets[] = {0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064,
+					 0.128, 0.256, 0.512, 1.024, 2.048, 0};
+	struct metric *n = metric_new(METRIC_COUNTER, "plumb_proxy_transactions_total",
+				      "nftables transactions by kind", "kind", NULL);
+
+	p->duration = metric_with(
+		metric_new(METRIC_HISTOGRAM, "kubeproxy_sync_proxy_rules_duration_seconds",
+			   "time to bring a change into the kernel", NULL, buckets),
+		NULL);
+	p->partial = metric_with(n, "partial", NULL);
+	p->whole = metric_with(n, "full", NULL);
+	p->failures = metric_with(n, "failed", NULL);
+}
+
+struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
+{
+	struct informer_opts services = {.resource = &res_services};
+	struct informer_opts slices = {.resource = &res_endpointslices};
+	struct proxy *p = xalloc(sizeof(*p));
+
+	p->o = *o;
+	if (!p->o.run)
+		p->o.run = nft_run;
+	p->client = c;
+	p->full = true;
+	p->rules = ruleset_new(&o->rules);
+	metrics_make(p);
+	p->services = informer_new(c, &services);
+	p->slices = informer_new(c, &slices);
+	informer_add_index(p->slices, INDEX_SERVICE, index_service);
+	informer_on_change(p->services, on_service, p);
+	informer_on_change(p->slices, on_slice, p);
+	informer_on_progress(p->services, on_progress, p);
+	informer_on_progress(p->slices, on_progress, p);
+	informer_start(p->services);
+	informer_start(p->slices);
+	loop_timer_set(c->loop, &p->probe, probe_ns, on_probe);
+	return p;
+}
+
+void proxy_stop(struct proxy *p)
+{
+	if (!p)
+		return;
+	loop_timer_cancel(p->client->loop, &p->sync);
+	loop_timer_cancel(p->client->loop, &p->probe);
+	informer_free(p->services);
+	informer_free(p->slices);
+	ruleset_free(p->rules);
+	map_release(&p->dirty);
+	free(p);
+}
+
+bool proxy_synced(const struct proxy *p)
+{
+	return p && p->synced;
+}

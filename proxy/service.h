@@ -1,0 +1,51 @@
+/*
+ * What the dataplane needs of one Service and its EndpointSlices, read out of their trees and
+ * checked: whatever is in here may be written into a rule. Everything lives in the arena it was
+ * made in. Pure.
+ */
+#ifndef PLUMB_PROXY_SERVICE_H
+#define PLUMB_PROXY_SERVICE_H
+
+#include <netinet/in.h>
+
+#include "lib/json/json.h"
+
+enum { SERVICE_PORTS_MAX = 1000, SERVICE_ENDPOINTS_MAX = 5000, SERVICE_IPS_MAX = 64 };
+
+struct endpoint {
+	uint32_t ip; /* host byte order */
+	uint16_t port;
+	bool ready, serving, terminating;
+	bool local; /* on this node */
+};
+
+struct service_port {
+	struct str name;
+	uint8_t proto; /* IPPROTO_TCP, _UDP, _SCTP */
+	uint16_t port, node_port;
+	struct endpoint *endpoints; /* sorted by ip and port, without duplicates */
+	size_t nendpoints;
+};
+
+struct service {
+	struct str namespace, name;
+	uint32_t cluster_ip;
+	uint32_t *external_ips; /* externalIPs and the load balancer's */
+	size_t nexternal;
+	struct service_port *ports;
+	size_t nports;
+	bool external_local, internal_local; /* traffic policies */
+	int64_t affinity_s;                  /* 0 = none */
+};
+
+/*
+ * Reads a Service; slices are its EndpointSlices, node is ours. NULL when the Service has no part
+ * in the dataplane (headless, ExternalName, another proxy's, no IPv4 address) or isn't there.
+ */
+struct service *service_read(struct arena *a, const struct json *service,
+			     const struct json *const *slices, size_t nslices, struct str node);
+
+/* "tcp", "udp", "sctp". */
+const char *proto_name(uint8_t proto);
+
+#endif
