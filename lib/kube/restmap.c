@@ -113,12 +113,26 @@ static void on_discovered(void *arg, const struct api_answer *answer)
 	tell(m, &err);
 }
 
+/* Without discovery, what is built in is all there is. */
+static void builtin_add(struct restmap *m, const struct resource *known)
+{
+	AUTO(arena) struct arena a = {0};
+
+	entry_add(m, str_c(known->group), str_c(known->version),
+		  json_build(&a, "{s:{s:s}, s:s, s:s}", "responseKind", "kind", known->kind,
+			     "resource", known->plural, "scope",
+			     known->namespaced ? "Namespaced" : "Cluster"));
+}
+
 static void on_soon(struct loop *l, struct loop_timer *t)
 {
 	static const struct err none;
 	struct restmap *m = CONTAINER_OF(t, struct restmap, soon);
 
 	(void)l;
+#define X(name, ...) builtin_add(m, &res_##name);
+	RESOURCES(X)
+#undef X
 	m->ready = true;
 	tell(m, &none);
 }
@@ -133,6 +147,16 @@ void restmap_refresh(struct restmap *m, void (*done)(void *arg, const struct err
 	m->call = client_raw(m->client, "/api", ACCEPT, on_discovered, m);
 	if (!m->call)
 		loop_timer_set(m->client->loop, &m->soon, 0, on_soon);
+}
+
+void restmap_cancel(struct restmap *m, const void *arg)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->nwaiters; i++)
+		if (m->waiters[i].arg != arg)
+			m->waiters[n++] = m->waiters[i];
+	m->nwaiters = n;
 }
 
 struct restmap *restmap_new(struct client *c)

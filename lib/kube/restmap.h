@@ -13,6 +13,8 @@ void restmap_free(struct restmap *m);
 /* Reads discovery again; done(arg, err) with err->code ERR_NONE when fresh. One refresh runs at a
  * time, callers share it. */
 void restmap_refresh(struct restmap *m, void (*done)(void *arg, const struct err *err), void *arg);
+/* No done() for this arg any more. */
+void restmap_cancel(struct restmap *m, const void *arg);
 /* NULL when unknown. Valid for the map's life. */
 const struct resource *restmap_find(struct restmap *m, struct str api_version, struct str kind);
 bool restmap_ready(const struct restmap *m); /* read at least once */
