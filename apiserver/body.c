@@ -3,6 +3,7 @@
  */
 #include "apiserver/front-internal.h"
 #include "lib/json/yaml.h"
+#include "lib/schema/proto.h"
 
 struct json *body_parse(struct arena *a, struct str content_type, struct str body, struct err *err)
 {
@@ -19,10 +20,13 @@ struct json *body_parse(struct arena *a, struct str content_type, struct str bod
 		err_set(err, ERR_BAD_REQUEST, "the body must hold one document");
 		return NULL;
 	}
+	if (str_ieq(type, STR("application/vnd.kubernetes.protobuf")))
+		return proto_decode(a, body, err);
 	if (type.n && !str_ieq(type, STR("application/json"))) {
 		err_set(err, ERR_UNSUPPORTED_MEDIA,
 			"the body of the request was in an unknown format - accepted media types "
-			"include: application/json, application/yaml");
+			"include: application/json, application/yaml, "
+			"application/vnd.kubernetes.protobuf");
 		return NULL;
 	}
 	return json_parse(a, body, NULL, err);
