@@ -138,6 +138,7 @@ static void on_request(void *arg, struct http_req *h)
 		return;
 	}
 	accept_parse(http_header(&h->headers, "Accept"), &r->accepts);
+	r->core.arena = &h->arena;
 	r->resource = core_route(h->method, h->path, h->query, &r->core);
 	fill_core_req(r);
 	r->counted = true;
