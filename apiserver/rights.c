@@ -40,7 +40,7 @@ void rights_change(struct rights *r, const struct kind *k, const struct obj *old
 {
 	if (!strcmp(k->group, "rbac.authorization.k8s.io"))
 		change_rbac(r, k, new ? new : old, !new);
-	else if (k == r->pods)
+	else if (!*k->group && !strcmp(k->plural, "pods"))
 		noderefs_change(r->refs, old, new);
 }
 
