@@ -1,9 +1,9 @@
 /*
- * Request bodies of the front's own services into trees. Pure; whatever thread has the request.
+ * Request bodies of the front's own services into trees; protobuf has become JSON before. Pure;
+ * whatever thread has the request.
  */
 #include "apiserver/front-internal.h"
 #include "lib/json/yaml.h"
-#include "lib/schema/proto.h"
 
 struct json *body_parse(struct arena *a, struct str content_type, struct str body, struct err *err)
 {
@@ -20,8 +20,6 @@ struct json *body_parse(struct arena *a, struct str content_type, struct str bod
 		err_set(err, ERR_BAD_REQUEST, "the body must hold one document");
 		return NULL;
 	}
-	if (str_ieq(type, STR("application/vnd.kubernetes.protobuf")))
-		return proto_decode(a, body, err);
 	if (type.n && !str_ieq(type, STR("application/json"))) {
 		err_set(err, ERR_UNSUPPORTED_MEDIA,
 			"the body of the request was in an unknown format - accepted media types "

@@ -44,6 +44,7 @@ struct front_req {
 	struct accepts accepts;
 	bool resource; /* core's fields are set */
 	bool mutating, counted;
+	const char *bad_body; /* why it can't be read, or NULL */
 	enum front_state state; /* the core's thread */
 	struct front_req *next, *left_next;
 	/* the connection's thread */

@@ -16,6 +16,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/os/loop.h"
+#include "lib/schema/proto.h"
 
 #define THREADS_MAX 4
 #define INFLIGHT_READ 4000
@@ -86,6 +87,24 @@ static bool too_many(struct front *f, bool mutating)
 	return atomic_load_explicit(&f->inflight[mutating], memory_order_relaxed) >= limit;
 }
 
+/* The core reads JSON; the other form is turned into it here, beside the core's thread. */
+static void convert_body(struct front_req *r)
+{
+	AUTO(buf) struct buf text = {0};
+	struct err err = {0};
+
+	if (!str_starts(r->core.content_type, STR("application/vnd.kubernetes.protobuf")))
+		return;
+	struct json *v = proto_decode(&r->http->arena, r->core.body, &err);
+	if (!v) {
+		r->bad_body = arena_printf(&r->http->arena, "%s", err.msg);
+		return;
+	}
+	json_write(v, &text);
+	r->core.body = arena_str(&r->http->arena, buf_view(&text));
+	r->core.content_type = STR("application/json");
+}
+
 static void fill_core_req(struct front_req *r)
 {
 	struct http_req *h = r->http;
@@ -141,6 +160,7 @@ static void on_request(void *arg, struct http_req *h)
 	r->core.arena = &h->arena;
 	r->resource = core_route(h->method, h->path, h->query, &r->core);
 	fill_core_req(r);
+	convert_body(r);
 	r->counted = true;
 	atomic_fetch_add_explicit(&f->inflight[r->mutating], 1, memory_order_relaxed);
 	h->gone = on_gone;

@@ -273,6 +273,11 @@ static void serve_resource(struct front_req *r)
 {
 	struct err err = {0};
 
+	if (r->bad_body) {
+		err_set(&err, ERR_BAD_REQUEST, "%s", r->bad_body);
+		front_fail(r, &err);
+		return;
+	}
 	if (reviews_serve(r) || token_request_serve(r) || kubelet_serve(r))
 		return;
 	if (!r->accepts.resource) {

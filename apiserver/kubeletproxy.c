@@ -100,14 +100,18 @@ static int pick_container(struct front_req *r, const struct json *pod, struct st
 		       STR_ARG(want), STR_ARG(r->core.name));
 }
 
-/* The rest of a proxy path: what stands behind "/proxy", with its slash. */
+/* What stands behind ".../NAME/proxy", with its slash; still escaped. */
 static struct str proxy_rest(struct front_req *r)
 {
 	struct str p = r->http->raw_path;
-	ptrdiff_t at = str_find(p, STR("/proxy"));
+	/* /api/v1/namespaces/NS/pods/NAME/proxy, /api/v1/nodes/NAME/proxy */
+	unsigned slashes = r->core.namespace.n ? 8 : 6;
 
-	p = at < 0 ? STR_NONE : str_sub(p, (size_t)at + 6, p.n);
-	return p.n ? p : STR("/");
+	for (size_t i = 0; i < p.n; i++) {
+		if (p.p[i] == '/' && --slashes == 0)
+			return str_sub(p, i, p.n);
+	}
+	return STR("/");
 }
 
 static void with_query(struct buf *path, struct str query)
