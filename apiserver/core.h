@@ -16,18 +16,31 @@
 
 struct core;
 
-enum core_verb { CORE_GET, CORE_LIST, CORE_WATCH, CORE_CREATE, CORE_UPDATE, CORE_PATCH, CORE_DELETE, CORE_DELETE_COLLECTION };
+enum core_verb {
+	CORE_GET,
+	CORE_LIST,
+	CORE_WATCH,
+	CORE_CREATE,
+	CORE_UPDATE,
+	CORE_PATCH,
+	CORE_DELETE,
+	CORE_DELETE_COLLECTION
+};
 
 /* How the answer is to be shown: Accept, decided by the front. */
-enum core_form { CORE_FORM_OBJECT, CORE_FORM_TABLE, CORE_FORM_PARTIAL /* PartialObjectMetadata(List) */ };
+enum core_form {
+	CORE_FORM_OBJECT,
+	CORE_FORM_TABLE,
+	CORE_FORM_PARTIAL /* PartialObjectMetadata(List) */
+};
 
 struct core_answer {
 	int status;
 	const char *content_type;    /* "application/json" */
 	struct block *const *blocks; /* borrowed: the receiver takes references */
 	size_t nblocks;
-	struct str warnings;         /* one `Warning:` text a line, or STR_NONE */
-	int retry_after_s;           /* 0 = none */
+	struct str warnings; /* one `Warning:` text a line, or STR_NONE */
+	int retry_after_s;   /* 0 = none */
 };
 
 struct core_req;
@@ -35,7 +48,9 @@ struct core_req;
 struct core_sink {
 	/* The complete answer; r is the receiver's again (and may be freed inside). */
 	void (*answer)(struct core_req *r, const struct core_answer *a);
-	/* A watch: begin once, then events (whole lines of JSON, possibly many blocks a call), then end (r is the receiver's again). write answers -1 when the client can't keep up: the core ends the watch without calling end. */
+	/* A watch: begin once, then events (whole lines of JSON, possibly many blocks a call), then
+	 * end (r is the receiver's again). write answers -1 when the client can't keep up: the core
+	 * ends the watch without calling end. */
 	void (*stream_begin)(struct core_req *r, const struct core_answer *head);
 	int (*stream_write)(struct core_req *r, struct block *const *blocks, size_t n);
 	void (*stream_end)(struct core_req *r);
@@ -46,29 +61,31 @@ struct core_req {
 	enum core_verb verb;
 	struct str group, version, resource, subresource; /* subresource STR_NONE = the object */
 	struct str namespace, name;
-	struct str query;            /* raw, for labelSelector, fieldSelector, limit, continue, resourceVersion, dryRun, … */
-	struct str content_type;     /* of body: the four patch types, json, yaml, protobuf */
+	struct str query;        /* raw, for labelSelector, fieldSelector, limit, continue,
+				    resourceVersion, dryRun, … */
+	struct str content_type; /* of body: the four patch types, json, yaml, protobuf */
 	struct str body;
 	enum core_form form;
-	struct str form_version;     /* "v1" of meta.k8s.io */
+	struct str form_version; /* "v1" of meta.k8s.io */
 	struct admission_user user;
-	struct str user_agent;       /* its first word is the default field manager */
+	struct str user_agent; /* its first word is the default field manager */
 	const struct core_sink *sink;
 	void *user_data;
-	struct arena *arena;         /* the request's; the core allocates its temporary things here */
+	struct arena *arena; /* the request's; the core allocates its temporary things here */
 	/* the core's own */
 	void *core_private;
 	struct core_req *core_next;
 };
 
 struct core_opts {
-	struct store *store;         /* borrowed */
+	struct store *store; /* borrowed */
 	uint64_t seed;
-	int64_t (*now)(void *arg);   /* wall clock, ns */
+	int64_t (*now)(void *arg); /* wall clock, ns */
 	void *now_arg;
-	const char *service_cidr;    /* "10.96.0.0/16" */
-	int64_t keep_events_ns;      /* how long the watch log reaches back; 0 = 5 min */
-	/* KIND_SECRET objects pass through here on the way to and from the store; NULL = plain. Results in `out`. */
+	const char *service_cidr; /* "10.96.0.0/16" */
+	int64_t keep_events_ns;   /* how long the watch log reaches back; 0 = 5 min */
+	/* KIND_SECRET objects pass through here on the way to and from the store; NULL = plain.
+	 * Results in `out`. */
 	int (*seal)(void *arg, struct str key, struct str plain, struct buf *out, struct err *err);
 	int (*open)(void *arg, struct str key, struct str sealed, struct buf *out, struct err *err);
 	void *seal_arg;
@@ -85,20 +102,28 @@ void core_cancel(struct core *c, struct core_req *r);
 bool core_pending(const struct core *c);
 /* Carries out what is queued, and what is due (expired Events, watch time-outs, bookmarks). */
 void core_turn(struct core *c);
-/* When core_turn wants to be called though nothing is submitted (core_opts.now's clock), 0 = never. */
+/* When core_turn wants to be called though nothing is submitted (core_opts.now's clock), 0 = never.
+ */
 int64_t core_due(const struct core *c);
 
 /* ---- what the front and its authorizer need ---- */
 /* The served kinds, built-in and custom: for (size_t i = 0; (k = core_kind_at(c, i)); i++). */
 const struct kind *core_kind_at(const struct core *c, size_t i);
-const struct kind *core_kind_find(const struct core *c, struct str group, struct str version, struct str plural);
+const struct kind *core_kind_find(const struct core *c, struct str group, struct str version,
+				  struct str plural);
 /* The revision of the last commit. */
 uint64_t core_revision(const struct core *c);
-/* Called within core_turn after each commit, once for each change, in order; old NULL = created, new NULL = deleted. */
-void core_on_change(struct core *c, void (*fn)(void *arg, const struct kind *k, const struct obj *old, const struct obj *new), void *arg);
+/* Called within core_turn after each commit, once for each change, in order; old NULL = created,
+ * new NULL = deleted. */
+void core_on_change(struct core *c,
+		    void (*fn)(void *arg, const struct kind *k, const struct obj *old,
+			       const struct obj *new),
+		    void *arg);
 /* Borrowed until the next core_turn; NULL when absent. */
-const struct obj *core_get(const struct core *c, const struct kind *k, struct str namespace, struct str name);
-void core_each(const struct core *c, const struct kind *k, void (*fn)(void *arg, const struct obj *o), void *arg);
+const struct obj *core_get(const struct core *c, const struct kind *k, struct str namespace,
+			   struct str name);
+void core_each(const struct core *c, const struct kind *k,
+	       void (*fn)(void *arg, const struct obj *o), void *arg);
 
 /*
  * Splits "/api/v1/namespaces/x/pods/y/log" and an HTTP method into a request's fields. Watches are
@@ -109,6 +134,7 @@ bool core_route(struct str method, struct str path, struct str query, struct cor
 const char *core_verb_name(enum core_verb v); /* "get", "list", … as RBAC says */
 
 /* A metav1.Status of an error, as Kubernetes words it. */
-void core_status_write(const struct err *err, struct str group, struct str resource, struct str name, struct buf *out);
+void core_status_write(const struct err *err, struct str group, struct str resource,
+		       struct str name, struct buf *out);
 
 #endif

@@ -1,0 +1,213 @@
+/*
+ * The core's state, shared by its files: tables of objects (core_table.c), reading (core_read.c),
+ * writing (core_write.c, core_patch.c, core_delete.c, core_sub.c), watching (watch.c). One thread.
+ */
+#ifndef PLUMB_CORE_INTERNAL_H
+#define PLUMB_CORE_INTERNAL_H
+
+#include "apiserver/core.h"
+#include "lib/base/codec.h"
+#include "lib/base/list.h"
+#include "lib/base/map.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/selector.h"
+
+/* ---- tables: the objects of one stored kind, sorted by namespace and name ---- */
+struct event {
+	uint64_t revision;
+	int64_t at_ns;
+	const struct obj *old, *new; /* references; a deletion's `new` is the last state under the
+					deletion's revision */
+	bool deleted;
+};
+
+struct table {
+	const struct kind *kind; /* the stored version */
+	const struct obj **rows;
+	size_t n, cap;
+	/* the watch log */
+	struct event *log;
+	size_t log_head, log_n, log_cap;
+	uint64_t log_first; /* sequence number of the oldest event */
+	uint64_t forgotten; /* revision up to which the log no longer reaches back */
+	struct list watchers;
+};
+
+/* Position of the first row that is not before (namespace, name). */
+size_t table_lower(const struct table *t, struct str namespace, struct str name);
+const struct obj *table_get(const struct table *t, struct str namespace, struct str name);
+/* o's reference is taken over; what stood there is returned, its reference now the caller's. */
+const struct obj *table_put(struct table *t, const struct obj *o);
+const struct obj *table_del(struct table *t, struct str namespace, struct str name);
+/* Rows of a namespace (STR_NONE = all): [*ret_from, *ret_to). */
+void table_range(const struct table *t, struct str namespace, size_t *ret_from, size_t *ret_to);
+
+/* ---- the core ---- */
+struct served {
+	const struct kind *kind;
+	struct table *table;
+};
+
+/* One write of the running turn: what is undone when the commit fails. */
+struct change {
+	struct table *table;
+	const struct obj *old, *new; /* references; new NULL = deleted */
+	const struct obj *event_new; /* what watchers get; a reference */
+};
+
+/* An answer that waits for the commit. */
+struct reply {
+	struct core_req *req;
+	int status;
+	struct block *
+		*blocks; /* references, freed after delivery; the array is in the request's arena */
+	size_t nblocks;
+	struct str warnings;
+	int retry_after_s;
+	struct reply *next;
+};
+
+struct hook {
+	void (*fn)(void *arg, const struct kind *k, const struct obj *old, const struct obj *new);
+	void *arg;
+};
+
+/* A list that goes on page by page, frozen at its revision. */
+struct snapshot {
+	struct list all; /* newest last */
+	uint64_t id, revision;
+	const struct obj **v;
+	size_t n;
+	int64_t at_ns;
+};
+
+struct core {
+	struct core_opts o;
+	struct rng rng;
+	uint64_t revision;
+	struct served *served;
+	size_t nserved;
+	struct map by_path; /* "group/version/plural" → struct served + 1 … see core_table.c */
+	struct table **tables;
+	size_t ntables;
+	struct core_req *queue, **queue_end;
+	struct change *changes;
+	size_t nchanges, changes_cap;
+	struct reply *replies, **replies_end;
+	struct list watchers; /* all, for time-outs and cancelling */
+	struct list snapshots;
+	size_t nsnapshots;
+	uint64_t next_snapshot;
+	struct hook *hooks;
+	size_t nhooks;
+	struct admission_reader reader;
+	struct alloc *alloc;
+	struct arena turn; /* for one turn */
+	int64_t next_tick;
+	struct block *comma, *event_head[4], *event_tail;
+};
+
+int64_t core_now(const struct core *c);
+struct served *core_served(const struct core *c, struct str group, struct str version,
+			   struct str plural);
+/* The table of a group's resource in whichever version, NULL when unknown. */
+struct table *core_table(const struct core *c, const char *group, const char *plural);
+
+/* ---- one request ---- */
+struct op {
+	struct core *core;
+	struct core_req *req;
+	const struct served *served;
+	const struct kind *kind; /* as asked for */
+	struct arena *a;
+	struct buf warnings;
+	bool dry_run;
+	struct err err;                  /* code ERR_NONE while all is well */
+	struct schema_problems problems; /* causes of ERR_INVALID */
+};
+
+/* The value of a query parameter, STR_NONE when absent. */
+struct str op_query(const struct op *op, const char *name);
+/* Answers, once the turn is committed. */
+void op_answer_obj(struct op *op, int status, const struct obj *o);
+void op_answer_json(struct op *op, int status, const struct json *v);
+void op_answer_blocks(struct op *op, int status, struct block **blocks, size_t n);
+/* op->err as a Status. */
+void op_answer_error(struct op *op);
+void op_answer_success(struct op *op, int status, const struct json *details);
+
+void core_read(struct op *op); /* GET and LIST */
+void core_create(struct op *op);
+void core_update(struct op *op);
+void core_patch(struct op *op);
+void core_delete(struct op *op);
+void core_delete_collection(struct op *op);
+void core_watch(struct op *op);
+
+/* ---- writing ---- */
+/* The request's body as a tree of the kind, checked; NULL with op->err. */
+struct json *write_decode(struct op *op);
+/* From a decoded object to the stored one (or, dry, what would be): NULL with op->err. live NULL =
+ * create. */
+const struct obj *write_object(struct op *op, struct json *next, const struct obj *live,
+			       bool track);
+/* create without an answer: for PUT and apply that create. */
+void core_create_object(struct op *op, struct json *next, bool track);
+/* Puts `tree` under the next revision; returns a borrowed object, valid for the turn. */
+const struct obj *core_put(struct core *c, struct table *t, struct json *tree, struct arena *a);
+void core_remove(struct core *c, struct table *t, const struct obj *o, struct arena *a);
+/* Deletes or marks, as kind, options and finalizers ask; *ret_gone says which. Borrowed result (the
+ * marked object or the last state). */
+const struct obj *core_delete_object(struct op *op, const struct obj *live,
+				     const struct json *options, bool *ret_gone);
+/* After an update of an object that is being deleted: true when nothing holds it any more. */
+bool core_deletable(const struct kind *k, const struct json *o);
+/* Sub-resources other than status: true when this was one and it has been answered. */
+bool core_subresource(struct op *op);
+int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,
+		const struct json *old);
+
+/* ---- selecting ---- */
+struct selecting {
+	struct selector labels, fields;
+	bool has_labels, has_fields;
+};
+MUST_USE int selecting_parse(struct op *op, struct arena *a, struct selecting *ret);
+bool selecting_match(const struct kind *k, const struct selecting *s, const struct obj *o);
+
+/* ---- forms: object, table, metadata only ---- */
+/* One object in the request's form: the object's own block, or a new one. A reference. */
+struct block *form_block(const struct kind *k, enum core_form form, const struct obj *o,
+			 struct str include);
+/* The same as a whole answer or event: a Table of one row, its columns left out where they were
+ * sent before. */
+struct block *form_single(const struct kind *k, enum core_form form, const struct obj *o,
+			  struct str include, bool columns);
+void form_list_head(const struct kind *k, enum core_form form, uint64_t revision,
+		    struct str continue_token, int64_t remaining, struct buf *out);
+/* Between head and tail of a Table's rows and a list's items there is the same comma. */
+
+/* ---- watching ---- */
+void watch_log_add(struct core *c, struct table *t, const struct change *ch);
+void watch_deliver(struct core *c, struct table *t, size_t first_new);
+void watch_tick(struct core *c);
+bool watch_cancel(struct core *c, struct core_req *r);
+void watch_free_all(struct core *c);
+void watch_log_release(struct table *t);
+
+/* ---- allocation of Service addresses and node ports (alloc.c) ---- */
+struct alloc *alloc_new(const char *service_cidr, struct err *err);
+void alloc_free(struct alloc *a);
+/* Keeps the books: called for every change of a Service. */
+void alloc_change(struct alloc *a, const struct json *old, const struct json *new);
+/* Fills clusterIP(s) and nodePorts of `next`; problems where what is asked for is taken or outside.
+ */
+int alloc_service(struct alloc *a, struct arena *arena, struct rng *rng, struct json *next,
+		  const struct json *live, struct schema_problems *problems);
+
+/* status.c: with causes. */
+void core_status_write_causes(const struct err *err, struct str group, struct str kind_or_resource,
+			      struct str name, struct str uid, const struct schema_problems *causes,
+			      struct buf *out);
+
+#endif

@@ -1,0 +1,693 @@
+/*
+ * The core's frame: kinds and their tables, loading, the queue, the turn with its one commit, and
+ * the answers that wait for it. What a request does is in core_read.c, core_write.c and others.
+ * One thread; never sleeps, never looks at a clock but the one it was given.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/core-internal.h"
+#include "lib/base/log.h"
+
+#define TURN_MAX 256 /* requests of one commit: bounds how long an answer waits */
+
+int64_t core_now(const struct core *c)
+{
+	return c->o.now(c->o.now_arg);
+}
+
+/* ---- kinds ---- */
+
+static struct str served_key(struct arena *a, struct str group, struct str version,
+			     struct str plural)
+{
+	return arena_strf(a, "%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(version), STR_ARG(plural));
+}
+
+struct served *core_served(const struct core *c, struct str group, struct str version,
+			   struct str plural)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(version),
+			 STR_ARG(plural));
+
+	if (n < 0 || (size_t)n >= sizeof(text))
+		return NULL;
+	return map_get(&c->by_path, (struct str){text, (size_t)n});
+}
+
+struct table *core_table(const struct core *c, const char *group, const char *plural)
+{
+	for (size_t i = 0; i < c->ntables; i++)
+		if (!strcmp(c->tables[i]->kind->plural, plural) &&
+		    !strcmp(c->tables[i]->kind->group, group))
+			return c->tables[i];
+	return NULL;
+}
+
+const struct kind *core_kind_at(const struct core *c, size_t i)
+{
+	return i < c->nserved ? c->served[i].kind : NULL;
+}
+
+const struct kind *core_kind_find(const struct core *c, struct str group, struct str version,
+				  struct str plural)
+{
+	const struct served *s = core_served(c, group, version, plural);
+
+	return s ? s->kind : NULL;
+}
+
+static struct table *table_new(struct core *c, const struct kind *k)
+{
+	struct table *t = core_table(c, k->group, k->plural);
+
+	if (t)
+		return t;
+	t = xalloc(sizeof(*t));
+	t->kind = k;
+	list_init(&t->watchers);
+	c->tables = xreallocarray(c->tables, c->ntables + 1, sizeof(struct table *));
+	c->tables[c->ntables++] = t;
+	return t;
+}
+
+/* The registry's rows are constant; what is filled at registration stands in copies of them. */
+static const struct kind *with_schema(const struct kind *k)
+{
+	struct kind *copy = xalloc(sizeof(*copy));
+
+	*copy = *k;
+	if (!copy->schema)
+		copy->schema = copy->schema_name ? schema_find(str_c(copy->schema_name)) : NULL;
+	if (!copy->schema)
+		panic("kind %s: no schema %s", k->kind, k->schema_name ? k->schema_name : "");
+	return copy;
+}
+
+static void register_kinds(struct core *c)
+{
+	AUTO(arena) struct arena a = {0};
+	size_t n = 0;
+
+	while (kind_registry[n])
+		n++;
+	c->served = xreallocarray(NULL, n + 1, sizeof(*c->served));
+	for (size_t i = 0; i < n; i++) {
+		const struct kind *k = with_schema(kind_registry[i]);
+		const struct kind *stored = k->stored ? with_schema(k->stored) : k;
+		struct served *s = &c->served[c->nserved++];
+
+		*s = (struct served){k, table_new(c, stored)};
+		if (stored != k && s->table->kind != stored)
+			free((void *)(uintptr_t)stored);
+		map_set(&c->by_path,
+			served_key(&a, str_c(k->group), str_c(k->version), str_c(k->plural)), s);
+	}
+}
+
+/* ---- loading ---- */
+
+/* GROUP/PLURAL/NAMESPACE/NAME; the namespace is empty for cluster-scoped kinds. */
+static struct str object_key(struct arena *a, const struct table *t, const struct obj *o)
+{
+	return arena_strf(a, "%s/%s/%.*s/%.*s", t->kind->group, t->kind->plural,
+			  STR_ARG(o->namespace), STR_ARG(o->name));
+}
+
+static struct table *table_of_key(struct core *c, struct str key)
+{
+	char group[256], plural[256];
+	struct str g, rest, p, tail;
+
+	if (!str_cut(key, '/', &g, &rest) || !str_cut(rest, '/', &p, &tail) ||
+	    g.n >= sizeof(group) || p.n >= sizeof(plural))
+		return NULL;
+	memcpy(group, g.p, g.n);
+	group[g.n] = 0;
+	memcpy(plural, p.p, p.n);
+	plural[p.n] = 0;
+	return core_table(c, group, plural);
+}
+
+struct loading {
+	struct core *c;
+	struct err *err;
+};
+
+static int load_row(void *arg, struct str key, struct str value, uint64_t revision)
+{
+	struct loading *l = arg;
+	struct core *c = l->c;
+	struct table *t = table_of_key(c, key);
+	AUTO(buf) struct buf plain = {0};
+	struct obj *o;
+
+	(void)revision;
+	if (!t)
+		return 0; /* a kind that this version does not know; kept as it is */
+	if ((t->kind->flags & KIND_SECRET) && c->o.open) {
+		if (c->o.open(c->o.seal_arg, key, value, &plain, l->err))
+			return err_wrap(l->err, "%.*s", STR_ARG(key));
+		value = buf_view(&plain);
+	}
+	o = obj_from_bytes(value, l->err);
+	if (!o)
+		return err_wrap(l->err, "%.*s", STR_ARG(key));
+	obj_unref(table_put(t, o));
+	return 0;
+}
+
+static int load(struct core *c, struct err *err)
+{
+	struct loading l = {c, err};
+	struct store *s = c->o.store;
+
+	if (s->ops->load(s, load_row, &l, err))
+		return -1;
+	c->revision = s->ops->revision(s);
+	for (size_t i = 0; i < c->ntables; i++)
+		c->tables[i]->forgotten = c->revision;
+	return 0;
+}
+
+static void load_alloc(struct core *c)
+{
+	struct table *t = core_table(c, "", "services");
+
+	for (size_t i = 0; t && i < t->n; i++) {
+		AUTO(arena) struct arena a = {0};
+
+		alloc_change(c->alloc, NULL, obj_tree(t->rows[i], &a));
+	}
+}
+
+/* ---- what admission may read ---- */
+
+static const struct json *reader_get(void *ctx, const char *group, const char *plural,
+				     struct str namespace, struct str name, struct arena *a)
+{
+	struct table *t = core_table(ctx, group, plural);
+	const struct obj *o = t ? table_get(t, namespace, name) : NULL;
+
+	return o ? obj_tree(o, a) : NULL;
+}
+
+static void reader_each(void *ctx, const char *group, const char *plural, struct str namespace,
+			struct arena *a, void (*fn)(void *arg, const struct json *o), void *arg)
+{
+	struct table *t = core_table(ctx, group, plural);
+	size_t from = 0, to = 0;
+
+	if (t)
+		table_range(t, namespace, &from, &to);
+	for (; from < to; from++)
+		fn(arg, obj_tree(t->rows[from], a));
+}
+
+/* ---- making ---- */
+
+struct core *core_new(const struct core_opts *o, struct err *err)
+{
+	static const char *const heads[] = {
+		"{\"type\":\"ADDED\",\"object\":", "{\"type\":\"MODIFIED\",\"object\":",
+		"{\"type\":\"DELETED\",\"object\":", "{\"type\":\"BOOKMARK\",\"object\":"};
+	struct core *c = xalloc(sizeof(*c));
+
+	c->o = *o;
+	c->o.keep_events_ns = o->keep_events_ns ? o->keep_events_ns : 300 * NS_PER_S;
+	rng_seed(&c->rng, o->seed);
+	c->queue_end = &c->queue;
+	c->replies_end = &c->replies;
+	list_init(&c->watchers);
+	list_init(&c->snapshots);
+	c->reader = (struct admission_reader){.get = reader_get, .each = reader_each, .ctx = c};
+	c->comma = block_new(STR(","));
+	c->event_tail = block_new(STR("}\n"));
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		c->event_head[i] = block_new(str_c(heads[i]));
+	register_kinds(c);
+	c->alloc = alloc_new(o->service_cidr ? o->service_cidr : "10.96.0.0/16", err);
+	if (!c->alloc || load(c, err)) {
+		core_free(c);
+		return NULL;
+	}
+	load_alloc(c);
+	return c;
+}
+
+static void table_free(struct table *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		obj_unref(t->rows[i]);
+	watch_log_release(t);
+	free(t->rows);
+	free((void *)(uintptr_t)t->kind);
+	free(t);
+}
+
+static void snapshot_free(struct core *c, struct snapshot *s)
+{
+	list_remove(&s->all);
+	c->nsnapshots--;
+	for (size_t i = 0; i < s->n; i++)
+		obj_unref(s->v[i]);
+	free(s->v);
+	free(s);
+}
+
+void core_free(struct core *c)
+{
+	if (!c)
+		return;
+	watch_free_all(c);
+	LIST_FOREACH (it, &c->snapshots)
+		snapshot_free(c, CONTAINER_OF(it, struct snapshot, all));
+	for (size_t i = 0; i < c->nserved; i++)
+		if (c->served[i].table->kind != c->served[i].kind)
+			free((void *)(uintptr_t)c->served[i].kind);
+	for (size_t i = 0; i < c->ntables; i++)
+		table_free(c->tables[i]);
+	for (size_t i = 0; i < ARRAY_LEN(c->event_head); i++)
+		block_unref(c->event_head[i]);
+	block_unref(c->event_tail);
+	block_unref(c->comma);
+	map_release(&c->by_path);
+	alloc_free(c->alloc);
+	arena_release(&c->turn);
+	free(c->served);
+	free(c->tables);
+	free(c->changes);
+	free(c->hooks);
+	free(c);
+}
+
+/* ---- answers ---- */
+
+void op_answer_blocks(struct op *op, int status, struct block **blocks, size_t n)
+{
+	struct reply *r = arena_alloc(op->a, sizeof(*r));
+
+	*r = (struct reply){.req = op->req,
+			    .status = status,
+			    .blocks = blocks,
+			    .nblocks = n,
+			    .retry_after_s = op->err.retry_after_s};
+	r->warnings = arena_str(op->a, buf_view(&op->warnings));
+	*op->core->replies_end = r;
+	op->core->replies_end = &r->next;
+}
+
+static void answer_buf(struct op *op, int status, struct buf *text)
+{
+	struct block **blocks = arena_array(op->a, 1, sizeof(*blocks));
+
+	blocks[0] = block_take(text);
+	op_answer_blocks(op, status, blocks, 1);
+}
+
+void op_answer_json(struct op *op, int status, const struct json *v)
+{
+	struct buf text = {0};
+
+	json_write(v, &text);
+	answer_buf(op, status, &text);
+}
+
+void op_answer_obj(struct op *op, int status, const struct obj *o)
+{
+	struct block **blocks = arena_array(op->a, 1, sizeof(*blocks));
+
+	blocks[0] = form_single(op->kind, op->req->form, o, op_query(op, "includeObject"), true);
+	op_answer_blocks(op, status, blocks, 1);
+}
+
+void op_answer_error(struct op *op)
+{
+	struct buf text = {0};
+	const struct core_req *r = op->req;
+	bool invalid = op->err.code == ERR_INVALID && op->kind;
+
+	core_status_write_causes(&op->err, r->group, invalid ? str_c(op->kind->kind) : r->resource,
+				 r->name, STR_NONE, op->problems.n ? &op->problems : NULL, &text);
+	answer_buf(op, err_http(op->err.code), &text);
+}
+
+void op_answer_success(struct op *op, int status, const struct json *details)
+{
+	struct json *s = json_build(op->a, "{s:s, s:s, s:{}, s:s}", "kind", "Status", "apiVersion",
+				    "v1", "metadata", "status", "Success");
+
+	if (details)
+		json_set(op->a, s, STR("details"), details);
+	op_answer_json(op, status, s);
+}
+
+/* ---- the queue ---- */
+
+void core_submit(struct core *c, struct core_req *r)
+{
+	r->core_next = NULL;
+	r->core_private = NULL;
+	*c->queue_end = r;
+	c->queue_end = &r->core_next;
+}
+
+bool core_pending(const struct core *c)
+{
+	return c->queue != NULL;
+}
+
+void core_cancel(struct core *c, struct core_req *r)
+{
+	if (watch_cancel(c, r))
+		return;
+	for (struct core_req **at = &c->queue; *at; at = &(*at)->core_next) {
+		if (*at != r)
+			continue;
+		*at = r->core_next;
+		if (c->queue_end == &r->core_next)
+			c->queue_end = at;
+		return;
+	}
+}
+
+void core_on_change(struct core *c,
+		    void (*fn)(void *arg, const struct kind *k, const struct obj *old,
+			       const struct obj *new),
+		    void *arg)
+{
+	c->hooks = xreallocarray(c->hooks, c->nhooks + 1, sizeof(*c->hooks));
+	c->hooks[c->nhooks++] = (struct hook){fn, arg};
+}
+
+uint64_t core_revision(const struct core *c)
+{
+	return c->revision;
+}
+
+const struct obj *core_get(const struct core *c, const struct kind *k, struct str namespace,
+			   struct str name)
+{
+	const struct table *t = core_table(c, k->group, k->plural);
+
+	return t ? table_get(t, namespace, name) : NULL;
+}
+
+void core_each(const struct core *c, const struct kind *k,
+	       void (*fn)(void *arg, const struct obj *o), void *arg)
+{
+	const struct table *t = core_table(c, k->group, k->plural);
+
+	for (size_t i = 0; t && i < t->n; i++)
+		fn(arg, t->rows[i]);
+}
+
+/* ---- one request ---- */
+
+struct str op_query(const struct op *op, const char *name)
+{
+	return http_query(op->a, op->req->query, name);
+}
+
+static bool find_kind(struct op *op)
+{
+	const struct core_req *r = op->req;
+
+	op->served = core_served(op->core, r->group, r->version, r->resource);
+	if (!op->served) {
+		err_set(&op->err, ERR_NOT_FOUND,
+			"the server could not find the requested resource");
+		return false;
+	}
+	op->kind = op->served->kind;
+	if ((op->kind->flags & KIND_NAMESPACED) && !r->namespace.n &&
+	    (r->name.n || r->verb == CORE_CREATE)) {
+		err_set(&op->err, ERR_BAD_REQUEST,
+			"an empty namespace may not be set when a resource name is provided");
+		return false;
+	}
+	return true;
+}
+
+static bool read_dry_run(struct op *op)
+{
+	struct str how = op_query(op, "dryRun");
+
+	op->dry_run = how.n > 0;
+	if (!how.n || str_is(how, "All"))
+		return true;
+	err_set(&op->err, ERR_BAD_REQUEST, "Invalid value: \"%.*s\": dryRun must be All",
+		(int)MIN(how.n, 50), how.p);
+	return false;
+}
+
+static void carry_out(struct op *op)
+{
+	static void (*const verbs[])(struct op *) = {
+		[CORE_GET] = core_read,      [CORE_LIST] = core_read,
+		[CORE_WATCH] = core_watch,   [CORE_CREATE] = core_create,
+		[CORE_UPDATE] = core_update, [CORE_PATCH] = core_patch,
+		[CORE_DELETE] = core_delete, [CORE_DELETE_COLLECTION] = core_delete_collection};
+
+	if (!find_kind(op) || !read_dry_run(op)) {
+		op_answer_error(op);
+		return;
+	}
+	if (op->req->subresource.n && !str_is(op->req->subresource, "status") &&
+	    core_subresource(op))
+		return;
+	verbs[op->req->verb](op);
+}
+
+static void handle(struct core *c, struct core_req *r)
+{
+	struct op op = {.core = c, .req = r, .a = r->arena, .problems = {.a = r->arena}};
+
+	carry_out(&op);
+	buf_release(&op.warnings);
+}
+
+/* ---- commit ---- */
+
+static void change_add(struct core *c, struct table *t, const struct obj *old,
+		       const struct obj *new, const struct obj *event_new)
+{
+	if (c->nchanges == c->changes_cap) {
+		c->changes_cap = c->changes_cap ? 2 * c->changes_cap : 64;
+		c->changes = xreallocarray(c->changes, c->changes_cap, sizeof(*c->changes));
+	}
+	c->changes[c->nchanges++] = (struct change){t, old ? obj_ref(old) : NULL,
+						    new ? obj_ref(new) : NULL, obj_ref(event_new)};
+}
+
+static struct obj *stamped(struct core *c, struct json *tree, struct arena *a)
+{
+	struct err err = {0};
+	struct obj *o;
+
+	json_set_str(a, json_set_object(a, tree, "metadata"), "resourceVersion",
+		     arena_strf(a, "%llu", (unsigned long long)++c->revision));
+	o = obj_from_json(tree, &err);
+	if (!o)
+		panic("an object of ours does not parse: %s", err.msg);
+	return o;
+}
+
+const struct obj *core_put(struct core *c, struct table *t, struct json *tree, struct arena *a)
+{
+	struct obj *o = stamped(c, tree, a);
+	const struct obj *old = table_put(t, o);
+
+	if (t == core_table(c, "", "services"))
+		alloc_change(c->alloc, old ? obj_tree(old, a) : NULL, tree);
+	change_add(c, t, old, o, o);
+	obj_unref(old);
+	return o;
+}
+
+void core_remove(struct core *c, struct table *t, const struct obj *o, struct arena *a)
+{
+	struct json *tree = json_copy(a, obj_tree(o, a));
+	struct obj *last = stamped(c, tree, a);
+	const struct obj *old = table_del(t, o->namespace, o->name);
+
+	if (t == core_table(c, "", "services"))
+		alloc_change(c->alloc, tree, NULL);
+	change_add(c, t, old, NULL, last);
+	obj_unref(old);
+	obj_unref(last);
+}
+
+static void undo(struct core *c)
+{
+	while (c->nchanges) {
+		struct change *ch = &c->changes[--c->nchanges];
+		AUTO(arena) struct arena a = {0};
+
+		if (ch->table == core_table(c, "", "services"))
+			alloc_change(c->alloc, ch->new ? obj_tree(ch->new, &a) : NULL,
+				     ch->old ? obj_tree(ch->old, &a) : NULL);
+		if (ch->old)
+			obj_unref(table_put(ch->table, obj_ref(ch->old)));
+		else
+			obj_unref(table_del(ch->table, ch->new->namespace, ch->new->name));
+		obj_unref(ch->old);
+		obj_unref(ch->new);
+		obj_unref(ch->event_new);
+	}
+}
+
+static int seal_value(struct core *c, const struct table *t, struct str key, struct str plain,
+		      struct str *ret, struct err *err)
+{
+	AUTO(buf) struct buf sealed = {0};
+
+	*ret = plain;
+	if (!(t->kind->flags & KIND_SECRET) || !c->o.seal)
+		return 0;
+	if (c->o.seal(c->o.seal_arg, key, plain, &sealed, err))
+		return -1;
+	*ret = arena_str(&c->turn, buf_view(&sealed));
+	return 0;
+}
+
+static int commit(struct core *c, struct err *err)
+{
+	struct store_write *w = arena_array(&c->turn, c->nchanges, sizeof(*w));
+
+	for (size_t i = 0; i < c->nchanges; i++) {
+		const struct change *ch = &c->changes[i];
+		const struct obj *o = ch->new ? ch->new : ch->old;
+
+		w[i].key = object_key(&c->turn, ch->table, o);
+		w[i].revision = ch->event_new->revision;
+		if (ch->new &&seal_value(c, ch->table, w[i].key, o->bytes, &w[i].value, err))
+			return -1;
+	}
+	return c->o.store->ops->commit(c->o.store, w, c->nchanges, c->revision, err);
+}
+
+/* Every answer of the turn becomes the same error: what they would have said did not happen. */
+static void fail_replies(struct core *c, const struct err *err)
+{
+	struct buf text = {0};
+	struct block *b;
+
+	core_status_write(err, STR_NONE, STR_NONE, STR_NONE, &text);
+	b = block_take(&text);
+	for (struct reply *r = c->replies; r; r = r->next) {
+		for (size_t i = 0; i < r->nblocks; i++)
+			block_unref(r->blocks[i]);
+		r->blocks = arena_dup(r->req->arena, &b, sizeof(struct block *));
+		block_ref(b);
+		r->nblocks = 1;
+		r->status = err_http(err->code);
+		r->warnings = STR_NONE;
+	}
+	block_unref(b);
+}
+
+static void publish(struct core *c)
+{
+	for (size_t i = 0; i < c->nchanges; i++) {
+		struct change *ch = &c->changes[i];
+
+		watch_log_add(c, ch->table, ch);
+		for (size_t h = 0; h < c->nhooks; h++)
+			c->hooks[h].fn(c->hooks[h].arg, ch->table->kind, ch->old, ch->new);
+	}
+}
+
+static void release_changes(struct core *c)
+{
+	for (size_t i = 0; i < c->nchanges; i++) {
+		obj_unref(c->changes[i].old);
+		obj_unref(c->changes[i].new);
+		obj_unref(c->changes[i].event_new);
+	}
+	c->nchanges = 0;
+}
+
+static void deliver_replies(struct core *c)
+{
+	while (c->replies) {
+		struct reply *r = c->replies;
+		struct core_answer a = {.status = r->status,
+					.content_type = "application/json",
+					.blocks = r->blocks,
+					.nblocks = r->nblocks,
+					.warnings = r->warnings,
+					.retry_after_s = r->retry_after_s};
+
+		c->replies = r->next;
+		if (!c->replies)
+			c->replies_end = &c->replies;
+		struct block **blocks = r->blocks;
+		size_t n = r->nblocks;
+		AUTO(buf) struct buf keep = {0}; /* the request's arena goes with the answer */
+
+		buf_put(&keep, blocks, n * sizeof(*blocks));
+		blocks = (struct block **)(void *)keep.p;
+		a.blocks = blocks;
+		r->req->sink->answer(r->req, &a);
+		for (size_t i = 0; i < n; i++)
+			block_unref(blocks[i]);
+	}
+}
+
+static void finish_turn(struct core *c, uint64_t before)
+{
+	struct err err = {0};
+
+	if (c->nchanges && commit(c, &err)) {
+		log_error("cannot commit", "error", err.msg);
+		undo(c);
+		c->revision = before;
+		fail_replies(c, &err);
+	}
+	publish(c);
+	deliver_replies(c);
+	for (size_t i = 0; i < c->nchanges; i++)
+		watch_deliver(c, c->changes[i].table, 0);
+	release_changes(c);
+	arena_reset(&c->turn);
+}
+
+/*
+ * A watch shows what is committed, so it waits for the commit of the writes before it: it ends the
+ * batch, and begins the next one.
+ */
+static bool waits_for_commit(const struct core *c)
+{
+	return c->nchanges && c->queue->verb == CORE_WATCH;
+}
+
+static void turn(struct core *c)
+{
+	uint64_t before = c->revision;
+
+	for (int n = 0; c->queue && n < TURN_MAX && !waits_for_commit(c); n++) {
+		struct core_req *r = c->queue;
+
+		c->queue = r->core_next;
+		if (!c->queue)
+			c->queue_end = &c->queue;
+		handle(c, r);
+	}
+	watch_tick(c); /* may remove expired Events: part of the same commit */
+	finish_turn(c, before);
+}
+
+void core_turn(struct core *c)
+{
+	do
+		turn(c);
+	while (c->queue && c->queue->verb == CORE_WATCH);
+}
+
+int64_t core_due(const struct core *c)
+{
+	return c->queue ? core_now(c) : c->next_tick;
+}

@@ -1,0 +1,281 @@
+/*
+ * GET and LIST: objects leave as the bytes they are stored as. A long list is frozen at its first
+ * page, so that all pages are one moment's truth. One thread.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/core-internal.h"
+
+#define SNAPSHOTS_MAX 64
+#define SNAPSHOT_LIFE (300 * NS_PER_S)
+
+/* ---- selectors ---- */
+
+int selecting_parse(struct op *op, struct arena *a, struct selecting *ret)
+{
+	struct str labels = op_query(op, "labelSelector"), fields = op_query(op, "fieldSelector");
+
+	*ret = (struct selecting){.has_labels = labels.n > 0, .has_fields = fields.n > 0};
+	if (labels.n && selector_parse(a, labels, &ret->labels, &op->err))
+		return -1;
+	if (fields.n && selector_parse_fields(a, fields, &ret->fields, &op->err))
+		return -1;
+	for (size_t i = 0; i < ret->fields.n; i++) {
+		struct str f = ret->fields.terms[i].key;
+		bool known = str_is(f, "metadata.name") || str_is(f, "metadata.namespace");
+
+		for (const char *const *s = op->kind->selectable; s && *s && !known; s++)
+			known = str_is(f, *s);
+		if (!known)
+			return err_set(&op->err, ERR_BAD_REQUEST, "field label not supported: %.*s",
+				       (int)MIN(f.n, 100), f.p);
+	}
+	return 0;
+}
+
+struct field_of {
+	const struct kind *kind;
+	const struct obj *o;
+	const struct json *tree;
+	struct arena *a;
+};
+
+static struct str field_get(void *arg, struct str field)
+{
+	struct field_of *f = arg;
+
+	if (str_is(field, "metadata.name"))
+		return f->o->name;
+	if (str_is(field, "metadata.namespace"))
+		return f->o->namespace;
+	if (!f->kind->field)
+		return STR("");
+	if (!f->tree)
+		f->tree = obj_tree(f->o, f->a);
+	return f->kind->field(f->tree, field, f->a);
+}
+
+bool selecting_match(const struct kind *k, const struct selecting *s, const struct obj *o)
+{
+	AUTO(arena) struct arena a = {0};
+	struct field_of f = {.kind = k, .o = o, .a = &a};
+
+	if (s->has_labels && !selector_match_obj(&s->labels, o))
+		return false;
+	return !s->has_fields || selector_match_fields(&s->fields, field_get, &f);
+}
+
+/* ---- snapshots ---- */
+
+static void snapshot_drop(struct core *c, struct snapshot *s)
+{
+	list_remove(&s->all);
+	c->nsnapshots--;
+	for (size_t i = 0; i < s->n; i++)
+		obj_unref(s->v[i]);
+	free(s->v);
+	free(s);
+}
+
+static void snapshots_trim(struct core *c)
+{
+	LIST_FOREACH (it, &c->snapshots) {
+		struct snapshot *s = CONTAINER_OF(it, struct snapshot, all);
+
+		if (c->nsnapshots > SNAPSHOTS_MAX || core_now(c) - s->at_ns > SNAPSHOT_LIFE)
+			snapshot_drop(c, s);
+	}
+}
+
+static struct snapshot *snapshot_new(struct core *c, const struct obj **v, size_t n)
+{
+	struct snapshot *s = xalloc(sizeof(*s));
+
+	s->id = ++c->next_snapshot ^
+		(rng_u64(&c->rng) << 20); /* not to be guessed from another list's */
+	s->revision = c->revision;
+	s->at_ns = core_now(c);
+	s->v = xreallocarray(NULL, n + 1, sizeof(*s->v));
+	for (size_t i = 0; i < n; i++)
+		s->v[i] = obj_ref(v[i]);
+	s->n = n;
+	list_append(&c->snapshots, &s->all);
+	c->nsnapshots++;
+	snapshots_trim(c);
+	return s;
+}
+
+static struct snapshot *snapshot_find(struct core *c, uint64_t id)
+{
+	snapshots_trim(c);
+	LIST_FOREACH (it, &c->snapshots)
+		if (CONTAINER_OF(it, struct snapshot, all)->id == id)
+			return CONTAINER_OF(it, struct snapshot, all);
+	return NULL;
+}
+
+/* ---- lists ---- */
+
+struct page {
+	const struct obj **v; /* what is selected, from this page on */
+	size_t n, limit, remaining;
+	uint64_t revision;
+	struct str token; /* for the next page */
+};
+
+/* "SNAPSHOT.OFFSET" */
+static int page_continue(struct op *op, struct str token, struct page *p)
+{
+	struct str id, offset;
+	uint64_t snapshot, at;
+	struct snapshot *s;
+
+	if (!str_cut(token, '.', &id, &offset) || str_to_u64(id, &snapshot) ||
+	    str_to_u64(offset, &at))
+		return err_set(&op->err, ERR_BAD_REQUEST, "continue key is not valid: \"%.*s\"",
+			       (int)MIN(token.n, 50), token.p);
+	s = snapshot_find(op->core, snapshot);
+	if (!s || at > s->n)
+		return err_set(&op->err, ERR_EXPIRED,
+			       "The provided continue parameter is too old to display a consistent "
+			       "list result. You must start a "
+			       "new list without the continue parameter.");
+	p->v = s->v + at;
+	p->n = s->n - at;
+	p->revision = s->revision;
+	if (p->limit && p->n > p->limit) {
+		p->remaining = p->n - p->limit;
+		p->n = p->limit;
+		p->token = arena_strf(op->a, "%llu.%zu", (unsigned long long)s->id,
+				      (size_t)at + p->limit);
+	}
+	return 0;
+}
+
+static const struct obj **select_rows(struct op *op, const struct selecting *s, size_t *ret_n)
+{
+	const struct table *t = op->served->table;
+	const struct obj **v;
+	size_t from, to, n = 0;
+
+	table_range(t, op->req->namespace, &from, &to);
+	if (!s->has_labels && !s->has_fields) {
+		*ret_n = to - from;
+		return t->rows + from;
+	}
+	v = arena_array(op->a, to - from + 1, sizeof(*v));
+	for (; from < to; from++)
+		if (selecting_match(op->kind, s, t->rows[from]))
+			v[n++] = t->rows[from];
+	*ret_n = n;
+	return v;
+}
+
+static void page_first(struct op *op, const struct selecting *s, struct page *p)
+{
+	p->v = select_rows(op, s, &p->n);
+	p->revision = op->core->revision;
+	if (p->limit && p->n > p->limit) {
+		struct snapshot *snap = snapshot_new(op->core, p->v, p->n);
+
+		p->v = snap->v;
+		p->remaining = p->n - p->limit;
+		p->n = p->limit;
+		p->token = arena_strf(op->a, "%llu.%zu", (unsigned long long)snap->id, p->limit);
+	}
+}
+
+/* A list at a moment that is not now cannot be had, but for the pages of one that was begun. */
+static int check_revision(struct op *op)
+{
+	struct str text = op_query(op, "resourceVersion"),
+		   match = op_query(op, "resourceVersionMatch");
+	uint64_t wanted = 0;
+
+	if (match.n && !text.n)
+		return err_set(&op->err, ERR_INVALID,
+			       "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden "
+			       "unless resourceVersion is provided");
+	if (match.n && !str_is(match, "NotOlderThan") && !str_is(match, "Exact"))
+		return err_set(&op->err, ERR_INVALID,
+			       "resourceVersionMatch: Unsupported value: \"%.*s\"",
+			       (int)MIN(match.n, 50), match.p);
+	if (text.n && str_to_u64(text, &wanted))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "Invalid value: \"%.*s\": resourceVersion", (int)MIN(text.n, 50),
+			       text.p);
+	if (wanted > op->core->revision)
+		return err_set(&op->err, ERR_TIMEOUT,
+			       "Too large resource version: %llu, current: %llu",
+			       (unsigned long long)wanted, (unsigned long long)op->core->revision);
+	if (str_is(match, "Exact") && wanted != op->core->revision)
+		return err_set(&op->err, ERR_EXPIRED, "The provided resource version is too old.");
+	return 0;
+}
+
+static struct block *item_block(const struct op *op, const struct obj *o, struct str include)
+{
+	if (op->req->form == CORE_FORM_OBJECT && op->kind == op->served->table->kind)
+		return block_ref(o->block);
+	return form_block(op->kind, op->req->form, o, include);
+}
+
+static void answer_page(struct op *op, const struct page *p)
+{
+	struct block **blocks = arena_array(op->a, 2 * p->n + 2, sizeof(struct block *));
+	struct str include = op_query(op, "includeObject");
+	struct buf head = {0};
+	size_t n = 0;
+
+	form_list_head(op->kind, op->req->form, p->revision, p->token, (int64_t)p->remaining,
+		       &head);
+	blocks[n++] = block_take(&head);
+	for (size_t i = 0; i < p->n; i++) {
+		if (i)
+			blocks[n++] = block_ref(op->core->comma);
+		blocks[n++] = item_block(op, p->v[i], include);
+	}
+	blocks[n++] = block_new(STR("]}\n"));
+	op_answer_blocks(op, 200, blocks, n);
+}
+
+static void list(struct op *op)
+{
+	struct str limit = op_query(op, "limit"), token = op_query(op, "continue");
+	struct page p = {0};
+	struct selecting s;
+	int64_t n = 0;
+
+	if (limit.n && (str_to_i64(limit, &n) || n < 0))
+		err_set(&op->err, ERR_BAD_REQUEST, "Invalid value: \"%.*s\": limit",
+			(int)MIN(limit.n, 50), limit.p);
+	p.limit = (size_t)n;
+	if (op->err.code != ERR_NONE || selecting_parse(op, op->a, &s) ||
+	    (token.n ? page_continue(op, token, &p) : check_revision(op))) {
+		op_answer_error(op);
+		return;
+	}
+	if (!token.n)
+		page_first(op, &s, &p);
+	answer_page(op, &p);
+}
+
+void core_read(struct op *op)
+{
+	const struct core_req *r = op->req;
+	const struct obj *o;
+
+	if (r->verb == CORE_LIST) {
+		list(op);
+		return;
+	}
+	o = table_get(op->served->table, r->namespace, r->name);
+	if (!o) {
+		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural,
+			op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(r->name));
+		op_answer_error(op);
+		return;
+	}
+	op_answer_obj(op, 200, o);
+}

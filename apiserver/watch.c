@@ -1,0 +1,416 @@
+/*
+ * Watching: each table keeps a log of its last events; a watcher is a place in that log and a
+ * selection. Objects are shared with the log and with the store, so an event costs each watcher
+ * three pointers. Events reach watchers after the commit that made them, in its order. One thread.
+ * Specification: "Efficient detection of changes" (API concepts), WatchList (KEP-3157).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/core-internal.h"
+#include "lib/base/log.h"
+
+#define LOG_MAX 100000 /* events of a kind, however young */
+#define BOOKMARK_EVERY (30 * NS_PER_S)
+#define TICK (5 * NS_PER_S)
+#define BATCH 64                     /* events of one write */
+#define EVENT_LIFE (3600 * NS_PER_S) /* of KIND_EXPIRES objects, from their last write */
+
+enum { EV_ADDED, EV_MODIFIED, EV_DELETED, EV_BOOKMARK }; /* rows of core.event_head */
+
+struct watcher {
+	struct list all, of_table;
+	struct core *core;
+	struct core_req *req;
+	const struct kind *kind;
+	struct table *table;
+	struct selecting selecting; /* in the request's arena */
+	struct str include;
+	uint64_t next;     /* sequence number in the table's log */
+	uint64_t revision; /* up to where it was told */
+	int64_t ends_ns;   /* 0 = never */
+	int64_t bookmark_ns;
+	bool bookmarks, columns_sent;
+};
+
+/* ---- the log ---- */
+
+static struct event *log_at(struct table *t, uint64_t seq)
+{
+	return &t->log[(t->log_head + (seq - t->log_first)) % t->log_cap];
+}
+
+static void log_pop(struct table *t)
+{
+	struct event *e = log_at(t, t->log_first);
+
+	t->forgotten = e->revision;
+	obj_unref(e->old);
+	obj_unref(e->new);
+	t->log_head = (t->log_head + 1) % t->log_cap;
+	t->log_first++;
+	t->log_n--;
+}
+
+/* Oldest events go when they are too many or too old, but never one that a watcher has yet to see
+ * this turn. */
+static void log_trim(struct core *c, struct table *t)
+{
+	int64_t oldest = core_now(c) - c->o.keep_events_ns;
+
+	while (t->log_n && (t->log_n >= LOG_MAX || log_at(t, t->log_first)->at_ns < oldest))
+		log_pop(t);
+}
+
+static void log_grow(struct table *t)
+{
+	size_t cap = t->log_cap ? 2 * t->log_cap : 64;
+	struct event *log = xreallocarray(NULL, cap, sizeof(*log));
+
+	for (size_t i = 0; i < t->log_n; i++)
+		log[i] = t->log[(t->log_head + i) % t->log_cap];
+	free(t->log);
+	t->log = log;
+	t->log_head = 0;
+	t->log_cap = cap;
+}
+
+void watch_log_add(struct core *c, struct table *t, const struct change *ch)
+{
+	log_trim(c, t);
+	if (t->log_n == t->log_cap)
+		log_grow(t);
+	t->log[(t->log_head + t->log_n++) % t->log_cap] =
+		(struct event){.revision = ch->event_new->revision,
+			       .at_ns = core_now(c),
+			       .old = ch->old ? obj_ref(ch->old) : NULL,
+			       .new = obj_ref(ch->event_new),
+			       .deleted = !ch->new};
+}
+
+void watch_log_release(struct table *t)
+{
+	while (t->log_n)
+		log_pop(t);
+	free(t->log);
+}
+
+/* ---- telling ---- */
+
+static void watcher_free(struct watcher *w)
+{
+	list_remove(&w->all);
+	list_remove(&w->of_table);
+	free(w);
+}
+
+static void watcher_end(struct watcher *w)
+{
+	struct core_req *r = w->req;
+
+	watcher_free(w);
+	r->sink->stream_end(r);
+}
+
+/* False when the client is gone or cannot keep up: the watcher is freed then. */
+static bool watcher_write(struct watcher *w, struct block **blocks, size_t n)
+{
+	bool ok = !n || !w->req->sink->stream_write(w->req, blocks, n);
+
+	for (size_t i = 0; i < n; i++)
+		block_unref(blocks[i]);
+	if (!ok)
+		watcher_free(w);
+	return ok;
+}
+
+static size_t event_blocks(struct watcher *w, int type, const struct obj *o, struct block **out)
+{
+	struct core *c = w->core;
+	bool whole = w->req->form == CORE_FORM_OBJECT && !w->kind->from_stored;
+
+	out[0] = block_ref(c->event_head[type]);
+	out[1] = whole ? block_ref(o->block)
+		       : form_single(w->kind, w->req->form, o, w->include, !w->columns_sent);
+	out[2] = block_ref(c->event_tail);
+	w->columns_sent = true;
+	return 3;
+}
+
+/* An object that leaves a selection is deleted for its watcher: the last state it saw, under the
+ * new revision. */
+static struct obj *left_selection(const struct event *e)
+{
+	AUTO(arena) struct arena a = {0};
+	struct json *tree = json_copy(&a, obj_tree(e->old, &a));
+
+	json_set_str(&a, json_set_object(&a, tree, "metadata"), "resourceVersion",
+		     arena_strf(&a, "%llu", (unsigned long long)e->revision));
+	return obj_from_json(tree, NULL);
+}
+
+static size_t event_for(struct watcher *w, const struct event *e, struct block **out)
+{
+	bool was, is;
+	struct obj *left;
+	size_t n;
+
+	if (w->req->namespace.n && !str_eq(e->new->namespace, w->req->namespace))
+		return 0;
+	was = e->old && selecting_match(w->kind, &w->selecting, e->old);
+	is = !e->deleted && selecting_match(w->kind, &w->selecting, e->new);
+	if (is)
+		return event_blocks(w, was ? EV_MODIFIED : EV_ADDED, e->new, out);
+	if (!was)
+		return 0;
+	if (e->deleted)
+		return event_blocks(w, EV_DELETED, e->new, out);
+	left = left_selection(e);
+	n = event_blocks(w, EV_DELETED, left, out);
+	obj_unref(left);
+	return n;
+}
+
+/* Everything from the watcher's place to the log's end. */
+static bool watcher_catch_up(struct watcher *w)
+{
+	struct table *t = w->table;
+	uint64_t end = t->log_first + t->log_n;
+	struct block *blocks[3 * BATCH];
+	size_t n = 0;
+
+	for (; w->next < end; w->next++) {
+		const struct event *e = log_at(t, w->next);
+
+		w->revision = e->revision;
+		n += event_for(w, e, blocks + n);
+		if (n + 3 > ARRAY_LEN(blocks)) {
+			if (!watcher_write(w, blocks, n))
+				return false;
+			n = 0;
+		}
+	}
+	return watcher_write(w, blocks, n);
+}
+
+void watch_deliver(struct core *c, struct table *t, size_t first_new)
+{
+	(void)c;
+	(void)first_new;
+	LIST_FOREACH (it, &t->watchers)
+		(void)watcher_catch_up(CONTAINER_OF(it, struct watcher, of_table));
+}
+
+/* ---- bookmarks and time ---- */
+
+static bool bookmark(struct watcher *w, uint64_t revision, bool initial_end)
+{
+	AUTO(arena) struct arena a = {0};
+	struct buf text = {0};
+	struct block *b;
+
+	buf_printf(&text,
+		   "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\","
+		   "\"metadata\":{"
+		   "\"resourceVersion\":\"%llu\",\"creationTimestamp\":null",
+		   w->kind->kind, w->kind->group, w->kind->group[0] ? "/" : "", w->kind->version,
+		   (unsigned long long)revision);
+	if (initial_end)
+		buf_puts(&text, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
+	buf_puts(&text, "}}}\n");
+	b = block_take(&text);
+	w->revision = revision;
+	w->bookmark_ns = core_now(w->core) + BOOKMARK_EVERY;
+	return watcher_write(w, &b, 1);
+}
+
+static void expire_events(struct core *c)
+{
+	int64_t now = core_now(c);
+
+	for (size_t i = 0; i < c->ntables; i++) {
+		struct table *t = c->tables[i];
+
+		if (!(t->kind->flags & KIND_EXPIRES))
+			continue;
+		for (size_t n = t->n; n-- > 0;) {
+			const struct obj *o = t->rows[n];
+			AUTO(arena) struct arena a = {0};
+			const struct json *tree = obj_tree(o, &a);
+			int64_t at = 0;
+
+			if (time_parse(json_str_or(json_get(tree, STR("lastTimestamp")),
+						   json_str(json_at(tree, "metadata",
+								    "creationTimestamp"))),
+				       &at) ||
+			    now - at > EVENT_LIFE)
+				core_remove(c, t, o, &a);
+		}
+	}
+}
+
+void watch_tick(struct core *c)
+{
+	int64_t now = core_now(c);
+
+	if (now < c->next_tick)
+		return;
+	c->next_tick = now + TICK;
+	LIST_FOREACH (it, &c->watchers) {
+		struct watcher *w = CONTAINER_OF(it, struct watcher, all);
+
+		if (w->ends_ns && now >= w->ends_ns) {
+			if (!w->bookmarks || bookmark(w, c->revision, false))
+				watcher_end(w);
+		} else if (w->bookmarks && now >= w->bookmark_ns && !c->nchanges) {
+			(void)bookmark(w, c->revision, false);
+		}
+	}
+	for (size_t i = 0; i < c->ntables; i++)
+		log_trim(c, c->tables[i]);
+	expire_events(c);
+}
+
+/* ---- beginning ---- */
+
+static bool says_true(struct str s)
+{
+	return s.p && (str_is(s, "true") || str_is(s, "1"));
+}
+
+static int from_revision(struct op *op, struct table *t, uint64_t *ret, bool *ret_initial)
+{
+	struct str text = op_query(op, "resourceVersion");
+	struct str send = op_query(op, "sendInitialEvents");
+
+	*ret = 0;
+	if (text.n && str_to_u64(text, ret))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "Invalid value: \"%.*s\": resourceVersion", (int)MIN(text.n, 50),
+			       text.p);
+	if (send.n && !str_is(op_query(op, "resourceVersionMatch"), "NotOlderThan"))
+		return err_set(&op->err, ERR_INVALID,
+			       "resourceVersionMatch: Forbidden: sendInitialEvents requires "
+			       "setting resourceVersionMatch to "
+			       "NotOlderThan");
+	*ret_initial = send.n ? says_true(send) : !*ret;
+	if (*ret_initial || !*ret)
+		return 0;
+	if (*ret < t->forgotten)
+		return err_set(&op->err, ERR_EXPIRED, "too old resource version: %llu (%llu)",
+			       (unsigned long long)*ret, (unsigned long long)t->forgotten);
+	return 0;
+}
+
+/* The log's first event after a revision. */
+static uint64_t log_after(struct table *t, uint64_t revision)
+{
+	uint64_t lo = t->log_first, hi = t->log_first + t->log_n;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		if (log_at(t, mid)->revision <= revision)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* What stands committed now, as ADDED. */
+static bool send_initial(struct watcher *w)
+{
+	struct table *t = w->table;
+	struct block *blocks[3 * BATCH];
+	size_t from, to, n = 0;
+
+	table_range(t, w->req->namespace, &from, &to);
+	for (; from < to; from++) {
+		if (selecting_match(w->kind, &w->selecting, t->rows[from]))
+			n += event_blocks(w, EV_ADDED, t->rows[from], blocks + n);
+		if (n + 3 > ARRAY_LEN(blocks)) {
+			if (!watcher_write(w, blocks, n))
+				return false;
+			n = 0;
+		}
+	}
+	return watcher_write(w, blocks, n);
+}
+
+static struct watcher *watcher_new(struct op *op, struct table *t)
+{
+	struct watcher *w = xalloc(sizeof(*w));
+	struct str timeout = op_query(op, "timeoutSeconds");
+	int64_t seconds = 0;
+
+	*w = (struct watcher){.core = op->core, .req = op->req, .kind = op->kind, .table = t};
+	if (selecting_parse(op, op->a, &w->selecting)) {
+		free(w);
+		return NULL;
+	}
+	if (!str_to_i64(timeout, &seconds) && seconds > 0 && seconds < 1000000)
+		w->ends_ns = core_now(op->core) + seconds * NS_PER_S;
+	if (op->req->name.p) { /* watch of one object by its path */
+		AUTO(buf) struct buf text = {0};
+
+		buf_printf(&text, "metadata.name=%.*s", STR_ARG(op->req->name));
+		w->selecting.has_fields = true;
+		if (selector_parse_fields(op->a, arena_str(op->a, buf_view(&text)),
+					  &w->selecting.fields, &op->err)) {
+			free(w);
+			return NULL;
+		}
+	}
+	w->include = op_query(op, "includeObject");
+	w->bookmarks = says_true(op_query(op, "allowWatchBookmarks"));
+	w->bookmark_ns = core_now(op->core) + BOOKMARK_EVERY;
+	list_append(&op->core->watchers, &w->all);
+	list_append(&t->watchers, &w->of_table);
+	return w;
+}
+
+/* Only called while nothing is uncommitted (core.c sees to that): what stands in the table is true.
+ */
+void core_watch(struct op *op)
+{
+	struct core_answer head = {.status = 200, .content_type = "application/json"};
+	struct table *t = op->served->table;
+	struct watcher *w;
+	uint64_t from;
+	bool initial;
+
+	w = from_revision(op, t, &from, &initial) ? NULL : watcher_new(op, t);
+	if (!w) {
+		op_answer_error(op);
+		return;
+	}
+	w->revision = initial || !from ? op->core->revision : from;
+	w->next = log_after(t, w->revision);
+	op->req->sink->stream_begin(op->req, &head);
+	if (initial && !send_initial(w))
+		return;
+	if (initial && w->bookmarks && says_true(op_query(op, "sendInitialEvents")) &&
+	    !bookmark(w, op->core->revision, true))
+		return;
+	(void)watcher_catch_up(w);
+}
+
+bool watch_cancel(struct core *c, struct core_req *r)
+{
+	LIST_FOREACH (it, &c->watchers) {
+		struct watcher *w = CONTAINER_OF(it, struct watcher, all);
+
+		if (w->req != r)
+			continue;
+		watcher_free(w);
+		return true;
+	}
+	return false;
+}
+
+void watch_free_all(struct core *c)
+{
+	LIST_FOREACH (it, &c->watchers)
+		watcher_free(CONTAINER_OF(it, struct watcher, all));
+}
