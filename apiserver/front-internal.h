@@ -19,6 +19,7 @@ struct kubelet_call;
 struct front {
 	struct front_opts o;
 	struct http_server *http;
+	struct tls_ctx *any_tls; /* to pods and services: not verified, shows no certificate */
 	/* the core's thread */
 	struct rights *rights;
 	struct discovery *discovery;

@@ -323,7 +323,8 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 			.handle = on_request,
 			.arg = f},
 		err);
-	if (!f->http) {
+	f->any_tls = tls_client_new(&(struct tls_files){.insecure = true}, err);
+	if (!f->http || !f->any_tls) {
 		front_free(f);
 		return NULL;
 	}
@@ -355,6 +356,7 @@ void front_free(struct front *f)
 	if (!f)
 		return;
 	http_server_free(f->http);
+	tls_unref(&f->any_tls);
 	rights_free(f->rights);
 	discovery_free(f->discovery);
 	pthread_mutex_destroy(&f->lock);

@@ -1,210 +1,23 @@
 /*
- * The way to the kubelets: logs, exec, attach, port-forward and the node and pod proxies. The
- * core's thread finds out where to go; everything after that happens on the connection's own
- * thread, which calls the kubelet over TLS with the server's certificate and passes bytes on: an
- * answer as a stream, an upgrade as a tunnel, each side held back when the other is slow.
+ * The way to the kubelets: logs, exec, attach, port-forward and the node, pod and service proxies.
+ * The core's thread finds out where to go (kubelettarget.c); everything after that happens on the
+ * connection's own thread, which calls the kubelet over TLS with the server's certificate and
+ * passes bytes on: an answer as a stream, an upgrade as a tunnel, each side held back when the
+ * other is slow.
  *
  * Must never pass on the client's credentials, nor call an address that no Node or Pod names.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "apiserver/front-internal.h"
+#include "apiserver/kubeletproxy-internal.h"
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
-#include "lib/http/client.h"
 #include "lib/os/loop.h"
 
-#define KUBELET_PORT 10250
 #define HEAD_TIMEOUT (30 * NS_PER_S)
 #define HEADERS_MAX 64
-
-struct kubelet_call {
-	struct front_req *r;
-	/* where to, in the request's arena */
-	const char *host;
-	int port;
-	bool tls;
-	struct str path; /* escaped, with query */
-	/* under way; the connection's thread */
-	struct http_client *client;
-	struct http_running *running;
-	struct http_tunnel *tunnel;
-	struct http_upgraded up;
-	bool streaming, upgraded, paused;
-};
-
-/* ---- where to: the core's thread ---- */
-
-static const struct obj *find(struct front_req *r, const char *plural, struct str namespace,
-			      struct str name)
-{
-	const struct core *c = r->f->o.core;
-	const struct kind *k = core_kind_find(c, STR(""), STR("v1"), str_c(plural));
-
-	return k ? core_get(c, k, namespace, name) : NULL;
-}
-
-static int node_address(struct front_req *r, struct str node, struct kubelet_call *k,
-			struct err *err)
-{
-	static const char *const types[] = {"InternalIP", "ExternalIP", "Hostname"};
-	struct arena *a = &r->http->arena;
-	const struct obj *o = find(r, "nodes", STR_NONE, node);
-
-	if (!o)
-		return err_set(err, ERR_NOT_FOUND, "nodes \"%.*s\" not found", STR_ARG(node));
-	const struct json *status = json_at(obj_tree(o, a), "status");
-	const struct json *addresses = json_at(status, "addresses");
-	k->port = (int)json_int(json_at(status, "daemonEndpoints", "kubeletEndpoint", "Port"),
-				KUBELET_PORT);
-	k->tls = true;
-	for (size_t t = 0; t < ARRAY_LEN(types); t++) {
-		for (size_t i = 0; i < json_len(addresses); i++) {
-			const struct json *at = json_item(addresses, i);
-			if (!str_is(json_str(json_at(at, "type")), types[t]))
-				continue;
-			k->host = arena_cstr(a, json_str(json_at(at, "address")));
-			return 0;
-		}
-	}
-	return err_set(err, ERR_UNAVAILABLE, "node %.*s has no address yet", STR_ARG(node));
-}
-
-/* The container asked for, or the only one there is. */
-static int pick_container(struct front_req *r, const struct json *pod, struct str *ret,
-			  struct err *err)
-{
-	static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
-	struct str want = http_query(&r->http->arena, r->core.query, "container");
-	const struct json *spec = json_at(pod, "spec"), *first = json_at(spec, "containers");
-
-	if (!want.n)
-		want = meta_annotation(pod, "kubectl.kubernetes.io/default-container");
-	if (!want.n && json_len(first) == 1)
-		want = json_str(json_at(json_item(first, 0), "name"));
-	if (!want.n)
-		return err_set(err, ERR_BAD_REQUEST,
-			       "a container name must be specified for pod %.*s",
-			       STR_ARG(r->core.name));
-	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-		const struct json *v = json_get(spec, str_c(lists[l]));
-		for (size_t i = 0; i < json_len(v); i++) {
-			*ret = json_str(json_at(json_item(v, i), "name"));
-			if (str_eq(*ret, want))
-				return 0;
-		}
-	}
-	return err_set(err, ERR_BAD_REQUEST, "container %.*s is not valid for pod %.*s",
-		       STR_ARG(want), STR_ARG(r->core.name));
-}
-
-/* What stands behind ".../NAME/proxy", with its slash; still escaped. */
-static struct str proxy_rest(struct front_req *r)
-{
-	struct str p = r->http->raw_path;
-	/* /api/v1/namespaces/NS/pods/NAME/proxy, /api/v1/nodes/NAME/proxy */
-	unsigned slashes = r->core.namespace.n ? 8 : 6;
-
-	for (size_t i = 0; i < p.n; i++) {
-		if (p.p[i] == '/' && --slashes == 0)
-			return str_sub(p, i, p.n);
-	}
-	return STR("/");
-}
-
-static void with_query(struct buf *path, struct str query)
-{
-	if (!query.n)
-		return;
-	buf_putc(path, '?');
-	buf_str(path, query);
-}
-
-/* pods/NAME/proxy, services aside: "NAME:PORT" or "https:NAME:PORT", straight to the pod's address.
- */
-static int pod_proxy(struct front_req *r, struct kubelet_call *k, struct err *err)
-{
-	struct arena *a = &r->http->arena;
-	struct str name = r->core.name, port = STR_NONE, scheme, rest;
-	int64_t n = 80;
-	AUTO(buf) struct buf path = {0};
-
-	if (str_cut(name, ':', &scheme, &rest) &&
-	    (str_is(scheme, "https") || str_is(scheme, "http"))) {
-		k->tls = str_is(scheme, "https");
-		name = rest;
-	}
-	str_cut(name, ':', &name, &port);
-	const struct obj *o = find(r, "pods", r->core.namespace, name);
-	if (!o)
-		return err_set(err, ERR_NOT_FOUND, "pods \"%.*s\" not found", STR_ARG(name));
-	const struct json *pod = obj_tree(o, a), *ports = json_at(pod, "spec", "containers");
-	ports = json_at(json_item(ports, 0), "ports");
-	if (port.n ? str_to_i64(port, &n) != 0 : false)
-		return err_set(err, ERR_BAD_REQUEST, "port \"%.*s\" is not a number",
-			       STR_ARG(port));
-	if (!port.n && json_len(ports))
-		n = json_int(json_at(json_item(ports, 0), "containerPort"), 80);
-	struct str ip = json_str(json_at(pod, "status", "podIP"));
-	if (!ip.n || n < 1 || n > 65535)
-		return err_set(err, ERR_UNAVAILABLE, "address not allowed");
-	k->host = arena_cstr(a, ip);
-	k->port = (int)n;
-	buf_str(&path, proxy_rest(r));
-	with_query(&path, r->core.query);
-	k->path = arena_str(a, buf_view(&path));
-	return 0;
-}
-
-static int node_proxy(struct front_req *r, struct kubelet_call *k, struct err *err)
-{
-	AUTO(buf) struct buf path = {0};
-
-	if (node_address(r, r->core.name, k, err))
-		return -1;
-	buf_str(&path, proxy_rest(r));
-	with_query(&path, r->core.query);
-	k->path = arena_str(&r->http->arena, buf_view(&path));
-	return 0;
-}
-
-/* The kubelet's own paths: /containerLogs/NS/POD/C, /exec/NS/POD/C, /portForward/NS/POD. */
-static int pod_call(struct front_req *r, struct kubelet_call *k, struct err *err)
-{
-	static const char *const verbs[][2] = {{"log", "containerLogs"},
-					       {"exec", "exec"},
-					       {"attach", "attach"},
-					       {"portforward", "portForward"}};
-	struct arena *a = &r->http->arena;
-	AUTO(buf) struct buf path = {0};
-	struct str container;
-	const struct obj *o = find(r, "pods", r->core.namespace, r->core.name);
-
-	if (!o)
-		return err_set(err, ERR_NOT_FOUND, "pods \"%.*s\" not found",
-			       STR_ARG(r->core.name));
-	const struct json *pod = obj_tree(o, a);
-	struct str node = json_str(json_at(pod, "spec", "nodeName"));
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-		if (str_is(r->core.subresource, verbs[i][0]))
-			buf_printf(&path, "/%s/%.*s/%.*s", verbs[i][1], STR_ARG(o->namespace),
-				   STR_ARG(o->name));
-	}
-	if (!str_is(r->core.subresource, "portforward")) {
-		if (pick_container(r, pod, &container, err))
-			return -1;
-		buf_putc(&path, '/');
-		url_escape(container, &path);
-	}
-	if (!node.n)
-		return err_set(err, ERR_BAD_REQUEST, "pod %.*s does not have a host assigned",
-			       STR_ARG(o->name));
-	with_query(&path, r->core.query);
-	k->path = arena_str(a, buf_view(&path));
-	return node_address(r, node, k, err);
-}
 
 /* ---- the connection's thread ---- */
 
@@ -436,10 +249,7 @@ static void start(void *arg)
 	}
 	k->client = http_client_new(
 		h->loop,
-		&(struct http_client_opts){.host = k->host,
-					   .port = k->port,
-					   .tls = k->tls ? r->f->o.kubelet_tls : NULL},
-		&err);
+		&(struct http_client_opts){.host = k->host, .port = k->port, .tls = k->tls}, &err);
 	r->call = k;
 	if (!k->client) {
 		fail(k, ERR_UNAVAILABLE, err.msg);
@@ -475,26 +285,32 @@ void kubelet_drained(struct front_req *r)
 
 /* ---- the core's thread again ---- */
 
+static bool is_ours(const struct core_req *c)
+{
+	static const char *const what[][2] = {{"pods", "log"},      {"pods", "exec"},
+					      {"pods", "attach"},   {"pods", "portforward"},
+					      {"pods", "proxy"},    {"nodes", "proxy"},
+					      {"services", "proxy"}};
+
+	for (size_t i = 0; !c->group.n && i < ARRAY_LEN(what); i++) {
+		if (str_is(c->resource, what[i][0]) && str_is(c->subresource, what[i][1]))
+			return true;
+	}
+	return false;
+}
+
 bool kubelet_serve(struct front_req *r)
 {
 	struct core_req *c = &r->core;
 	struct kubelet_call *k;
 	struct err err = {0};
-	bool pod = str_is(c->resource, "pods"), node = str_is(c->resource, "nodes");
-	bool proxy = str_is(c->subresource, "proxy");
-
-	if (c->group.n || !(pod || node) || !c->subresource.n ||
-	    !(proxy ||
-	      (pod && (str_is(c->subresource, "log") || str_is(c->subresource, "exec") ||
-		       str_is(c->subresource, "attach") || str_is(c->subresource, "portforward")))))
+	if (!is_ours(c))
 		return false;
 	k = arena_alloc(&r->http->arena, sizeof(*k));
 	k->r = r;
 	if (!r->f->o.kubelet_tls)
 		err_set(&err, ERR_UNAVAILABLE, "this server has no certificate for kubelets");
-	if (err.code || (!proxy ? pod_call(r, k, &err)
-			 : node ? node_proxy(r, k, &err)
-				: pod_proxy(r, k, &err))) {
+	if (err.code || kubelet_target(r, k, &err)) {
 		front_fail(r, &err);
 		return true;
 	}

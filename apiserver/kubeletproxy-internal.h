@@ -1,0 +1,26 @@
+/* What the way to the kubelets is made of: where a call goes, and how it is carried there. */
+#ifndef PLUMB_APISERVER_KUBELETPROXY_INTERNAL_H
+#define PLUMB_APISERVER_KUBELETPROXY_INTERNAL_H
+
+#include "apiserver/front-internal.h"
+#include "lib/http/client.h"
+
+struct kubelet_call {
+	struct front_req *r;
+	/* where to, in the request's arena */
+	const char *host;
+	int port;
+	struct tls_ctx *tls; /* borrowed from the front; NULL = plain text */
+	struct str path;     /* escaped, with query */
+	/* under way; the connection's thread */
+	struct http_client *client;
+	struct http_running *running;
+	struct http_tunnel *tunnel;
+	struct http_upgraded up;
+	bool streaming, upgraded, paused;
+};
+
+/* kubelettarget.c, the core's thread: fills host, port, tls and path. */
+MUST_USE int kubelet_target(struct front_req *r, struct kubelet_call *k, struct err *err);
+
+#endif
