@@ -93,6 +93,8 @@ struct core {
 	struct core_req *queue, **queue_end;
 	struct change *changes;
 	size_t nchanges, changes_cap;
+	const struct obj **kept;     /* objects that answers of the turn show, though they are not stored */
+	size_t nkept, kept_cap;
 	struct reply *replies, **replies_end;
 	struct list watchers; /* all, for time-outs and cancelling */
 	struct list snapshots;
@@ -112,6 +114,9 @@ struct served *core_served(const struct core *c, struct str group, struct str ve
 			   struct str plural);
 /* The table of a group's resource in whichever version, NULL when unknown. */
 struct table *core_table(const struct core *c, const char *group, const char *plural);
+
+/* Takes o's reference over and drops it when the turn is done. */
+void core_keep(struct core *c, const struct obj *o);
 
 /* ---- one request ---- */
 struct op {

@@ -279,6 +279,7 @@ void core_free(struct core *c)
 	free(c->served);
 	free(c->tables);
 	free(c->changes);
+	free(c->kept);
 	free(c->hooks);
 	free(c);
 }
@@ -482,6 +483,15 @@ static void change_add(struct core *c, struct table *t, const struct obj *old,
 						    new ? obj_ref(new) : NULL, obj_ref(event_new)};
 }
 
+void core_keep(struct core *c, const struct obj *o)
+{
+	if (c->nkept == c->kept_cap) {
+		c->kept_cap = c->kept_cap ? 2 * c->kept_cap : 16;
+		c->kept = xreallocarray(c->kept, c->kept_cap, sizeof(*c->kept));
+	}
+	c->kept[c->nkept++] = o;
+}
+
 static struct obj *stamped(struct core *c, struct json *tree, struct arena *a)
 {
 	struct err err = {0};
@@ -608,6 +618,8 @@ static void release_changes(struct core *c)
 		obj_unref(c->changes[i].event_new);
 	}
 	c->nchanges = 0;
+	while (c->nkept)
+		obj_unref(c->kept[--c->nkept]);
 }
 
 static void deliver_replies(struct core *c)

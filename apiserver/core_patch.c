@@ -1,0 +1,189 @@
+/*
+ * PATCH in its four forms. Each makes a whole object out of the live one and goes the way of an
+ * update; an apply may also create. One thread, so nothing moves underneath and nothing is retried.
+ */
+#include "apiserver/core-internal.h"
+#include "lib/json/patch.h"
+#include "lib/json/yaml.h"
+#include "lib/schema/apply.h"
+
+static int not_found(struct op *op)
+{
+	return err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural, op->kind->group[0] ? "." : "",
+		       op->kind->group, STR_ARG(op->req->name));
+}
+
+static struct json *parse_body(struct op *op)
+{
+	struct json *v = json_parse(op->a, op->req->body, NULL, &op->err);
+
+	if (!v && op->err.code == ERR_PARSE)
+		op->err.code = ERR_BAD_REQUEST;
+	return v;
+}
+
+/* The patched tree, ours to change; NULL with op->err. */
+static struct json *patched(struct op *op, struct str type, const struct json *tree)
+{
+	struct json *patch = parse_body(op);
+
+	if (!patch)
+		return NULL;
+	if (str_is(type, "application/json-patch+json"))
+		return patch_json(op->a, tree, patch, &op->err);
+	if (str_is(type, "application/merge-patch+json"))
+		return patch_merge(op->a, tree, patch);
+	if (op->kind->crd) {
+		err_set(&op->err, ERR_UNSUPPORTED_MEDIA,
+			"the body of the request was in an unknown format - accepted media types include: "
+			"application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
+		return NULL;
+	}
+	return schema_strategic_merge(op->a, op->kind->schema, tree, patch, &op->err);
+}
+
+/* A patch may not move an object to another name; namespace and uid are checked by the update. */
+static int check_identity(struct op *op, const struct json *next)
+{
+	if (!json_is(next, JSON_OBJECT) || !str_eq(meta_name(next), op->req->name))
+		return err_set(&op->err, ERR_BAD_REQUEST, "the name of the object does not match the name on the URL (%.*s)",
+			       (int)MIN(op->req->name.n, 200), op->req->name.p);
+	return 0;
+}
+
+static void plain_patch(struct op *op, struct str type)
+{
+	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name), *o = NULL;
+	struct json *next = live ? patched(op, type, obj_tree(live, op->a)) : NULL;
+
+	if (!live)
+		not_found(op);
+	else if (next && !check_identity(op, next))
+		o = write_object(op, json_copy(op->a, next), live, true);
+	if (o)
+		op_answer_obj(op, 200, o);
+	else
+		op_answer_error(op);
+}
+
+/* ---- apply ---- */
+
+static void conflicts(struct op *op, const struct apply_conflicts *c)
+{
+	AUTO(buf) struct buf text = {0};
+
+	for (size_t i = 0; i < c->n; i++) {
+		schema_problem(&op->problems, "FieldManagerConflict", c->v[i].field, 0, "conflict with %.*s", STR_ARG(c->v[i].manager));
+		buf_printf(&text, "%s%.*s: conflict with %.*s", i ? ", " : "", STR_ARG(c->v[i].field), STR_ARG(c->v[i].manager));
+	}
+	err_set(&op->err, ERR_CONFLICT, "Apply failed with %zu conflict%s: %s", c->n, c->n == 1 ? "" : "s", buf_cstr(&text));
+}
+
+static int apply_options(struct op *op, const struct json *config, struct apply_opts *o)
+{
+	struct str force = op_query(op, "force");
+
+	*o = (struct apply_opts){.manager = op_query(op, "fieldManager"), .now_ns = core_now(op->core),
+				 .subresource = op->req->subresource, .force = str_is(force, "true") || str_is(force, "1"),
+				 .api_version = json_str(json_get(config, STR("apiVersion")))};
+	if (!o->manager.n) {
+		schema_problem(&op->problems, "FieldValueRequired", STR("fieldManager"), 0,
+			       "Required value: is required for apply patch");
+		return err_set(&op->err, ERR_INVALID, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is "
+						      "required for apply patch");
+	}
+	if (json_at(config, "metadata", "managedFields"))
+		return err_set(&op->err, ERR_BAD_REQUEST, "metadata.managedFields must be nil");
+	return 0;
+}
+
+static struct json *apply_config(struct op *op)
+{
+	struct yaml_docs docs;
+
+	if (yaml_parse(op->a, op->req->body, 0, NULL, NULL, &docs, &op->err)) {
+		op->err.code = ERR_BAD_REQUEST;
+		return NULL;
+	}
+	if (docs.n != 1 || !json_is(docs.v[0], JSON_OBJECT)) {
+		err_set(&op->err, ERR_BAD_REQUEST, "the body must be one object");
+		return NULL;
+	}
+	return docs.v[0];
+}
+
+static struct json *applied(struct op *op, struct json *config, const struct json *tree)
+{
+	struct apply_conflicts c = {0};
+	struct apply_opts o;
+	struct json *next;
+
+	if (apply_options(op, config, &o))
+		return NULL;
+	next = apply_merge(op->a, op->kind->schema, tree, config, &o, &c, &op->err);
+	if (!next && c.n)
+		conflicts(op, &c);
+	return next;
+}
+
+/* uid and resourceVersion of the configuration are preconditions, not fields. */
+static int apply_preconditions(struct op *op, const struct json *config, const struct obj *live)
+{
+	struct str uid = meta_uid(config), revision = json_str(json_at(config, "metadata", "resourceVersion"));
+	uint64_t want;
+
+	if (!str_eq(meta_name(config), op->req->name))
+		return meta_name(config).n ? err_set(&op->err, ERR_BAD_REQUEST,
+						     "name in object (%.*s) does not match the name on the URL (%.*s)",
+						     (int)MIN(meta_name(config).n, 200), meta_name(config).p,
+						     (int)MIN(op->req->name.n, 200), op->req->name.p)
+					   : err_set(&op->err, ERR_BAD_REQUEST, "metadata.name is required");
+	if (uid.n && (!live || !str_eq(uid, live->uid)))
+		return err_set(&op->err, ERR_CONFLICT, "uid mismatch: the provided object specified uid %.*s", (int)MIN(uid.n, 60), uid.p);
+	if (revision.n && (!live || str_to_u64(revision, &want) || want != live->revision))
+		return err_set(&op->err, ERR_CONFLICT, "the object has been modified; please apply your changes to the latest version "
+						       "and try again");
+	return 0;
+}
+
+static void apply(struct op *op)
+{
+	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name), *o = NULL;
+	struct json *config = apply_config(op), *next = NULL;
+
+	if (config && !live && op->req->subresource.n)
+		not_found(op);
+	else if (config && !apply_preconditions(op, config, live))
+		next = applied(op, config, live ? obj_tree(live, op->a) : NULL);
+	if (next && !live) {
+		core_create_object(op, next, false);
+		return;
+	}
+	if (next)
+		o = write_object(op, next, live, false);
+	if (o)
+		op_answer_obj(op, 200, o);
+	else
+		op_answer_error(op);
+}
+
+void core_patch(struct op *op)
+{
+	struct str type, tail;
+
+	str_cut(op->req->content_type, ';', &type, &tail);
+	type = str_trim(type);
+	if (str_is(type, "application/apply-patch+yaml")) {
+		apply(op);
+		return;
+	}
+	if (str_is(type, "application/json-patch+json") || str_is(type, "application/merge-patch+json") ||
+	    str_is(type, "application/strategic-merge-patch+json")) {
+		plain_patch(op, type);
+		return;
+	}
+	err_set(&op->err, ERR_UNSUPPORTED_MEDIA,
+		"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
+		"application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml");
+	op_answer_error(op);
+}

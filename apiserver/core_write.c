@@ -1,0 +1,537 @@
+/*
+ * Creating and updating: decode, check against the schema, default, admit, prepare, validate,
+ * stamp, put. Patches and applies come here too once they are whole objects. Pure but for the
+ * tables that it reads and writes. One thread.
+ * Specification: k8s.io/apiserver/pkg/registry/generic/registry (store.go), pkg/registry/rest.
+ */
+#include <string.h>
+
+#include "apiserver/core-internal.h"
+#include "apiserver/kinds/rules.h"
+#include "lib/json/yaml.h"
+#include "lib/schema/apply.h"
+#include "lib/schema/proto.h"
+
+/* ---- decoding ---- */
+
+static struct json *decode_yaml(struct op *op)
+{
+	struct yaml_docs docs;
+
+	if (yaml_parse(op->a, op->req->body, 0, NULL, NULL, &docs, &op->err))
+		return NULL;
+	if (docs.n == 1)
+		return docs.v[0];
+	err_set(&op->err, ERR_BAD_REQUEST, "the body holds %zu YAML documents, not one", docs.n);
+	return NULL;
+}
+
+static struct json *decode_text(struct op *op)
+{
+	struct str type = op->req->content_type, head, tail;
+
+	str_cut(type, ';', &head, &tail);
+	head = str_trim(head);
+	if (str_is(head, "application/yaml") || str_is(head, "application/apply-patch+yaml"))
+		return decode_yaml(op);
+	if (str_is(head, "application/vnd.kubernetes.protobuf"))
+		return proto_decode(op->a, op->req->body, &op->err);
+	if (head.n && !str_is(head, "application/json") && !str_is(head, "*/*")) {
+		err_set(&op->err, ERR_UNSUPPORTED_MEDIA,
+			"the body of the request was in an unknown format - accepted media types include: application/json, "
+			"application/yaml, application/vnd.kubernetes.protobuf");
+		return NULL;
+	}
+	return json_parse(op->a, op->req->body, NULL, &op->err);
+}
+
+/* apiVersion and kind may be left out; what is there must fit. */
+static int check_type(struct op *op, struct json *v)
+{
+	const struct kind *k = op->kind;
+	struct str api_version = json_str(json_get(v, STR("apiVersion"))), kind = json_str(json_get(v, STR("kind")));
+	struct str group, version;
+
+	if (!json_is(v, JSON_OBJECT))
+		return err_set(&op->err, ERR_BAD_REQUEST, "the body is not an object");
+	if (kind.n && !str_is(kind, k->kind))
+		return err_set(&op->err, ERR_BAD_REQUEST, "%.*s in version \"%.*s\" cannot be handled as a %s: kind does not match",
+			       (int)MIN(kind.n, 100), kind.p, (int)MIN(api_version.n, 100), api_version.p ? api_version.p : "", k->kind);
+	api_version_split(api_version, &group, &version);
+	if (api_version.n && (!str_is(group, k->group) || !str_is(version, k->version)))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "the API version in the data (%.*s) does not match the expected API version (%s%s%s)",
+			       (int)MIN(api_version.n, 100), api_version.p, k->group, k->group[0] ? "/" : "", k->version);
+	json_set_str(op->a, v, "kind", str_c(k->kind));
+	json_set_str(op->a, v, "apiVersion", k->group[0] ? arena_strf(op->a, "%s/%s", k->group, k->version) : str_c(k->version));
+	return 0;
+}
+
+static int refuse_strict(struct op *op, const struct schema_problems *unknown)
+{
+	AUTO(buf) struct buf text = {0};
+
+	for (size_t i = 0; i < unknown->n; i++) {
+		if (i)
+			buf_puts(&text, ", ");
+		buf_str(&text, unknown->v[i].message);
+	}
+	return err_set(&op->err, ERR_BAD_REQUEST, "strict decoding error: %s", buf_cstr(&text));
+}
+
+/* ?fieldValidation: unknown fields are refused, warned of (the default) or dropped quietly. */
+static int treat_unknown(struct op *op, const struct schema_problems *unknown)
+{
+	struct str how = op_query(op, "fieldValidation");
+
+	if (how.n && !str_is(how, "Strict") && !str_is(how, "Warn") && !str_is(how, "Ignore"))
+		return err_set(&op->err, ERR_BAD_REQUEST, "fieldValidation: Unsupported value: \"%.*s\"", (int)MIN(how.n, 50), how.p);
+	if (unknown->n && str_is(how, "Strict"))
+		return refuse_strict(op, unknown);
+	for (size_t i = 0; i < unknown->n && !str_is(how, "Ignore"); i++)
+		buf_printf(&op->warnings, "%.*s\n", STR_ARG(unknown->v[i].message));
+	return 0;
+}
+
+/* What Go's decoder would refuse has no field, and is a 400; the rest are causes of a 422. */
+static int check_schema(struct op *op, const struct kind *k, struct json *v)
+{
+	struct schema_problems unknown = {.a = op->a};
+
+	schema_check(k->schema, v, &op->problems, &unknown);
+	for (size_t i = 0; i < op->problems.n; i++) {
+		struct schema_problem *p = &op->problems.v[i];
+
+		if (p->field.n)
+			continue;
+		err_set(&op->err, ERR_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: %.*s", k->kind, k->version, k->kind,
+			STR_ARG(p->message));
+		op->problems.n = 0;
+		return -1;
+	}
+	if (treat_unknown(op, &unknown))
+		return -1;
+	if (!(k->flags & KIND_NO_SCHEMA_PRUNE))
+		schema_prune(k->schema, v);
+	return 0;
+}
+
+struct json *write_decode(struct op *op)
+{
+	struct json *v = decode_text(op);
+
+	if (!v) {
+		if (op->err.code == ERR_PARSE)
+			op->err.code = ERR_BAD_REQUEST;
+		return NULL;
+	}
+	return check_type(op, v) ? NULL : v;
+}
+
+/* ---- what the system says about an object ---- */
+
+static struct json *metadata(struct op *op, struct json *o)
+{
+	return json_set_object(op->a, o, "metadata");
+}
+
+static struct str time_text(struct op *op, int64_t ns)
+{
+	char text[TIME_TEXT_MAX];
+
+	return arena_str(op->a, time_format(ns, text));
+}
+
+static int check_namespace(struct op *op, struct json *o)
+{
+	struct str said = meta_namespace(o), asked = op->req->namespace;
+
+	if (!(op->kind->flags & KIND_NAMESPACED)) {
+		json_del(metadata(op, o), STR("namespace"));
+		return 0;
+	}
+	if (said.n && !str_eq(said, asked))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "the namespace of the provided object does not match the namespace sent on the request");
+	json_set_str(op->a, metadata(op, o), "namespace", asked);
+	return 0;
+}
+
+static int give_name(struct op *op, struct json *o)
+{
+	struct str prefix = json_str(json_at(o, "metadata", "generateName"));
+	char suffix[6];
+
+	if (meta_name(o).n || !prefix.n)
+		return 0;
+	for (int i = 0; i < 8; i++) {
+		struct str name;
+
+		rng_suffix(&op->core->rng, 5, suffix);
+		name = arena_strf(op->a, "%.*s%s", (int)MIN(prefix.n, 58 + 190 * (op->kind->name_check == NULL)), prefix.p, suffix);
+		json_set_str(op->a, metadata(op, o), "name", name);
+		if (!table_get(op->served->table, meta_namespace(o), name))
+			return 0;
+	}
+	return err_set(&op->err, ERR_EXISTS, "no free name found for generateName \"%.*s\"", (int)MIN(prefix.n, 100), prefix.p);
+}
+
+static void stamp_new(struct op *op, struct json *o)
+{
+	struct json *m = metadata(op, o);
+	char uid[UUID_TEXT_MAX];
+
+	uuid_from(&op->core->rng, uid);
+	json_set_str(op->a, m, "uid", str_c(uid));
+	json_set_str(op->a, m, "creationTimestamp", time_text(op, core_now(op->core)));
+	json_del(m, STR("deletionTimestamp"));
+	json_del(m, STR("deletionGracePeriodSeconds"));
+	json_del(m, STR("selfLink"));
+	json_del(m, STR("generation"));
+	if (op->kind->flags & KIND_GENERATION)
+		json_set_int(op->a, m, "generation", 1);
+}
+
+/* What only the system sets is as it was, whatever the writer sent. */
+static void stamp_kept(struct op *op, struct json *o, const struct json *live)
+{
+	static const char *const kept[] = {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+					   "generation", "selfLink", "generateName"};
+	struct json *m = metadata(op, o);
+
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		const struct json *v = json_at(live, "metadata", kept[i]);
+
+		if (v)
+			json_set(op->a, m, str_c(kept[i]), v);
+		else
+			json_del(m, str_c(kept[i]));
+	}
+}
+
+/* Everything but metadata and status, compared. */
+static bool spec_changed(const struct op *op, const struct json *next, const struct json *live)
+{
+	for (size_t i = 0; i < json_len(next); i++) {
+		struct str key = next->members[i].key;
+
+		if (!str_is(key, "metadata") && !str_is(key, "status") && !json_equal(&next->members[i].value, json_get(live, key)))
+			return true;
+	}
+	for (size_t i = 0; i < json_len(live); i++) {
+		struct str key = live->members[i].key;
+
+		if (!str_is(key, "metadata") && !str_is(key, "status") && !json_get(next, key))
+			return true;
+	}
+	(void)op;
+	return false;
+}
+
+static void replace_member(struct op *op, struct json *o, const char *name, const struct json *from)
+{
+	const struct json *v = json_get(from, str_c(name));
+
+	if (v)
+		json_set(op->a, o, str_c(name), v);
+	else
+		json_del(o, str_c(name));
+}
+
+static bool of_status(const struct op *op)
+{
+	return str_is(op->req->subresource, "status");
+}
+
+/* A write to /status changes status (and what metadata the writer may); any other leaves it alone. */
+static struct json *keep_apart(struct op *op, struct json *next, const struct json *live)
+{
+	struct json *merged;
+
+	if (!(op->kind->flags & KIND_STATUS))
+		return next;
+	if (!of_status(op)) {
+		replace_member(op, next, "status", live);
+		return next;
+	}
+	merged = json_copy(op->a, live);
+	replace_member(op, merged, "status", next);
+	replace_member(op, metadata(op, merged), "managedFields", json_get(next, STR("metadata")));
+	replace_member(op, metadata(op, merged), "resourceVersion", json_get(next, STR("metadata")));
+	return merged;
+}
+
+/* ---- rules ---- */
+
+static int invalid(struct op *op)
+{
+	AUTO(buf) struct buf text = {0};
+
+	if (!op->problems.n)
+		return 0;
+	for (size_t i = 0; i < op->problems.n; i++) {
+		const struct schema_problem *p = &op->problems.v[i];
+
+		buf_printf(&text, "%s%.*s%s%.*s", i ? ", " : "", STR_ARG(p->field), p->field.n ? ": " : "", STR_ARG(p->message));
+	}
+	return err_set(&op->err, ERR_INVALID, "%s%s%s", op->problems.n > 1 ? "[" : "", buf_cstr(&text), op->problems.n > 1 ? "]" : "");
+}
+
+static struct kind_ctx context(struct op *op)
+{
+	return (struct kind_ctx){.a = op->a, .now_ns = core_now(op->core), .warnings = &op->warnings,
+				 .subresource = op->req->subresource.n ? arena_cstr(op->a, op->req->subresource) : NULL,
+				 .problems = op->problems};
+}
+
+static void default_all(struct op *op, struct json *next)
+{
+	struct kind_ctx c = context(op);
+
+	schema_default(op->a, op->kind->schema, next);
+	if (op->kind->set_defaults)
+		op->kind->set_defaults(&c, next);
+	op->problems = c.problems;
+}
+
+static void prepare(struct op *op, struct json *next, const struct json *live)
+{
+	struct kind_ctx c = context(op);
+
+	if (op->kind->prepare)
+		op->kind->prepare(&c, next, live);
+	op->problems = c.problems;
+}
+
+static void validate(struct op *op, const struct json *next, const struct json *live)
+{
+	struct kind_ctx c = context(op);
+
+	rule_metadata(&c, op->kind, next, live);
+	if (op->kind->validate)
+		op->kind->validate(&c, next, live);
+	op->problems = c.problems;
+}
+
+static int allocate(struct op *op, struct json *next, const struct json *live)
+{
+	if (strcmp(op->kind->plural, "services") || op->kind->group[0] || of_status(op))
+		return 0;
+	return alloc_service(op->core->alloc, op->a, &op->core->rng, next, live, &op->problems);
+}
+
+int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next, const struct json *old)
+{
+	struct admission_req r = {.a = op->a, .op = what, .kind = op->kind, .namespace = op->req->namespace, .name = name,
+				  .object = next, .old = old, .user = op->req->user, .reader = &op->core->reader,
+				  .dry_run = op->dry_run, .now_ns = core_now(op->core), .warnings = &op->warnings};
+	bool done[64] = {false};
+
+	r.subresource = op->req->subresource.n ? arena_cstr(op->a, op->req->subresource) : NULL;
+	for (;;) { /* the registry is sorted by name, steps run by order */
+		const struct admission *step = NULL;
+		size_t at = 0;
+
+		for (size_t i = 0; admission_registry[i]; i++)
+			if (!done[i] && (!step || admission_registry[i]->order < step->order)) {
+				step = admission_registry[i];
+				at = i;
+			}
+		if (!step)
+			return 0;
+		done[at] = true;
+		if (step->admit(&r, &op->err)) {
+			op->err.retry_after_s = r.retry_after_s;
+			return -1;
+		}
+	}
+}
+
+static void track(struct op *op, struct json *next, const struct json *live)
+{
+	struct str manager = op_query(op, "fieldManager"), agent, rest;
+	struct apply_opts o = {.now_ns = core_now(op->core), .subresource = op->req->subresource};
+
+	str_cut(op->req->user_agent, '/', &agent, &rest);
+	o.manager = manager.n ? manager : agent.n ? agent : STR("unknown");
+	o.api_version = json_str(json_get(next, STR("apiVersion")));
+	apply_track_update(op->a, op->kind->schema, live, next, &o);
+}
+
+/* ---- the pipeline ---- */
+
+static int make_new(struct op *op, struct json *next)
+{
+	if (json_str(json_at(next, "metadata", "resourceVersion")).n)
+		return err_set(&op->err, ERR_BAD_REQUEST, "resourceVersion should not be set on objects to be created");
+	if (check_namespace(op, next) || give_name(op, next))
+		return -1;
+	stamp_new(op, next);
+	if (op->kind->flags & KIND_STATUS)
+		json_del(next, STR("status"));
+	return 0;
+}
+
+static int check_revision(struct op *op, const struct json *next, const struct obj *live)
+{
+	struct str said = json_str(json_at(next, "metadata", "resourceVersion")), uid = meta_uid(next);
+	uint64_t revision = 0;
+
+	if (uid.n && !str_eq(uid, live->uid))
+		return err_set(&op->err, ERR_CONFLICT,
+			       "Operation cannot be fulfilled on %s%s%s \"%.*s\": Precondition failed: UID in precondition: %.*s, UID "
+			       "in object meta: %.*s",
+			       op->kind->plural, op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(live->name),
+			       (int)MIN(uid.n, 60), uid.p, STR_ARG(live->uid));
+	if (said.n && !str_is(said, "0")) {
+		if (!str_to_u64(said, &revision) && revision == live->revision)
+			return 0;
+		return err_set(&op->err, ERR_CONFLICT,
+			       "Operation cannot be fulfilled on %s%s%s \"%.*s\": the object has been modified; please apply your "
+			       "changes to the latest version and try again",
+			       op->kind->plural, op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(live->name));
+	}
+	if (op->kind->flags & KIND_UNCONDITIONAL_UPDATE || op->req->verb != CORE_UPDATE)
+		return 0;
+	schema_problem(&op->problems, "FieldValueInvalid", STR("metadata.resourceVersion"), 0,
+		       "Invalid value: 0x0: must be specified for an update");
+	return invalid(op);
+}
+
+/* Without what every write touches, is it the same? */
+static bool same(struct op *op, const struct json *next, const struct json *live)
+{
+	struct json *a = json_copy(op->a, next), *b = json_copy(op->a, live);
+	struct json *both[] = {a, b};
+
+	for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+		struct json *m = json_set_object(op->a, both[i], "metadata"), *managed = json_get(m, STR("managedFields"));
+
+		json_del(m, STR("resourceVersion"));
+		for (size_t j = 0; j < json_len(managed); j++)
+			json_del(json_item(managed, j), STR("time"));
+	}
+	return json_equal(a, b);
+}
+
+static struct json *make_next(struct op *op, struct json *next, const struct obj *live, const struct json *tree)
+{
+	if (check_revision(op, next, live))
+		return NULL;
+	json_set_str(op->a, metadata(op, next), "name", live->name);
+	if (check_namespace(op, next))
+		return NULL;
+	next = keep_apart(op, next, tree);
+	stamp_kept(op, next, tree);
+	return next;
+}
+
+static const struct obj *put(struct op *op, struct json *next, const struct obj *live, const struct json *tree)
+{
+	struct err err = {0};
+	struct obj *o;
+
+	if (live && same(op, next, tree))
+		return live;
+	if (live && core_deletable(op->kind, next) && !op->dry_run) {
+		const struct obj *last = core_put(op->core, op->served->table, next, op->a);
+
+		core_remove(op->core, op->served->table, last, op->a);
+		return last; /* the turn's changes keep it */
+	}
+	if (!op->dry_run)
+		return core_put(op->core, op->served->table, next, op->a);
+	o = obj_from_json(next, &err);
+	if (o)
+		core_keep(op->core, o);
+	else
+		op->err = err;
+	return o;
+}
+
+static void bump_generation(struct op *op, struct json *next, const struct json *live)
+{
+	if ((op->kind->flags & KIND_GENERATION) && spec_changed(op, next, live))
+		json_set_int(op->a, metadata(op, next), "generation", json_int(json_at(live, "metadata", "generation"), 0) + 1);
+}
+
+const struct obj *write_object(struct op *op, struct json *next, const struct obj *live, bool tracked)
+{
+	const struct json *tree = live ? obj_tree(live, op->a) : NULL;
+
+	if (check_schema(op, op->kind, next) || (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next)))
+		return NULL;
+	default_all(op, next);
+	if (write_admit(op, live ? ADMIT_UPDATE : ADMIT_CREATE, meta_name(next), next, tree))
+		return NULL;
+	prepare(op, next, tree);
+	if (allocate(op, next, tree))
+		return NULL;
+	validate(op, next, tree);
+	if (invalid(op))
+		return NULL;
+	if (live)
+		bump_generation(op, next, tree);
+	if (tracked)
+		track(op, next, tree);
+	return put(op, next, live, tree);
+}
+
+/* ---- verbs ---- */
+
+static int exists(struct op *op, struct str name)
+{
+	return err_set(&op->err, ERR_EXISTS, "%s%s%s \"%.*s\" already exists", op->kind->plural, op->kind->group[0] ? "." : "",
+		       op->kind->group, STR_ARG(name));
+}
+
+void core_create_object(struct op *op, struct json *next, bool tracked)
+{
+	struct str name = meta_name(next);
+	const struct obj *o = NULL;
+
+	if (name.n && (op->kind->flags & KIND_NAMESPACED ? op->req->namespace.n : 1) &&
+	    table_get(op->served->table, op->kind->flags & KIND_NAMESPACED ? op->req->namespace : STR_NONE, name))
+		exists(op, name);
+	else
+		o = write_object(op, next, NULL, tracked);
+	if (o)
+		op_answer_obj(op, 201, o);
+	else
+		op_answer_error(op);
+}
+
+void core_create(struct op *op)
+{
+	struct json *next;
+
+	if (op->req->name.p) {
+		err_set(&op->err, ERR_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+		op_answer_error(op);
+		return;
+	}
+	next = write_decode(op);
+	if (next)
+		core_create_object(op, next, true);
+	else
+		op_answer_error(op);
+}
+
+void core_update(struct op *op)
+{
+	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name), *o = NULL;
+	struct json *next = write_decode(op);
+
+	if (next && meta_name(next).n && !str_eq(meta_name(next), op->req->name))
+		err_set(&op->err, ERR_BAD_REQUEST, "the name of the object (%.*s) does not match the name on the URL (%.*s)",
+			(int)MIN(meta_name(next).n, 200), meta_name(next).p, (int)MIN(op->req->name.n, 200), op->req->name.p);
+	else if (next && !live)
+		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural, op->kind->group[0] ? "." : "",
+			op->kind->group, STR_ARG(op->req->name));
+	else if (next)
+		o = write_object(op, next, live, true);
+	if (o)
+		op_answer_obj(op, 200, o);
+	else
+		op_answer_error(op);
+}
