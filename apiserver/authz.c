@@ -7,13 +7,19 @@
 
 #include "lib/base/map.h"
 #include "lib/json/json.h"
+#include "lib/kube/selector.h"
 
 #include "lib/base/pure.h"
+
+#define AGGREGATE_DEPTH 4 /* admin takes edit's rules, which takes view's */
 
 struct role {
 	struct arena a;
 	struct authz_rule *rules;
 	size_t n;
+	const struct json *labels;   /* of cluster roles: what others select them by */
+	struct selector *aggregates; /* whose rules are added to its own */
+	size_t naggregates;
 };
 
 struct binding {
@@ -93,6 +99,20 @@ static struct str_list copy_list(struct arena *a, const struct json *v)
 	return l;
 }
 
+static void take_aggregation(struct arena *a, struct role *r, const struct json *o)
+{
+	const struct json *list = json_at(o, "aggregationRule", "clusterRoleSelectors");
+	size_t n = json_is(list, JSON_ARRAY) ? json_len(list) : 0;
+
+	r->labels = json_copy(a, json_at(o, "metadata", "labels"));
+	r->aggregates = arena_array(a, n, sizeof(*r->aggregates));
+	for (size_t i = 0; i < n; i++) {
+		struct json *copy = json_copy(a, json_item(list, i));
+		if (!selector_from_json(a, copy, &r->aggregates[r->naggregates], NULL))
+			r->naggregates++;
+	}
+}
+
 static struct role *role_parse(const struct json *o)
 {
 	struct arena a = {0};
@@ -111,6 +131,7 @@ static struct role *role_parse(const struct json *o)
 			.paths = copy_list(&a, json_at(in, "nonResourceURLs")),
 		};
 	}
+	take_aggregation(&a, r, o);
 	r->a = a;
 	return r;
 }
@@ -281,15 +302,45 @@ static bool rule_allows(const struct authz_rule *r, const struct authz_ask *q)
 	       name_matches(&r->names, q->name);
 }
 
-static bool role_allows(const struct authz *z, const struct binding *b, const struct authz_ask *q)
+static bool selected(const struct role *by, const struct role *r)
 {
-	const struct role *r = map_get(&z->roles, b->role);
-
-	for (size_t i = 0; r && i < r->n; i++) {
-		if (rule_allows(&r->rules[i], q))
+	for (size_t i = 0; i < by->naggregates; i++) {
+		if (selector_match_json(&by->aggregates[i], r->labels))
 			return true;
 	}
 	return false;
+}
+
+/* Calls fn for each rule of the role, and of those that it aggregates, until fn says true. */
+static bool each_rule(const struct authz *z, const struct role *r, int depth,
+		      bool (*fn)(void *arg, const struct authz_rule *rule), void *arg)
+{
+	struct map_iter it = {0};
+
+	for (size_t i = 0; r && i < r->n; i++) {
+		if (fn(arg, &r->rules[i]))
+			return true;
+	}
+	if (!r || !r->naggregates || depth == AGGREGATE_DEPTH)
+		return false;
+	while (map_next(&z->roles, &it)) {
+		const struct role *other = it.value;
+		/* Keys of cluster roles begin with the separator. */
+		if (other != r && it.key.n && it.key.p[0] == '/' && selected(r, other) &&
+		    each_rule(z, other, depth + 1, fn, arg))
+			return true;
+	}
+	return false;
+}
+
+static bool allows(void *arg, const struct authz_rule *rule)
+{
+	return rule_allows(rule, arg);
+}
+
+static bool role_allows(const struct authz *z, const struct binding *b, const struct authz_ask *q)
+{
+	return each_rule(z, map_get(&z->roles, b->role), 0, allows, (void *)(uintptr_t)q);
 }
 
 /* A cluster-wide binding counts everywhere, another in its namespace. */
@@ -348,12 +399,26 @@ bool authz_allows(const struct authz *z, const struct authz_ask *q, struct buf *
 	return false;
 }
 
+struct each {
+	void (*fn)(void *arg, const struct authz_rule *r);
+	void *arg;
+};
+
+static bool pass_on(void *arg, const struct authz_rule *rule)
+{
+	struct each *e = arg;
+
+	e->fn(e->arg, rule);
+	return false;
+}
+
 void authz_each_rule(const struct authz *z, const struct admission_user *u, struct str namespace,
 		     void (*fn)(void *arg, const struct authz_rule *r), void *arg)
 {
 	static struct str all[] = {{"*", 1}};
 	static const struct str_list star = {all, 1};
 	AUTO(arena) struct arena tmp = {0};
+	struct each e = {fn, arg};
 
 	if (user_in_group(u, "system:masters")) {
 		fn(arg, &(struct authz_rule){.verbs = star, .groups = star, .resources = star});
@@ -362,9 +427,8 @@ void authz_each_rule(const struct authz *z, const struct admission_user *u, stru
 	for (size_t i = 0; i <= u->ngroups; i++) {
 		const struct holder *h = map_get(&z->subjects, user_key(&tmp, u, i));
 		for (size_t j = 0; h && j < h->n; j++) {
-			const struct role *r = map_get(&z->roles, h->v[j]->role);
-			for (size_t k = 0; binding_covers(h->v[j], namespace) && r && k < r->n; k++)
-				fn(arg, &r->rules[k]);
+			if (binding_covers(h->v[j], namespace))
+				each_rule(z, map_get(&z->roles, h->v[j]->role), 0, pass_on, &e);
 		}
 	}
 }

@@ -201,6 +201,26 @@ static struct json *skeleton(struct arena *a, const char *kind, const char *name
 			  "rbac.authorization.kubernetes.io/autoupdate", "true");
 }
 
+/* Others add to the three roles for people by labelling roles of their own. */
+static void add_aggregation(struct arena *a, struct json *o, const char *role)
+{
+	static const char *const names[] = {"view", "edit", "admin"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (!str_is(str_c(role), names[i]))
+			continue;
+		const char *label =
+			arena_printf(a, "rbac.authorization.k8s.io/aggregate-to-%s", names[i]);
+		json_set(a, o, STR("aggregationRule"),
+			 json_build(a, "{s:[{s:{s:s}}]}", "clusterRoleSelectors", "matchLabels",
+				    label, "true"));
+		if (i == 2)
+			return;
+		label = arena_printf(a, "rbac.authorization.k8s.io/aggregate-to-%s", names[i + 1]);
+		json_set_str(a, json_at(o, "metadata", "labels"), label, STR("true"));
+	}
+}
+
 static const struct row *role_object(struct arena *a, const struct row *row, struct json **ret)
 {
 	const char *role = row->role;
@@ -214,6 +234,7 @@ static const struct row *role_object(struct arena *a, const struct row *row, str
 		add_words(a, r, paths ? "nonResourceURLs" : "resources", row->what);
 		add_words(a, r, "verbs", row->verbs);
 	}
+	add_aggregation(a, o, role);
 	*ret = o;
 	return row;
 }

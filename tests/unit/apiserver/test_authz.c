@@ -205,6 +205,27 @@ void test_authz__rules_are_listed(void **state)
 	authz_free(z);
 }
 
+void test_authz__aggregated_roles(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct authz *z = authz_new();
+	const char *view = "{\"metadata\":{\"labels\":{\"to-edit\":\"true\"}},\"rules\":[{"
+			   "\"verbs\":[\"get\"],\"apiGroups\":[\"x\"],\"resources\":[\"apes\"]}]}";
+	const char *edit = "{\"metadata\":{},\"aggregationRule\":{\"clusterRoleSelectors\":[{"
+			   "\"matchLabels\":{\"to-edit\":\"true\"}}]},\"rules\":null}";
+
+	(void)state;
+	authz_role(z, STR_NONE, STR("edit"), json_parse(&a, str_c(edit), NULL, NULL));
+	bind(z, "d", "b", "*edit", "[{\"kind\":\"User\",\"name\":\"alice\"}]");
+	assert_false(may(z, &alice, "get", "x", "apes", "d", "y"));
+	authz_role(z, STR("d"), STR("view"), json_parse(&a, str_c(view), NULL, NULL));
+	assert_false(may(z, &alice, "get", "x", "apes", "d", "y"));
+	authz_role(z, STR_NONE, STR("view"), json_parse(&a, str_c(view), NULL, NULL));
+	assert_true(may(z, &alice, "get", "x", "apes", "d", "y"));
+	assert_false(may(z, &alice, "get", "x", "apes", "other", "y"));
+	authz_free(z);
+}
+
 static struct obj *pod(const char *spec)
 {
 	AUTO(arena) struct arena a = {0};
