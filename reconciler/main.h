@@ -1,7 +1,9 @@
-/* The role's process: `plumb reconciler`. Returns the exit code. */
+/* The role's process, `plumb reconciler`, and its hidden helper. Both return the exit code. */
 #ifndef PLUMB_RECONCILER_MAIN_H
 #define PLUMB_RECONCILER_MAIN_H
 
 int reconciler_main(int argc, char **argv);
+/* `plumb helper git-fetch|git-push`: one request as JSON on stdin, one answer on stdout. */
+int reconciler_helper_main(int argc, char **argv);
 
 #endif

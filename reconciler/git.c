@@ -1,0 +1,406 @@
+/*
+ * Reading bare mirrors. What a repository holds is hostile: sizes are looked at before bytes are
+ * loaded, depth and counts are bounded, and links never lead out of the tree. Never touches the
+ * network and never writes. Used on the role's loop; results live in the caller's arena.
+ */
+#include "reconciler/git.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <git2/blob.h>
+#include <git2/commit.h>
+#include <git2/errors.h>
+#include <git2/global.h>
+#include <git2/odb.h>
+#include <git2/repository.h>
+#include <git2/tree.h>
+
+#include "lib/base/codec.h"
+
+#define LINKS_MAX 16
+
+struct gitmirror {
+	git_repository *repo;
+};
+
+struct walk {
+	struct gitmirror *m;
+	struct arena *a;
+	git_tree *root;
+	struct git_files files;
+	size_t cap, total;
+	unsigned links; /* followed on the way to where we are */
+};
+
+static int fail(struct err *err, enum err_code code, const char *what)
+{
+	const git_error *e = git_error_last();
+
+	return err_set(err, code, "%s: %s", what, e && e->message ? e->message : "unknown error");
+}
+
+static enum err_code code_of(int rc)
+{
+	return rc == GIT_ENOTFOUND ? ERR_NOT_FOUND : ERR_IO;
+}
+
+char *git_mirror_path(struct arena *a, const char *data_dir, struct str url)
+{
+	char hex[65];
+
+	sha256_hex(url, hex);
+	return arena_printf(a, "%s/git/%.16s", data_dir, hex);
+}
+
+struct gitmirror *git_open(const char *path, struct err *err)
+{
+	struct gitmirror *m;
+	git_repository *repo;
+	int rc;
+
+	git_libgit2_init();
+	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+	rc = git_repository_open_bare(&repo, path);
+	if (rc < 0) {
+		fail(err, code_of(rc), "open the mirror");
+		git_libgit2_shutdown();
+		return NULL;
+	}
+	m = xalloc(sizeof(*m));
+	m->repo = repo;
+	return m;
+}
+
+void git_close(struct gitmirror *m)
+{
+	if (!m)
+		return;
+	git_repository_free(m->repo);
+	free(m);
+	git_libgit2_shutdown();
+}
+
+void gitmirror_cleanup(struct gitmirror **m)
+{
+	git_close(*m);
+}
+
+char *git_clean_path(struct arena *a, struct str path, struct err *err)
+{
+	char *out = arena_alloc(a, path.n + 1), *at = out;
+	struct str rest = path, part;
+
+	if (path.n && path.p[0] == '/') {
+		rest = str_sub(path, 1, path.n);
+	}
+	while (str_next(&rest, '/', &part)) {
+		if (!part.n || str_is(part, "."))
+			continue;
+		if (str_is(part, "..") || memchr(part.p, 0, part.n)) {
+			err_set(err, ERR_INVALID, "path %.*s leaves the repository", STR_ARG(path));
+			return NULL;
+		}
+		if (at != out)
+			*at++ = '/';
+		memcpy(at, part.p, part.n);
+		at += part.n;
+	}
+	*at = 0;
+	return out;
+}
+
+static git_tree *commit_tree(struct gitmirror *m, const char *oid, struct err *err)
+{
+	git_oid id;
+	git_commit *commit;
+	git_tree *tree = NULL;
+	int rc;
+
+	if (git_oid_fromstr(&id, oid) < 0) {
+		err_set(err, ERR_INVALID, "not a commit: %s", oid);
+		return NULL;
+	}
+	rc = git_commit_lookup(&commit, m->repo, &id);
+	if (rc < 0) {
+		fail(err, code_of(rc), oid);
+		return NULL;
+	}
+	if (git_commit_tree(&tree, commit) < 0)
+		fail(err, ERR_CORRUPT, oid);
+	git_commit_free(commit);
+	return tree;
+}
+
+static git_tree_entry *entry_at(git_tree *root, const char *path, struct err *err)
+{
+	git_tree_entry *e = NULL;
+	int rc = git_tree_entry_bypath(&e, root, path);
+
+	if (rc == GIT_ENOTFOUND)
+		err_set(err, ERR_NOT_FOUND, "path %s is not in the repository", path);
+	else if (rc < 0)
+		fail(err, ERR_CORRUPT, path);
+	return rc < 0 ? NULL : e;
+}
+
+int git_path_id(struct gitmirror *m, const char *oid, const char *path, char ret[GIT_OID_TEXT],
+		struct err *err)
+{
+	git_tree *root = commit_tree(m, oid, err);
+	git_tree_entry *e;
+
+	if (!root)
+		return -1;
+	if (!*path) {
+		git_oid_tostr(ret, GIT_OID_TEXT, git_tree_id(root));
+		git_tree_free(root);
+		return 0;
+	}
+	e = entry_at(root, path, err);
+	if (e)
+		git_oid_tostr(ret, GIT_OID_TEXT, git_tree_entry_id(e));
+	git_tree_entry_free(e);
+	git_tree_free(root);
+	return e ? 0 : -1;
+}
+
+/* ---- blobs ---- */
+
+static int load(struct walk *w, const git_oid *id, struct str path, struct git_file *ret,
+		struct err *err)
+{
+	git_odb *odb;
+	git_blob *blob;
+	git_object_t type;
+	size_t size = 0;
+
+	if (git_repository_odb(&odb, w->m->repo) < 0)
+		return fail(err, ERR_CORRUPT, "object store");
+	int rc = git_odb_read_header(&size, &type, odb, id);
+	git_odb_free(odb);
+	if (rc < 0)
+		return fail(err, ERR_CORRUPT, "object store");
+	if (size > GIT_BLOB_MAX)
+		return err_set(err, ERR_LIMIT, "%.*s: %zu bytes is larger than the %u MiB allowed",
+			       STR_ARG(path), size, GIT_BLOB_MAX >> 20);
+	if (w->total + size > GIT_TOTAL_MAX)
+		return err_set(err, ERR_LIMIT,
+			       "%.*s: all manifests together are larger than %u MiB", STR_ARG(path),
+			       GIT_TOTAL_MAX >> 20);
+	if (git_blob_lookup(&blob, w->m->repo, id) < 0)
+		return fail(err, ERR_CORRUPT, "object store");
+	w->total += size;
+	ret->path = arena_str(w->a, path);
+	ret->data = arena_str(w->a, (struct str){git_blob_rawcontent(blob), size});
+	git_oid_tostr(ret->oid, sizeof(ret->oid), id);
+	git_blob_free(blob);
+	return 0;
+}
+
+static bool is_manifest(struct str name)
+{
+	return str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")) ||
+	       str_ends(name, STR(".json")) || str_is(name, "Kustomization");
+}
+
+static int add(struct walk *w, const git_oid *id, struct str path, struct err *err)
+{
+	if (w->files.n == w->cap) {
+		size_t cap = w->cap ? w->cap * 2 : 64;
+		struct git_file *v = arena_array(w->a, cap, sizeof(*v));
+
+		if (w->files.n)
+			memcpy(v, w->files.v, w->files.n * sizeof(*v));
+		w->files.v = v;
+		w->cap = cap;
+	}
+	if (w->files.n >= GIT_FILES_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d manifests", GIT_FILES_MAX);
+	if (load(w, id, path, &w->files.v[w->files.n], err))
+		return -1;
+	w->files.n++;
+	return 0;
+}
+
+/* Where a link in folder `dir` points to, from the root; NULL when that is outside. */
+static char *link_target(struct arena *a, struct str dir, struct str to)
+{
+	struct buf path = {0};
+	struct str part;
+	char *ret = NULL;
+
+	if (!to.n || to.p[0] == '/' || memchr(to.p, 0, to.n))
+		return NULL;
+	buf_str(&path, dir);
+	while (str_next(&to, '/', &part)) {
+		struct str head = STR_NONE, tail;
+
+		if (!part.n || str_is(part, "."))
+			continue;
+		if (!str_is(part, "..")) {
+			if (path.n)
+				buf_putc(&path, '/');
+			buf_str(&path, part);
+			continue;
+		}
+		if (!path.n)
+			goto out;
+		path.n = str_rcut(buf_view(&path), '/', &head, &tail) ? head.n : 0;
+	}
+	ret = arena_cstr(a, buf_view(&path));
+out:
+	buf_release(&path);
+	return ret;
+}
+
+static int walk_tree(struct walk *w, const git_oid *id, struct str path, unsigned depth,
+		     struct err *err);
+
+static int walk_link(struct walk *w, const git_tree_entry *e, struct str path, unsigned depth,
+		     struct err *err)
+{
+	struct git_file link;
+	struct str dir = STR_NONE, tail;
+	git_tree_entry *to;
+	char *target;
+	int rc;
+
+	if (load(w, git_tree_entry_id(e), path, &link, err))
+		return -1;
+	if (!str_rcut(path, '/', &dir, &tail))
+		dir = STR_NONE;
+	target = link_target(w->a, dir, link.data);
+	if (!target)
+		return err_set(err, ERR_INVALID, "%.*s: a symbolic link that leaves the repository",
+			       STR_ARG(path));
+	if (w->links >= LINKS_MAX)
+		return err_set(err, ERR_INVALID, "%.*s: too many symbolic links in a row",
+			       STR_ARG(path));
+	if (!*target || git_tree_entry_bypath(&to, w->root, target) < 0)
+		return err_set(err, ERR_INVALID, "%.*s: a symbolic link to %s, which isn't there",
+			       STR_ARG(path), *target ? target : "the root");
+	w->links++;
+	if (git_tree_entry_type(to) == GIT_OBJECT_TREE)
+		rc = walk_tree(w, git_tree_entry_id(to), path, depth + 1, err);
+	else if (git_tree_entry_filemode(to) == GIT_FILEMODE_LINK)
+		rc = walk_link(w, to, str_c(target), depth + 1, err);
+	else
+		rc = git_tree_entry_type(to) == GIT_OBJECT_BLOB
+			     ? add(w, git_tree_entry_id(to), path, err)
+			     : 0;
+	w->links--;
+	git_tree_entry_free(to);
+	return rc;
+}
+
+static int walk_entry(struct walk *w, const git_tree_entry *e, struct str dir, unsigned depth,
+		      struct err *err)
+{
+	struct str name = str_c(git_tree_entry_name(e));
+	struct str path = dir.n ? arena_strf(w->a, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name)) : name;
+
+	/* Hidden folders hold what tools keep beside manifests, our own reports among them. */
+	if (name.n && name.p[0] == '.')
+		return 0;
+	if (git_tree_entry_type(e) == GIT_OBJECT_TREE)
+		return walk_tree(w, git_tree_entry_id(e), path, depth + 1, err);
+	if (git_tree_entry_filemode(e) == GIT_FILEMODE_LINK)
+		return walk_link(w, e, path, depth, err);
+	if (git_tree_entry_type(e) == GIT_OBJECT_BLOB && is_manifest(name))
+		return add(w, git_tree_entry_id(e), path, err);
+	return 0;
+}
+
+static int walk_tree(struct walk *w, const git_oid *id, struct str path, unsigned depth,
+		     struct err *err)
+{
+	git_tree *tree;
+	int rc = 0;
+
+	if (depth > GIT_DEPTH_MAX)
+		return err_set(err, ERR_LIMIT, "%.*s: folders nested deeper than %d", STR_ARG(path),
+			       GIT_DEPTH_MAX);
+	if (git_tree_lookup(&tree, w->m->repo, id) < 0)
+		return fail(err, ERR_CORRUPT, "tree");
+	for (size_t i = 0; !rc && i < git_tree_entrycount(tree); i++)
+		rc = walk_entry(w, git_tree_entry_byindex(tree, i), path, depth, err);
+	git_tree_free(tree);
+	return rc;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return str_cmp(((const struct git_file *)a)->path, ((const struct git_file *)b)->path);
+}
+
+static int walk_path(struct walk *w, const char *path, struct err *err)
+{
+	git_tree_entry *e;
+	int rc;
+
+	if (!*path)
+		return walk_tree(w, git_tree_id(w->root), STR_NONE, 0, err);
+	e = entry_at(w->root, path, err);
+	if (!e)
+		return -1;
+	if (git_tree_entry_type(e) == GIT_OBJECT_TREE)
+		rc = walk_tree(w, git_tree_entry_id(e), str_c(path), 0, err);
+	else if (git_tree_entry_filemode(e) == GIT_FILEMODE_LINK)
+		rc = walk_link(w, e, str_c(path), 0, err);
+	else
+		rc = add(w, git_tree_entry_id(e), str_c(path), err);
+	git_tree_entry_free(e);
+	return rc;
+}
+
+int git_manifests(struct gitmirror *m, struct arena *a, const char *oid, const char *path,
+		  struct git_files *ret, struct err *err)
+{
+	struct walk w = {.m = m, .a = a, .root = commit_tree(m, oid, err)};
+	int rc;
+
+	if (!w.root)
+		return -1;
+	rc = walk_path(&w, path, err);
+	git_tree_free(w.root);
+	if (rc)
+		return -1;
+	if (w.files.n)
+		qsort(w.files.v, w.files.n, sizeof(*w.files.v), by_path);
+	*ret = w.files;
+	return 0;
+}
+
+int git_file(struct gitmirror *m, struct arena *a, const char *oid, const char *path,
+	     struct git_file *ret, struct err *err)
+{
+	struct walk w = {.m = m, .a = a, .root = commit_tree(m, oid, err)};
+	git_tree_entry *e;
+	int rc = -1;
+
+	if (!w.root)
+		return -1;
+	e = entry_at(w.root, path, err);
+	if (e && git_tree_entry_type(e) != GIT_OBJECT_BLOB)
+		err_set(err, ERR_NOT_FOUND, "%s is not a file", path);
+	else if (e)
+		rc = load(&w, git_tree_entry_id(e), str_c(path), ret, err);
+	git_tree_entry_free(e);
+	git_tree_free(w.root);
+	return rc;
+}
+
+struct str git_subject(struct gitmirror *m, struct arena *a, const char *oid)
+{
+	git_oid id;
+	git_commit *commit;
+	struct str s;
+
+	if (git_oid_fromstr(&id, oid) < 0 || git_commit_lookup(&commit, m->repo, &id) < 0)
+		return STR_NONE;
+	const char *text = git_commit_summary(commit);
+	s = arena_str(a, str_sub(str_c(text), 0, 200));
+	git_commit_free(commit);
+	return s;
+}

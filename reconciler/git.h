@@ -1,0 +1,56 @@
+/*
+ * Reading bare mirrors: trees and blobs of one commit, within bounds. All of libgit2 stands behind
+ * this header and gitremote.h. Blocking, but touches only the local object store. Not thread-safe.
+ */
+#ifndef PLUMB_RECONCILER_GIT_H
+#define PLUMB_RECONCILER_GIT_H
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+
+#define GIT_OID_TEXT 41
+#define GIT_BLOB_MAX (4u << 20)   /* a manifest */
+#define GIT_FILES_MAX 20000       /* below one path */
+#define GIT_TOTAL_MAX (64u << 20) /* all manifests below one path */
+#define GIT_DEPTH_MAX 32
+
+struct git_file {
+	struct str path; /* from the repository's root */
+	struct str data;
+	char oid[GIT_OID_TEXT];
+};
+struct git_files {
+	struct git_file *v;
+	size_t n;
+};
+
+struct gitmirror;
+/* DIR/git/HASH for a URL, in `a`. */
+char *git_mirror_path(struct arena *a, const char *data_dir, struct str url);
+struct gitmirror *git_open(const char *path, struct err *err); /* NULL when it isn't there */
+void git_close(struct gitmirror *m);
+void gitmirror_cleanup(struct gitmirror **m);
+
+/*
+ * "clusters/x" from "./clusters/x/": no "..", no absolute path. "" is the root. In `a`; NULL with
+ * err when it leaves the root.
+ */
+char *git_clean_path(struct arena *a, struct str path, struct err *err);
+
+/* The id of the tree or blob at path in commit `oid`: equal ids, equal content. ERR_NOT_FOUND names
+ * the path. */
+MUST_USE int git_path_id(struct gitmirror *m, const char *oid, const char *path,
+			 char ret[GIT_OID_TEXT], struct err *err);
+/*
+ * Every *.yaml, *.yml, *.json and kustomization file below path, sorted by path. Symbolic links are
+ * followed inside the repository and refused, by name, where they lead out of it.
+ */
+MUST_USE int git_manifests(struct gitmirror *m, struct arena *a, const char *oid, const char *path,
+			   struct git_files *ret, struct err *err);
+/* One file of a commit; ERR_NOT_FOUND, ERR_LIMIT. */
+MUST_USE int git_file(struct gitmirror *m, struct arena *a, const char *oid, const char *path,
+		      struct git_file *ret, struct err *err);
+/* The first line of a commit's message, in `a`; empty when it cannot be read. */
+struct str git_subject(struct gitmirror *m, struct arena *a, const char *oid);
+
+#endif

@@ -1,0 +1,44 @@
+/* Shared by the render_*.c files. */
+#ifndef PLUMB_RECONCILER_RENDER_INTERNAL_H
+#define PLUMB_RECONCILER_RENDER_INTERNAL_H
+
+#include "lib/base/map.h"
+#include "reconciler/render.h"
+
+#define KUSTOMIZE_DEPTH_MAX 32
+
+struct render {
+	struct arena *a;
+	const struct render_env *env;
+	const struct render_opts *o;
+	struct rendered *out;
+	size_t cap, files_cap;
+	struct map seen; /* identity → object number + 1 */
+	unsigned depth;  /* of kustomizations within kustomizations */
+};
+
+/* Parses one file and adds what it declares. */
+MUST_USE int render_file(struct render *r, const struct git_file *f, struct err *err);
+/* Everything below a folder, or what its kustomization.yaml names. */
+MUST_USE int render_folder(struct render *r, const struct git_files *files, struct str dir,
+			   struct err *err);
+MUST_USE int render_kustomization(struct render *r, const struct git_file *f, struct str dir,
+				  struct err *err);
+bool render_is_kustomization(struct str name);
+/* Registers a file; its number is what srcs speak of. */
+uint32_t render_file_number(struct render *r, const struct git_file *f);
+/* "file:line: …", line 0 leaves it out. Returns -1. */
+int render_fail(struct render *r, uint32_t file, uint32_t line, struct err *err, const char *fmt,
+		...) PRINTF_LIKE(5, 6);
+uint32_t render_line(const struct render *r, const struct json *v, uint32_t otherwise);
+
+/* ---- changes to trees ---- */
+void render_images(struct arena *a, struct json *object, const struct json *images);
+void render_metadata(struct arena *a, struct json *object, const struct json *labels,
+		     const struct json *annotations);
+/* Replaces ${…} in every text below v. */
+MUST_USE int render_substitute(struct render *r, struct json *v, struct err *err);
+/* Secret: stringData into data, as the server does. */
+void render_secret(struct arena *a, struct json *object);
+
+#endif
