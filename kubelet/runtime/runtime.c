@@ -455,8 +455,7 @@ static int start_conmon(struct run *c, const struct run_opts *o, int theirs, str
 	AUTO(free) char *pid = file_of(c, "pid"), *mon = file_of(c, "conmon.pid");
 	AUTO(free) char *path = file_of(c, "log");
 	AUTO(free)
-	char *log = xasprintf("k8s-file:%s", path),
-	     *root = xasprintf("--root=%s", c->rt->root);
+	char *log = xasprintf("k8s-file:%s", path), *root = xasprintf("--root=%s", c->rt->root);
 	const char *argv[40] = {c->rt->conmon,
 				"--api-version",
 				"1",

@@ -1,0 +1,177 @@
+/*
+ * What the kubelet's files share: the role, its pods, and a pod's containers. One process, one
+ * loop, one thread; nothing here is locked.
+ *
+ * A pod's folder, DIR/nodes/NODE/pods/UID:
+ *   pod.json      the Pod as last seen, for when the API has forgotten it
+ *   state.json    struct pod_obs, as far as a restarted kubelet needs it
+ *   netns         its network namespace, mounted
+ *   etc/          hosts, resolv.conf, hostname
+ *   volumes/      see kubelet/volume/volume.h
+ *   containers/NAME-ATTEMPT/   see kubelet/runtime/runtime.h
+ */
+#ifndef PLUMB_KUBELET_KUBELET_H
+#define PLUMB_KUBELET_KUBELET_H
+
+#include "kubelet/env_core.h"
+#include "kubelet/image/image.h"
+#include "kubelet/pod_core.h"
+#include "kubelet/podnet/podnet.h"
+#include "kubelet/refs.h"
+#include "kubelet/runtime/runtime.h"
+#include "lib/base/map.h"
+#include "lib/kube/events.h"
+#include "lib/kube/informer.h"
+#include "lib/kube/role.h"
+
+struct handler;
+struct http_server;
+struct pod;
+struct prober;
+
+struct kubelet {
+	struct role role;
+	struct loop *loop;
+	struct client *client;
+	const char *node_name, *node_ip, *instance, *cluster_dns, *cluster_domain;
+	const char *tls_cert, *tls_key, *client_ca, *runtime_choice, *listen;
+	char *dir, *images;
+	struct runtime rt;
+	struct podnet net;
+	struct refs *refs;
+	struct informer *pods, *services, *nodes;
+	struct recorder *events;
+	struct map by_uid; /* struct pod */
+	struct http_server *server;
+	struct loop_fd images_watch;
+	uint64_t caps;
+	struct node_resources resources;
+	struct loop_timer heartbeat, report;
+	bool registered, synced, told_ready, cgroup_v2;
+	struct buf last_node_status;
+};
+
+/* One try at running a container. */
+struct attempt {
+	struct pod *p;
+	size_t i;
+	unsigned number;
+	char id[CONTAINER_ID_MAX];
+	char *dir;
+	struct run *run;
+	bool failed;
+	struct list node; /* in pod.attempts */
+};
+
+/* The shell's side of a container, beside struct cont_obs. */
+struct pod_cont {
+	struct attempt *now;   /* the running one, or NULL */
+	unsigned next;         /* number of the next attempt */
+	int log, log_previous; /* attempts whose logs there are; -1 = none */
+	struct prober *probers[PROBE_TYPE_MAX];
+	struct handler *hook;
+	char *image; /* what it was started from, to notice a change */
+};
+
+struct token;
+
+struct pod {
+	struct kubelet *k;
+	const struct obj *obj; /* the newest we know of */
+	struct arena arena;    /* holds tree and spec */
+	const struct json *tree;
+	struct pod_spec spec;
+	struct pod_obs obs;
+	struct pod_cont *cont;
+	struct list attempts;
+	struct token *tokens;
+	char *dir;
+	char *uid;
+	struct loop_timer soon, later;
+	bool running, removed, dirty; /* dirty: state.json is behind */
+	/* status.c */
+	const struct obj *api; /* the newest whose status is the API's */
+	struct buf sent;       /* what was told last */
+	struct client_call *call;
+	struct loop_timer retry;
+	unsigned status_failures;
+	bool status_behind, confirm_wanted;
+};
+
+/* ---- pod.c ---- */
+struct pod *pod_new(struct kubelet *k, const struct obj *o, struct err *err);
+void pod_update(struct pod *p, const struct obj *o);
+void pod_gone(struct pod *p);
+void pod_free(struct pod *p); /* without touching what runs */
+/* Looks at it again in a later turn. */
+void pod_wake(struct pod *p);
+struct pod_clock pod_now(const struct kubelet *k);
+/* The Kubernetes event, about the pod. */
+void pod_event(struct pod *p, const char *type, const char *reason, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
+/* ---- container.c ---- */
+/* Makes the folder of an attempt, mounts and config.json. *ret_reason says which waiting reason a
+ * failure has. */
+MUST_USE int container_make(struct pod *p, struct attempt *at, const char **ret_reason,
+			    struct err *err);
+/* For volumes and environment. */
+struct payload_in pod_payload_in(struct pod *p);
+/* hosts, resolv.conf, hostname. */
+MUST_USE int pod_write_files(struct pod *p, struct err *err);
+
+/* ---- attempt.c ---- */
+void attempt_start(struct pod *p, size_t i);
+void attempt_adopt(struct pod *p, size_t i, unsigned number, const char *id);
+void attempt_clear(struct pod *p, size_t i, unsigned number, const char *id);
+void attempt_term(struct pod *p, size_t i);
+void attempt_kill(struct pod *p, size_t i);
+void attempt_pre_stop(struct pod *p, size_t i);
+char *attempt_dir(const struct pod *p, size_t i, unsigned number);
+/* Forgets all runs of the pod without touching them. */
+void attempts_forget(struct pod *p);
+
+/* ---- state.c ---- */
+void state_save(struct pod *p);
+/* Brings back the pods that an earlier process knew. */
+void state_restore(struct kubelet *k);
+/* Atomic, but not durable: what a power cut takes has lost its pods too. */
+MUST_USE int write_quick(const char *path, struct str text, mode_t mode, struct err *err);
+
+/* ---- status.c ---- */
+void status_push(struct pod *p);
+/* Tells the last status, then the API to forget the pod: obs.confirm says what came of it. */
+void status_confirm(struct pod *p);
+void status_cancel(struct pod *p);
+
+/* ---- tokens.c ---- */
+void tokens_start(struct pod *p);
+bool tokens_ready(const struct pod *p);
+struct str tokens_get(const struct pod *p, const struct json *source);
+void tokens_free(struct pod *p);
+
+/* ---- probe.c ---- */
+void probes_start(struct pod *p, size_t i);
+void probes_stop(struct pod *p, size_t i);
+
+/* ---- handler.c: what probes and hooks do ---- */
+typedef void handler_done(void *arg, bool ok, const char *message);
+/* how: a probe or lifecycle handler: {exec}, {httpGet}, {tcpSocket}, {sleep}. done comes in a later
+ * turn. */
+struct handler *handler_run(struct pod *p, size_t i, const struct json *how, int64_t timeout_ns,
+			    handler_done *done, void *arg);
+void handler_cancel(struct handler *h);
+
+/* ---- node.c ---- */
+void node_start(struct kubelet *k);
+void node_stop(struct kubelet *k);
+void kubelet_check_ready(struct kubelet *k);
+
+/* ---- server.c ---- */
+MUST_USE int server_start(struct kubelet *k, struct err *err);
+void server_stop(struct kubelet *k);
+
+/* ---- cgroup.c ---- */
+void cgroup_remove(struct kubelet *k, struct str pod_uid);
+
+#endif

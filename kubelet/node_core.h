@@ -1,0 +1,20 @@
+/* What a Node says of itself. Pure. */
+#ifndef PLUMB_KUBELET_NODE_CORE_H
+#define PLUMB_KUBELET_NODE_CORE_H
+
+#include "lib/json/json.h"
+
+struct node_facts {
+	const char *name, *ip, *runtime, *runtime_version;
+	const char *kernel, *os_image, *arch, *machine_id, *boot_id, *version;
+	int64_t cpus, memory, storage, max_pods;
+	int64_t memory_available, storage_available;
+	int port;
+	int64_t now_ns;
+};
+/* The object as it is first made. */
+struct json *node_object(struct arena *a, const struct node_facts *f);
+/* Its status; old: what the API has, or NULL. Conditions of others stay. */
+struct json *node_status(struct arena *a, const struct node_facts *f, const struct json *old);
+
+#endif

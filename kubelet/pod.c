@@ -1,0 +1,418 @@
+/*
+ * The shell around the pod machine: asks it what to do, does it, tells it what came of it. Must
+ * never decide by itself; what is decided is in pod_core.c. Runs on the kubelet's loop; a pod is
+ * owned by kubelet.by_uid until it is removed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kubelet/kubelet.h"
+#include "kubelet/volume/volume.h"
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/os/fs.h"
+
+#define ROUNDS_MAX 8
+
+struct pod_clock pod_now(const struct kubelet *k)
+{
+	return (struct pod_clock){loop_now(k->loop), loop_wall(k->loop)};
+}
+
+void pod_event(struct pod *p, const char *type, const char *reason, const char *fmt, ...)
+{
+	AUTO(buf) struct buf text = {0};
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	if (p->k->events)
+		recorder_event(p->k->events, p->tree, type, reason, "%s", buf_cstr(&text));
+}
+
+/* ---- what it is told ---- */
+
+static void use_ref(void *ctx, bool secret, struct str name)
+{
+	struct pod *p = ctx;
+
+	refs_use(p->k->refs, secret ? REF_SECRET : REF_CONFIGMAP, p->spec.namespace, name);
+}
+
+static void drop_ref(void *ctx, bool secret, struct str name)
+{
+	struct pod *p = ctx;
+
+	refs_drop(p->k->refs, secret ? REF_SECRET : REF_CONFIGMAP, p->spec.namespace, name);
+}
+
+struct refs_check {
+	struct pod *p;
+	bool ready;
+};
+
+static void check_ref(void *ctx, bool secret, struct str name)
+{
+	struct refs_check *c = ctx;
+	const struct obj *o;
+
+	c->ready &= refs_get(c->p->k->refs, secret ? REF_SECRET : REF_CONFIGMAP,
+			     c->p->spec.namespace, name, &o);
+}
+
+static bool refs_ready(struct pod *p)
+{
+	struct refs_check c = {p, true};
+
+	pod_refs(&p->spec, check_ref, &c);
+	return c.ready;
+}
+
+static int read_spec(const struct obj *o, struct arena *a, const struct json **ret_tree,
+		     struct pod_spec *ret, struct err *err)
+{
+	*ret_tree = obj_tree(o, a);
+	return pod_spec_read(a, *ret_tree, ret, err);
+}
+
+static void save_pod(struct pod *p)
+{
+	AUTO(free) char *path = xasprintf("%s/pod.json", p->dir);
+
+	(void)!write_quick(path, p->obj->bytes, 0600, NULL);
+}
+
+static void on_soon(struct loop *l, struct loop_timer *t);
+
+void pod_wake(struct pod *p)
+{
+	if (!p->removed && !loop_timer_armed(&p->soon))
+		loop_timer_set(p->k->loop, &p->soon, 0, on_soon);
+}
+
+struct pod *pod_new(struct kubelet *k, const struct obj *o, struct err *err)
+{
+	struct pod *p = xalloc(sizeof(*p));
+
+	*p = (struct pod){.k = k, .obj = obj_ref(o), .api = obj_ref(o)};
+	list_init(&p->attempts);
+	if (read_spec(o, &p->arena, &p->tree, &p->spec, err)) {
+		arena_release(&p->arena);
+		obj_unref(p->obj);
+		obj_unref(p->api);
+		free(p);
+		return NULL;
+	}
+	p->uid = xstrndup(p->spec.uid.p, p->spec.uid.n);
+	p->dir = xasprintf("%s/pods/%s", k->dir, p->uid);
+	pod_obs_init(&p->obs, &p->spec);
+	p->cont = xalloc(p->spec.n * sizeof(*p->cont));
+	for (size_t i = 0; i < p->spec.n; i++)
+		p->cont[i].log = p->cont[i].log_previous = -1;
+	p->obs.start_wall = loop_wall(k->loop);
+	p->obs.start_mono = loop_now(k->loop);
+	map_set(&k->by_uid, str_c(p->uid), p);
+	if (fs_mkdirs(p->dir, 0700, err))
+		log_error("cannot make the pod's folder", "pod", p->uid, "error", err->msg);
+	save_pod(p);
+	pod_refs(&p->spec, use_ref, p);
+	tokens_start(p);
+	pod_wake(p);
+	return p;
+}
+
+/* Restarts a running container whose image was changed; nothing else of a container may change. */
+static void notice_images(struct pod *p)
+{
+	for (size_t i = 0; i < p->spec.n; i++) {
+		const struct container_spec *s = &p->spec.c[i];
+		if (!p->cont[i].image || str_is(s->image, p->cont[i].image) ||
+		    (s->init && !s->sidecar))
+			continue;
+		free(p->cont[i].image);
+		p->cont[i].image = NULL;
+		p->obs.c[i].image = (struct part){0};
+		if (p->obs.c[i].state != CONT_RUNNING)
+			continue;
+		pod_event(p, "Normal", "Killing",
+			  "Container %.*s definition changed, will be restarted", STR_ARG(s->name));
+		pod_on_unhealthy(&p->obs.c[i], -1);
+	}
+}
+
+void pod_update(struct pod *p, const struct obj *o)
+{
+	struct arena a = {0};
+	struct pod_spec spec;
+	const struct json *tree;
+	struct err err = {0};
+	bool was_deleting = p->spec.deleting;
+
+	if (o->revision > p->api->revision) {
+		obj_unref(p->api);
+		p->api = obj_ref(o);
+	}
+	if (read_spec(o, &a, &tree, &spec, &err) || spec.n != p->spec.n) {
+		log_warn("ignoring a change of a pod", "pod", p->uid, "error", err.msg);
+		arena_release(&a);
+		return;
+	}
+	pod_refs(&spec, use_ref, p);
+	pod_refs(&p->spec, drop_ref, p);
+	const struct obj *old = p->obj;
+	p->obj = obj_ref(o);
+	arena_release(&p->arena);
+	obj_unref(old);
+	p->arena = a;
+	p->tree = tree;
+	p->spec = spec;
+	if (spec.deleting && !was_deleting)
+		save_pod(p);
+	notice_images(p);
+	pod_wake(p);
+}
+
+void pod_gone(struct pod *p)
+{
+	p->obs.gone = true;
+	pod_wake(p);
+}
+
+void pod_free(struct pod *p)
+{
+	if (!p)
+		return;
+	map_del(&p->k->by_uid, str_c(p->uid));
+	loop_timer_cancel(p->k->loop, &p->soon);
+	loop_timer_cancel(p->k->loop, &p->later);
+	for (size_t i = 0; i < p->spec.n; i++) {
+		probes_stop(p, i);
+		handler_cancel(p->cont[i].hook);
+		free(p->cont[i].image);
+	}
+	status_cancel(p);
+	tokens_free(p);
+	attempts_forget(p);
+	pod_refs(&p->spec, drop_ref, p);
+	pod_obs_release(&p->obs);
+	free(p->cont);
+	obj_unref(p->api);
+	arena_release(&p->arena);
+	obj_unref(p->obj);
+	buf_release(&p->sent);
+	free(p->dir);
+	free(p->uid);
+	free(p);
+}
+
+/* ---- what it does ---- */
+
+static void do_sandbox(struct pod *p)
+{
+	AUTO(free) char *ns = xasprintf("%s/netns", p->dir);
+	struct err err = {0};
+	char ip[16] = "";
+	int rc = 0;
+
+	if (p->spec.host_network)
+		snprintf(ip, sizeof(ip), "%s", p->k->node_ip);
+	else
+		rc = podnet_add(&p->k->net, p->spec.uid, ns, ip, &err);
+	pod_on_sandbox(&p->obs, rc == 0, ip, pod_now(p->k));
+	if (!rc && pod_write_files(p, &err)) {
+		pod_on_sandbox(&p->obs, false, ip, pod_now(p->k));
+		rc = -1;
+	}
+	if (rc)
+		pod_event(p, "Warning", "FailedCreatePodSandBox",
+			  "Failed to create pod sandbox: %s", err.msg);
+}
+
+static void do_volumes(struct pod *p)
+{
+	struct payload_in in = pod_payload_in(p);
+	struct err err = {0};
+	int rc = volumes_setup(p->dir, &in, &err);
+
+	pod_on_volumes(&p->obs, rc == 0, pod_now(p->k));
+	if (rc)
+		pod_event(p, "Warning", "FailedMount", "%s", err.msg);
+}
+
+static void image_failed(struct pod *p, size_t i, const struct err *why)
+{
+	const struct container_spec *s = &p->spec.c[i];
+	const char *reason = "ErrImagePull";
+	AUTO(free) char *text = NULL;
+
+	if (why->code == ERR_INVALID) {
+		reason = "InvalidImageName";
+		text = xasprintf("Failed to apply default image tag \"%.*s\": %s",
+				 STR_ARG(s->image), why->msg);
+	} else if (s->pull == PULL_NEVER) {
+		reason = "ErrImageNeverPull";
+		text = xasprintf(
+			"Container image \"%.*s\" is not present with pull policy of Never",
+			STR_ARG(s->image));
+	} else if (why->code == ERR_NOT_FOUND) {
+		text = xasprintf(
+			"image \"%.*s\" is not in the image store; this node does not pull from "
+			"registries: use plumb image load or import",
+			STR_ARG(s->image));
+	} else {
+		text = xstrdup(why->msg);
+	}
+	bool again = p->obs.c[i].image.failures > 0;
+	pod_on_image(&p->obs.c[i], false, reason, text, pod_now(p->k));
+	if (again && !strcmp(reason, "ErrImagePull"))
+		pod_event(p, "Normal", "BackOff", "Back-off pulling image \"%.*s\"",
+			  STR_ARG(s->image));
+	else
+		pod_event(p, "Warning", "Failed", "Failed to pull image \"%.*s\": %s",
+			  STR_ARG(s->image), text);
+	pod_event(p, "Warning", "Failed", "Error: %s", reason);
+}
+
+static void do_image(struct pod *p, size_t i)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct container_spec *s = &p->spec.c[i];
+	struct err err = {0};
+	struct image img;
+
+	if (image_find(&a, p->k->images, s->image, &img, &err)) {
+		image_failed(p, i, &err);
+		return;
+	}
+	snprintf(p->obs.c[i].image_id, sizeof(p->obs.c[i].image_id), "%.*s", STR_ARG(img.id));
+	pod_on_image(&p->obs.c[i], true, NULL, NULL, pod_now(p->k));
+	pod_event(p, "Normal", "Pulled", "Container image \"%.*s\" already present on machine",
+		  STR_ARG(s->image));
+}
+
+static void do_teardown(struct pod *p)
+{
+	AUTO(free) char *ns = xasprintf("%s/netns", p->dir);
+
+	volumes_teardown(p->dir);
+	if (!p->spec.host_network)
+		podnet_del(&p->k->net, p->spec.uid, ns, p->obs.ip);
+	cgroup_remove(p->k, p->spec.uid);
+	pod_on_torn_down(&p->obs);
+}
+
+static void free_later(void *arg)
+{
+	pod_free(arg);
+}
+
+static void do_remove(struct pod *p)
+{
+	struct err err = {0};
+
+	p->removed = true;
+	if (fs_remove_tree(p->dir, &err))
+		log_warn("a pod's folder stays behind", "pod", p->uid, "error", err.msg);
+	log_info("pod removed", "pod",
+		 log_fmt("%.*s/%.*s", STR_ARG(p->spec.namespace), STR_ARG(p->spec.name)));
+	loop_post(p->k->loop, free_later, p);
+}
+
+/* What isn't the machine's business to wait for. */
+static bool possible(struct pod *p, const struct pod_action *a)
+{
+	if (a->act == ACT_VOLUMES)
+		return refs_ready(p) && tokens_ready(p);
+	if (a->act == ACT_SANDBOX)
+		return p->spec.host_network || p->k->net.ready;
+	if (a->act == ACT_TEARDOWN || a->act == ACT_REMOVE)
+		return list_empty(&p->attempts);
+	return true;
+}
+
+static void perform(struct pod *p, const struct pod_action *a)
+{
+	switch (a->act) {
+	case ACT_SANDBOX:
+		do_sandbox(p);
+		break;
+	case ACT_VOLUMES:
+		do_volumes(p);
+		break;
+	case ACT_IMAGE:
+		do_image(p, a->c);
+		break;
+	case ACT_START:
+		attempt_start(p, a->c);
+		break;
+	case ACT_PRE_STOP:
+		attempt_pre_stop(p, a->c);
+		break;
+	case ACT_TERM:
+		attempt_term(p, a->c);
+		break;
+	case ACT_KILL:
+		attempt_kill(p, a->c);
+		break;
+	case ACT_TEARDOWN:
+		do_teardown(p);
+		break;
+	case ACT_CONFIRM:
+		status_confirm(p);
+		break;
+	case ACT_REMOVE:
+		do_remove(p);
+		break;
+	case ACT_MAX:
+		break;
+	}
+}
+
+static size_t one_round(struct pod *p, struct pod_plan *plan)
+{
+	size_t done = 0;
+
+	pod_settle(&p->spec, &p->obs, pod_now(p->k));
+	pod_step(&p->spec, &p->obs, pod_now(p->k), plan);
+	for (size_t i = 0; i < plan->n && !p->removed; i++) {
+		if (!possible(p, &plan->v[i]))
+			continue;
+		log_debug("pod", "pod", p->uid, "does", pod_act_name(plan->v[i].act));
+		pod_mark(&p->spec, &p->obs, &plan->v[i], pod_now(p->k));
+		perform(p, &plan->v[i]);
+		done++;
+	}
+	return done;
+}
+
+static void on_later(struct loop *l, struct loop_timer *t)
+{
+	(void)l;
+	pod_wake(CONTAINER_OF(t, struct pod, later));
+}
+
+static void on_soon(struct loop *l, struct loop_timer *t)
+{
+	struct pod *p = CONTAINER_OF(t, struct pod, soon);
+	struct pod_plan *plan = xalloc(sizeof(*plan));
+	int rounds = 0;
+
+	while (one_round(p, plan) && !p->removed && ++rounds < ROUNDS_MAX)
+		;
+	if (!p->removed) {
+		state_save(p);
+		status_push(p);
+		if (plan->wake_at)
+			loop_timer_set(l, &p->later, MAX(plan->wake_at - loop_now(l), NS_PER_MS),
+				       on_later);
+		else
+			loop_timer_cancel(l, &p->later);
+	}
+	free(plan);
+}

@@ -1,0 +1,131 @@
+/*
+ * The kubelet's own HTTPS port. Must never answer anybody but the API server (and administrators)
+ * beyond /healthz: the certificate says who asks. On the kubelet's loop.
+ */
+#include "lib/http/server.h"
+
+#include <stdio.h>
+
+#include "kubelet/kubelet.h"
+#include "kubelet/logs.h"
+#include "lib/base/log.h"
+#include "lib/base/metrics.h"
+
+#define PORT 10250
+
+static void reply(struct http_req *r, int status, const char *type, struct str text)
+{
+	http_reply_bytes(r, &(struct http_reply){.status = status, .content_type = type}, text);
+}
+
+static bool allowed(const struct http_req *r)
+{
+	static const char *const groups[] = {"plumb:apiserver", "system:masters"};
+
+	for (const char *const *o = r->peer_orgs; o && *o; o++) {
+		for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+			if (!strcmp(*o, groups[i]))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void serve_pods(struct kubelet *k, struct http_req *r)
+{
+	AUTO(buf) struct buf out = {0};
+	struct map_iter it = {0};
+	bool first = true;
+
+	buf_puts(&out, "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
+	while (map_next(&k->by_uid, &it)) {
+		const struct pod *p = it.value;
+		if (!first)
+			buf_putc(&out, ',');
+		first = false;
+		buf_str(&out, p->api->bytes);
+	}
+	buf_puts(&out, "]}");
+	reply(r, 200, "application/json", buf_view(&out));
+}
+
+static void serve_stats(struct kubelet *k, struct http_req *r)
+{
+	AUTO(buf) struct buf out = {0};
+	struct map_iter it = {0};
+	struct json *v =
+		json_build(&r->arena, "{s:{s:s}, s:[]}", "node", "nodeName", k->node_name, "pods");
+
+	while (map_next(&k->by_uid, &it)) {
+		const struct pod *p = it.value;
+		struct json *ref = json_set_object(
+			&r->arena, json_append_object(&r->arena, json_get(v, STR("pods"))),
+			"podRef");
+		json_set_str(&r->arena, ref, "name", p->spec.name);
+		json_set_str(&r->arena, ref, "namespace", p->spec.namespace);
+		json_set_str(&r->arena, ref, "uid", p->spec.uid);
+	}
+	json_write(v, &out);
+	reply(r, 200, "application/json", buf_view(&out));
+}
+
+static void serve_metrics(struct http_req *r)
+{
+	AUTO(buf) struct buf out = {0};
+
+	metrics_write(&out);
+	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
+}
+
+static void handle(void *arg, struct http_req *r)
+{
+	struct kubelet *k = arg;
+	struct str logs = STR("/containerLogs/");
+
+	if (str_is(r->path, "/healthz"))
+		reply(r, 200, "text/plain", STR("ok"));
+	else if (!r->peer_cn)
+		reply(r, 401, "text/plain", STR("a client certificate is needed\n"));
+	else if (!allowed(r))
+		reply(r, 403, "text/plain", STR("this certificate has no rights here\n"));
+	else if (!str_is(r->method, "GET"))
+		reply(r, 405, "text/plain", STR("only GET\n"));
+	else if (str_starts(r->path, logs))
+		logs_serve(k, r, str_sub(r->path, logs.n, r->path.n));
+	else if (str_is(r->path, "/pods"))
+		serve_pods(k, r);
+	else if (str_is(r->path, "/stats/summary"))
+		serve_stats(k, r);
+	else if (str_is(r->path, "/metrics"))
+		serve_metrics(r);
+	else
+		reply(r, 404, "text/plain", STR("not found\n"));
+}
+
+int server_start(struct kubelet *k, struct err *err)
+{
+	struct tls_files f = {.ca = k->client_ca, .cert = k->tls_cert, .key = k->tls_key};
+	struct http_server_opts o = {.handle = handle, .arg = k, .max_conns = 1000};
+	AUTO(free) char *addr = xasprintf("%s:%d", k->node_ip, PORT);
+	int rc;
+
+	if (!k->tls_cert || !*k->tls_cert) {
+		log_warn("no --tls-cert: logs are not served");
+		return 0;
+	}
+	o.tls = tls_server_new(&f, err);
+	if (!o.tls)
+		return -1;
+	k->server = http_server_new(k->loop, &o, err);
+	tls_unref(&o.tls);
+	rc = k->server ? http_server_listen(k->server, k->listen && *k->listen ? k->listen : addr,
+					    err)
+		       : -1;
+	return rc < 0 ? err_wrap(err, "serve on %s", addr) : 0;
+}
+
+void server_stop(struct kubelet *k)
+{
+	http_server_free(k->server);
+	k->server = NULL;
+}

@@ -1,0 +1,343 @@
+/*
+ * Makes volumes. Must never follow a link that a container made, nor chmod or chown what isn't the
+ * pod's own: hostPaths are used as they are. Secrets live in memory file systems only. Blocking, on
+ * the kubelet's thread.
+ */
+#include "kubelet/volume/volume.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/quantity.h"
+#include "lib/os/fs.h"
+
+static int64_t fs_group(const struct pod_spec *pod)
+{
+	return json_int(json_at(pod->spec, "securityContext", "fsGroup"), -1);
+}
+
+static bool is_mounted(const char *path)
+{
+	AUTO(free) char *up = xasprintf("%s/..", path);
+	struct stat a, b;
+
+	return !stat(path, &a) && !stat(up, &b) && a.st_dev != b.st_dev;
+}
+
+static int make_folder(const char *path, mode_t mode, struct err *err)
+{
+	if (!mkdir(path, mode))
+		return chmod(path, mode) ? err_sys(err, "%s", path) : 0;
+	return errno == EEXIST ? 0 : err_sys(err, "make %s", path);
+}
+
+static int mount_memory(const char *path, const char *options, struct err *err)
+{
+	if (is_mounted(path))
+		return 0;
+	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options))
+		return err_sys(err, "mount memory at %s", path);
+	return 0;
+}
+
+static int set_up_empty(const char *path, const struct pod_spec *pod, const struct json *v,
+			struct err *err)
+{
+	int64_t gid = fs_group(pod);
+	char options[64] = "mode=0777";
+	struct quantity q;
+	bool fresh = !fs_exists(path);
+
+	if (make_folder(path, 0777, err))
+		return -1;
+	if (str_is(json_str(json_at(v, "medium")), "Memory")) {
+		if (!quantity_parse(json_str(json_at(v, "sizeLimit")), &q) && quantity_value(q) > 0)
+			snprintf(options, sizeof(options), "mode=0777,size=%lld",
+				 (long long)quantity_value(q));
+		fresh |= !is_mounted(path);
+		if (mount_memory(path, options, err))
+			return -1;
+	}
+	if (fresh && gid >= 0 && (chown(path, (uid_t)-1, (gid_t)gid) || chmod(path, 02777)))
+		return err_sys(err, "give %s to group %lld", path, (long long)gid);
+	return 0;
+}
+
+static int set_up_payload(const char *path, const struct payload_in *in, const struct json *v,
+			  bool secret, struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct payload p;
+
+	if (payload_of(&a, in, v, &p, err) || make_folder(path, 0755, err))
+		return -1;
+	if (secret && mount_memory(path, "mode=0755", err))
+		return -1;
+	return atomic_write(path, &p, fs_group(in->pod), err);
+}
+
+static int check_type(const char *path, struct str type, struct err *err)
+{
+	static const struct {
+		const char *name;
+		mode_t fmt;
+	} types[] = {{"Directory", S_IFDIR},  {"DirectoryOrCreate", S_IFDIR},
+		     {"File", S_IFREG},       {"FileOrCreate", S_IFREG},
+		     {"Socket", S_IFSOCK},    {"CharDevice", S_IFCHR},
+		     {"BlockDevice", S_IFBLK}};
+	struct stat st;
+
+	if (stat(path, &st))
+		return err_sys(err, "hostPath %s", path);
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (str_is(type, types[i].name) && (st.st_mode & S_IFMT) != types[i].fmt)
+			return err_set(err, ERR_INVALID,
+				       "hostPath type check failed: %s is not a %.*s", path,
+				       STR_ARG(type));
+	}
+	return 0;
+}
+
+static int host_path(const struct json *v, char **ret, struct err *err)
+{
+	struct str path = json_str(json_at(v, "path")), rest = path, part;
+
+	if (path.n == 0 || path.n >= PATH_MAX || path.p[0] != '/' || memchr(path.p, 0, path.n))
+		return err_set(err, ERR_INVALID, "a hostPath is an absolute path");
+	while (str_next(&rest, '/', &part)) {
+		if (str_is(part, ".."))
+			return err_set(err, ERR_INVALID, "a hostPath must not hold ..");
+	}
+	*ret = xstrndup(path.p, path.n);
+	return 0;
+}
+
+static int set_up_host(const struct json *v, struct err *err)
+{
+	AUTO(free) char *path = NULL;
+	struct str type = json_str(json_at(v, "type"));
+
+	if (host_path(v, &path, err))
+		return -1;
+	if (!fs_exists(path) && str_is(type, "DirectoryOrCreate") && fs_mkdirs(path, 0755, err))
+		return -1;
+	/* Kube makes what is missing when no type is said, since the runtime does. */
+	if (!fs_exists(path) && type.n == 0 && fs_mkdirs(path, 0755, err))
+		return -1;
+	if (!fs_exists(path) && str_is(type, "FileOrCreate")) {
+		AUTO(fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (fd < 0)
+			return err_sys(err, "make %s", path);
+	}
+	return check_type(path, type, err);
+}
+
+static int set_up(const char *dir, const struct payload_in *in, const struct json *v,
+		  struct err *err)
+{
+	struct str name = json_str(json_at(v, "name"));
+	const struct json_member *m = json_members(v);
+	bool secret;
+
+	if (!path_part_ok(name))
+		return err_set(err, ERR_INVALID, "a volume's name is unusable");
+	AUTO(free) char *path = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
+	if (payload_is(v, &secret))
+		return set_up_payload(path, in, v, secret, err);
+	if (json_at(v, "hostPath"))
+		return set_up_host(json_at(v, "hostPath"), err);
+	if (json_at(v, "emptyDir") || json_len(v) == 1)
+		return set_up_empty(path, in->pod, json_at(v, "emptyDir"), err);
+	for (size_t i = 0; i < json_len(v); i++) {
+		if (!str_is(m[i].key, "name"))
+			return err_set(err, ERR_UNSUPPORTED,
+				       "volumes of type %.*s are not supported", STR_ARG(m[i].key));
+	}
+	return -1;
+}
+
+int volumes_setup(const char *dir, const struct payload_in *in, struct err *err)
+{
+	const struct json *list = json_at(in->pod->spec, "volumes");
+	AUTO(free) char *folder = xasprintf("%s/volumes", dir);
+
+	if (make_folder(folder, 0755, err))
+		return -1;
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *v = json_item(list, i);
+		if (set_up(dir, in, v, err))
+			return err_wrap(err, "MountVolume.SetUp failed for volume \"%.*s\"",
+					STR_ARG(json_str(json_at(v, "name"))));
+	}
+	return 0;
+}
+
+int volumes_update(const char *dir, const struct payload_in *in, struct err *err)
+{
+	const struct json *list = json_at(in->pod->spec, "volumes");
+	int rc = 0;
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *v = json_item(list, i);
+		struct str name = json_str(json_at(v, "name"));
+		bool secret;
+		AUTO(free) char *path = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
+		/* One that lost what it refers to keeps what it has. */
+		if (payload_is(v, &secret) && fs_exists(path) &&
+		    set_up_payload(path, in, v, secret, err))
+			rc = err_wrap(err, "volume \"%.*s\"", STR_ARG(name));
+	}
+	return rc;
+}
+
+static void unmount_below(const char *folder, int depth)
+{
+	DIR *d = opendir(folder);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		AUTO(free) char *path = xasprintf("%s/%s", folder, e->d_name);
+		if (e->d_name[0] == '.')
+			continue;
+		if (depth > 0 && e->d_type == DT_DIR)
+			unmount_below(path, depth - 1);
+		if (depth == 0)
+			umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+	}
+	if (d)
+		closedir(d);
+}
+
+void volumes_teardown(const char *dir)
+{
+	AUTO(free) char *sub = xasprintf("%s/subpaths", dir), *vol = xasprintf("%s/volumes", dir);
+
+	unmount_below(sub, 1);
+	(void)!fs_remove_tree(sub, NULL);
+	unmount_below(vol, 0);
+	(void)!fs_remove_tree(vol, NULL);
+}
+
+void subpaths_teardown(const char *dir, struct str container)
+{
+	AUTO(free) char *sub = xasprintf("%s/subpaths/%.*s", dir, STR_ARG(container));
+
+	unmount_below(sub, 0);
+	(void)!fs_remove_tree(sub, NULL);
+}
+
+/* ---- mounts ---- */
+
+static const struct json *volume_named(const struct pod_spec *pod, struct str name)
+{
+	const struct json *list = json_at(pod->spec, "volumes");
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		if (str_eq(json_str(json_at(json_item(list, i), "name")), name))
+			return json_item(list, i);
+	}
+	return NULL;
+}
+
+static bool sub_path_ok(struct str path)
+{
+	struct str rest = path, part;
+
+	while (str_next(&rest, '/', &part)) {
+		if (str_is(part, ".."))
+			return false;
+	}
+	return path.n < PATH_MAX && path.p[0] != '/' && !memchr(path.p, 0, path.n);
+}
+
+/* Opens sub inside volume, making folders that are missing, never leaving it. */
+static int open_sub(const char *volume, const char *sub, struct err *err)
+{
+	AUTO(fd) int root = open(volume, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd;
+
+	if (root < 0)
+		return err_sys(err, "%s", volume);
+	fd = fs_open_in(root, sub, O_PATH, 0, NULL);
+	if (fd >= 0)
+		return fd;
+	if (fs_mkdirs_in(root, sub, 0755, err))
+		return err_wrap(err, "failed to create subPath \"%s\"", sub);
+	return fs_open_in(root, sub, O_PATH, 0, err);
+}
+
+static int bind_sub(int fd, const char *at, struct err *err)
+{
+	AUTO(free) char *from = xasprintf("/proc/self/fd/%d", fd);
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_sys(err, "subPath");
+	umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW);
+	if (S_ISDIR(st.st_mode)) {
+		if (mkdir(at, 0700) && errno != EEXIST)
+			return err_sys(err, "make %s", at);
+	} else {
+		AUTO(fd) int file = open(at, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (file < 0)
+			return err_sys(err, "make %s", at);
+	}
+	return mount(from, at, NULL, MS_BIND, NULL) ? err_sys(err, "bind subPath") : 0;
+}
+
+static int sub_path(const char *dir, const struct container_spec *c, size_t index, struct str sub,
+		    struct volume_mount *m, struct err *err)
+{
+	AUTO(free) char *folder = xasprintf("%s/subpaths/%.*s", dir, STR_ARG(c->name));
+	AUTO(free) char *rel = xstrndup(sub.p, sub.n);
+	char *at;
+
+	if (!sub_path_ok(sub))
+		return err_set(err, ERR_INVALID, "subPath %s must be relative and must not hold ..",
+			       rel);
+	AUTO(fd) int fd = open_sub(m->source, rel, err);
+	if (fd < 0 || fs_mkdirs(folder, 0700, err))
+		return -1;
+	at = xasprintf("%s/%zu", folder, index);
+	if (bind_sub(fd, at, err)) {
+		free(at);
+		return -1;
+	}
+	free(m->source);
+	m->source = at;
+	return 0;
+}
+
+int volume_mount_source(const char *dir, const struct pod_spec *pod, const struct container_spec *c,
+			size_t index, struct str sub, struct volume_mount *ret, struct err *err)
+{
+	const struct json *m = json_item(json_at(c->json, "volumeMounts"), index);
+	struct str name = json_str(json_at(m, "name"));
+	const struct json *v = volume_named(pod, name);
+	bool secret;
+
+	*ret = (struct volume_mount){.target = json_str(json_at(m, "mountPath"))};
+	if (!v)
+		return err_set(err, ERR_INVALID, "no volume is named %.*s", STR_ARG(name));
+	if (ret->target.n == 0 || memchr(ret->target.p, 0, ret->target.n))
+		return err_set(err, ERR_INVALID, "mountPath of %.*s is unusable", STR_ARG(name));
+	if (json_at(v, "hostPath")) {
+		if (host_path(json_at(v, "hostPath"), &ret->source, err))
+			return -1;
+	} else {
+		ret->source = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
+	}
+	/* As kube since 1.9.4: what the kubelet writes into, containers only read. */
+	ret->readonly = json_bool(json_at(m, "readOnly"), false) || payload_is(v, &secret);
+	if (sub.n && sub_path(dir, c, index, sub, ret, err)) {
+		free(ret->source);
+		ret->source = NULL;
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,35 @@
+/*
+ * A pod's volumes on disk, pods/UID/volumes/NAME. Setting up what is set up already is quick and
+ * also brings it up to date (ConfigMaps, Secrets, tokens change under running pods). Blocking.
+ */
+#ifndef PLUMB_KUBELET_VOLUME_H
+#define PLUMB_KUBELET_VOLUME_H
+
+#include "kubelet/volume/payload_core.h"
+
+/* dir: pods/UID. Makes or updates all volumes of in->pod. */
+MUST_USE int volumes_setup(const char *dir, const struct payload_in *in, struct err *err);
+/* Updates those that hold files of the API's, when they exist. */
+MUST_USE int volumes_update(const char *dir, const struct payload_in *in, struct err *err);
+void volumes_teardown(const char *dir);
+
+struct volume_mount {
+	char *source;      /* owned */
+	struct str target; /* in the container */
+	bool readonly;
+};
+/*
+ * Where a volumeMount of a container comes from: a path that is safe to bind. A subPath is resolved
+ * inside its volume without following links out, and bound at dir/subpaths/CONTAINER/INDEX.
+ */
+MUST_USE int volume_mount_source(const char *dir, const struct pod_spec *pod,
+				 const struct container_spec *c, size_t index, struct str sub_path,
+				 struct volume_mount *ret, struct err *err);
+void subpaths_teardown(const char *dir, struct str container);
+
+/* Replaces the folder's content with the payload's files: readers see the old or the new, never a
+ * mix. */
+MUST_USE int atomic_write(const char *folder, const struct payload *p, int64_t gid,
+			  struct err *err);
+
+#endif
