@@ -1,0 +1,274 @@
+/*
+ * Sub-resources that aren't a view of the whole object: binding, eviction, scale, finalize. Each is
+ * a row of a table. One thread.
+ */
+#include <string.h>
+
+#include "apiserver/core-internal.h"
+#include "lib/json/patch.h"
+#include "lib/json/yaml.h"
+#include "lib/schema/proto.h"
+
+static const struct obj *live_of(struct op *op)
+{
+	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name);
+
+	if (!live)
+		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural, op->kind->group[0] ? "." : "",
+			op->kind->group, STR_ARG(op->req->name));
+	return live;
+}
+
+/* The body as it is: these kinds have no schema of their own that would be checked. */
+static struct json *body_of(struct op *op)
+{
+	struct json *v;
+
+	if (!op->req->body.n)
+		return json_new(op->a, JSON_OBJECT);
+	v = proto_is(op->req->body) ? proto_decode(op->a, op->req->body, &op->err)
+				    : json_parse(op->a, op->req->body, NULL, &op->err);
+	if (v && json_is(v, JSON_OBJECT))
+		return v;
+	if (v)
+		err_set(&op->err, ERR_BAD_REQUEST, "the body is not an object");
+	op->err.code = ERR_BAD_REQUEST;
+	return NULL;
+}
+
+/* ---- pods/binding ---- */
+
+static void copy_map(struct op *op, struct json *meta, const char *field, const struct json *from)
+{
+	const struct json *map = json_at(from, "metadata", field);
+
+	for (size_t i = 0; i < json_len(map); i++)
+		json_set(op->a, json_set_object(op->a, meta, field), map->members[i].key, &map->members[i].value);
+}
+
+static int check_binding(struct op *op, const struct json *pod, const struct json *binding, struct str node)
+{
+	struct str bound = json_str(json_at(pod, "spec", "nodeName")), kind = json_str(json_at(binding, "target", "kind"));
+	struct str uid = meta_uid(binding);
+
+	if (!node.n)
+		return err_set(&op->err, ERR_INVALID, "Binding \"%.*s\" is invalid: target.name: Required value", STR_ARG(op->req->name));
+	if (kind.n && !str_is(kind, "Node"))
+		return err_set(&op->err, ERR_INVALID, "target.kind: Unsupported value: \"%.*s\": supported values: \"Node\"",
+			       (int)MIN(kind.n, 50), kind.p);
+	if (uid.n && !str_eq(uid, meta_uid(pod)))
+		return err_set(&op->err, ERR_CONFLICT, "Operation cannot be fulfilled on pods/binding \"%.*s\": Precondition failed: UID",
+			       STR_ARG(op->req->name));
+	if (json_str(json_at(pod, "metadata", "deletionTimestamp")).n)
+		return err_set(&op->err, ERR_CONFLICT,
+			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is being deleted, cannot be assigned to "
+			       "a host",
+			       STR_ARG(op->req->name), STR_ARG(op->req->name));
+	if (bound.n)
+		return err_set(&op->err, ERR_CONFLICT,
+			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is already assigned to node \"%.*s\"",
+			       STR_ARG(op->req->name), STR_ARG(op->req->name), STR_ARG(bound));
+	if (json_len(json_at(pod, "spec", "schedulingGates")))
+		return err_set(&op->err, ERR_CONFLICT,
+			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod has non-empty .spec.schedulingGates",
+			       STR_ARG(op->req->name));
+	return 0;
+}
+
+static void bind_pod(struct op *op)
+{
+	const struct obj *live = live_of(op);
+	struct json *binding = live ? body_of(op) : NULL, *pod;
+	struct str node = json_str(json_at(binding, "target", "name"));
+
+	if (!binding || check_binding(op, obj_tree(live, op->a), binding, node)) {
+		op_answer_error(op);
+		return;
+	}
+	pod = json_copy(op->a, obj_tree(live, op->a));
+	json_set_str(op->a, json_set_object(op->a, pod, "spec"), "nodeName", node);
+	copy_map(op, json_set_object(op->a, pod, "metadata"), "annotations", binding);
+	copy_map(op, json_set_object(op->a, pod, "metadata"), "labels", binding);
+	condition_set(op->a, pod, "PodScheduled", "True", NULL, STR_NONE, core_now(op->core));
+	if (!op->dry_run)
+		core_put(op->core, op->served->table, pod, op->a);
+	op_answer_success(op, 201, NULL);
+}
+
+/* ---- pods/eviction: a deletion, as long as no disruption budget forbids it ---- */
+
+struct budget_check {
+	struct op *op;
+	const struct json *pod;
+	const struct json *refuses;
+};
+
+static void check_budget(void *arg, const struct json *budget)
+{
+	struct budget_check *b = arg;
+	struct selector s;
+
+	if (selector_from_json(b->op->a, json_at(budget, "spec", "selector"), &s, NULL) ||
+	    !selector_match_json(&s, json_at(b->pod, "metadata", "labels")))
+		return;
+	if (json_int(json_at(budget, "status", "disruptionsAllowed"), 0) <= 0)
+		b->refuses = budget;
+}
+
+static void evict(struct op *op)
+{
+	const struct obj *live = live_of(op), *o = NULL;
+	struct json *eviction = live ? body_of(op) : NULL;
+	struct budget_check b = {.op = op};
+	bool gone;
+
+	if (eviction) {
+		b.pod = obj_tree(live, op->a);
+		op->core->reader.each(op->core, "policy", "poddisruptionbudgets", op->req->namespace, op->a, check_budget, &b);
+		op->err.retry_after_s = 10;
+		if (b.refuses)
+			err_set(&op->err, ERR_TOO_MANY, "Cannot evict pod as it would violate the pod's disruption budget.");
+		else
+			o = core_delete_object(op, live, json_get(eviction, STR("deleteOptions")), &gone);
+	}
+	if (o)
+		op->err.retry_after_s = 0;
+	if (o)
+		op_answer_success(op, 201, NULL);
+	else
+		op_answer_error(op);
+}
+
+/* ---- scale ---- */
+
+static struct json *scale_of(struct op *op, const struct obj *o)
+{
+	const struct json *tree = obj_tree(o, op->a);
+	struct json *scale = json_build(op->a, "{s:s, s:s, s:{s:S, s:S, s:S}, s:{s:I}, s:{s:I}}", "kind", "Scale", "apiVersion",
+					"autoscaling/v1", "metadata", "name", o->name, "namespace", o->namespace, "uid", o->uid, "spec",
+					"replicas", json_int(json_at(tree, "spec", "replicas"), 0), "status", "replicas",
+					json_int(json_at(tree, "status", "replicas"), 0));
+	AUTO(buf) struct buf text = {0};
+	struct selector s;
+
+	json_set(op->a, json_get(scale, STR("metadata")), STR("resourceVersion"), json_at(tree, "metadata", "resourceVersion"));
+	json_set(op->a, json_get(scale, STR("metadata")), STR("creationTimestamp"), json_at(tree, "metadata", "creationTimestamp"));
+	if (!selector_from_json(op->a, json_at(tree, "spec", "selector"), &s, NULL)) {
+		selector_write(&s, &text);
+		json_set_str(op->a, json_get(scale, STR("status")), "selector", buf_view(&text));
+	}
+	return scale;
+}
+
+static struct json *wanted_scale(struct op *op, const struct obj *live)
+{
+	struct json *body = body_of(op);
+	struct str type, tail;
+
+	if (!body || op->req->verb == CORE_UPDATE)
+		return body;
+	str_cut(op->req->content_type, ';', &type, &tail);
+	if (str_is(str_trim(type), "application/json-patch+json"))
+		return patch_json(op->a, scale_of(op, live), body, &op->err);
+	return patch_merge(op->a, scale_of(op, live), body);
+}
+
+static void scale(struct op *op)
+{
+	const struct obj *live = live_of(op), *o = NULL;
+	struct json *wanted = NULL, *next;
+	const struct json *replicas;
+
+	if (live && op->req->verb == CORE_GET) {
+		op_answer_json(op, 200, scale_of(op, live));
+		return;
+	}
+	if (live)
+		wanted = wanted_scale(op, live);
+	replicas = json_at(wanted, "spec", "replicas");
+	if (wanted && replicas && (!json_is(replicas, JSON_INT) || replicas->i < 0)) {
+		schema_problem(&op->problems, "FieldValueInvalid", STR("spec.replicas"), 0,
+			       "Invalid value: %lld: must be greater than or equal to 0", (long long)json_int(replicas, -1));
+		err_set(&op->err, ERR_INVALID, "spec.replicas: Invalid value: must be greater than or equal to 0");
+	} else if (wanted) {
+		next = json_copy(op->a, obj_tree(live, op->a));
+		json_set_int(op->a, json_set_object(op->a, next, "spec"), "replicas", json_int(replicas, 0));
+		json_set(op->a, json_set_object(op->a, next, "metadata"), STR("resourceVersion"),
+			 json_at(wanted, "metadata", "resourceVersion"));
+		o = write_object(op, next, live, true);
+	}
+	if (o)
+		op_answer_json(op, 200, scale_of(op, o));
+	else
+		op_answer_error(op);
+}
+
+/* ---- namespaces/finalize ---- */
+
+static void finalize(struct op *op)
+{
+	const struct obj *live = live_of(op), *o = NULL;
+	struct json *wanted = live ? write_decode(op) : NULL, *next;
+
+	if (!wanted) {
+		op_answer_error(op);
+		return;
+	}
+	next = json_copy(op->a, obj_tree(live, op->a));
+	json_set(op->a, json_set_object(op->a, next, "spec"), STR("finalizers"), json_at(wanted, "spec", "finalizers"));
+	if (!json_len(json_at(next, "spec", "finalizers")))
+		json_del(json_get(next, STR("spec")), STR("finalizers"));
+	o = live;
+	if (!op->dry_run && !json_equal(next, obj_tree(live, op->a)))
+		o = core_put(op->core, op->served->table, next, op->a);
+	if (!op->dry_run && core_deletable(op->kind, next))
+		core_remove(op->core, op->served->table, o, op->a);
+	op_answer_obj(op, 200, o);
+}
+
+/* ---- the table ---- */
+
+#define ON(verb) (1u << (verb))
+
+static const struct sub {
+	const char *plural, *name; /* plural NULL = every kind that has it */
+	uint32_t flag;             /* of the kind */
+	unsigned verbs;
+	void (*fn)(struct op *op);
+} subs[] = {
+	{"pods", "binding", 0, ON(CORE_CREATE), bind_pod},
+	{"pods", "eviction", 0, ON(CORE_CREATE), evict},
+	{"namespaces", "finalize", 0, ON(CORE_UPDATE), finalize},
+	{NULL, "scale", KIND_SCALE, ON(CORE_GET) | ON(CORE_UPDATE) | ON(CORE_PATCH), scale},
+};
+
+/* Sub-resources that are written like the whole object, by a narrower rule of the kind's. */
+static bool is_view(const struct op *op)
+{
+	return str_is(op->req->subresource, "ephemeralcontainers") || str_is(op->req->subresource, "resize") ||
+	       str_is(op->req->subresource, "approval");
+}
+
+bool core_subresource(struct op *op)
+{
+	for (size_t i = 0; i < ARRAY_LEN(subs); i++) {
+		const struct sub *s = &subs[i];
+
+		if (!str_is(op->req->subresource, s->name) || (s->plural && strcmp(s->plural, op->kind->plural)) ||
+		    (op->kind->flags & s->flag) != s->flag)
+			continue;
+		if (!(s->verbs & ON(op->req->verb))) {
+			err_set(&op->err, ERR_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+			op_answer_error(op);
+			return true;
+		}
+		s->fn(op);
+		return true;
+	}
+	for (const char *const *s = op->kind->subresources; s && *s && is_view(op); s++)
+		if (str_is(op->req->subresource, *s))
+			return false;
+	err_set(&op->err, ERR_NOT_FOUND, "the server could not find the requested resource");
+	op_answer_error(op);
+	return true;
+}
