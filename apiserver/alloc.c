@@ -72,8 +72,10 @@ struct alloc *alloc_new(const char *cidr, struct err *err)
 	struct alloc *a;
 	int64_t n;
 
-	if (!str_cut(str_c(cidr), '/', &ip, &bits) || ip.n >= sizeof(text) || str_to_i64(bits, &n) || n < 12 || n > 30) {
-		err_set(err, ERR_BAD_REQUEST, "service range %s: must be an IPv4 network of 12 to 30 bits", cidr);
+	if (!str_cut(str_c(cidr), '/', &ip, &bits) || ip.n >= sizeof(text) ||
+	    str_to_i64(bits, &n) || n < 12 || n > 30) {
+		err_set(err, ERR_BAD_REQUEST,
+			"service range %s: must be an IPv4 network of 12 to 30 bits", cidr);
 		return NULL;
 	}
 	memcpy(text, ip.p, ip.n);
@@ -83,7 +85,8 @@ struct alloc *alloc_new(const char *cidr, struct err *err)
 		return NULL;
 	}
 	a = xalloc(sizeof(*a));
-	range_init(&a->ips, (ntohl(addr.s_addr) & ~((1u << (32 - n)) - 1)) + 1, (1u << (32 - n)) - 2);
+	range_init(&a->ips, (ntohl(addr.s_addr) & ~((1u << (32 - n)) - 1)) + 1,
+		   (1u << (32 - n)) - 2);
 	range_init(&a->ports, PORT_FROM, PORT_TO - PORT_FROM + 1);
 	return a;
 }
@@ -161,15 +164,16 @@ static void give_ip(struct json *spec, uint32_t ip, struct arena *arena)
 	json_set(arena, spec, STR("clusterIPs"), json_build(arena, "[S]", arena_str(arena, s)));
 }
 
-static int cluster_ip(struct alloc *a, struct arena *arena, struct rng *rng, struct json *spec, const struct json *live,
-		      struct schema_problems *problems)
+static int cluster_ip(struct alloc *a, struct arena *arena, struct rng *rng, struct json *spec,
+		      const struct json *live, struct schema_problems *problems)
 {
 	struct str asked = json_str(json_get(spec, STR("clusterIP")));
 	uint32_t ip;
 
 	if (!asked.n)
 		asked = json_str(json_item(json_get(spec, STR("clusterIPs")), 0));
-	if (str_is(asked, "None") || (asked.n && str_eq(asked, json_str(json_at(live, "spec", "clusterIP"))))) {
+	if (str_is(asked, "None") ||
+	    (asked.n && str_eq(asked, json_str(json_at(live, "spec", "clusterIP"))))) {
 		json_set_str(arena, spec, "clusterIP", asked);
 		if (!json_len(json_get(spec, STR("clusterIPs"))))
 			json_set(arena, spec, STR("clusterIPs"), json_build(arena, "[S]", asked));
@@ -182,12 +186,14 @@ static int cluster_ip(struct alloc *a, struct arena *arena, struct rng *rng, str
 	}
 	if (asked.n && (!parse_ip(asked, &ip) || !range_has(&a->ips, ip)))
 		schema_problem(problems, "FieldValueInvalid", STR("spec.clusterIPs"), 0,
-			       "Invalid value: [\"%.*s\"]: failed to allocate IP %.*s: the provided network does not match the current range",
+			       "Invalid value: [\"%.*s\"]: failed to allocate IP %.*s: the "
+			       "provided network does not match the current range",
 			       (int)MIN(asked.n, 60), asked.p, (int)MIN(asked.n, 60), asked.p);
 	else if (asked.n && range_is_used(&a->ips, ip))
 		schema_problem(problems, "FieldValueInvalid", STR("spec.clusterIPs"), 0,
-			       "Invalid value: [\"%.*s\"]: failed to allocate IP %.*s: provided IP is already allocated", STR_ARG(asked),
-			       STR_ARG(asked));
+			       "Invalid value: [\"%.*s\"]: failed to allocate IP %.*s: provided IP "
+			       "is already allocated",
+			       STR_ARG(asked), STR_ARG(asked));
 	else
 		give_ip(spec, ip, arena);
 	return 0;
@@ -209,7 +215,8 @@ static int64_t inherited(const struct json *live, const struct json *port)
 		const struct json *p = json_item(ports, i);
 
 		if (json_equal(json_get(p, STR("port")), json_get(port, STR("port"))) &&
-		    str_eq(json_str(json_get(p, STR("protocol"))), json_str(json_get(port, STR("protocol")))))
+		    str_eq(json_str(json_get(p, STR("protocol"))),
+			   json_str(json_get(port, STR("protocol")))))
 			return json_int(json_get(p, STR("nodePort")), 0);
 	}
 	return 0;
@@ -220,8 +227,8 @@ static bool taken_here(const struct json *ports, size_t upto, uint32_t value)
 	return port_counted(ports, upto, value);
 }
 
-static void node_port(struct alloc *a, struct arena *arena, struct rng *rng, struct json *ports, size_t i, const struct json *live,
-		      struct schema_problems *problems)
+static void node_port(struct alloc *a, struct arena *arena, struct rng *rng, struct json *ports,
+		      size_t i, const struct json *live, struct schema_problems *problems)
 {
 	struct json *port = json_item(ports, i);
 	int64_t asked = json_int(json_get(port, STR("nodePort")), 0);
@@ -233,28 +240,34 @@ static void node_port(struct alloc *a, struct arena *arena, struct rng *rng, str
 	if (!asked) {
 		do
 			if (!range_pick(&a->ports, rng, &value)) {
-				schema_problem(problems, "InternalError", field, 0, "Internal error: failed to allocate a nodePort: range is full");
+				schema_problem(problems, "InternalError", field, 0,
+					       "Internal error: failed to allocate a nodePort: "
+					       "range is full");
 				return;
 			}
 		while (taken_here(ports, i, value));
 		asked = value;
 	} else if (asked < PORT_FROM || asked > PORT_TO) {
 		schema_problem(problems, "FieldValueInvalid", field, 0,
-			       "Invalid value: %lld: provided port is not in the valid range. The range of valid ports is %d-%d",
+			       "Invalid value: %lld: provided port is not in the valid range. The "
+			       "range of valid ports is %d-%d",
 			       (long long)asked, PORT_FROM, PORT_TO);
 		return;
-	} else if (!live_port(live, asked) && !taken_here(ports, i, (uint32_t)asked) && range_is_used(&a->ports, (uint32_t)asked)) {
-		schema_problem(problems, "FieldValueInvalid", field, 0, "Invalid value: %lld: provided port is already allocated",
+	} else if (!live_port(live, asked) && !taken_here(ports, i, (uint32_t)asked) &&
+		   range_is_used(&a->ports, (uint32_t)asked)) {
+		schema_problem(problems, "FieldValueInvalid", field, 0,
+			       "Invalid value: %lld: provided port is already allocated",
 			       (long long)asked);
 		return;
 	}
 	json_set_int(arena, port, "nodePort", asked);
 }
 
-int alloc_service(struct alloc *a, struct arena *arena, struct rng *rng, struct json *next, const struct json *live,
-		  struct schema_problems *problems)
+int alloc_service(struct alloc *a, struct arena *arena, struct rng *rng, struct json *next,
+		  const struct json *live, struct schema_problems *problems)
 {
-	struct json *spec = json_set_object(arena, next, "spec"), *ports = json_get(spec, STR("ports"));
+	struct json *spec = json_set_object(arena, next, "spec"),
+		    *ports = json_get(spec, STR("ports"));
 	struct str type = json_str_or(json_get(spec, STR("type")), STR("ClusterIP"));
 	bool external = str_is(type, "ExternalName");
 

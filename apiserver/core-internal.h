@@ -93,7 +93,8 @@ struct core {
 	struct core_req *queue, **queue_end;
 	struct change *changes;
 	size_t nchanges, changes_cap;
-	const struct obj **kept;     /* objects that answers of the turn show, though they are not stored */
+	const struct obj *
+		*kept; /* objects that answers of the turn show, though they are not stored */
 	size_t nkept, kept_cap;
 	struct reply *replies, **replies_end;
 	struct list watchers; /* all, for time-outs and cancelling */

@@ -13,7 +13,8 @@
 static struct json *options_of(struct op *op)
 {
 	struct json *o;
-	struct str grace = op_query(op, "gracePeriodSeconds"), how = op_query(op, "propagationPolicy");
+	struct str grace = op_query(op, "gracePeriodSeconds"),
+		   how = op_query(op, "propagationPolicy");
 	int64_t seconds;
 
 	if (!op->req->body.n)
@@ -43,15 +44,18 @@ static int check_preconditions(struct op *op, const struct obj *live, const stru
 
 	if (uid.n && !str_eq(uid, live->uid))
 		return err_set(&op->err, ERR_CONFLICT,
-			       "Operation cannot be fulfilled on %s \"%.*s\": Precondition failed: UID in precondition: %.*s, UID in "
+			       "Operation cannot be fulfilled on %s \"%.*s\": Precondition failed: "
+			       "UID in precondition: %.*s, UID in "
 			       "object meta: %.*s",
-			       op->kind->plural, STR_ARG(live->name), (int)MIN(uid.n, 60), uid.p, STR_ARG(live->uid));
+			       op->kind->plural, STR_ARG(live->name), (int)MIN(uid.n, 60), uid.p,
+			       STR_ARG(live->uid));
 	if (revision.n && (str_to_u64(revision, &want) || want != live->revision))
 		return err_set(&op->err, ERR_CONFLICT,
-			       "Operation cannot be fulfilled on %s \"%.*s\": Precondition failed: ResourceVersion in precondition: "
+			       "Operation cannot be fulfilled on %s \"%.*s\": Precondition failed: "
+			       "ResourceVersion in precondition: "
 			       "%.*s, ResourceVersion in object meta: %llu",
-			       op->kind->plural, STR_ARG(live->name), (int)MIN(revision.n, 30), revision.p,
-			       (unsigned long long)live->revision);
+			       op->kind->plural, STR_ARG(live->name), (int)MIN(revision.n, 30),
+			       revision.p, (unsigned long long)live->revision);
 	return 0;
 }
 
@@ -64,11 +68,13 @@ static bool is_namespace(const struct kind *k)
 
 bool core_deletable(const struct kind *k, const struct json *o)
 {
-	if (!json_str(json_at(o, "metadata", "deletionTimestamp")).n || json_len(json_at(o, "metadata", "finalizers")))
+	if (!json_str(json_at(o, "metadata", "deletionTimestamp")).n ||
+	    json_len(json_at(o, "metadata", "finalizers")))
 		return false;
 	if (is_namespace(k))
 		return !json_len(json_at(o, "spec", "finalizers"));
-	return !(k->flags & KIND_GRACEFUL) || !json_int(json_at(o, "metadata", "deletionGracePeriodSeconds"), 0);
+	return !(k->flags & KIND_GRACEFUL) ||
+	       !json_int(json_at(o, "metadata", "deletionGracePeriodSeconds"), 0);
 }
 
 static bool has_finalizer(const struct json *list, const char *name)
@@ -115,7 +121,8 @@ static int64_t grace_of(struct op *op, const struct json *tree, const struct jso
 	if (!(op->kind->flags & KIND_GRACEFUL))
 		return 0;
 	grace = json_int(json_get(options, STR("gracePeriodSeconds")), grace);
-	if (!json_str(json_at(tree, "spec", "nodeName")).n || str_is(phase, "Succeeded") || str_is(phase, "Failed"))
+	if (!json_str(json_at(tree, "spec", "nodeName")).n || str_is(phase, "Succeeded") ||
+	    str_is(phase, "Failed"))
 		grace = 0;
 	return MAX(grace, 0);
 }
@@ -128,24 +135,29 @@ static void mark(struct op *op, struct json *tree, int64_t grace)
 
 	if (marked && grace >= json_int(json_get(meta, STR("deletionGracePeriodSeconds")), 0))
 		return;
-	json_set_str(op->a, meta, "deletionTimestamp", time_format(core_now(op->core) + grace * NS_PER_S, text));
+	json_set_str(op->a, meta, "deletionTimestamp",
+		     time_format(core_now(op->core) + grace * NS_PER_S, text));
 	json_set_int(op->a, meta, "deletionGracePeriodSeconds", grace);
 	if ((op->kind->flags & KIND_GENERATION) && !marked)
-		json_set_int(op->a, meta, "generation", json_int(json_get(meta, STR("generation")), 0) + 1);
+		json_set_int(op->a, meta, "generation",
+			     json_int(json_get(meta, STR("generation")), 0) + 1);
 	if (is_namespace(op->kind))
-		json_set_str(op->a, json_set_object(op->a, tree, "status"), "phase", STR("Terminating"));
+		json_set_str(op->a, json_set_object(op->a, tree, "status"), "phase",
+			     STR("Terminating"));
 }
 
 /* ---- deleting ---- */
 
-const struct obj *core_delete_object(struct op *op, const struct obj *live, const struct json *options, bool *ret_gone)
+const struct obj *core_delete_object(struct op *op, const struct obj *live,
+				     const struct json *options, bool *ret_gone)
 {
 	const struct json *old = obj_tree(live, op->a);
 	struct json *tree = json_copy(op->a, old);
 	const struct obj *marked;
 
 	*ret_gone = false;
-	if (check_preconditions(op, live, options) || write_admit(op, ADMIT_DELETE, live->name, NULL, old))
+	if (check_preconditions(op, live, options) ||
+	    write_admit(op, ADMIT_DELETE, live->name, NULL, old))
 		return NULL;
 	set_propagation(op, json_set_object(op->a, tree, "metadata"), options);
 	mark(op, tree, grace_of(op, tree, options));
@@ -177,13 +189,14 @@ static const struct json *details(struct op *op, const struct obj *o)
 
 void core_delete(struct op *op)
 {
-	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name), *o = NULL;
+	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
+			 *o = NULL;
 	struct json *options = options_of(op);
 	bool gone = false;
 
 	if (options && !live)
-		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural, op->kind->group[0] ? "." : "",
-			op->kind->group, STR_ARG(op->req->name));
+		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural,
+			op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(op->req->name));
 	else if (options)
 		o = core_delete_object(op, live, options, &gone);
 	if (!o)
@@ -213,8 +226,11 @@ void core_delete_collection(struct op *op)
 	for (; from < to; from++)
 		if (selecting_match(op->kind, &s, t->rows[from]))
 			doomed[n++] = t->rows[from];
-	list = json_build(op->a, "{s:s, s:s, s:{}, s:[]}", "kind", arena_printf(op->a, "%sList", op->kind->kind), "apiVersion",
-			  op->kind->group[0] ? arena_printf(op->a, "%s/%s", op->kind->group, op->kind->version) : op->kind->version,
+	list = json_build(op->a, "{s:s, s:s, s:{}, s:[]}", "kind",
+			  arena_printf(op->a, "%sList", op->kind->kind), "apiVersion",
+			  op->kind->group[0]
+				  ? arena_printf(op->a, "%s/%s", op->kind->group, op->kind->version)
+				  : op->kind->version,
 			  "metadata", "items");
 	items = json_get(list, STR("items"));
 	for (size_t i = 0; i < n; i++) {

@@ -9,8 +9,8 @@
 
 static int not_found(struct op *op)
 {
-	return err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural, op->kind->group[0] ? "." : "",
-		       op->kind->group, STR_ARG(op->req->name));
+	return err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural,
+		       op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(op->req->name));
 }
 
 static struct json *parse_body(struct op *op)
@@ -35,8 +35,10 @@ static struct json *patched(struct op *op, struct str type, const struct json *t
 		return patch_merge(op->a, tree, patch);
 	if (op->kind->crd) {
 		err_set(&op->err, ERR_UNSUPPORTED_MEDIA,
-			"the body of the request was in an unknown format - accepted media types include: "
-			"application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
+			"the body of the request was in an unknown format - accepted media types "
+			"include: "
+			"application/json-patch+json, application/merge-patch+json, "
+			"application/apply-patch+yaml");
 		return NULL;
 	}
 	return schema_strategic_merge(op->a, op->kind->schema, tree, patch, &op->err);
@@ -46,14 +48,16 @@ static struct json *patched(struct op *op, struct str type, const struct json *t
 static int check_identity(struct op *op, const struct json *next)
 {
 	if (!json_is(next, JSON_OBJECT) || !str_eq(meta_name(next), op->req->name))
-		return err_set(&op->err, ERR_BAD_REQUEST, "the name of the object does not match the name on the URL (%.*s)",
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "the name of the object does not match the name on the URL (%.*s)",
 			       (int)MIN(op->req->name.n, 200), op->req->name.p);
 	return 0;
 }
 
 static void plain_patch(struct op *op, struct str type)
 {
-	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name), *o = NULL;
+	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
+			 *o = NULL;
 	struct json *next = live ? patched(op, type, obj_tree(live, op->a)) : NULL;
 
 	if (!live)
@@ -73,24 +77,31 @@ static void conflicts(struct op *op, const struct apply_conflicts *c)
 	AUTO(buf) struct buf text = {0};
 
 	for (size_t i = 0; i < c->n; i++) {
-		schema_problem(&op->problems, "FieldManagerConflict", c->v[i].field, 0, "conflict with %.*s", STR_ARG(c->v[i].manager));
-		buf_printf(&text, "%s%.*s: conflict with %.*s", i ? ", " : "", STR_ARG(c->v[i].field), STR_ARG(c->v[i].manager));
+		schema_problem(&op->problems, "FieldManagerConflict", c->v[i].field, 0,
+			       "conflict with %.*s", STR_ARG(c->v[i].manager));
+		buf_printf(&text, "%s%.*s: conflict with %.*s", i ? ", " : "",
+			   STR_ARG(c->v[i].field), STR_ARG(c->v[i].manager));
 	}
-	err_set(&op->err, ERR_CONFLICT, "Apply failed with %zu conflict%s: %s", c->n, c->n == 1 ? "" : "s", buf_cstr(&text));
+	err_set(&op->err, ERR_CONFLICT, "Apply failed with %zu conflict%s: %s", c->n,
+		c->n == 1 ? "" : "s", buf_cstr(&text));
 }
 
 static int apply_options(struct op *op, const struct json *config, struct apply_opts *o)
 {
 	struct str force = op_query(op, "force");
 
-	*o = (struct apply_opts){.manager = op_query(op, "fieldManager"), .now_ns = core_now(op->core),
-				 .subresource = op->req->subresource, .force = str_is(force, "true") || str_is(force, "1"),
+	*o = (struct apply_opts){.manager = op_query(op, "fieldManager"),
+				 .now_ns = core_now(op->core),
+				 .subresource = op->req->subresource,
+				 .force = str_is(force, "true") || str_is(force, "1"),
 				 .api_version = json_str(json_get(config, STR("apiVersion")))};
 	if (!o->manager.n) {
 		schema_problem(&op->problems, "FieldValueRequired", STR("fieldManager"), 0,
 			       "Required value: is required for apply patch");
-		return err_set(&op->err, ERR_INVALID, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is "
-						      "required for apply patch");
+		return err_set(&op->err, ERR_INVALID,
+			       "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required "
+			       "value: is "
+			       "required for apply patch");
 	}
 	if (json_at(config, "metadata", "managedFields"))
 		return err_set(&op->err, ERR_BAD_REQUEST, "metadata.managedFields must be nil");
@@ -129,26 +140,34 @@ static struct json *applied(struct op *op, struct json *config, const struct jso
 /* uid and resourceVersion of the configuration are preconditions, not fields. */
 static int apply_preconditions(struct op *op, const struct json *config, const struct obj *live)
 {
-	struct str uid = meta_uid(config), revision = json_str(json_at(config, "metadata", "resourceVersion"));
+	struct str uid = meta_uid(config),
+		   revision = json_str(json_at(config, "metadata", "resourceVersion"));
 	uint64_t want;
 
 	if (!str_eq(meta_name(config), op->req->name))
-		return meta_name(config).n ? err_set(&op->err, ERR_BAD_REQUEST,
-						     "name in object (%.*s) does not match the name on the URL (%.*s)",
-						     (int)MIN(meta_name(config).n, 200), meta_name(config).p,
-						     (int)MIN(op->req->name.n, 200), op->req->name.p)
-					   : err_set(&op->err, ERR_BAD_REQUEST, "metadata.name is required");
+		return meta_name(config).n
+			       ? err_set(&op->err, ERR_BAD_REQUEST,
+					 "name in object (%.*s) does not match the name on the URL "
+					 "(%.*s)",
+					 (int)MIN(meta_name(config).n, 200), meta_name(config).p,
+					 (int)MIN(op->req->name.n, 200), op->req->name.p)
+			       : err_set(&op->err, ERR_BAD_REQUEST, "metadata.name is required");
 	if (uid.n && (!live || !str_eq(uid, live->uid)))
-		return err_set(&op->err, ERR_CONFLICT, "uid mismatch: the provided object specified uid %.*s", (int)MIN(uid.n, 60), uid.p);
+		return err_set(&op->err, ERR_CONFLICT,
+			       "uid mismatch: the provided object specified uid %.*s",
+			       (int)MIN(uid.n, 60), uid.p);
 	if (revision.n && (!live || str_to_u64(revision, &want) || want != live->revision))
-		return err_set(&op->err, ERR_CONFLICT, "the object has been modified; please apply your changes to the latest version "
-						       "and try again");
+		return err_set(&op->err, ERR_CONFLICT,
+			       "the object has been modified; please apply your changes to the "
+			       "latest version "
+			       "and try again");
 	return 0;
 }
 
 static void apply(struct op *op)
 {
-	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name), *o = NULL;
+	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
+			 *o = NULL;
 	struct json *config = apply_config(op), *next = NULL;
 
 	if (config && !live && op->req->subresource.n)
@@ -177,13 +196,16 @@ void core_patch(struct op *op)
 		apply(op);
 		return;
 	}
-	if (str_is(type, "application/json-patch+json") || str_is(type, "application/merge-patch+json") ||
+	if (str_is(type, "application/json-patch+json") ||
+	    str_is(type, "application/merge-patch+json") ||
 	    str_is(type, "application/strategic-merge-patch+json")) {
 		plain_patch(op, type);
 		return;
 	}
 	err_set(&op->err, ERR_UNSUPPORTED_MEDIA,
-		"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
-		"application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml");
+		"the body of the request was in an unknown format - accepted media types include: "
+		"application/json-patch+json, "
+		"application/merge-patch+json, application/strategic-merge-patch+json, "
+		"application/apply-patch+yaml");
 	op_answer_error(op);
 }

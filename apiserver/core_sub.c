@@ -14,8 +14,8 @@ static const struct obj *live_of(struct op *op)
 	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name);
 
 	if (!live)
-		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural, op->kind->group[0] ? "." : "",
-			op->kind->group, STR_ARG(op->req->name));
+		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural,
+			op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(op->req->name));
 	return live;
 }
 
@@ -43,34 +43,46 @@ static void copy_map(struct op *op, struct json *meta, const char *field, const 
 	const struct json *map = json_at(from, "metadata", field);
 
 	for (size_t i = 0; i < json_len(map); i++)
-		json_set(op->a, json_set_object(op->a, meta, field), map->members[i].key, &map->members[i].value);
+		json_set(op->a, json_set_object(op->a, meta, field), map->members[i].key,
+			 &map->members[i].value);
 }
 
-static int check_binding(struct op *op, const struct json *pod, const struct json *binding, struct str node)
+static int check_binding(struct op *op, const struct json *pod, const struct json *binding,
+			 struct str node)
 {
-	struct str bound = json_str(json_at(pod, "spec", "nodeName")), kind = json_str(json_at(binding, "target", "kind"));
+	struct str bound = json_str(json_at(pod, "spec", "nodeName")),
+		   kind = json_str(json_at(binding, "target", "kind"));
 	struct str uid = meta_uid(binding);
 
 	if (!node.n)
-		return err_set(&op->err, ERR_INVALID, "Binding \"%.*s\" is invalid: target.name: Required value", STR_ARG(op->req->name));
+		return err_set(&op->err, ERR_INVALID,
+			       "Binding \"%.*s\" is invalid: target.name: Required value",
+			       STR_ARG(op->req->name));
 	if (kind.n && !str_is(kind, "Node"))
-		return err_set(&op->err, ERR_INVALID, "target.kind: Unsupported value: \"%.*s\": supported values: \"Node\"",
-			       (int)MIN(kind.n, 50), kind.p);
+		return err_set(
+			&op->err, ERR_INVALID,
+			"target.kind: Unsupported value: \"%.*s\": supported values: \"Node\"",
+			(int)MIN(kind.n, 50), kind.p);
 	if (uid.n && !str_eq(uid, meta_uid(pod)))
-		return err_set(&op->err, ERR_CONFLICT, "Operation cannot be fulfilled on pods/binding \"%.*s\": Precondition failed: UID",
+		return err_set(&op->err, ERR_CONFLICT,
+			       "Operation cannot be fulfilled on pods/binding \"%.*s\": "
+			       "Precondition failed: UID",
 			       STR_ARG(op->req->name));
 	if (json_str(json_at(pod, "metadata", "deletionTimestamp")).n)
 		return err_set(&op->err, ERR_CONFLICT,
-			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is being deleted, cannot be assigned to "
+			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s "
+			       "is being deleted, cannot be assigned to "
 			       "a host",
 			       STR_ARG(op->req->name), STR_ARG(op->req->name));
 	if (bound.n)
 		return err_set(&op->err, ERR_CONFLICT,
-			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is already assigned to node \"%.*s\"",
+			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s "
+			       "is already assigned to node \"%.*s\"",
 			       STR_ARG(op->req->name), STR_ARG(op->req->name), STR_ARG(bound));
 	if (json_len(json_at(pod, "spec", "schedulingGates")))
 		return err_set(&op->err, ERR_CONFLICT,
-			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod has non-empty .spec.schedulingGates",
+			       "Operation cannot be fulfilled on pods/binding \"%.*s\": pod has "
+			       "non-empty .spec.schedulingGates",
 			       STR_ARG(op->req->name));
 	return 0;
 }
@@ -124,12 +136,16 @@ static void evict(struct op *op)
 
 	if (eviction) {
 		b.pod = obj_tree(live, op->a);
-		op->core->reader.each(op->core, "policy", "poddisruptionbudgets", op->req->namespace, op->a, check_budget, &b);
+		op->core->reader.each(op->core, "policy", "poddisruptionbudgets",
+				      op->req->namespace, op->a, check_budget, &b);
 		op->err.retry_after_s = 10;
 		if (b.refuses)
-			err_set(&op->err, ERR_TOO_MANY, "Cannot evict pod as it would violate the pod's disruption budget.");
+			err_set(&op->err, ERR_TOO_MANY,
+				"Cannot evict pod as it would violate the pod's disruption "
+				"budget.");
 		else
-			o = core_delete_object(op, live, json_get(eviction, STR("deleteOptions")), &gone);
+			o = core_delete_object(op, live, json_get(eviction, STR("deleteOptions")),
+					       &gone);
 	}
 	if (o)
 		op->err.retry_after_s = 0;
@@ -144,15 +160,19 @@ static void evict(struct op *op)
 static struct json *scale_of(struct op *op, const struct obj *o)
 {
 	const struct json *tree = obj_tree(o, op->a);
-	struct json *scale = json_build(op->a, "{s:s, s:s, s:{s:S, s:S, s:S}, s:{s:I}, s:{s:I}}", "kind", "Scale", "apiVersion",
-					"autoscaling/v1", "metadata", "name", o->name, "namespace", o->namespace, "uid", o->uid, "spec",
-					"replicas", json_int(json_at(tree, "spec", "replicas"), 0), "status", "replicas",
-					json_int(json_at(tree, "status", "replicas"), 0));
+	struct json *scale =
+		json_build(op->a, "{s:s, s:s, s:{s:S, s:S, s:S}, s:{s:I}, s:{s:I}}", "kind",
+			   "Scale", "apiVersion", "autoscaling/v1", "metadata", "name", o->name,
+			   "namespace", o->namespace, "uid", o->uid, "spec", "replicas",
+			   json_int(json_at(tree, "spec", "replicas"), 0), "status", "replicas",
+			   json_int(json_at(tree, "status", "replicas"), 0));
 	AUTO(buf) struct buf text = {0};
 	struct selector s;
 
-	json_set(op->a, json_get(scale, STR("metadata")), STR("resourceVersion"), json_at(tree, "metadata", "resourceVersion"));
-	json_set(op->a, json_get(scale, STR("metadata")), STR("creationTimestamp"), json_at(tree, "metadata", "creationTimestamp"));
+	json_set(op->a, json_get(scale, STR("metadata")), STR("resourceVersion"),
+		 json_at(tree, "metadata", "resourceVersion"));
+	json_set(op->a, json_get(scale, STR("metadata")), STR("creationTimestamp"),
+		 json_at(tree, "metadata", "creationTimestamp"));
 	if (!selector_from_json(op->a, json_at(tree, "spec", "selector"), &s, NULL)) {
 		selector_write(&s, &text);
 		json_set_str(op->a, json_get(scale, STR("status")), "selector", buf_view(&text));
@@ -188,11 +208,14 @@ static void scale(struct op *op)
 	replicas = json_at(wanted, "spec", "replicas");
 	if (wanted && replicas && (!json_is(replicas, JSON_INT) || replicas->i < 0)) {
 		schema_problem(&op->problems, "FieldValueInvalid", STR("spec.replicas"), 0,
-			       "Invalid value: %lld: must be greater than or equal to 0", (long long)json_int(replicas, -1));
-		err_set(&op->err, ERR_INVALID, "spec.replicas: Invalid value: must be greater than or equal to 0");
+			       "Invalid value: %lld: must be greater than or equal to 0",
+			       (long long)json_int(replicas, -1));
+		err_set(&op->err, ERR_INVALID,
+			"spec.replicas: Invalid value: must be greater than or equal to 0");
 	} else if (wanted) {
 		next = json_copy(op->a, obj_tree(live, op->a));
-		json_set_int(op->a, json_set_object(op->a, next, "spec"), "replicas", json_int(replicas, 0));
+		json_set_int(op->a, json_set_object(op->a, next, "spec"), "replicas",
+			     json_int(replicas, 0));
 		json_set(op->a, json_set_object(op->a, next, "metadata"), STR("resourceVersion"),
 			 json_at(wanted, "metadata", "resourceVersion"));
 		o = write_object(op, next, live, true);
@@ -215,7 +238,8 @@ static void finalize(struct op *op)
 		return;
 	}
 	next = json_copy(op->a, obj_tree(live, op->a));
-	json_set(op->a, json_set_object(op->a, next, "spec"), STR("finalizers"), json_at(wanted, "spec", "finalizers"));
+	json_set(op->a, json_set_object(op->a, next, "spec"), STR("finalizers"),
+		 json_at(wanted, "spec", "finalizers"));
 	if (!json_len(json_at(next, "spec", "finalizers")))
 		json_del(json_get(next, STR("spec")), STR("finalizers"));
 	o = live;
@@ -245,8 +269,8 @@ static const struct sub {
 /* Sub-resources that are written like the whole object, by a narrower rule of the kind's. */
 static bool is_view(const struct op *op)
 {
-	return str_is(op->req->subresource, "ephemeralcontainers") || str_is(op->req->subresource, "resize") ||
-	       str_is(op->req->subresource, "approval");
+	return str_is(op->req->subresource, "ephemeralcontainers") ||
+	       str_is(op->req->subresource, "resize") || str_is(op->req->subresource, "approval");
 }
 
 bool core_subresource(struct op *op)
@@ -254,11 +278,13 @@ bool core_subresource(struct op *op)
 	for (size_t i = 0; i < ARRAY_LEN(subs); i++) {
 		const struct sub *s = &subs[i];
 
-		if (!str_is(op->req->subresource, s->name) || (s->plural && strcmp(s->plural, op->kind->plural)) ||
+		if (!str_is(op->req->subresource, s->name) ||
+		    (s->plural && strcmp(s->plural, op->kind->plural)) ||
 		    (op->kind->flags & s->flag) != s->flag)
 			continue;
 		if (!(s->verbs & ON(op->req->verb))) {
-			err_set(&op->err, ERR_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+			err_set(&op->err, ERR_METHOD_NOT_ALLOWED,
+				"the server does not allow this method on the requested resource");
 			op_answer_error(op);
 			return true;
 		}

@@ -38,7 +38,8 @@ static struct json *decode_text(struct op *op)
 		return proto_decode(op->a, op->req->body, &op->err);
 	if (head.n && !str_is(head, "application/json") && !str_is(head, "*/*")) {
 		err_set(&op->err, ERR_UNSUPPORTED_MEDIA,
-			"the body of the request was in an unknown format - accepted media types include: application/json, "
+			"the body of the request was in an unknown format - accepted media types "
+			"include: application/json, "
 			"application/yaml, application/vnd.kubernetes.protobuf");
 		return NULL;
 	}
@@ -49,21 +50,29 @@ static struct json *decode_text(struct op *op)
 static int check_type(struct op *op, struct json *v)
 {
 	const struct kind *k = op->kind;
-	struct str api_version = json_str(json_get(v, STR("apiVersion"))), kind = json_str(json_get(v, STR("kind")));
+	struct str api_version = json_str(json_get(v, STR("apiVersion"))),
+		   kind = json_str(json_get(v, STR("kind")));
 	struct str group, version;
 
 	if (!json_is(v, JSON_OBJECT))
 		return err_set(&op->err, ERR_BAD_REQUEST, "the body is not an object");
 	if (kind.n && !str_is(kind, k->kind))
-		return err_set(&op->err, ERR_BAD_REQUEST, "%.*s in version \"%.*s\" cannot be handled as a %s: kind does not match",
-			       (int)MIN(kind.n, 100), kind.p, (int)MIN(api_version.n, 100), api_version.p ? api_version.p : "", k->kind);
+		return err_set(
+			&op->err, ERR_BAD_REQUEST,
+			"%.*s in version \"%.*s\" cannot be handled as a %s: kind does not match",
+			(int)MIN(kind.n, 100), kind.p, (int)MIN(api_version.n, 100),
+			api_version.p ? api_version.p : "", k->kind);
 	api_version_split(api_version, &group, &version);
 	if (api_version.n && (!str_is(group, k->group) || !str_is(version, k->version)))
 		return err_set(&op->err, ERR_BAD_REQUEST,
-			       "the API version in the data (%.*s) does not match the expected API version (%s%s%s)",
-			       (int)MIN(api_version.n, 100), api_version.p, k->group, k->group[0] ? "/" : "", k->version);
+			       "the API version in the data (%.*s) does not match the expected API "
+			       "version (%s%s%s)",
+			       (int)MIN(api_version.n, 100), api_version.p, k->group,
+			       k->group[0] ? "/" : "", k->version);
 	json_set_str(op->a, v, "kind", str_c(k->kind));
-	json_set_str(op->a, v, "apiVersion", k->group[0] ? arena_strf(op->a, "%s/%s", k->group, k->version) : str_c(k->version));
+	json_set_str(op->a, v, "apiVersion",
+		     k->group[0] ? arena_strf(op->a, "%s/%s", k->group, k->version)
+				 : str_c(k->version));
 	return 0;
 }
 
@@ -85,7 +94,9 @@ static int treat_unknown(struct op *op, const struct schema_problems *unknown)
 	struct str how = op_query(op, "fieldValidation");
 
 	if (how.n && !str_is(how, "Strict") && !str_is(how, "Warn") && !str_is(how, "Ignore"))
-		return err_set(&op->err, ERR_BAD_REQUEST, "fieldValidation: Unsupported value: \"%.*s\"", (int)MIN(how.n, 50), how.p);
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "fieldValidation: Unsupported value: \"%.*s\"", (int)MIN(how.n, 50),
+			       how.p);
 	if (unknown->n && str_is(how, "Strict"))
 		return refuse_strict(op, unknown);
 	for (size_t i = 0; i < unknown->n && !str_is(how, "Ignore"); i++)
@@ -104,8 +115,9 @@ static int check_schema(struct op *op, const struct kind *k, struct json *v)
 
 		if (p->field.n)
 			continue;
-		err_set(&op->err, ERR_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: %.*s", k->kind, k->version, k->kind,
-			STR_ARG(p->message));
+		err_set(&op->err, ERR_BAD_REQUEST,
+			"%s in version \"%s\" cannot be handled as a %s: %.*s", k->kind, k->version,
+			k->kind, STR_ARG(p->message));
 		op->problems.n = 0;
 		return -1;
 	}
@@ -152,7 +164,8 @@ static int check_namespace(struct op *op, struct json *o)
 	}
 	if (said.n && !str_eq(said, asked))
 		return err_set(&op->err, ERR_BAD_REQUEST,
-			       "the namespace of the provided object does not match the namespace sent on the request");
+			       "the namespace of the provided object does not match the namespace "
+			       "sent on the request");
 	json_set_str(op->a, metadata(op, o), "namespace", asked);
 	return 0;
 }
@@ -168,12 +181,15 @@ static int give_name(struct op *op, struct json *o)
 		struct str name;
 
 		rng_suffix(&op->core->rng, 5, suffix);
-		name = arena_strf(op->a, "%.*s%s", (int)MIN(prefix.n, 58 + 190 * (op->kind->name_check == NULL)), prefix.p, suffix);
+		name = arena_strf(op->a, "%.*s%s",
+				  (int)MIN(prefix.n, 58 + 190 * (op->kind->name_check == NULL)),
+				  prefix.p, suffix);
 		json_set_str(op->a, metadata(op, o), "name", name);
 		if (!table_get(op->served->table, meta_namespace(o), name))
 			return 0;
 	}
-	return err_set(&op->err, ERR_EXISTS, "no free name found for generateName \"%.*s\"", (int)MIN(prefix.n, 100), prefix.p);
+	return err_set(&op->err, ERR_EXISTS, "no free name found for generateName \"%.*s\"",
+		       (int)MIN(prefix.n, 100), prefix.p);
 }
 
 static void stamp_new(struct op *op, struct json *o)
@@ -195,8 +211,13 @@ static void stamp_new(struct op *op, struct json *o)
 /* What only the system sets is as it was, whatever the writer sent. */
 static void stamp_kept(struct op *op, struct json *o, const struct json *live)
 {
-	static const char *const kept[] = {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-					   "generation", "selfLink", "generateName"};
+	static const char *const kept[] = {"uid",
+					   "creationTimestamp",
+					   "deletionTimestamp",
+					   "deletionGracePeriodSeconds",
+					   "generation",
+					   "selfLink",
+					   "generateName"};
 	struct json *m = metadata(op, o);
 
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
@@ -215,7 +236,8 @@ static bool spec_changed(const struct op *op, const struct json *next, const str
 	for (size_t i = 0; i < json_len(next); i++) {
 		struct str key = next->members[i].key;
 
-		if (!str_is(key, "metadata") && !str_is(key, "status") && !json_equal(&next->members[i].value, json_get(live, key)))
+		if (!str_is(key, "metadata") && !str_is(key, "status") &&
+		    !json_equal(&next->members[i].value, json_get(live, key)))
 			return true;
 	}
 	for (size_t i = 0; i < json_len(live); i++) {
@@ -243,7 +265,8 @@ static bool of_status(const struct op *op)
 	return str_is(op->req->subresource, "status");
 }
 
-/* A write to /status changes status (and what metadata the writer may); any other leaves it alone. */
+/* A write to /status changes status (and what metadata the writer may); any other leaves it alone.
+ */
 static struct json *keep_apart(struct op *op, struct json *next, const struct json *live)
 {
 	struct json *merged;
@@ -257,7 +280,8 @@ static struct json *keep_apart(struct op *op, struct json *next, const struct js
 	merged = json_copy(op->a, live);
 	replace_member(op, merged, "status", next);
 	replace_member(op, metadata(op, merged), "managedFields", json_get(next, STR("metadata")));
-	replace_member(op, metadata(op, merged), "resourceVersion", json_get(next, STR("metadata")));
+	replace_member(op, metadata(op, merged), "resourceVersion",
+		       json_get(next, STR("metadata")));
 	return merged;
 }
 
@@ -272,15 +296,21 @@ static int invalid(struct op *op)
 	for (size_t i = 0; i < op->problems.n; i++) {
 		const struct schema_problem *p = &op->problems.v[i];
 
-		buf_printf(&text, "%s%.*s%s%.*s", i ? ", " : "", STR_ARG(p->field), p->field.n ? ": " : "", STR_ARG(p->message));
+		buf_printf(&text, "%s%.*s%s%.*s", i ? ", " : "", STR_ARG(p->field),
+			   p->field.n ? ": " : "", STR_ARG(p->message));
 	}
-	return err_set(&op->err, ERR_INVALID, "%s%s%s", op->problems.n > 1 ? "[" : "", buf_cstr(&text), op->problems.n > 1 ? "]" : "");
+	return err_set(&op->err, ERR_INVALID, "%s%s%s", op->problems.n > 1 ? "[" : "",
+		       buf_cstr(&text), op->problems.n > 1 ? "]" : "");
 }
 
 static struct kind_ctx context(struct op *op)
 {
-	return (struct kind_ctx){.a = op->a, .now_ns = core_now(op->core), .warnings = &op->warnings,
-				 .subresource = op->req->subresource.n ? arena_cstr(op->a, op->req->subresource) : NULL,
+	return (struct kind_ctx){.a = op->a,
+				 .now_ns = core_now(op->core),
+				 .warnings = &op->warnings,
+				 .subresource = op->req->subresource.n
+							? arena_cstr(op->a, op->req->subresource)
+							: NULL,
 				 .problems = op->problems};
 }
 
@@ -320,11 +350,21 @@ static int allocate(struct op *op, struct json *next, const struct json *live)
 	return alloc_service(op->core->alloc, op->a, &op->core->rng, next, live, &op->problems);
 }
 
-int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next, const struct json *old)
+int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,
+		const struct json *old)
 {
-	struct admission_req r = {.a = op->a, .op = what, .kind = op->kind, .namespace = op->req->namespace, .name = name,
-				  .object = next, .old = old, .user = op->req->user, .reader = &op->core->reader,
-				  .dry_run = op->dry_run, .now_ns = core_now(op->core), .warnings = &op->warnings};
+	struct admission_req r = {.a = op->a,
+				  .op = what,
+				  .kind = op->kind,
+				  .namespace = op->req->namespace,
+				  .name = name,
+				  .object = next,
+				  .old = old,
+				  .user = op->req->user,
+				  .reader = &op->core->reader,
+				  .dry_run = op->dry_run,
+				  .now_ns = core_now(op->core),
+				  .warnings = &op->warnings};
 	bool done[64] = {false};
 
 	r.subresource = op->req->subresource.n ? arena_cstr(op->a, op->req->subresource) : NULL;
@@ -363,7 +403,8 @@ static void track(struct op *op, struct json *next, const struct json *live)
 static int make_new(struct op *op, struct json *next)
 {
 	if (json_str(json_at(next, "metadata", "resourceVersion")).n)
-		return err_set(&op->err, ERR_BAD_REQUEST, "resourceVersion should not be set on objects to be created");
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "resourceVersion should not be set on objects to be created");
 	if (check_namespace(op, next) || give_name(op, next))
 		return -1;
 	stamp_new(op, next);
@@ -374,22 +415,26 @@ static int make_new(struct op *op, struct json *next)
 
 static int check_revision(struct op *op, const struct json *next, const struct obj *live)
 {
-	struct str said = json_str(json_at(next, "metadata", "resourceVersion")), uid = meta_uid(next);
+	struct str said = json_str(json_at(next, "metadata", "resourceVersion")),
+		   uid = meta_uid(next);
 	uint64_t revision = 0;
 
 	if (uid.n && !str_eq(uid, live->uid))
 		return err_set(&op->err, ERR_CONFLICT,
-			       "Operation cannot be fulfilled on %s%s%s \"%.*s\": Precondition failed: UID in precondition: %.*s, UID "
+			       "Operation cannot be fulfilled on %s%s%s \"%.*s\": Precondition "
+			       "failed: UID in precondition: %.*s, UID "
 			       "in object meta: %.*s",
-			       op->kind->plural, op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(live->name),
-			       (int)MIN(uid.n, 60), uid.p, STR_ARG(live->uid));
+			       op->kind->plural, op->kind->group[0] ? "." : "", op->kind->group,
+			       STR_ARG(live->name), (int)MIN(uid.n, 60), uid.p, STR_ARG(live->uid));
 	if (said.n && !str_is(said, "0")) {
 		if (!str_to_u64(said, &revision) && revision == live->revision)
 			return 0;
 		return err_set(&op->err, ERR_CONFLICT,
-			       "Operation cannot be fulfilled on %s%s%s \"%.*s\": the object has been modified; please apply your "
+			       "Operation cannot be fulfilled on %s%s%s \"%.*s\": the object has "
+			       "been modified; please apply your "
 			       "changes to the latest version and try again",
-			       op->kind->plural, op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(live->name));
+			       op->kind->plural, op->kind->group[0] ? "." : "", op->kind->group,
+			       STR_ARG(live->name));
 	}
 	if (op->kind->flags & KIND_UNCONDITIONAL_UPDATE || op->req->verb != CORE_UPDATE)
 		return 0;
@@ -405,7 +450,8 @@ static bool same(struct op *op, const struct json *next, const struct json *live
 	struct json *both[] = {a, b};
 
 	for (size_t i = 0; i < ARRAY_LEN(both); i++) {
-		struct json *m = json_set_object(op->a, both[i], "metadata"), *managed = json_get(m, STR("managedFields"));
+		struct json *m = json_set_object(op->a, both[i], "metadata"),
+			    *managed = json_get(m, STR("managedFields"));
 
 		json_del(m, STR("resourceVersion"));
 		for (size_t j = 0; j < json_len(managed); j++)
@@ -414,7 +460,8 @@ static bool same(struct op *op, const struct json *next, const struct json *live
 	return json_equal(a, b);
 }
 
-static struct json *make_next(struct op *op, struct json *next, const struct obj *live, const struct json *tree)
+static struct json *make_next(struct op *op, struct json *next, const struct obj *live,
+			      const struct json *tree)
 {
 	if (check_revision(op, next, live))
 		return NULL;
@@ -426,7 +473,8 @@ static struct json *make_next(struct op *op, struct json *next, const struct obj
 	return next;
 }
 
-static const struct obj *put(struct op *op, struct json *next, const struct obj *live, const struct json *tree)
+static const struct obj *put(struct op *op, struct json *next, const struct obj *live,
+			     const struct json *tree)
 {
 	struct err err = {0};
 	struct obj *o;
@@ -452,14 +500,17 @@ static const struct obj *put(struct op *op, struct json *next, const struct obj 
 static void bump_generation(struct op *op, struct json *next, const struct json *live)
 {
 	if ((op->kind->flags & KIND_GENERATION) && spec_changed(op, next, live))
-		json_set_int(op->a, metadata(op, next), "generation", json_int(json_at(live, "metadata", "generation"), 0) + 1);
+		json_set_int(op->a, metadata(op, next), "generation",
+			     json_int(json_at(live, "metadata", "generation"), 0) + 1);
 }
 
-const struct obj *write_object(struct op *op, struct json *next, const struct obj *live, bool tracked)
+const struct obj *write_object(struct op *op, struct json *next, const struct obj *live,
+			       bool tracked)
 {
 	const struct json *tree = live ? obj_tree(live, op->a) : NULL;
 
-	if (check_schema(op, op->kind, next) || (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next)))
+	if (check_schema(op, op->kind, next) ||
+	    (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next)))
 		return NULL;
 	default_all(op, next);
 	if (write_admit(op, live ? ADMIT_UPDATE : ADMIT_CREATE, meta_name(next), next, tree))
@@ -481,8 +532,8 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 
 static int exists(struct op *op, struct str name)
 {
-	return err_set(&op->err, ERR_EXISTS, "%s%s%s \"%.*s\" already exists", op->kind->plural, op->kind->group[0] ? "." : "",
-		       op->kind->group, STR_ARG(name));
+	return err_set(&op->err, ERR_EXISTS, "%s%s%s \"%.*s\" already exists", op->kind->plural,
+		       op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(name));
 }
 
 void core_create_object(struct op *op, struct json *next, bool tracked)
@@ -491,7 +542,8 @@ void core_create_object(struct op *op, struct json *next, bool tracked)
 	const struct obj *o = NULL;
 
 	if (name.n && (op->kind->flags & KIND_NAMESPACED ? op->req->namespace.n : 1) &&
-	    table_get(op->served->table, op->kind->flags & KIND_NAMESPACED ? op->req->namespace : STR_NONE, name))
+	    table_get(op->served->table,
+		      op->kind->flags & KIND_NAMESPACED ? op->req->namespace : STR_NONE, name))
 		exists(op, name);
 	else
 		o = write_object(op, next, NULL, tracked);
@@ -506,7 +558,8 @@ void core_create(struct op *op)
 	struct json *next;
 
 	if (op->req->name.p) {
-		err_set(&op->err, ERR_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+		err_set(&op->err, ERR_METHOD_NOT_ALLOWED,
+			"the server does not allow this method on the requested resource");
 		op_answer_error(op);
 		return;
 	}
@@ -519,15 +572,18 @@ void core_create(struct op *op)
 
 void core_update(struct op *op)
 {
-	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name), *o = NULL;
+	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
+			 *o = NULL;
 	struct json *next = write_decode(op);
 
 	if (next && meta_name(next).n && !str_eq(meta_name(next), op->req->name))
-		err_set(&op->err, ERR_BAD_REQUEST, "the name of the object (%.*s) does not match the name on the URL (%.*s)",
-			(int)MIN(meta_name(next).n, 200), meta_name(next).p, (int)MIN(op->req->name.n, 200), op->req->name.p);
+		err_set(&op->err, ERR_BAD_REQUEST,
+			"the name of the object (%.*s) does not match the name on the URL (%.*s)",
+			(int)MIN(meta_name(next).n, 200), meta_name(next).p,
+			(int)MIN(op->req->name.n, 200), op->req->name.p);
 	else if (next && !live)
-		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural, op->kind->group[0] ? "." : "",
-			op->kind->group, STR_ARG(op->req->name));
+		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural,
+			op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(op->req->name));
 	else if (next)
 		o = write_object(op, next, live, true);
 	if (o)

@@ -29,8 +29,8 @@ static void write_member(struct buf *out, const char *name, struct str value)
 	json_write_string(value, out);
 }
 
-static void write_details(const struct err *err, struct str group, struct str kind, struct str name, struct str uid,
-			  const struct schema_problems *causes, struct buf *out)
+static void write_details(const struct err *err, struct str group, struct str kind, struct str name,
+			  struct str uid, const struct schema_problems *causes, struct buf *out)
 {
 	if (!name.n && !kind.n && !causes && !err->retry_after_s)
 		return;
@@ -42,34 +42,40 @@ static void write_details(const struct err *err, struct str group, struct str ki
 	if (causes)
 		write_causes(causes, out);
 	if (err->retry_after_s)
-		buf_printf(out, "%s\"retryAfterSeconds\":%d", out->p[out->n - 1] == '{' ? "" : ",", err->retry_after_s);
+		buf_printf(out, "%s\"retryAfterSeconds\":%d", out->p[out->n - 1] == '{' ? "" : ",",
+			   err->retry_after_s);
 	buf_putc(out, '}');
 }
 
 /* 422s are told as `Kind.group "name" is invalid: …`. */
-static void write_message(const struct err *err, struct str group, struct str kind, struct str name, bool invalid, struct buf *out)
+static void write_message(const struct err *err, struct str group, struct str kind, struct str name,
+			  bool invalid, struct buf *out)
 {
 	AUTO(buf) struct buf text = {0};
 
 	if (invalid)
-		buf_printf(&text, "%.*s%s%.*s \"%.*s\" is invalid: ", STR_ARG(kind), group.n ? "." : "", STR_ARG(group), STR_ARG(name));
+		buf_printf(&text, "%.*s%s%.*s \"%.*s\" is invalid: ", STR_ARG(kind),
+			   group.n ? "." : "", STR_ARG(group), STR_ARG(name));
 	buf_puts(&text, err->msg);
 	json_write_string(buf_view(&text), out);
 }
 
-void core_status_write_causes(const struct err *err, struct str group, struct str kind, struct str name, struct str uid,
-			      const struct schema_problems *causes, struct buf *out)
+void core_status_write_causes(const struct err *err, struct str group, struct str kind,
+			      struct str name, struct str uid, const struct schema_problems *causes,
+			      struct buf *out)
 {
 	bool invalid = err->code == ERR_INVALID && causes && kind.n;
 
-	buf_puts(out, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+	buf_puts(out, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
+		      "\"Failure\",\"message\":");
 	write_message(err, group, kind, name, invalid, out);
 	buf_printf(out, ",\"reason\":\"%s\"", err_reason(err->code));
 	write_details(err, group, kind, name, uid, causes, out);
 	buf_printf(out, ",\"code\":%d}\n", err_http(err->code));
 }
 
-void core_status_write(const struct err *err, struct str group, struct str resource, struct str name, struct buf *out)
+void core_status_write(const struct err *err, struct str group, struct str resource,
+		       struct str name, struct buf *out)
 {
 	core_status_write_causes(err, group, resource, name, STR_NONE, NULL, out);
 }

@@ -1,4 +1,5 @@
-/* Pods stay on a node that is not ready or unreachable for five minutes, unless they say otherwise. Pure. */
+/* Pods stay on a node that is not ready or unreachable for five minutes, unless they say otherwise.
+ * Pure. */
 #include <string.h>
 
 #include "apiserver/admission/admission.h"
@@ -11,7 +12,8 @@ static bool tolerates(const struct json *list, const char *taint)
 {
 	for (size_t i = 0; i < json_len(list); i++) {
 		const struct json *t = json_item(list, i);
-		struct str key = json_str(json_get(t, STR("key"))), effect = json_str(json_get(t, STR("effect")));
+		struct str key = json_str(json_get(t, STR("key"))),
+			   effect = json_str(json_get(t, STR("effect")));
 
 		if ((!key.n || str_is(key, taint)) && (!effect.n || str_is(effect, "NoExecute")))
 			return true;
@@ -21,19 +23,23 @@ static bool tolerates(const struct json *list, const char *taint)
 
 static int admit(struct admission_req *r, struct err *err)
 {
-	static const char *const taints[] = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"};
+	static const char *const taints[] = {"node.kubernetes.io/not-ready",
+					     "node.kubernetes.io/unreachable"};
 	struct json *spec;
 
 	(void)err;
-	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] || strcmp(r->kind->plural, "pods"))
+	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] ||
+	    strcmp(r->kind->plural, "pods"))
 		return 0;
 	spec = json_set_object(r->a, r->object, "spec");
 	for (size_t i = 0; i < ARRAY_LEN(taints); i++)
 		if (!tolerates(json_get(spec, STR("tolerations")), taints[i]))
 			json_append(r->a, json_set_array(r->a, spec, "tolerations"),
-				    json_build(r->a, "{s:s, s:s, s:s, s:i}", "key", taints[i], "operator", "Exists", "effect",
-					       "NoExecute", "tolerationSeconds", SECONDS));
+				    json_build(r->a, "{s:s, s:s, s:s, s:i}", "key", taints[i],
+					       "operator", "Exists", "effect", "NoExecute",
+					       "tolerationSeconds", SECONDS));
 	return 0;
 }
 
-const struct admission admission_default_tolerations = {.name = "DefaultTolerationSeconds", .order = 40, .admit = admit};
+const struct admission admission_default_tolerations = {
+	.name = "DefaultTolerationSeconds", .order = 40, .admit = admit};

@@ -20,7 +20,10 @@ static int refuse_delete(const struct admission_req *r, struct err *err)
 
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		if (str_is(r->name, kept[i]))
-			return err_set(err, ERR_FORBIDDEN, "namespaces \"%s\" is forbidden: this namespace may not be deleted", kept[i]);
+			return err_set(
+				err, ERR_FORBIDDEN,
+				"namespaces \"%s\" is forbidden: this namespace may not be deleted",
+				kept[i]);
 	return 0;
 }
 
@@ -34,15 +37,18 @@ static int admit(struct admission_req *r, struct err *err)
 		return 0;
 	ns = r->reader->get(r->reader->ctx, "", "namespaces", STR_NONE, r->namespace, r->a);
 	if (!ns)
-		return err_set(err, ERR_NOT_FOUND, "namespaces \"%.*s\" not found", (int)MIN(r->namespace.n, 253), r->namespace.p);
+		return err_set(err, ERR_NOT_FOUND, "namespaces \"%.*s\" not found",
+			       (int)MIN(r->namespace.n, 253), r->namespace.p);
 	if (!json_str(json_at(ns, "metadata", "deletionTimestamp")).n)
 		return 0;
 	if (!strcmp(r->kind->plural, "events")) /* how a namespace ends may be told in it */
 		return 0;
 	return err_set(err, ERR_FORBIDDEN,
-		       "%s%s%s \"%.*s\" is forbidden: unable to create new content in namespace %.*s because it is being terminated",
-		       r->kind->plural, r->kind->group[0] ? "." : "", r->kind->group, (int)MIN(r->name.n, 253), r->name.p ? r->name.p : "",
-		       STR_ARG(r->namespace));
+		       "%s%s%s \"%.*s\" is forbidden: unable to create new content in namespace "
+		       "%.*s because it is being terminated",
+		       r->kind->plural, r->kind->group[0] ? "." : "", r->kind->group,
+		       (int)MIN(r->name.n, 253), r->name.p ? r->name.p : "", STR_ARG(r->namespace));
 }
 
-const struct admission admission_namespace_lifecycle = {.name = "NamespaceLifecycle", .order = 10, .admit = admit};
+const struct admission admission_namespace_lifecycle = {
+	.name = "NamespaceLifecycle", .order = 10, .admit = admit};

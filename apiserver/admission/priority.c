@@ -15,7 +15,8 @@ static void look(void *arg, const struct json *o)
 	struct found *f = arg;
 
 	if (json_bool(json_get(o, STR("globalDefault")), false) &&
-	    (!f->global || json_int(json_get(o, STR("value")), 0) < json_int(json_get(f->global, STR("value")), 0)))
+	    (!f->global || json_int(json_get(o, STR("value")), 0) <
+				   json_int(json_get(f->global, STR("value")), 0)))
 		f->global = o;
 }
 
@@ -38,17 +39,23 @@ static int admit(struct admission_req *r, struct err *err)
 	int64_t value = 0;
 	struct str name;
 
-	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] || strcmp(r->kind->plural, "pods"))
+	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] ||
+	    strcmp(r->kind->plural, "pods"))
 		return 0;
 	spec = json_set_object(r->a, r->object, "spec");
 	name = json_str(json_get(spec, STR("priorityClassName")));
 	if (!name.n)
-		r->reader->each(r->reader->ctx, "scheduling.k8s.io", "priorityclasses", STR_NONE, r->a, look, &f);
+		r->reader->each(r->reader->ctx, "scheduling.k8s.io", "priorityclasses", STR_NONE,
+				r->a, look, &f);
 	else if (!built_in(name, &value))
-		class = r->reader->get(r->reader->ctx, "scheduling.k8s.io", "priorityclasses", STR_NONE, name, r->a);
+		class = r->reader->get(r->reader->ctx, "scheduling.k8s.io", "priorityclasses",
+				       STR_NONE, name, r->a);
 	if (name.n && !class && !value)
-		return err_set(err, ERR_FORBIDDEN, "pods \"%.*s\" is forbidden: no PriorityClass with name %.*s was found",
-			       (int)MIN(r->name.n, 253), r->name.p ? r->name.p : "", (int)MIN(name.n, 253), name.p);
+		return err_set(
+			err, ERR_FORBIDDEN,
+			"pods \"%.*s\" is forbidden: no PriorityClass with name %.*s was found",
+			(int)MIN(r->name.n, 253), r->name.p ? r->name.p : "", (int)MIN(name.n, 253),
+			name.p);
 	if (f.global) {
 		class = f.global;
 		json_set_str(r->a, spec, "priorityClassName", meta_name(class));
@@ -58,7 +65,8 @@ static int admit(struct admission_req *r, struct err *err)
 	json_set_int(r->a, spec, "priority", value);
 	if (!json_get(spec, STR("preemptionPolicy")))
 		json_set_str(r->a, spec, "preemptionPolicy",
-			     json_str_or(json_get(class, STR("preemptionPolicy")), STR("PreemptLowerPriority")));
+			     json_str_or(json_get(class, STR("preemptionPolicy")),
+					 STR("PreemptLowerPriority")));
 	return 0;
 }
 

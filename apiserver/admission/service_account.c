@@ -26,10 +26,13 @@ static bool wants_token(const struct json *pod, const struct json *account)
 static struct json *token_volume(struct arena *a, struct str name)
 {
 	return json_build(a,
-			  "{s:S, s:{s:i, s:[{s:{s:i, s:s}}, {s:{s:s, s:[{s:s, s:s}]}}, {s:{s:[{s:s, s:{s:s, s:s}}]}}]}}", "name", name,
-			  "projected", "defaultMode", 0644, "sources", "serviceAccountToken", "expirationSeconds", TOKEN_SECONDS, "path",
-			  "token", "configMap", "name", "kube-root-ca.crt", "items", "key", "ca.crt", "path", "ca.crt", "downwardAPI",
-			  "items", "path", "namespace", "fieldRef", "apiVersion", "v1", "fieldPath", "metadata.namespace");
+			  "{s:S, s:{s:i, s:[{s:{s:i, s:s}}, {s:{s:s, s:[{s:s, s:s}]}}, "
+			  "{s:{s:[{s:s, s:{s:s, s:s}}]}}]}}",
+			  "name", name, "projected", "defaultMode", 0644, "sources",
+			  "serviceAccountToken", "expirationSeconds", TOKEN_SECONDS, "path",
+			  "token", "configMap", "name", "kube-root-ca.crt", "items", "key",
+			  "ca.crt", "path", "ca.crt", "downwardAPI", "items", "path", "namespace",
+			  "fieldRef", "apiVersion", "v1", "fieldPath", "metadata.namespace");
 }
 
 static bool mounts_there(const struct json *container)
@@ -52,7 +55,8 @@ static bool mount_all(struct arena *a, struct json *containers, struct str volum
 		if (mounts_there(c))
 			continue;
 		json_append(a, json_set_array(a, c, "volumeMounts"),
-			    json_build(a, "{s:S, s:b, s:s}", "name", volume, "readOnly", 1, "mountPath", MOUNT));
+			    json_build(a, "{s:S, s:b, s:s}", "name", volume, "readOnly", 1,
+				       "mountPath", MOUNT));
 		any = true;
 	}
 	return any;
@@ -74,7 +78,8 @@ static bool has_access_volume(const struct json *spec)
 	const struct json *volumes = json_get(spec, STR("volumes"));
 
 	for (size_t i = 0; i < json_len(volumes); i++)
-		if (str_starts(json_str(json_get(json_item(volumes, i), STR("name"))), STR("kube-api-access-")))
+		if (str_starts(json_str(json_get(json_item(volumes, i), STR("name"))),
+			       STR("kube-api-access-")))
 			return true;
 	return false;
 }
@@ -98,29 +103,36 @@ static int admit(struct admission_req *r, struct err *err)
 	struct json *spec;
 	struct str name;
 
-	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] || strcmp(r->kind->plural, "pods"))
+	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] ||
+	    strcmp(r->kind->plural, "pods"))
 		return 0;
 	if (meta_annotation(r->object, "kubernetes.io/config.mirror").n)
 		return 0;
 	spec = json_set_object(r->a, r->object, "spec");
-	name = json_str_or(json_get(spec, STR("serviceAccountName")), json_str(json_get(spec, STR("serviceAccount"))));
+	name = json_str_or(json_get(spec, STR("serviceAccountName")),
+			   json_str(json_get(spec, STR("serviceAccount"))));
 	if (!name.n)
 		name = STR("default");
 	account = r->reader->get(r->reader->ctx, "", "serviceaccounts", r->namespace, name, r->a);
 	if (!account) {
 		r->retry_after_s = 1; /* a new namespace's own comes at once */
 		return err_set(err, ERR_FORBIDDEN,
-			       "pods \"%.*s\" is forbidden: error looking up service account %.*s/%.*s: serviceaccount \"%.*s\" not found",
-			       (int)MIN(r->name.n, 253), r->name.p ? r->name.p : "", STR_ARG(r->namespace), (int)MIN(name.n, 200), name.p,
+			       "pods \"%.*s\" is forbidden: error looking up service account "
+			       "%.*s/%.*s: serviceaccount \"%.*s\" not found",
+			       (int)MIN(r->name.n, 253), r->name.p ? r->name.p : "",
+			       STR_ARG(r->namespace), (int)MIN(name.n, 200), name.p,
 			       (int)MIN(name.n, 200), name.p);
 	}
 	json_set_str(r->a, spec, "serviceAccountName", name);
 	json_set_str(r->a, spec, "serviceAccount", name);
-	if (!json_len(json_get(spec, STR("imagePullSecrets"))) && json_len(json_get(account, STR("imagePullSecrets"))))
-		json_set(r->a, spec, STR("imagePullSecrets"), json_get(account, STR("imagePullSecrets")));
+	if (!json_len(json_get(spec, STR("imagePullSecrets"))) &&
+	    json_len(json_get(account, STR("imagePullSecrets"))))
+		json_set(r->a, spec, STR("imagePullSecrets"),
+			 json_get(account, STR("imagePullSecrets")));
 	if (wants_token(r->object, account))
 		mount_token(r->a, r->object, spec);
 	return 0;
 }
 
-const struct admission admission_service_account = {.name = "ServiceAccount", .order = 30, .admit = admit};
+const struct admission admission_service_account = {
+	.name = "ServiceAccount", .order = 30, .admit = admit};
