@@ -147,7 +147,8 @@ struct json_set_view select_objects(const struct view *v, const struct resource 
 	if (s->nothing)
 		return (struct json_set_view){0};
 	if (selector_anchor(s, &key, &value))
-		all = view_by_index(v, r, INDEX_LABEL, label_value(v->arena, namespace, key, value));
+		all = view_by_index(v, r, INDEX_LABEL,
+				    label_value(v->arena, namespace, key, value));
 	else
 		all = view_list(v, r, namespace);
 	for (size_t i = 0; i < all.n; i++)

@@ -16,7 +16,8 @@ index_fn index_orphans, index_by_label;
 bool meta_deleting(const struct json *o);
 int64_t meta_created_ns(const struct json *o); /* 0 = unknown */
 int64_t meta_time_ns(const struct json *text); /* a metav1.Time value; 0 = absent or malformed */
-struct json *meta_set_object(struct arena *a, struct json *o, const char *field); /* metadata.FIELD */
+struct json *meta_set_object(struct arena *a, struct json *o,
+			     const char *field); /* metadata.FIELD */
 /* An API object's skeleton: apiVersion, kind, metadata{name, namespace}. */
 struct json *object_new(struct arena *a, const struct resource *r, struct str namespace,
 			struct str name);
@@ -24,11 +25,13 @@ struct json *object_new(struct arena *a, const struct resource *r, struct str na
 bool pod_active(const struct json *pod); /* neither finished nor being deleted */
 bool pod_finished(const struct json *pod);
 bool pod_ready(const struct json *pod);
-/* Ready for min_ready_s. When it will be so only later, *ret_wait_ns (may be NULL) says in how long. */
+/* Ready for min_ready_s. When it will be so only later, *ret_wait_ns (may be NULL) says in how
+ * long. */
 bool pod_available(const struct json *pod, int64_t min_ready_s, int64_t now_ns,
 		   int64_t *ret_wait_ns);
 
-/* The objects in `namespace` that a plain-map or label selector picks; found by label where possible. */
+/* The objects in `namespace` that a plain-map or label selector picks; found by label where
+ * possible. */
 struct json_set_view select_objects(const struct view *v, const struct resource *r,
 				    struct str namespace, const struct selector *s);
 

@@ -1,4 +1,5 @@
-/* The registry of controllers: one file in this folder declares `const struct controller controller_x`. */
+/* The registry of controllers: one file in this folder declares `const struct controller
+ * controller_x`. */
 #ifndef PLUMB_CONTROLLERS_H
 #define PLUMB_CONTROLLERS_H
 
@@ -7,11 +8,11 @@
 
 /* What every controller's view->config points to. */
 struct controllers_config {
-	struct str root_ca;      /* PEM; STR_NONE = not known */
-	uint32_t cluster_net;    /* pod network, host byte order */
-	unsigned cluster_bits;   /* its prefix length; 0 = no addresses are given to nodes */
-	unsigned node_bits;      /* prefix length of a node's share */
-	int64_t started_ns;      /* wall clock: silence before it doesn't count against nodes */
+	struct str root_ca;    /* PEM; STR_NONE = not known */
+	uint32_t cluster_net;  /* pod network, host byte order */
+	unsigned cluster_bits; /* its prefix length; 0 = no addresses are given to nodes */
+	unsigned node_bits;    /* prefix length of a node's share */
+	int64_t started_ns;    /* wall clock: silence before it doesn't count against nodes */
 };
 
 extern const struct controller *const controller_registry[]; /* generated, ended by NULL */

@@ -97,8 +97,9 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	if (selector_from_json(v->arena, json_at(deployment, "spec", "selector"), &s, err) != 0)
 		return -1;
 	if (!s.n || s.nothing) {
-		plan_event(p, deployment, "Warning", "SelectingAll",
-			   "This deployment is selecting all pods. A non-empty selector is required.");
+		plan_event(
+			p, deployment, "Warning", "SelectingAll",
+			"This deployment is selecting all pods. A non-empty selector is required.");
 		return 0;
 	}
 	claim_objects(v, deployment, &s, &res_replicasets, p, &rss);

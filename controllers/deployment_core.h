@@ -15,28 +15,28 @@
 
 /* One ReplicaSet of the Deployment: what is, and (in `new`) what it shall be. */
 struct dep_rs {
-	const struct json *was;  /* NULL: it is to be created */
-	struct json *new;        /* a private copy */
+	const struct json *was; /* NULL: it is to be created */
+	struct json *new;       /* a private copy */
 	struct str name;
-	int64_t replicas;        /* spec.replicas as it shall be */
-	int64_t had;             /* spec.replicas as it is */
+	int64_t replicas;                 /* spec.replicas as it shall be */
+	int64_t had;                      /* spec.replicas as it is */
 	int64_t actual, ready, available; /* status */
 	int64_t revision, created_ns;
-	bool dirty;              /* `new` differs from `was` */
+	bool dirty; /* `new` differs from `was` */
 };
 
 struct dep {
 	const struct view *v;
 	struct plan *plan;
-	const struct json *was;  /* the Deployment */
-	struct json *status;     /* its status as it shall be */
+	const struct json *was;               /* the Deployment */
+	struct json *status;                  /* its status as it shall be */
 	int64_t replicas, surge, unavailable; /* wanted, and the bounds resolved to pods */
 	int64_t collisions;
 	bool recreate, paused;
-	struct dep_rs **all;     /* by age, the new one included when there is one */
+	struct dep_rs **all; /* by age, the new one included when there is one */
 	size_t n;
-	struct dep_rs *current;  /* of the present template; NULL = none yet */
-	bool created;            /* current is made by this plan */
+	struct dep_rs *current; /* of the present template; NULL = none yet */
+	bool created;           /* current is made by this plan */
 };
 
 /* Reads the wanted state out of the Deployment; `all` and `current` stay empty. */

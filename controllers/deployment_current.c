@@ -104,8 +104,7 @@ static void copy_annotations(struct dep *d, struct dep_rs *rs)
 	struct json *to = meta_set_object(d->v->arena, rs->new, "annotations");
 
 	for (size_t i = 0; i < json_len(from); i++) {
-		if (annotation_is_ours(m[i].key) ||
-		    json_equal(json_get(to, m[i].key), &m[i].value))
+		if (annotation_is_ours(m[i].key) || json_equal(json_get(to, m[i].key), &m[i].value))
 			continue;
 		json_set(d->v->arena, to, m[i].key, &m[i].value);
 		rs->dirty = true;
@@ -178,7 +177,8 @@ static void create_current(struct dep *d)
 		json_set(a, json_set_object(a, rs->new, "metadata"), STR("labels"),
 			 json_copy(a, labels));
 	json_set_str(a, meta_set_object(a, rs->new, "labels"), LABEL_HASH, hash);
-	json_append(a, json_set_array(a, json_set_object(a, rs->new, "metadata"), "ownerReferences"),
+	json_append(a,
+		    json_set_array(a, json_set_object(a, rs->new, "metadata"), "ownerReferences"),
 		    meta_owner_ref(a, d->was, true));
 	build_spec(d, rs->new, hash);
 	d->all[d->n++] = rs;

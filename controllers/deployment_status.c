@@ -93,7 +93,8 @@ static bool progressed(const struct dep *d)
 	int64_t new_old = count(d->status, "replicas") - count(d->status, "updatedReplicas");
 
 	return count(d->status, "updatedReplicas") > count(old, "updatedReplicas") ||
-	       new_old < old_old || count(d->status, "readyReplicas") > count(old, "readyReplicas") ||
+	       new_old < old_old ||
+	       count(d->status, "readyReplicas") > count(old, "readyReplicas") ||
 	       count(d->status, "availableReplicas") > count(old, "availableReplicas");
 }
 
@@ -151,7 +152,8 @@ static bool timed_out(struct dep *d, int64_t deadline_s)
 
 static void set_progress(struct dep *d)
 {
-	int64_t deadline_s = json_int(json_at(d->was, "spec", "progressDeadlineSeconds"), INT32_MAX);
+	int64_t deadline_s =
+		json_int(json_at(d->was, "spec", "progressDeadlineSeconds"), INT32_MAX);
 	const struct json *c;
 
 	if (deadline_s == INT32_MAX) {
@@ -185,7 +187,8 @@ static void set_progress(struct dep *d)
 
 static void set_failure(struct dep *d)
 {
-	const struct json *c = d->current ? condition_find(d->current->new, "ReplicaFailure") : NULL;
+	const struct json *c =
+		d->current ? condition_find(d->current->new, "ReplicaFailure") : NULL;
 
 	for (size_t i = 0; !c && i < d->n; i++)
 		c = condition_find(d->all[i]->new, "ReplicaFailure");

@@ -77,10 +77,10 @@ static struct json *build_subsets(const struct view *v, const struct json *servi
 			break;
 		}
 		json_append(v->arena,
-			    json_set_array(v->arena,
-					   subset_of(v->arena, subsets,
-						     subset_ports(v->arena, e->ports)),
-					   e->ready ? "addresses" : "notReadyAddresses"),
+			    json_set_array(
+				    v->arena,
+				    subset_of(v->arena, subsets, subset_ports(v->arena, e->ports)),
+				    e->ready ? "addresses" : "notReadyAddresses"),
 			    address_json(v->arena, service, e));
 	}
 	for (size_t i = 0; i < json_len(subsets); i++)

@@ -168,10 +168,9 @@ void map_pod_to_services(const struct view *v, const struct obj *o,
 			 void (*put)(void *ctx, struct str key), void *ctx)
 {
 	for (uint32_t i = 0; i < o->nlabels; i++) {
-		struct json_set_view found =
-			view_by_index(v, &res_services, INDEX_SELECTS,
-				      label_text(v->arena, o->namespace, o->labels[i].key,
-						 o->labels[i].value));
+		struct json_set_view found = view_by_index(
+			v, &res_services, INDEX_SELECTS,
+			label_text(v->arena, o->namespace, o->labels[i].key, o->labels[i].value));
 
 		for (size_t j = 0; j < found.n; j++) {
 			struct selector s;

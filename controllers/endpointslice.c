@@ -18,10 +18,10 @@ struct slices {
 	const struct view *v;
 	const struct json *service;
 	struct plan *plan;
-	struct trees existing;       /* ours, of this Service */
-	bool *kept;                  /* existing[i] stays */
-	struct trees made;           /* names given in this plan */
-	size_t left;                 /* slices that there will be */
+	struct trees existing; /* ours, of this Service */
+	bool *kept;            /* existing[i] stays */
+	struct trees made;     /* names given in this plan */
+	size_t left;           /* slices that there will be */
 };
 
 /* ---- one endpoint ---- */
@@ -38,14 +38,15 @@ static struct json *endpoint_json(const struct slices *s, const struct backend *
 	json_set_bool(a, conditions, "ready", b->ready);
 	json_set_bool(a, conditions, "serving", b->serving);
 	json_set_bool(a, conditions, "terminating", b->terminating);
-	if (hostname.n && str_eq(json_str(json_at(b->pod, "spec", "subdomain")),
-				 meta_name(s->service)))
+	if (hostname.n &&
+	    str_eq(json_str(json_at(b->pod, "spec", "subdomain")), meta_name(s->service)))
 		json_set_str(a, e, "hostname", hostname);
 	json_set(a, e, STR("targetRef"), pod_target_ref(a, b->pod));
 	if (!node.n)
 		return e;
 	json_set_str(a, e, "nodeName", node);
-	zone = meta_label(view_get(s->v, &res_nodes, STR_NONE, node), "topology.kubernetes.io/zone");
+	zone = meta_label(view_get(s->v, &res_nodes, STR_NONE, node),
+			  "topology.kubernetes.io/zone");
 	if (zone.n)
 		json_set_str(a, e, "zone", zone);
 	return e;
@@ -260,11 +261,10 @@ static void keep_placeholder(struct slices *s, bool ipv6)
 
 static void find_existing(struct slices *s)
 {
-	struct json_set_view all =
-		view_by_index(s->v, &res_endpointslices, INDEX_LABEL,
-			      arena_strf(s->v->arena, "%.*s/" LABEL_SERVICE "=%.*s",
-					 STR_ARG(meta_namespace(s->service)),
-					 STR_ARG(meta_name(s->service))));
+	struct json_set_view all = view_by_index(
+		s->v, &res_endpointslices, INDEX_LABEL,
+		arena_strf(s->v->arena, "%.*s/" LABEL_SERVICE "=%.*s",
+			   STR_ARG(meta_namespace(s->service)), STR_ARG(meta_name(s->service))));
 
 	for (size_t i = 0; i < all.n; i++)
 		if (str_is(meta_label(all.v[i], LABEL_MANAGED), MANAGER))

@@ -17,16 +17,16 @@ static const struct backoff retry = {.base_ns = 50 * NS_PER_MS, .max_ns = 60 * N
 
 /* What controllers watch whole, too. */
 static const struct resource *const shared[] = {
-	&res_namespaces, &res_nodes,	   &res_pods,	     &res_services, &res_endpoints,
-	&res_leases,	 &res_deployments, &res_replicasets, &res_endpointslices,
-	&res_serviceaccounts,
+	&res_namespaces,     &res_nodes,           &res_pods,        &res_services,
+	&res_endpoints,      &res_leases,          &res_deployments, &res_replicasets,
+	&res_endpointslices, &res_serviceaccounts,
 };
 
 static bool left_out(const struct resource *r)
 {
 	static const char *const groups[] = {
-		"authentication.k8s.io", "authorization.k8s.io",	"events.k8s.io",
-		"metrics.k8s.io",	 "flowcontrol.apiserver.k8s.io", "apiregistration.k8s.io",
+		"authentication.k8s.io", "authorization.k8s.io",         "events.k8s.io",
+		"metrics.k8s.io",        "flowcontrol.apiserver.k8s.io", "apiregistration.k8s.io",
 		"node.k8s.io",
 	};
 	static const char *const kinds[] = {"Event", "ComponentStatus", "Binding"};
@@ -109,7 +109,8 @@ struct dependents gc_dependents(struct gc *g, struct str uid, struct arena *a)
 	size_t cap = 0;
 
 	for (size_t i = 0; i < g->n; i++) {
-		struct obj_set set = informer_by_index(g->monitors[i]->informer, INDEX_OWNERS, uid, a);
+		struct obj_set set =
+			informer_by_index(g->monitors[i]->informer, INDEX_OWNERS, uid, a);
 
 		for (size_t j = 0; j < set.n; j++) {
 			if (d.n == cap) {
@@ -194,8 +195,8 @@ static struct monitor *monitor_add(struct gc *g, const struct resource *r, bool 
 	struct informer_opts o = {.resource = r};
 
 	*m = (struct monitor){.gc = g, .at = g->n, .resource = r, .shared = is_shared};
-	m->informer = is_shared ? manager_informer(g->manager, r, NULL)
-				: informer_new(g->client, &o);
+	m->informer =
+		is_shared ? manager_informer(g->manager, r, NULL) : informer_new(g->client, &o);
 	informer_add_index(m->informer, INDEX_OWNERS, index_owners);
 	informer_on_change(m->informer, on_change, m);
 	g->monitors = xreallocarray(g->monitors, g->n + 1, sizeof(struct monitor *));

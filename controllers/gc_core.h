@@ -25,7 +25,8 @@ struct gc_decision {
 	const struct json *owners;
 	const char *propagation;
 };
-/* state[i] is what became of metadata.ownerReferences[i]; has_dependents: something names it as owner. */
+/* state[i] is what became of metadata.ownerReferences[i]; has_dependents: something names it as
+ * owner. */
 struct gc_decision gc_decide(struct arena *a, const struct json *o, const enum gc_owner *state,
 			     bool has_dependents);
 

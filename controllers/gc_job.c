@@ -106,8 +106,8 @@ static void write_delete(struct gc_job *j, const char *propagation)
 	};
 
 	json_write(json_build(&j->arena, "{s:s, s:s, s:s, s:{s:S, s:S}}", "kind", "DeleteOptions",
-			      "apiVersion", "v1", "propagationPolicy", propagation,
-			      "preconditions", "uid", meta_uid(j->object), "resourceVersion",
+			      "apiVersion", "v1", "propagationPolicy", propagation, "preconditions",
+			      "uid", meta_uid(j->object), "resourceVersion",
 			      json_str(json_at(j->object, "metadata", "resourceVersion"))),
 		   &body);
 	call.body = buf_view(&body);

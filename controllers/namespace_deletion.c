@@ -40,7 +40,7 @@ struct job {
 	struct namespace_deletion *d;
 	struct str name; /* the queue's key, borrowed */
 	struct arena arena;
-	size_t at;       /* kind that is listed */
+	size_t at; /* kind that is listed */
 	const struct resource *resource;
 	struct client_list *list;
 	struct client_call *call;
@@ -175,13 +175,13 @@ static void say(struct job *j)
 			? str_c(j->failure.msg)
 			: STR("All content successfully deleted, may be waiting on finalization"),
 		now);
-	changed |= condition_set(
-		&j->arena, new, "NamespaceContentRemaining", j->left ? "True" : "False",
-		j->left ? "SomeResourcesRemain" : "ContentRemoved",
-		j->left ? arena_strf(&j->arena, "Some resources are remaining: %s",
-				     buf_cstr(&j->what))
-			: STR("All content successfully removed"),
-		now);
+	changed |= condition_set(&j->arena, new, "NamespaceContentRemaining",
+				 j->left ? "True" : "False",
+				 j->left ? "SomeResourcesRemain" : "ContentRemoved",
+				 j->left ? arena_strf(&j->arena, "Some resources are remaining: %s",
+						      buf_cstr(&j->what))
+					 : STR("All content successfully removed"),
+				 now);
 	if (changed)
 		put(j, new, "status", on_said);
 	else
@@ -347,7 +347,7 @@ static void on_namespace(void *arg, const struct obj *old UNUSED, const struct o
 {
 	struct namespace_deletion *d = arg;
 
-	if (new && new->deleted_ns)
+	if (new &&new->deleted_ns)
 		workqueue_add(d->queue, new->name);
 }
 

@@ -20,9 +20,8 @@ static const struct json *pod_labels(const struct json *pod)
 static void plan_pod(const struct view *v, const struct json *rs, uint32_t number, struct plan *p)
 {
 	const struct json *template = json_at(rs, "spec", "template");
-	struct json *pod =
-		object_new(v->arena, &res_pods, meta_namespace(rs),
-			   replicaset_pod_name(v->arena, rs, number));
+	struct json *pod = object_new(v->arena, &res_pods, meta_namespace(rs),
+				      replicaset_pod_name(v->arena, rs, number));
 	struct json *meta = json_set_object(v->arena, pod, "metadata");
 	static const char *const copied[] = {"labels", "annotations", "finalizers"};
 

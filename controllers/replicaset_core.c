@@ -61,8 +61,8 @@ bool replicaset_pod_number(const struct json *rs, struct str name, uint32_t *ret
 	size_t base = MIN(own.n + 1, (size_t)NAME_BASE_MAX);
 	uint64_t code = 0;
 
-	if (name.n != base + SUFFIX_LEN || !str_eq(str_sub(name, 0, MIN(own.n, base)),
-						    str_sub(own, 0, base)))
+	if (name.n != base + SUFFIX_LEN ||
+	    !str_eq(str_sub(name, 0, MIN(own.n, base)), str_sub(own, 0, base)))
 		return false;
 	for (size_t i = SUFFIX_LEN; i-- > 0;) {
 		const char *at = memchr(name_alphabet, name.p[base + i], 27);

@@ -43,8 +43,8 @@ static void read_allocatable(struct sched_node *n, const struct json *tree)
 		char *name = arena_cstr(&n->arena, m[i].key);
 
 		if (!is_basic(m[i].key))
-			n->allocatable.others[n->allocatable.n++] = (struct amount){
-				str_c(name), quantity_of(list, name, false, 0)};
+			n->allocatable.others[n->allocatable.n++] =
+				(struct amount){str_c(name), quantity_of(list, name, false, 0)};
 	}
 }
 

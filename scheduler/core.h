@@ -33,14 +33,15 @@ struct host_port {
 };
 struct sched_pod {
 	uint32_t refs;
-	struct arena arena;          /* what the fields below point into */
-	const struct obj *obj;       /* for its labels; owns a reference */
+	struct arena arena;    /* what the fields below point into */
+	const struct obj *obj; /* for its labels; owns a reference */
 	struct str namespace, name, uid, key;
-	struct str node_name;        /* spec.nodeName, STR_NONE = not placed */
-	struct str owner_uid;        /* the controlling owner's */
+	struct str node_name; /* spec.nodeName, STR_NONE = not placed */
+	struct str owner_uid; /* the controlling owner's */
 	int64_t priority;
 	struct amounts requests;
-	int64_t score_cpu_m, score_memory; /* with Kubernetes' minimum for containers that ask nothing */
+	int64_t score_cpu_m,
+		score_memory; /* with Kubernetes' minimum for containers that ask nothing */
 	struct host_port *ports;
 	size_t nports;
 	/* Subtrees of the spec, NULL when absent. */
@@ -61,33 +62,33 @@ struct taint {
 };
 struct sched_node {
 	struct str name;
-	const struct obj *obj;       /* NULL: pods name it, but it isn't there (yet) */
-	struct arena arena;          /* of what was parsed from obj */
+	const struct obj *obj; /* NULL: pods name it, but it isn't there (yet) */
+	struct arena arena;    /* of what was parsed from obj */
 	struct amounts allocatable;
 	int64_t max_pods;
 	bool unschedulable;
 	struct taint *taints;
 	size_t ntaints;
 	/* Sums over pods. */
-	struct amounts used;         /* others: heap, owned */
+	struct amounts used; /* others: heap, owned */
 	size_t others_cap;
 	int64_t score_cpu_m, score_memory;
 	struct sched_pod **pods;
 	size_t npods, pods_cap;
-	struct map owners;           /* owner uid → number of pods (uintptr_t) */
-	size_t at;                   /* position in the cache's list */
+	struct map owners; /* owner uid → number of pods (uintptr_t) */
+	size_t at;         /* position in the cache's list */
 };
 struct str sched_node_label(const struct sched_node *n, struct str key); /* STR_NONE when absent */
 size_t sched_node_pods_of(const struct sched_node *n, struct str owner_uid);
 
 /* ---- the cache ---- */
 struct sched_cache {
-	struct map by_name;          /* every struct sched_node, known or only named by pods */
-	struct sched_node **nodes;   /* those that exist, in the order of arrival */
+	struct map by_name;        /* every struct sched_node, known or only named by pods */
+	struct sched_node **nodes; /* those that exist, in the order of arrival */
 	size_t n, cap;
-	struct map pods;             /* uid → struct sched_pod, each on its node */
-	size_t with_anti_affinity;   /* pods that keep others away */
-	size_t start;                /* where the next search begins */
+	struct map pods;           /* uid → struct sched_pod, each on its node */
+	size_t with_anti_affinity; /* pods that keep others away */
+	size_t start;              /* where the next search begins */
 };
 void sched_cache_release(struct sched_cache *c);
 void sched_cache_set_node(struct sched_cache *c, const struct obj *node);
@@ -112,8 +113,8 @@ void sched_pick(struct sched_cache *c, const struct sched_pod *pod, uint64_t see
 enum sched_event {
 	SCHED_NODE_ADDED = 1,
 	SCHED_NODE_CHANGED = 2,
-	SCHED_POD_ADDED = 4,   /* a pod took its place: affinity may hold now */
-	SCHED_POD_GONE = 8,    /* a pod left: room, ports, anti-affinity */
+	SCHED_POD_ADDED = 4, /* a pod took its place: affinity may hold now */
+	SCHED_POD_GONE = 8,  /* a pod left: room, ports, anti-affinity */
 	SCHED_ANY = 15,
 };
 /* The events that may help what was rejected by these plugins. */

@@ -51,7 +51,7 @@ struct tally {
 	struct {
 		const char *why;
 		size_t n;
-	} *v;
+	} * v;
 	size_t n, cap;
 };
 

@@ -108,7 +108,8 @@ static void container_requests(struct arena *arena, const struct json *container
 static void pod_requests(struct arena *arena, const struct json *spec, bool floor,
 			 struct amounts *ret)
 {
-	const struct json *main = json_at(spec, "containers"), *init = json_at(spec, "initContainers");
+	const struct json *main = json_at(spec, "containers"),
+			  *init = json_at(spec, "initContainers");
 	struct amounts sidecars = {0}, peak = {0}, overhead, one;
 
 	*ret = (struct amounts){0};
@@ -164,8 +165,8 @@ static void pod_ports(struct sched_pod *p, const struct json *spec)
 				ip = STR_NONE;
 			p->ports[p->nports++] = (struct host_port){
 				arena_str(&p->arena, ip),
-				arena_str(&p->arena, json_str_or(json_at(port, "protocol"),
-								 STR("TCP"))),
+				arena_str(&p->arena,
+					  json_str_or(json_at(port, "protocol"), STR("TCP"))),
 				number,
 			};
 		}
@@ -236,7 +237,8 @@ bool sched_pod_is_ours(const struct obj *o)
 	const struct json *tree = obj_tree(o, &a);
 	struct str scheduler = json_str(json_at(tree, "spec", "schedulerName"));
 
-	return !o->deleted_ns && !finished(tree) && !json_str(json_at(tree, "spec", "nodeName")).n &&
+	return !o->deleted_ns && !finished(tree) &&
+	       !json_str(json_at(tree, "spec", "nodeName")).n &&
 	       (!scheduler.n || str_is(scheduler, "default-scheduler")) &&
 	       !json_len(json_at(tree, "spec", "schedulingGates"));
 }

@@ -14,11 +14,11 @@ enum queue_state { QUEUE_ACTIVE, QUEUE_BACKOFF, QUEUE_WAITING, QUEUE_TAKEN };
 struct queue_item {
 	struct sched_pod *pod;
 	enum queue_state state;
-	bool gone;           /* removed while it was taken */
+	bool gone; /* removed while it was taken */
 	unsigned attempts, helped_by;
-	int64_t ready_ns;    /* backing off until then */
-	int64_t since_ns;    /* waiting since */
-	uint64_t order;      /* of arrival */
+	int64_t ready_ns; /* backing off until then */
+	int64_t since_ns; /* waiting since */
+	uint64_t order;   /* of arrival */
 	size_t heap_at;
 	struct list waiting;
 };
@@ -28,7 +28,7 @@ struct queue_heap {
 	bool (*before)(const struct queue_item *a, const struct queue_item *b);
 };
 struct queue {
-	struct map items;    /* uid → struct queue_item */
+	struct map items; /* uid → struct queue_item */
 	struct queue_heap active, backoff;
 	struct list waiting;
 	size_t nwaiting;
@@ -42,7 +42,7 @@ void queue_put(struct queue *q, struct sched_pod *pod, bool changed, int64_t now
 void queue_del(struct queue *q, struct str uid);
 /* The next pod to place, taken until one of the three calls below; NULL = none. */
 struct queue_item *queue_take(struct queue *q, int64_t now_ns);
-void queue_done(struct queue *q, struct queue_item *i);  /* placed */
+void queue_done(struct queue *q, struct queue_item *i);                  /* placed */
 void queue_retry(struct queue *q, struct queue_item *i, int64_t now_ns); /* failed: backs off */
 void queue_wait(struct queue *q, struct queue_item *i, unsigned helped_by, int64_t now_ns);
 /* Something changed in the cluster (enum sched_event). */

@@ -56,7 +56,8 @@ static void schedule_turn(struct scheduler *s)
 
 	if (next != INT64_MAX)
 		loop_timer_set(s->client->loop, &s->turn, MAX(next - now_of(s), 0), on_turn);
-	metric_set(s->pending, (double)(s->queue.active.n + s->queue.backoff.n + s->queue.nwaiting));
+	metric_set(s->pending,
+		   (double)(s->queue.active.n + s->queue.backoff.n + s->queue.nwaiting));
 }
 
 static void happened(struct scheduler *s, unsigned event)
@@ -155,8 +156,8 @@ static void bind_pod(struct attempt *t)
 
 	json_write(json_build(&a, "{s:s, s:s, s:{s:S, s:S, s:S}, s:{s:s, s:s, s:s}}", "apiVersion",
 			      "v1", "kind", "Binding", "metadata", "namespace", t->pod->namespace,
-			      "name", t->pod->name, "uid", t->pod->uid, "target", "apiVersion", "v1",
-			      "kind", "Node", "name", t->node),
+			      "name", t->pod->name, "uid", t->pod->uid, "target", "apiVersion",
+			      "v1", "kind", "Node", "name", t->node),
 		   &body);
 	call.body = buf_view(&body);
 	t->call = client_call(t->s->client, &call, on_bound, t);
@@ -301,8 +302,8 @@ static bool same_node(const struct obj *old, const struct obj *new)
 	AUTO(arena) struct arena a = {0};
 	const struct json *x = obj_tree(old, &a), *y = obj_tree(new, &a);
 
-	return same_for_placing(old, new) && json_equal(json_at(x, "status", "allocatable"),
-							json_at(y, "status", "allocatable"));
+	return same_for_placing(old, new) &&
+	       json_equal(json_at(x, "status", "allocatable"), json_at(y, "status", "allocatable"));
 }
 
 static void on_node(void *arg, const struct obj *old, const struct obj *new)
@@ -336,9 +337,8 @@ static void on_progress(void *arg)
 
 static void make_metrics(struct scheduler *s)
 {
-	struct metric *attempts =
-		metric_new(METRIC_COUNTER, "scheduler_schedule_attempts_total",
-			   "Attempts to place pods, by result.", "result", NULL);
+	struct metric *attempts = metric_new(METRIC_COUNTER, "scheduler_schedule_attempts_total",
+					     "Attempts to place pods, by result.", "result", NULL);
 
 	s->scheduled = metric_with(attempts, "scheduled", (char *)NULL);
 	s->unschedulable = metric_with(attempts, "unschedulable", (char *)NULL);

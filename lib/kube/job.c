@@ -24,6 +24,9 @@ void job_free(struct job *job)
 	r->running--;
 	workqueue_done(r->queue, job->key);
 	arena_release(&job->arena);
+	for (size_t i = 0; i < job->npins; i++)
+		obj_unref(job->pins[i]);
+	free(job->pins);
 	free(job);
 }
 
@@ -113,6 +116,8 @@ static void remember(struct job *job, const struct plan_op *op, struct str body)
 static void fail(struct job *job, const struct err *err)
 {
 	struct runner *r = job->runner;
+	/* What a repetition can't heal is still looked at once more, to be able to say so. */
+	bool first = !map_has(&r->failed, job->key);
 	bool usual =
 		err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND || err->code == ERR_EXISTS;
 
@@ -123,7 +128,7 @@ static void fail(struct job *job, const struct err *err)
 		log_warn("write failed", "controller", r->controller->name, "key",
 			 log_fmt("%.*s", STR_ARG(job->key)), "error", err->msg);
 	runner_failed(r, job->key, err);
-	if (err_retryable(err->code))
+	if (err_retryable(err->code) || first)
 		workqueue_add_failed(r->queue, job->key);
 	job_free(job);
 	runner_go(r);

@@ -55,6 +55,8 @@ struct job {
 	struct client_call *call;
 	struct own_write *writes;
 	size_t nwrites;
+	const struct obj **pins;      /* what the plan's texts point into; own references */
+	size_t npins, pins_cap;
 	struct loop_timer deadline; /* for waiting */
 };
 
@@ -69,7 +71,12 @@ struct manager {
 	bool started, stopped;
 };
 
-extern const struct view_ops manager_view_ops; /* view.ctx = struct runner */
+/* What view.ctx points to. job NULL: the view is for this turn only. */
+struct view_source {
+	struct runner *runner;
+	struct job *job;
+};
+extern const struct view_ops manager_view_ops;
 /* The informer that a runner reads a resource from; panics when the controller doesn't declare it.
  */
 struct informer *runner_informer(const struct runner *r, const struct resource *resource);

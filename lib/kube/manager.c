@@ -82,25 +82,45 @@ struct informer *runner_informer(const struct runner *r, const struct resource *
 
 /* ---- what reconcile functions see ---- */
 
+/* A plan is applied over many turns, in which its objects may leave the cache; trees point into
+ * their objects, so the job keeps these. */
+static const struct json *pinned_tree(const struct view *v, const struct obj *o)
+{
+	struct job *job = ((const struct view_source *)v->ctx)->job;
+
+	if (job && job->npins == job->pins_cap) {
+		job->pins_cap = job->pins_cap ? 2 * job->pins_cap : 16;
+		job->pins = xreallocarray(job->pins, job->pins_cap, sizeof(*job->pins));
+	}
+	if (job)
+		job->pins[job->npins++] = obj_ref(o);
+	return obj_tree(o, v->arena);
+}
+
+static struct informer *source_informer(const struct view *v, const struct resource *r)
+{
+	return runner_informer(((const struct view_source *)v->ctx)->runner, r);
+}
+
 static const struct json *view_get_cached(const struct view *v, const struct resource *r,
 					  struct str namespace, struct str name)
 {
-	const struct obj *o = informer_get(runner_informer(v->ctx, r), namespace, name);
+	const struct obj *o = informer_get(source_informer(v, r), namespace, name);
 
-	return o ? obj_tree(o, v->arena) : NULL;
+	return o ? pinned_tree(v, o) : NULL;
 }
 
 static struct json_set_view view_list_cached(const struct view *v, const struct resource *r,
 					     struct str namespace, const char *index,
 					     struct str value)
 {
-	struct informer *i = runner_informer(v->ctx, r);
+	struct informer *i = source_informer(v, r);
 	struct obj_set set = index ? informer_by_index(i, index, value, v->arena)
 				   : informer_list_ns(i, namespace, v->arena);
 	const struct json **trees = arena_array(v->arena, set.n + 1, sizeof(*trees));
 
 	for (size_t n = 0; n < set.n; n++)
-		trees[n] = obj_tree(set.v[n], v->arena);
+		trees[n] = pinned_tree(v, set.v[n]);
 	return (struct json_set_view){trees, set.n};
 }
 
@@ -118,9 +138,10 @@ static void on_change(void *arg, const struct obj *old, const struct obj *new)
 	const struct subscription *s = arg;
 	AUTO(arena) struct arena a = {0};
 	const struct obj *both[] = {old, new};
+	struct view_source source = {s->runner, NULL};
 	struct view v = {.arena = &a,
 			 .ops = &manager_view_ops,
-			 .ctx = s->runner,
+			 .ctx = &source,
 			 .config = s->runner->config};
 
 	for (size_t n = 0; n < ARRAY_LEN(both); n++) {
@@ -277,7 +298,8 @@ void runner_failed(struct runner *r, struct str key, const struct err *err)
 static void reconcile(struct runner *r, struct str key)
 {
 	struct job *job = xalloc(sizeof(*job));
-	struct view v = {.ops = &manager_view_ops, .ctx = r, .config = r->config};
+	struct view_source source = {r, job};
+	struct view v = {.ops = &manager_view_ops, .ctx = &source, .config = r->config};
 	struct err err = {0};
 	struct str namespace, name;
 

@@ -25,7 +25,7 @@ struct terms {
 };
 struct affinity {
 	struct terms near, away, like;
-	bool first_of_its_kind; /* nobody matches `near` but the pod itself */
+	bool first_of_its_kind;  /* nobody matches `near` but the pod itself */
 	struct domains kept_off; /* "key=value" where a placed pod doesn't want this one */
 };
 
@@ -90,8 +90,7 @@ static bool namespace_matches(const struct sched_cycle *c, const struct term *t,
 		&s, json_build(c->arena, "{s:S}", "kubernetes.io/metadata.name", ns));
 }
 
-static bool term_picks(const struct sched_cycle *c, const struct term *t,
-		       const struct sched_pod *p)
+static bool term_picks(const struct sched_cycle *c, const struct term *t, const struct sched_pod *p)
 {
 	return selector_match_obj(&t->selector, p->obj) && namespace_matches(c, t, p->namespace);
 }
@@ -179,8 +178,8 @@ static bool kept_off(const struct sched_cycle *c, const struct affinity *s,
 	if (!s->kept_off.n)
 		return false;
 	for (uint32_t i = 0; i < n->obj->nlabels; i++)
-		if (domains_has(&s->kept_off, off_key(c->arena, n->obj->labels[i].key,
-						      n->obj->labels[i].value)))
+		if (domains_has(&s->kept_off,
+				off_key(c->arena, n->obj->labels[i].key, n->obj->labels[i].value)))
 			return true;
 	return false;
 }

@@ -20,8 +20,8 @@ static bool filter(const struct sched_cycle *c, const void *state UNUSED,
 static int64_t score(const struct sched_cycle *c, const void *state UNUSED,
 		     const struct sched_node *n)
 {
-	const struct json *preferred = json_at(c->pod->node_affinity,
-					       "preferredDuringSchedulingIgnoredDuringExecution");
+	const struct json *preferred =
+		json_at(c->pod->node_affinity, "preferredDuringSchedulingIgnoredDuringExecution");
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < json_len(preferred); i++) {

@@ -30,7 +30,8 @@ static bool filter(const struct sched_cycle *c, const void *state UNUSED,
 
 		if (short_of(want->others[i].value, amounts_other(&n->allocatable, name),
 			     amounts_other(&n->used, name)))
-			reasons_add(why, arena_printf(c->arena, "Insufficient %.*s", STR_ARG(name)));
+			reasons_add(why,
+				    arena_printf(c->arena, "Insufficient %.*s", STR_ARG(name)));
 	}
 	return why->n == 0;
 }
@@ -46,7 +47,8 @@ static int64_t score(const struct sched_cycle *c, const void *state UNUSED,
 		     const struct sched_node *n)
 {
 	int64_t cpu = left_percent(n->allocatable.cpu_m, n->score_cpu_m + c->pod->score_cpu_m);
-	int64_t memory = left_percent(n->allocatable.memory, n->score_memory + c->pod->score_memory);
+	int64_t memory =
+		left_percent(n->allocatable.memory, n->score_memory + c->pod->score_memory);
 
 	return (cpu + memory) / 2;
 }

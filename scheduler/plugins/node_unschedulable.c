@@ -7,7 +7,8 @@ static bool filter(const struct sched_cycle *c, const void *state UNUSED,
 		   const struct sched_node *n, struct reasons *why)
 {
 	static const struct taint cordoned = {
-		{"node.kubernetes.io/unschedulable", sizeof("node.kubernetes.io/unschedulable") - 1},
+		{"node.kubernetes.io/unschedulable",
+		 sizeof("node.kubernetes.io/unschedulable") - 1},
 		{NULL, 0},
 		{"NoSchedule", sizeof("NoSchedule") - 1},
 	};

@@ -36,8 +36,7 @@ static bool policy(const struct json *c, const char *field, bool otherwise)
 }
 
 /* matchLabelKeys: the pod's own values of these labels narrow the selector. */
-static void add_label_keys(const struct sched_cycle *c, const struct json *keys,
-			   struct selector *s)
+static void add_label_keys(const struct sched_cycle *c, const struct json *keys, struct selector *s)
 {
 	struct selector_term *terms =
 		arena_array(c->arena, s->n + json_len(keys) + 1, sizeof(*terms));

@@ -33,7 +33,7 @@ struct fake {
 	const void *config;
 	int64_t now_ns;
 	struct err *failed;
-	size_t writes;   /* operations other than events that the last plan had */
+	size_t writes; /* operations other than events that the last plan had */
 	int64_t requeue_ns;
 	struct str events[200];
 	size_t nevents;
@@ -285,10 +285,10 @@ static void fake_apply(struct fake *f, const struct plan_op *op)
 {
 	if (op->type == PLAN_EVENT) {
 		if (f->nevents < ARRAY_LEN(f->events))
-			f->events[f->nevents++] = arena_strf(
-				&f->arena, "%.*s: %.*s",
-				STR_ARG(json_str(json_at(op->body, "reason"))),
-				STR_ARG(json_str(json_at(op->body, "message"))));
+			f->events[f->nevents++] =
+				arena_strf(&f->arena, "%.*s: %.*s",
+					   STR_ARG(json_str(json_at(op->body, "reason"))),
+					   STR_ARG(json_str(json_at(op->body, "message"))));
 		return;
 	}
 	f->writes++;

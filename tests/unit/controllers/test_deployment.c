@@ -82,7 +82,8 @@ static void set_image(struct fake *f, const char *image)
 	char patch[400];
 
 	snprintf(patch, sizeof(patch),
-		 "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'%s'}]}}}}", image);
+		 "{'spec':{'template':{'spec':{'containers':[{'name':'c','image':'%s'}]}}}}",
+		 image);
 	fake_merge(f, &res_deployments, "a", "web", patch);
 }
 
@@ -106,8 +107,8 @@ void test_deployment__first_rollout(void **state)
 	hash = meta_label(rs, LABEL_HASH);
 	assert_true(hash.n > 0 && str_ends(meta_name(rs), hash));
 	assert_int_equal(spec_of(rs), 4);
-	assert_true(str_eq(json_str(json_at(rs, "spec", "selector", "matchLabels", LABEL_HASH)),
-			   hash));
+	assert_true(
+		str_eq(json_str(json_at(rs, "spec", "selector", "matchLabels", LABEL_HASH)), hash));
 	assert_str(meta_annotation(rs, ANNOTATION_REVISION), "1");
 	assert_str(meta_annotation(rs, ANNOTATION_DESIRED), "4");
 	assert_str(meta_annotation(rs, ANNOTATION_MAX), "5");
@@ -267,9 +268,9 @@ void test_deployment__recreate_waits_for_the_old_pods(void **state)
 	roll_out(f);
 	rs = rs_at(f, 0)->tree;
 	fake_put(f, &res_pods,
-		 json_build(&f->arena, "{s:s, s:s, s:{s:s, s:s, s:[o]}}", "apiVersion", "v1", "kind",
-			    "Pod", "metadata", "name", "old", "namespace", "a", "ownerReferences",
-			    meta_owner_ref(&f->arena, rs, true)));
+		 json_build(&f->arena, "{s:s, s:s, s:{s:s, s:s, s:[o]}}", "apiVersion", "v1",
+			    "kind", "Pod", "metadata", "name", "old", "namespace", "a",
+			    "ownerReferences", meta_owner_ref(&f->arena, rs, true)));
 	set_image(f, "two");
 	roll_out(f);
 	assert_int_equal(spec_of(rs_at(f, 0)->tree), 0);

@@ -229,8 +229,9 @@ void test_endpoints__go_with_their_service_unless_a_person_wrote_them(void **sta
 	fake_remove(f, fake_find(f, &res_services, STR("a"), STR("web")));
 	fake_settle(f, "a", "web");
 	assert_null(fake_get(f, &res_endpoints, "a", "web"));
-	fake_add(f, &res_endpoints,
-		 "{'apiVersion':'v1','kind':'Endpoints','metadata':{'name':'own','namespace':'a'}}");
+	fake_add(
+		f, &res_endpoints,
+		"{'apiVersion':'v1','kind':'Endpoints','metadata':{'name':'own','namespace':'a'}}");
 	fake_run(f, "a", "own");
 	assert_int_equal(f->writes, 0);
 	fake_free(f);

@@ -53,11 +53,11 @@ void test_gc__an_owner_of_another_uid_is_absent(void **state)
 {
 	struct fake *f = fake_new(NULL);
 	const struct json *there = fake_json(f, "{'metadata':{'uid':'a'}}");
-	const struct json *waiting = fake_json(
-		f, "{'metadata':{'uid':'a','deletionTimestamp':'2023-01-01T00:00:00Z',"
-		   "'finalizers':['foregroundDeletion']}}");
-	const struct json *going = fake_json(
-		f, "{'metadata':{'uid':'a','deletionTimestamp':'2023-01-01T00:00:00Z'}}");
+	const struct json *waiting =
+		fake_json(f, "{'metadata':{'uid':'a','deletionTimestamp':'2023-01-01T00:00:00Z',"
+			     "'finalizers':['foregroundDeletion']}}");
+	const struct json *going =
+		fake_json(f, "{'metadata':{'uid':'a','deletionTimestamp':'2023-01-01T00:00:00Z'}}");
 
 	(void)state;
 	assert_int_equal(gc_owner_state(there, STR("a")), GC_OWNER_SOLID);
@@ -79,8 +79,7 @@ void test_gc__lists_without(void **state)
 	assert_false(gc_blocks(o, STR("c")));
 	assert_null(gc_owners_without(&f->arena, o, STR("c")));
 	assert_int_equal(json_len(gc_owners_without(&f->arena, o, STR("a"))), 1);
-	patch = gc_patch(&f->arena, o, "finalizers",
-			 gc_finalizers_without(&f->arena, o, "orphan"));
+	patch = gc_patch(&f->arena, o, "finalizers", gc_finalizers_without(&f->arena, o, "orphan"));
 	assert_int_equal(json_len(json_at(patch, "metadata", "finalizers")), 2);
 	assert_str(json_str(json_at(patch, "metadata", "resourceVersion")), "7");
 	assert_str(json_str(json_at(patch, "metadata", "uid")), "u");

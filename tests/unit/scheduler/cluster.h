@@ -35,9 +35,9 @@ UNUSED static void add_node_with(struct sched_cache *c, const char *name, const 
 				 const char *spec, const char *allocatable)
 {
 	AUTO(arena) struct arena a = {0};
-	struct obj *o = make("Node", name, arena_printf(&a, "'labels':{%s}", labels),
-			     arena_printf(&a, "'spec':{%s},'status':{'allocatable':{%s}}", spec,
-					  allocatable));
+	struct obj *o = make(
+		"Node", name, arena_printf(&a, "'labels':{%s}", labels),
+		arena_printf(&a, "'spec':{%s},'status':{'allocatable':{%s}}", spec, allocatable));
 
 	sched_cache_set_node(c, o);
 	obj_unref(o);

@@ -6,12 +6,12 @@
 
 static void zones(struct sched_cache *c)
 {
-	add_node_with(c, "a1", "'topology.kubernetes.io/zone':'a','kubernetes.io/hostname':'a1'", "",
-		      ROOM);
-	add_node_with(c, "a2", "'topology.kubernetes.io/zone':'a','kubernetes.io/hostname':'a2'", "",
-		      ROOM);
-	add_node_with(c, "b1", "'topology.kubernetes.io/zone':'b','kubernetes.io/hostname':'b1'", "",
-		      ROOM);
+	add_node_with(c, "a1", "'topology.kubernetes.io/zone':'a','kubernetes.io/hostname':'a1'",
+		      "", ROOM);
+	add_node_with(c, "a2", "'topology.kubernetes.io/zone':'a','kubernetes.io/hostname':'a2'",
+		      "", ROOM);
+	add_node_with(c, "b1", "'topology.kubernetes.io/zone':'b','kubernetes.io/hostname':'b1'",
+		      "", ROOM);
 }
 
 void test_plugins__node_selector_and_affinity(void **state)
@@ -22,8 +22,8 @@ void test_plugins__node_selector_and_affinity(void **state)
 	(void)state;
 	add_node_with(&c, "hdd", "'disk':'hdd','size':'5'", "", ROOM);
 	add_node_with(&c, "ssd", "'disk':'ssd','size':'9'", "", ROOM);
-	assert_string_equal(
-		place(&c, make_pod("p1", "", "'nodeSelector':{'disk':'ssd'}"), 1, &a), "ssd");
+	assert_string_equal(place(&c, make_pod("p1", "", "'nodeSelector':{'disk':'ssd'}"), 1, &a),
+			    "ssd");
 	assert_string_equal(
 		place(&c,
 		      make_pod("p2", "",
