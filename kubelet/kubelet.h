@@ -98,6 +98,15 @@ struct pod {
 	bool status_behind, confirm_wanted;
 };
 
+/* ---- kubelet.c ---- */
+/* loop, client, role.data_dir and the options are set. Finds out about the machine, makes folders.
+ */
+MUST_USE int kubelet_prepare(struct kubelet *k, struct err *err);
+/* Restores pods, follows the API, serves. */
+MUST_USE int kubelet_follow(struct kubelet *k, struct err *err);
+/* Lets go of everything but the loop and the client; pods go on running. */
+void kubelet_release(struct kubelet *k);
+
 /* ---- pod.c ---- */
 struct pod *pod_new(struct kubelet *k, const struct obj *o, struct err *err);
 void pod_update(struct pod *p, const struct obj *o);

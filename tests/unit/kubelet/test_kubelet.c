@@ -1,0 +1,370 @@
+/* The whole kubelet against an API in memory: real containers in a network namespace of the test's
+ * own. */
+#include "tests/unit/kubelet/world.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+
+#include "kubelet/kubelet.h"
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "tests/unit/kubelet/fakeapi.h"
+
+struct trial {
+	struct world w;
+	struct loop *loop;
+	struct fake api;
+	struct kubelet k;
+	int old_net;
+};
+
+static void start_kubelet(struct trial *t)
+{
+	struct err err = {0};
+
+	t->k = (struct kubelet){.node_name = "n1",
+				.node_ip = "127.0.0.1",
+				.instance = "unit",
+				.cluster_dns = "",
+				.cluster_domain = "cluster.local",
+				.runtime_choice = "auto",
+				.images_watch.fd = -1,
+				.loop = t->loop,
+				.client = &t->api.client};
+	t->k.role.data_dir = t->w.dir;
+	if (kubelet_prepare(&t->k, &err) || kubelet_follow(&t->k, &err))
+		fail_msg("%s", err.msg);
+}
+
+static void begin(struct trial *t)
+{
+	*t = (struct trial){0};
+	log_init("test", LOG_ERROR, "text");
+	t->old_net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	t->loop = loop_new();
+	world_init(&t->w);
+	world_image(&t->w);
+	fake_init(&t->api, t->loop);
+	fake_add(&t->api, &res_nodes,
+		 "{\"metadata\":{\"name\":\"n1\"},\"spec\":{\"podCIDR\":\"10.99.1.0/24\"}}");
+	start_kubelet(t);
+}
+
+static void end(struct trial *t)
+{
+	static const char *const groups[] = {"",         "/memory",  "/cpu",     "/cpuset",
+					     "/pids",    "/devices", "/freezer", "/blkio",
+					     "/cpuacct", "/systemd"};
+
+	kubelet_release(&t->k);
+	fake_release(&t->api);
+	loop_free(t->loop);
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+		char path[128];
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/plumb-unit/n1", groups[i]);
+		rmdir(path);
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/plumb-unit", groups[i]);
+		rmdir(path);
+	}
+	assert_int_equal(setns(t->old_net, CLONE_NEWNET), 0);
+	close(t->old_net);
+	world_release(&t->w);
+}
+
+static bool pod_has(struct trial *t, const char *name, const char *text)
+{
+	struct fake_item *it = fake_find(&t->api, &res_pods, "d", name);
+
+	return it && strstr(it->text, text);
+}
+
+static void wait_pod(struct trial *t, const char *name, const char *text)
+{
+	int64_t start = loop_now(t->loop);
+
+	while (!pod_has(t, name, text) && loop_now(t->loop) - start < 15 * NS_PER_S)
+		loop_turn(t->loop, 50);
+	if (!pod_has(t, name, text)) {
+		struct fake_item *it = fake_find(&t->api, &res_pods, "d", name);
+		fail_msg("pod %s never had %s: %s", name, text, it ? it->text : "(gone)");
+	}
+}
+
+static bool event_has(struct trial *t, const char *text)
+{
+	for (size_t i = 0; i < t->api.n; i++) {
+		if (t->api.v[i].r == &res_events && strstr(t->api.v[i].text, text))
+			return true;
+	}
+	return false;
+}
+
+static void wait_event(struct trial *t, const char *text)
+{
+	for (int i = 0; i < 100 && !event_has(t, text); i++)
+		loop_turn(t->loop, 50);
+	assert_true(event_has(t, text));
+}
+
+static void add_pod(struct trial *t, const char *name, const char *pod_extra, const char *container)
+{
+	AUTO(free)
+	char *text = xasprintf("{\"metadata\":{\"namespace\":\"d\",\"name\":\"%s\"},\"spec\":{"
+			       "\"nodeName\":\"n1\",%s"
+			       "\"terminationGracePeriodSeconds\":1,\"containers\":[{\"name\":"
+			       "\"main\",\"image\":\"busybox:1\",%s}]}}",
+			       name, pod_extra, container);
+
+	fake_add(&t->api, &res_pods, text);
+}
+
+static void delete_pod(struct trial *t, const char *name)
+{
+	AUTO(arena) struct arena a = {0};
+	struct fake_item *it = fake_find(&t->api, &res_pods, "d", name);
+	int64_t start = loop_now(t->loop);
+
+	assert_non_null(it);
+	struct json *o = json_parse(&a, arena_str(&a, str_c(it->text)), NULL, NULL);
+	json_set_str(&a, json_get(o, STR("metadata")), "deletionTimestamp",
+		     STR("2024-01-01T00:00:00Z"));
+	json_set_int(&a, json_get(o, STR("metadata")), "deletionGracePeriodSeconds", 1);
+	fake_put(&t->api, &res_pods, o, &a);
+	while (fake_find(&t->api, &res_pods, "d", name) &&
+	       loop_now(t->loop) - start < 15 * NS_PER_S)
+		loop_turn(t->loop, 50);
+	assert_null(fake_find(&t->api, &res_pods, "d", name));
+	while (t->k.by_uid.n && loop_now(t->loop) - start < 15 * NS_PER_S)
+		loop_turn(t->loop, 50);
+}
+
+static char *log_of(struct trial *t, const char *name)
+{
+	struct map_iter it = {0};
+	AUTO(buf) struct buf text = {0};
+
+	while (map_next(&t->k.by_uid, &it)) {
+		struct pod *p = it.value;
+		if (!str_is(p->spec.name, name))
+			continue;
+		AUTO(free) char *dir = attempt_dir(p, 0, (unsigned)p->cont[0].log);
+		AUTO(free) char *path = xasprintf("%s/log", dir);
+		(void)!fs_read(path, 1 << 20, &text, NULL);
+	}
+	return buf_take(&text);
+}
+
+static void log_has(struct trial *t, const char *name, const char *what)
+{
+	for (int i = 0; i < 100; i++) {
+		AUTO(free) char *text = log_of(t, name);
+		if (strstr(text, what))
+			return;
+		loop_turn(t->loop, 20);
+	}
+	AUTO(free) char *text = log_of(t, name);
+	fail_msg("log of %s lacks %s: %s", name, what, text);
+}
+
+void test_kubelet__a_pod_runs_and_is_deleted(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	int64_t before = loop_now(t.loop);
+	add_pod(&t, "web", "", "\"command\":[\"sleep\",\"1000\"]");
+	wait_pod(&t, "web", "\"phase\":\"Running\"");
+	fprintf(stderr, "bound to Running: %lld ms\n",
+		(long long)((loop_now(t.loop) - before) / NS_PER_MS));
+	wait_pod(&t, "web", "\"podIP\":\"10.99.1.2\"");
+	wait_event(&t, "Started container main");
+	delete_pod(&t, "web");
+	wait_event(&t, "Stopping container main");
+	assert_int_equal(t.k.by_uid.n, 0);
+	end(&t);
+}
+
+void test_kubelet__environment_volumes_and_the_end(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	fake_add(&t.api, &res_configmaps,
+		 "{\"metadata\":{\"namespace\":\"d\",\"name\":\"cfg\"},\"data\":{\"colour\":"
+		 "\"blue\"}}");
+	fake_add(&t.api, &res_secrets,
+		 "{\"metadata\":{\"namespace\":\"d\",\"name\":\"key\"},\"data\":{\"token\":"
+		 "\"czNjcmV0\"}}");
+	fake_add(&t.api, &res_services,
+		 "{\"metadata\":{\"namespace\":\"d\",\"name\":\"my-db\"},\"spec\":{\"clusterIP\":"
+		 "\"10.96.0.7\",\"ports\":[{\"port\":5432}]}}");
+	add_pod(&t, "once",
+		"\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"c\",\"configMap\":{\"name\":"
+		"\"cfg\"}},"
+		"{\"name\":\"s\",\"secret\":{\"secretName\":\"key\"}},{\"name\":\"e\",\"emptyDir\":"
+		"{}},"
+		"{\"name\":\"t\",\"projected\":{\"sources\":[{\"serviceAccountToken\":{\"path\":"
+		"\"token\"}},"
+		"{\"downwardAPI\":{\"items\":[{\"path\":\"name\",\"fieldRef\":{\"fieldPath\":"
+		"\"metadata.name\"}}]}}]}}],",
+		"\"command\":[\"sh\",\"-c\",\"echo $COLOUR $TOKEN $MY_DB_SERVICE_HOST $IP $(cat "
+		"/c/colour) $(cat /s/token) "
+		"$(cat /t/token) $(cat /t/name); echo x >/e/sub/y && ls /e/sub; cat /etc/hostname; "
+		"echo bye >/dev/termination-log; exit 4\"],"
+		"\"env\":[{\"name\":\"COLOUR\",\"valueFrom\":{\"configMapKeyRef\":{\"name\":"
+		"\"cfg\",\"key\":\"colour\"}}},"
+		"{\"name\":\"TOKEN\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"key\",\"key\":"
+		"\"token\"}}},"
+		"{\"name\":\"IP\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":\"status.podIP\"}}}],"
+		"\"volumeMounts\":[{\"name\":\"c\",\"mountPath\":\"/"
+		"c\"},{\"name\":\"s\",\"mountPath\":\"/s\"},{\"name\":\"t\",\"mountPath\":\"/t\"},"
+		"{\"name\":\"e\",\"mountPath\":\"/e/sub\",\"subPath\":\"a/b\"}]");
+	wait_pod(&t, "once", "\"phase\":\"Failed\"");
+	wait_pod(&t, "once", "\"exitCode\":4");
+	wait_pod(&t, "once", "\"message\":\"bye\\n\"");
+	log_has(&t, "once", "blue s3cret 10.96.0.7 10.99.1.2 blue s3cret a.b.c once");
+	log_has(&t, "once", "stdout F y\n");
+	log_has(&t, "once", "stdout F once\n");
+	delete_pod(&t, "once");
+	end(&t);
+}
+
+void test_kubelet__what_is_missing_is_told_and_heals(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	add_pod(&t, "cfg", "",
+		"\"command\":[\"sleep\",\"1000\"],\"envFrom\":[{\"configMapRef\":{\"name\":"
+		"\"late\"}}]");
+	wait_pod(&t, "cfg", "CreateContainerConfigError");
+	wait_pod(&t, "cfg", "configmap \\\"late\\\" not found");
+	fake_add(&t.api, &res_configmaps,
+		 "{\"metadata\":{\"namespace\":\"d\",\"name\":\"late\"},\"data\":{\"a\":\"b\"}}");
+	wait_pod(&t, "cfg", "\"phase\":\"Running\"");
+	delete_pod(&t, "cfg");
+
+	add_pod(&t, "vol", "\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"none\"}}],",
+		"\"command\":[\"true\"]");
+	wait_event(&t, "configmap \\\"none\\\" not found");
+	delete_pod(&t, "vol");
+
+	fake_add(&t.api, &res_pods,
+		 "{\"metadata\":{\"namespace\":\"d\",\"name\":\"ghost\"},\"spec\":{\"nodeName\":"
+		 "\"n1\",\"containers\":"
+		 "[{\"name\":\"main\",\"image\":\"no.such/image:1\"}]}}");
+	wait_pod(&t, "ghost", "ErrImagePull");
+	wait_pod(&t, "ghost", "is not in the image store");
+	wait_event(&t, "no.such/image:1");
+	delete_pod(&t, "ghost");
+
+	add_pod(&t, "bad", "", "\"command\":[\"/no/such/program\"]");
+	wait_pod(&t, "bad", "CreateContainerError");
+	delete_pod(&t, "bad");
+	end(&t);
+}
+
+void test_kubelet__crashes_back_off(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	add_pod(&t, "crash", "", "\"command\":[\"sh\",\"-c\",\"exit 3\"]");
+	wait_pod(&t, "crash", "CrashLoopBackOff");
+	wait_pod(&t, "crash", "\"exitCode\":3");
+	wait_pod(&t, "crash", "\"restartCount\":1");
+	delete_pod(&t, "crash");
+	end(&t);
+}
+
+void test_kubelet__probes_and_hooks(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	add_pod(&t, "web", "",
+		"\"command\":[\"httpd\",\"-f\",\"-p\",\"8080\",\"-h\",\"/"
+		"etc\"],\"ports\":[{\"name\":\"http\",\"containerPort\":8080}],"
+		"\"lifecycle\":{\"postStart\":{\"exec\":{\"command\":[\"sh\",\"-c\",\"echo hooked "
+		">/tmp/x\"]}},"
+		"\"preStop\":{\"sleep\":{\"seconds\":0}}},"
+		"\"readinessProbe\":{\"httpGet\":{\"path\":\"/"
+		"passwd\",\"port\":\"http\"},\"periodSeconds\":1},"
+		"\"startupProbe\":{\"tcpSocket\":{\"port\":8080},\"periodSeconds\":1}");
+	wait_pod(&t, "web", "\"ready\":true");
+	add_pod(&t, "sick", "",
+		"\"command\":[\"sleep\",\"1000\"],\"livenessProbe\":{\"exec\":{\"command\":["
+		"\"false\"]},\"periodSeconds\":1,\"failureThreshold\":1}");
+	wait_pod(&t, "sick", "\"restartCount\":1");
+	wait_event(&t, "Liveness probe failed");
+	delete_pod(&t, "sick");
+	delete_pod(&t, "web");
+	end(&t);
+}
+
+void test_kubelet__init_containers_and_sidecars(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	add_pod(&t, "multi",
+		"\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"e\",\"emptyDir\":{}}],"
+		"\"initContainers\":["
+		"{\"name\":\"side\",\"image\":\"busybox:1\",\"restartPolicy\":\"Always\","
+		"\"command\":[\"sleep\",\"1000\"]},"
+		"{\"name\":\"first\",\"image\":\"busybox:1\",\"command\":[\"sh\",\"-c\",\"echo "
+		"made >/e/f\"],"
+		"\"volumeMounts\":[{\"name\":\"e\",\"mountPath\":\"/e\"}]}],",
+		"\"command\":[\"cat\",\"/e/f\"],\"volumeMounts\":[{\"name\":\"e\",\"mountPath\":\"/"
+		"e\"}]");
+	wait_pod(&t, "multi", "\"phase\":\"Succeeded\"");
+	delete_pod(&t, "multi");
+	end(&t);
+}
+
+void test_kubelet__pods_outlive_it(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	add_pod(&t, "stays", "", "\"command\":[\"sleep\",\"1000\"]");
+	add_pod(&t, "goes", "", "\"command\":[\"sleep\",\"1000\"]");
+	wait_pod(&t, "stays", "\"phase\":\"Running\"");
+	wait_pod(&t, "goes", "\"phase\":\"Running\"");
+	struct pod *p = map_get(&t.k.by_uid, STR("uid-2"));
+	assert_non_null(p);
+	pid_t pid = p->obs.c[0].pid;
+	kubelet_release(&t.k);
+	fake_remove(&t.api, fake_find(&t.api, &res_pods, "d", "goes"));
+	assert_int_equal(kill(pid, 0), 0);
+	start_kubelet(&t);
+	for (int i = 0; i < 100 && t.k.by_uid.n > 1; i++)
+		loop_turn(t.loop, 50);
+	assert_int_equal(t.k.by_uid.n, 1);
+	p = map_get(&t.k.by_uid, STR("uid-2"));
+	assert_int_equal(p->obs.c[0].state, CONT_RUNNING);
+	assert_int_equal(p->obs.c[0].pid, pid);
+	assert_int_equal(p->obs.c[0].restarts, 0);
+	assert_true(pod_has(&t, "stays", "\"podIP\":\"10.99.1.2\""));
+	delete_pod(&t, "stays");
+	assert_int_not_equal(kill(pid, 0), 0);
+	end(&t);
+}
