@@ -22,6 +22,7 @@
 #include "lib/os/loop.h"
 #include "lib/os/net.h"
 #include "lib/os/ready.h"
+#include "secrets/atrest.h"
 
 #define PEM_MAX 65536
 
@@ -31,6 +32,7 @@ struct apiserver {
 	struct flag_list listen;
 	/* what runs */
 	struct loop *loop;
+	struct atrest *atrest;
 	struct store *store;
 	struct core *core;
 	struct tokens *tokens;
@@ -121,10 +123,17 @@ static int open_core(struct apiserver *s, struct err *err)
 {
 	struct core_opts o = {.now = wall, .now_arg = s->loop, .service_cidr = s->service_cidr};
 
+	/* A lost key is an error, not a reason to make another: it is made with the store. */
+	s->atrest = atrest_load(in_dir(s, "root.key"), !fs_exists(in_dir(s, "store.db")), err);
+	if (!s->atrest)
+		return err_wrap(err, "key of what is encrypted at rest");
 	s->store = store_sqlite_open(in_dir(s, "store.db"), err);
 	if (!s->store)
 		return -1;
 	o.store = s->store;
+	o.seal = atrest_seal;
+	o.open = atrest_open;
+	o.seal_arg = s->atrest;
 	random_bytes(&o.seed, sizeof(o.seed));
 	s->core = core_new(&o, err);
 	return s->core ? 0 : -1;
@@ -213,6 +222,7 @@ static void release(struct apiserver *s)
 	front_free(s->front);
 	core_free(s->core);
 	store_free(s->store);
+	atrest_free(s->atrest);
 	tokens_free(s->tokens);
 	tls_unref(&s->tls);
 	tls_unref(&s->kubelet_tls);
