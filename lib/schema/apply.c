@@ -1,0 +1,330 @@
+/*
+ * Server-side apply: merges a configuration into the live object, finds conflicts with other
+ * managers, takes away what the manager no longer says and nobody else wants, and keeps
+ * managedFields. Pure.
+ */
+#include "lib/schema/apply.h"
+
+#include <string.h>
+
+#include "lib/base/timefmt.h"
+#include "lib/schema/fieldset.h"
+#include "lib/schema/managed.h"
+
+#include "lib/base/pure.h"
+
+/* ---- merging two values of one type ---- */
+
+static struct json *merge(struct arena *a, const struct schema *s, const struct json *live,
+			  const struct json *config);
+
+static struct json *merge_maps(struct arena *a, const struct schema *s, const struct json *live,
+			       const struct json *config)
+{
+	struct json *out = json_new(a, JSON_OBJECT);
+
+	for (size_t i = 0; i < json_len(live); i++) {
+		struct str key = live->members[i].key;
+		const struct json *c = json_get(config, key);
+
+		json_set(a, out, key, merge(a, shape_child(s, key), &live->members[i].value, c));
+	}
+	for (size_t i = 0; i < json_len(config); i++)
+		if (!json_get(live, config->members[i].key))
+			json_set(a, out, config->members[i].key,
+				 json_copy(a, &config->members[i].value));
+	return out;
+}
+
+/* Items in the configuration's order; those that only the live list has stay where they stood. */
+static struct json *merge_lists(struct arena *a, const struct schema *s, const struct json *live,
+				const struct json *config)
+{
+	struct json *out = json_new(a, JSON_ARRAY);
+	size_t at = 0;
+
+	for (size_t i = 0; i < json_len(config); i++) {
+		const struct json *item = json_item(config, i);
+		struct str element = element_of_item(a, s, item);
+		size_t pos = SIZE_MAX;
+		const struct json *old =
+			element.p ? item_of_element(a, s, live, element, &pos) : NULL;
+
+		for (; old && at < pos; at++)
+			if (!item_of_element(a, s, config,
+					     element_of_item(a, s, json_item(live, at)), NULL))
+				json_append(a, out, json_copy(a, json_item(live, at)));
+		if (old && at == pos)
+			at++;
+		json_append(a, out, merge(a, shape_child(s, STR_NONE), old, item));
+	}
+	for (; at < json_len(live); at++)
+		if (!item_of_element(a, s, config, element_of_item(a, s, json_item(live, at)),
+				     NULL))
+			json_append(a, out, json_copy(a, json_item(live, at)));
+	return out;
+}
+
+static struct json *merge(struct arena *a, const struct schema *s, const struct json *live,
+			  const struct json *config)
+{
+	enum shape x = shape_of(s, live), y = shape_of(s, config);
+
+	if (!config)
+		return json_copy(a, live);
+	if (json_is(live, JSON_OBJECT) && json_is(config, JSON_OBJECT) &&
+	    !(s && (s->flags & SCHEMA_F_ATOMIC)))
+		return merge_maps(a, s, live, config);
+	if (x == y && (x == SHAPE_KEYED || x == SHAPE_SET))
+		return merge_lists(a, s, live, config);
+	/* The same to the API, though not byte for byte, stays as it was. */
+	if (live && s && x == SHAPE_LEAF && y == SHAPE_LEAF && schema_equal(s, live, config))
+		return json_copy(a, live);
+	return json_copy(a, config);
+}
+
+/* ---- taking away ---- */
+
+static bool is_list_key(const struct schema *list, struct str element)
+{
+	for (size_t i = 0; list && i < SCHEMA_KEYS_MAX && list->keys[i]; i++)
+		if (str_is(str_sub(element, 2, element.n), list->keys[i]))
+			return true;
+	return false;
+}
+
+static void remove_part(struct arena *a, const struct schema *s, struct json *v, struct str element)
+{
+	size_t at = 0;
+
+	if (str_starts(element, STR("f:")))
+		json_del(v, str_sub(element, 2, element.n));
+	else if (item_of_element(a, s, v, element, &at))
+		json_remove(v, at);
+}
+
+/* What `last` names and neither the new configuration nor another manager does goes. */
+static void prune(struct arena *a, const struct schema *s, const struct schema *in_list,
+		  struct json *v, const struct json *last, const struct json *mine,
+		  const struct json *others)
+{
+	for (size_t i = 0; i < json_len(last); i++) {
+		struct str element = last->members[i].key;
+		const struct json *keep = json_get(mine, element),
+				  *theirs = json_get(others, element);
+		const struct schema *type = NULL;
+		struct json *part;
+
+		if (str_is(element, ".") || (in_list && is_list_key(in_list, element)))
+			continue;
+		part = part_of(a, s, v, element, &type);
+		if (!part)
+			continue;
+		if (!keep && !theirs)
+			remove_part(a, s, v, element);
+		else
+			prune(a, type, str_starts(element, STR("k:")) ? s : NULL, part,
+			      &last->members[i].value, keep, theirs);
+	}
+}
+
+/* ---- conflicts ---- */
+
+struct conflicting {
+	struct arena *a;
+	struct str manager;
+	struct apply_conflicts *out;
+	size_t cap;
+};
+
+static void add_conflict(void *arg, struct str path)
+{
+	struct conflicting *c = arg;
+	struct apply_conflicts *out = c->out;
+
+	if (out->n == c->cap) {
+		struct apply_conflict *grown;
+
+		c->cap = c->cap ? 2 * c->cap : 8;
+		grown = arena_array(c->a, c->cap, sizeof(*grown));
+		if (out->n)
+			memcpy(grown, out->v, out->n * sizeof(*grown));
+		out->v = grown;
+	}
+	out->v[out->n++] = (struct apply_conflict){arena_str(c->a, path), c->manager};
+}
+
+/* `"kubectl-edit" using apps/v1`, with the time for updates, as Kubernetes tells it. */
+static struct str manager_text(struct arena *a, const struct managed *m)
+{
+	AUTO(buf) struct buf out = {0};
+
+	json_write_string(m->manager, &out);
+	if (m->subresource.n)
+		buf_printf(&out, " with subresource \"%.*s\"", STR_ARG(m->subresource));
+	if (!m->apply)
+		buf_printf(&out, " using %.*s", STR_ARG(m->api_version));
+	if (!m->apply && m->stamp.n)
+		buf_printf(&out, " at %.*s", STR_ARG(m->stamp));
+	return arena_str(a, buf_view(&out));
+}
+
+/* Other managers lose what is forced from them, and what has been taken away. */
+static void take_from_others(struct arena *a, struct managed_list *all, const struct managed *mine,
+			     const struct json *changed, const struct json *removed)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct managed *m = &all->v[i];
+
+		if (m == mine)
+			continue;
+		m->fields = fieldset_minus(a, m->fields, changed);
+		m->fields = fieldset_minus(a, m->fields, removed);
+	}
+}
+
+static int check_conflicts(struct arena *a, struct managed_list *all, const struct managed *mine,
+			   const struct json *contested, struct apply_conflicts *ret,
+			   struct err *err)
+{
+	struct conflicting c = {.a = a, .out = ret};
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct managed *m = &all->v[i];
+
+		if (m == mine)
+			continue;
+		c.manager = manager_text(a, m);
+		fieldset_each(fieldset_and(a, m->fields, contested), add_conflict, &c);
+	}
+	return ret->n ? err_set(err, ERR_CONFLICT, "%zu conflicts", ret->n) : 0;
+}
+
+/* ---- apply ---- */
+
+static struct json *union_of_others(struct arena *a, const struct managed_list *all,
+				    const struct managed *mine)
+{
+	struct json *set = NULL;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (&all->v[i] != mine)
+			set = fieldset_union(a, set, all->v[i].fields);
+	return set;
+}
+
+struct json *apply_merge(struct arena *a, const struct schema *s, const struct json *live,
+			 const struct json *config, const struct apply_opts *o,
+			 struct apply_conflicts *ret_conflicts, struct err *err)
+{
+	struct json *set = managed_strip(a, fieldset_of(a, s, config)), *next;
+	struct managed_list all = managed_read(a, live);
+	struct managed *mine = managed_entry(a, &all, o, true);
+	struct fieldset_diff diff;
+	const struct json *last = mine->fields;
+
+	*ret_conflicts = (struct apply_conflicts){0};
+	next = live ? merge(a, s, live, config) : json_copy(a, config);
+	if (live) {
+		struct json *contested;
+
+		fieldset_compare(a, s, live, next, &diff);
+		contested = fieldset_and(a, set, diff.changed);
+		if (!o->force && check_conflicts(a, &all, mine, contested, ret_conflicts, err))
+			return NULL;
+		take_from_others(a, &all, mine, contested, NULL);
+		prune(a, s, NULL, next, last, set, union_of_others(a, &all, mine));
+	}
+	if (!json_equal(mine->fields, set) || !mine->stamp.n || (live && !json_equal(next, live)))
+		mine->stamp = managed_time(a, o->now_ns);
+	mine->fields = set;
+	managed_write(a, next, &all);
+	return next;
+}
+
+/* ---- update ---- */
+
+void apply_track_update(struct arena *a, const struct schema *s, const struct json *live,
+			struct json *next, const struct apply_opts *o)
+{
+	const struct json *sent = json_at(next, "metadata", "managedFields");
+	struct managed_list all = managed_read(a, json_len(sent) ? next : live);
+	struct fieldset_diff diff;
+	struct json *changed, *removed;
+	struct managed *mine;
+
+	fieldset_compare(a, s, live, next, &diff);
+	changed = managed_strip(a, diff.changed);
+	removed = managed_strip(a, diff.removed);
+	if (fieldset_is_empty(changed) && fieldset_is_empty(removed)) {
+		managed_write(a, next, &all);
+		return;
+	}
+	mine = managed_entry(a, &all, o, false);
+	take_from_others(a, &all, mine, changed, removed);
+	mine->fields = fieldset_minus(a, fieldset_union(a, mine->fields, changed), removed);
+	mine->stamp = managed_time(a, o->now_ns);
+	managed_write(a, next, &all);
+}
+
+/* ---- reading ---- */
+
+struct owned {
+	struct arena a;
+	void (*fn)(void *arg, struct str pointer, const struct json *value);
+	void *arg;
+};
+
+static void pointer_add(struct buf *pointer, struct str token)
+{
+	buf_putc(pointer, '/');
+	for (size_t i = 0; i < token.n; i++) {
+		if (token.p[i] == '~')
+			buf_puts(pointer, "~0");
+		else if (token.p[i] == '/')
+			buf_puts(pointer, "~1");
+		else
+			buf_putc(pointer, token.p[i]);
+	}
+}
+
+static void owned_at(struct owned *w, const struct schema *s, const struct json *set,
+		     const struct json *v, struct buf *pointer)
+{
+	size_t n = pointer->n, below = 0;
+
+	for (size_t i = 0; i < json_len(set); i++) {
+		struct str element = set->members[i].key;
+		const struct schema *type = NULL;
+		const struct json *part;
+		size_t at = 0;
+
+		if (str_is(element, "."))
+			continue;
+		below++;
+		part = part_of(&w->a, s, v, element, &type);
+		if (!part)
+			continue;
+		if (str_starts(element, STR("f:"))) {
+			pointer_add(pointer, str_sub(element, 2, element.n));
+		} else {
+			item_of_element(&w->a, s, v, element, &at);
+			buf_printf(pointer, "/%zu", at);
+		}
+		owned_at(w, type, &set->members[i].value, part, pointer);
+		pointer->n = n;
+	}
+	if (!below && n)
+		w->fn(w->arg, buf_view(pointer), v);
+}
+
+void apply_owned_paths(const struct schema *s, const struct json *fields, const struct json *v,
+		       void (*fn)(void *arg, struct str pointer, const struct json *value),
+		       void *arg)
+{
+	struct owned w = {.fn = fn, .arg = arg};
+	AUTO(buf) struct buf pointer = {0};
+
+	owned_at(&w, s, fields, v, &pointer);
+	arena_release(&w.a);
+}

@@ -1,0 +1,441 @@
+/*
+ * The algebra of field sets, and reading them off values. Objects with many members are compared
+ * member by member through json_get, which is fine for the dozens of fields that objects have.
+ * Pure.
+ */
+#include "lib/schema/fieldset.h"
+
+#include <string.h>
+
+#include "lib/base/pure.h"
+
+/* ---- shapes ---- */
+
+enum shape shape_of(const struct schema *s, const struct json *v)
+{
+	if (json_is(v, JSON_OBJECT) && v->n)
+		return s && (s->flags & SCHEMA_F_ATOMIC) ? SHAPE_LEAF : SHAPE_MAP;
+	if (!json_is(v, JSON_ARRAY) || !v->n || !s || s->type != SCHEMA_ARRAY)
+		return SHAPE_LEAF;
+	return s->list == SCHEMA_LIST_MAP   ? SHAPE_KEYED
+	       : s->list == SCHEMA_LIST_SET ? SHAPE_SET
+					    : SHAPE_LEAF;
+}
+
+const struct schema *shape_child(const struct schema *s, struct str key)
+{
+	const struct schema_field *f;
+
+	if (!s)
+		return NULL;
+	if (!key.p)
+		return s->item;
+	f = schema_field(s, key);
+	return f ? f->type : s->type == SCHEMA_MAP ? s->item : NULL;
+}
+
+/* ---- path elements ---- */
+
+/* The value of a list key, or its default: absent protocol is TCP. */
+static const struct json *key_value(struct arena *a, const struct schema *list,
+				    const struct json *item, const char *key)
+{
+	const struct json *v = json_get(item, str_c(key));
+	const struct schema_field *f = list->item ? schema_field(list->item, str_c(key)) : NULL;
+
+	if (v)
+		return v;
+	return f && f->default_json ? json_parse(a, str_c(f->default_json), NULL, NULL) : NULL;
+}
+
+struct str element_of_item(struct arena *a, const struct schema *list, const struct json *item)
+{
+	AUTO(buf) struct buf text = {0};
+	struct json *keys;
+
+	if (list->list == SCHEMA_LIST_SET) {
+		buf_puts(&text, "v:");
+		json_write_sorted(item, &text);
+		return arena_str(a, buf_view(&text));
+	}
+	keys = json_new(a, JSON_OBJECT);
+	for (size_t i = 0; i < SCHEMA_KEYS_MAX && list->keys[i]; i++) {
+		const struct json *v = key_value(a, list, item, list->keys[i]);
+
+		if (v)
+			json_set(a, keys, str_c(list->keys[i]), v);
+	}
+	if (!keys->n)
+		return STR_NONE;
+	buf_puts(&text, "k:");
+	json_write_sorted(keys, &text);
+	return arena_str(a, buf_view(&text));
+}
+
+struct json *item_of_element(struct arena *a, const struct schema *list, const struct json *array,
+			     struct str element, size_t *ret_at)
+{
+	for (size_t i = 0; list && list->type == SCHEMA_ARRAY && i < json_len(array); i++) {
+		if (!str_eq(element_of_item(a, list, json_item(array, i)), element))
+			continue;
+		if (ret_at)
+			*ret_at = i;
+		return json_item(array, i);
+	}
+	return NULL;
+}
+
+struct json *part_of(struct arena *a, const struct schema *s, const struct json *v,
+		     struct str element, const struct schema **ret_schema)
+{
+	struct str name = str_sub(element, 2, element.n);
+
+	if (str_starts(element, STR("f:"))) {
+		*ret_schema = shape_child(s, name);
+		return json_get(v, name);
+	}
+	*ret_schema = shape_child(s, STR_NONE);
+	return item_of_element(a, s, v, element, NULL);
+}
+
+/* ---- algebra ---- */
+
+bool fieldset_is_member(const struct json *set)
+{
+	return set && (!json_len(set) || json_get(set, STR(".")));
+}
+
+bool fieldset_is_empty(const struct json *set)
+{
+	return !json_len(set);
+}
+
+struct json *fieldset_union(struct arena *a, const struct json *x, const struct json *y)
+{
+	struct json *out;
+
+	if (!x || !y)
+		return json_copy(a, x ? x : y);
+	out = json_new(a, JSON_OBJECT);
+	if (fieldset_is_member(x) || fieldset_is_member(y))
+		if (json_len(x) || json_len(y))
+			json_set(a, out, STR("."), json_new(a, JSON_OBJECT));
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct str key = x->members[i].key;
+
+		if (!str_is(key, "."))
+			json_set(a, out, key,
+				 fieldset_union(a, &x->members[i].value, json_get(y, key)));
+	}
+	for (uint32_t i = 0; i < y->n; i++) {
+		struct str key = y->members[i].key;
+
+		if (!str_is(key, ".") && !json_get(x, key))
+			json_set(a, out, key, json_copy(a, &y->members[i].value));
+	}
+	return out;
+}
+
+/* A set without members but with "." alone is written as a leaf. NULL = nothing is left. */
+static struct json *tidy(struct json *set, bool member)
+{
+	if (set->n == 1 && str_is(set->members[0].key, "."))
+		set->n = 0;
+	return set->n || member ? set : NULL;
+}
+
+struct json *fieldset_minus(struct arena *a, const struct json *x, const struct json *y)
+{
+	bool member = fieldset_is_member(x) && !fieldset_is_member(y);
+	struct json *out;
+
+	if (!x || !y)
+		return json_copy(a, x);
+	if (!json_len(y)) /* a leaf covers all below */
+		return NULL;
+	out = json_new(a, JSON_OBJECT);
+	if (member && json_len(x))
+		json_set(a, out, STR("."), json_new(a, JSON_OBJECT));
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct str key = x->members[i].key;
+		struct json *rest;
+
+		if (str_is(key, "."))
+			continue;
+		rest = fieldset_minus(a, &x->members[i].value, json_get(y, key));
+		if (rest)
+			json_set(a, out, key, rest);
+	}
+	return tidy(out, member);
+}
+
+struct json *fieldset_and(struct arena *a, const struct json *x, const struct json *y)
+{
+	bool member = fieldset_is_member(x) && fieldset_is_member(y);
+	struct json *out;
+
+	if (!x || !y)
+		return NULL;
+	out = json_new(a, JSON_OBJECT);
+	if (member)
+		json_set(a, out, STR("."), json_new(a, JSON_OBJECT));
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct str key = x->members[i].key;
+		struct json *both =
+			str_is(key, ".") ? NULL
+					 : fieldset_and(a, &x->members[i].value, json_get(y, key));
+
+		if (both)
+			json_set(a, out, key, both);
+	}
+	return tidy(out, member);
+}
+
+/* `k:{"name":"x"}` → `[name="x"]` */
+static void element_text(struct str element, struct buf *out)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str rest = str_sub(element, 2, element.n);
+	const struct json *keys;
+
+	if (str_starts(element, STR("f:"))) {
+		buf_putc(out, '.');
+		buf_str(out, rest);
+		return;
+	}
+	buf_putc(out, '[');
+	keys = str_starts(element, STR("k:")) ? json_parse(&a, rest, NULL, NULL) : NULL;
+	if (!keys) {
+		buf_putc(out, '=');
+		buf_str(out, rest);
+	}
+	for (size_t i = 0; i < json_len(keys); i++) {
+		if (i)
+			buf_putc(out, ',');
+		buf_str(out, keys->members[i].key);
+		buf_putc(out, '=');
+		json_write(&keys->members[i].value, out);
+	}
+	buf_putc(out, ']');
+}
+
+static void each_at(const struct json *set, struct buf *path,
+		    void (*fn)(void *arg, struct str path), void *arg)
+{
+	size_t n = path->n;
+
+	if (n && fieldset_is_member(set))
+		fn(arg, buf_view(path));
+	for (size_t i = 0; i < json_len(set); i++) {
+		if (str_is(set->members[i].key, "."))
+			continue;
+		element_text(set->members[i].key, path);
+		each_at(&set->members[i].value, path, fn, arg);
+		path->n = n;
+	}
+}
+
+void fieldset_each(const struct json *set, void (*fn)(void *arg, struct str path), void *arg)
+{
+	AUTO(buf) struct buf path = {0};
+
+	each_at(set, &path, fn, arg);
+}
+
+/* ---- off values ---- */
+
+static void mark(struct arena *a, struct json *set)
+{
+	if (!json_get(set, STR(".")))
+		json_set(a, set, STR("."), json_new(a, JSON_OBJECT));
+}
+
+/* Map entries own themselves; a structure's fields only what is below them. */
+static void map_set(struct arena *a, const struct schema *s, const struct json *v, struct json *out)
+{
+	for (uint32_t i = 0; i < v->n; i++) {
+		struct str key = v->members[i].key;
+		struct json *below = fieldset_of(a, shape_child(s, key), &v->members[i].value);
+
+		if (below->n && (!s || s->type == SCHEMA_MAP))
+			mark(a, below);
+		json_set(a, out, arena_strf(a, "f:%.*s", STR_ARG(key)), below);
+	}
+}
+
+static void list_set(struct arena *a, const struct schema *s, const struct json *v,
+		     struct json *out)
+{
+	for (uint32_t i = 0; i < v->n; i++) {
+		struct str element = element_of_item(a, s, &v->items[i]);
+		struct json *below;
+
+		if (!element.p)
+			continue;
+		below = s->list == SCHEMA_LIST_SET ? json_new(a, JSON_OBJECT)
+						   : fieldset_of(a, s->item, &v->items[i]);
+		if (below->n)
+			mark(a, below);
+		json_set(a, out, element, below);
+	}
+}
+
+struct json *fieldset_of(struct arena *a, const struct schema *s, const struct json *v)
+{
+	struct json *out = json_new(a, JSON_OBJECT);
+
+	switch (shape_of(s, v)) {
+	case SHAPE_LEAF:
+		break;
+	case SHAPE_MAP:
+		map_set(a, s, v, out);
+		break;
+	case SHAPE_KEYED:
+	case SHAPE_SET:
+		list_set(a, s, v, out);
+		break;
+	}
+	return out;
+}
+
+/* ---- comparing ---- */
+
+static void compare(struct arena *a, const struct schema *s, const struct json *from,
+		    const struct json *to, struct fieldset_diff *ret);
+
+/* Kubernetes' types always hold some structures, so their coming is no change of its own. */
+static bool comes_by_itself(const struct schema *parent, struct str key)
+{
+	const struct schema_field *f = parent ? schema_field(parent, key) : NULL;
+
+	return f && (f->solid || f->required || str_is(key, "metadata") || str_is(key, "spec") ||
+		     str_is(key, "status"));
+}
+
+static struct json *added(struct arena *a, const struct schema *parent, struct str key,
+			  const struct schema *s, const struct json *v)
+{
+	struct json *set = fieldset_of(a, s, v);
+
+	if (set->n && !(key.p && comes_by_itself(parent, key)))
+		mark(a, set);
+	return set;
+}
+
+static void keep(struct arena *a, struct json *into, struct str element, const struct json *set)
+{
+	if (set)
+		json_set(a, into, element, set);
+}
+
+struct part {
+	const struct schema *parent, *type;
+	struct str key, element; /* key STR_NONE for items */
+};
+
+static void compare_part(struct arena *a, const struct part *p, const struct json *from,
+			 const struct json *to, struct fieldset_diff *into)
+{
+	struct fieldset_diff below = {0};
+
+	if (!from && !to)
+		return;
+	if (!from) {
+		keep(a, into->changed, p->element, added(a, p->parent, p->key, p->type, to));
+		return;
+	}
+	if (!to) {
+		struct json *gone = fieldset_of(a, p->type, from);
+
+		if (gone->n)
+			mark(a, gone);
+		keep(a, into->removed, p->element, gone);
+		return;
+	}
+	compare(a, p->type, from, to, &below);
+	keep(a, into->changed, p->element, below.changed);
+	keep(a, into->removed, p->element, below.removed);
+}
+
+static void compare_maps(struct arena *a, const struct schema *s, const struct json *from,
+			 const struct json *to, struct fieldset_diff *into)
+{
+	for (size_t i = 0; i < json_len(from); i++) {
+		struct str key = from->members[i].key;
+		struct part p = {s, shape_child(s, key), key,
+				 arena_strf(a, "f:%.*s", STR_ARG(key))};
+
+		compare_part(a, &p, &from->members[i].value, json_get(to, key), into);
+	}
+	for (size_t i = 0; i < json_len(to); i++) {
+		struct str key = to->members[i].key;
+		struct part p = {s, shape_child(s, key), key,
+				 arena_strf(a, "f:%.*s", STR_ARG(key))};
+
+		if (!json_get(from, key))
+			compare_part(a, &p, NULL, &to->members[i].value, into);
+	}
+}
+
+static void compare_lists(struct arena *a, const struct schema *s, const struct json *from,
+			  const struct json *to, struct fieldset_diff *into)
+{
+	for (size_t i = 0; i < json_len(from); i++) {
+		struct part p = {s, s->item, STR_NONE, element_of_item(a, s, json_item(from, i))};
+
+		if (p.element.p)
+			compare_part(a, &p, json_item(from, i),
+				     item_of_element(a, s, to, p.element, NULL), into);
+	}
+	for (size_t i = 0; i < json_len(to); i++) {
+		struct part p = {s, s->item, STR_NONE, element_of_item(a, s, json_item(to, i))};
+
+		if (p.element.p && !item_of_element(a, s, from, p.element, NULL))
+			compare_part(a, &p, NULL, json_item(to, i), into);
+	}
+}
+
+static bool same_shape(enum shape x, enum shape y)
+{
+	return x == y && x != SHAPE_LEAF;
+}
+
+/* *ret members are NULL where nothing differs. */
+static void compare(struct arena *a, const struct schema *s, const struct json *from,
+		    const struct json *to, struct fieldset_diff *ret)
+{
+	enum shape x = shape_of(s, from), y = shape_of(s, to);
+	struct fieldset_diff into = {json_new(a, JSON_OBJECT), json_new(a, JSON_OBJECT)};
+
+	*ret = (struct fieldset_diff){0};
+	if (json_equal(from, to))
+		return;
+	if (!same_shape(x, y)) {
+		if (x != SHAPE_LEAF)
+			ret->removed = fieldset_of(a, s, from);
+		if (y == SHAPE_LEAF && s && schema_equal(s, from, to))
+			return;
+		ret->changed = added(a, NULL, STR_NONE, s, to);
+		return;
+	}
+	if (x == SHAPE_MAP)
+		compare_maps(a, s, from, to, &into);
+	else
+		compare_lists(a, s, from, to, &into);
+	ret->changed = into.changed->n ? into.changed : NULL;
+	ret->removed = into.removed->n ? into.removed : NULL;
+}
+
+void fieldset_compare(struct arena *a, const struct schema *s, const struct json *from,
+		      const struct json *to, struct fieldset_diff *ret)
+{
+	struct json nothing = {.type = JSON_OBJECT};
+
+	if (from && from->n) {
+		compare(a, s, from, to, ret);
+		return;
+	}
+	*ret = (struct fieldset_diff){json_new(a, JSON_OBJECT), NULL};
+	compare_maps(a, s, &nothing, to,
+		     &(struct fieldset_diff){ret->changed, json_new(a, JSON_OBJECT)});
+}
