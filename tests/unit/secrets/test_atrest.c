@@ -1,0 +1,94 @@
+/* Encryption at rest. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/os/fs.h"
+#include "secrets/atrest.h"
+
+static const char two_keys[65] = "0123456789abcdef0123456789abcdefABCDEFGHABCDEFGHABCDEFGHABCDEFGH";
+static const struct str row = {"/registry/secrets/d/x", 21};
+
+void test_atrest__opens_only_what_it_sealed(void **state)
+{
+	struct atrest *a = atrest_from((struct str){two_keys, 32}, NULL);
+	AUTO(buf) struct buf sealed = {0};
+	AUTO(buf) struct buf out = {0};
+	struct err err = {0};
+
+	(void)state;
+	assert_non_null(a);
+	assert_int_equal(atrest_seal(a, row, STR("hunter2"), &sealed, &err), 0);
+	assert_int_equal(sealed.n, 7 + ATREST_OVERHEAD);
+	assert_true(atrest_is_sealed(buf_view(&sealed)));
+	assert_false(atrest_is_sealed(STR("{}")));
+	assert_int_equal(atrest_open(a, row, buf_view(&sealed), &out, &err), 0);
+	assert_string_equal(buf_cstr(&out), "hunter2");
+	buf_reset(&out);
+	assert_int_equal(
+		atrest_open(a, STR("/registry/secrets/d/y"), buf_view(&sealed), &out, &err), -1);
+	assert_int_equal(err.code, ERR_CORRUPT);
+	for (size_t bit = 0; bit < sealed.n * 8; bit++) {
+		sealed.p[bit / 8] ^= (char)(1 << bit % 8);
+		assert_int_equal(atrest_open(a, row, buf_view(&sealed), &out, &err), -1);
+		sealed.p[bit / 8] ^= (char)(1 << bit % 8);
+	}
+	for (size_t n = 0; n < sealed.n; n++)
+		assert_int_equal(atrest_open(a, row, (struct str){sealed.p, n}, &out, &err), -1);
+	assert_int_equal(out.n, 0);
+	atrest_free(a);
+}
+
+void test_atrest__rotation(void **state)
+{
+	struct atrest *old = atrest_from((struct str){two_keys + 32, 32}, NULL);
+	struct atrest *both = atrest_from((struct str){two_keys, 64}, NULL);
+	struct atrest *new = atrest_from((struct str){two_keys, 32}, NULL);
+	AUTO(buf) struct buf sealed = {0};
+	AUTO(buf) struct buf out = {0};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(atrest_seal(old, row, STR("x"), &sealed, &err), 0);
+	assert_false(atrest_is_old(old, buf_view(&sealed)));
+	assert_true(atrest_is_old(both, buf_view(&sealed)));
+	assert_int_equal(atrest_open(both, row, buf_view(&sealed), &out, &err), 0);
+	assert_int_equal(atrest_open(new, row, buf_view(&sealed), &out, &err), -1);
+	assert_non_null(strstr(err.msg, "root key"));
+	atrest_free(old);
+	atrest_free(both);
+	atrest_free(new);
+}
+
+void test_atrest__key_file(void **state)
+{
+	char dir[] = "/tmp/plumb-atrest-XXXXXX";
+	struct err err = {0};
+	struct atrest *a;
+	AUTO(buf) struct buf sealed = {0};
+	AUTO(buf) struct buf out = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	AUTO(free) char *path = xasprintf("%s/root.key", dir);
+	assert_null(atrest_load(path, false, &err));
+	a = atrest_load(path, true, &err);
+	assert_non_null(a);
+	assert_int_equal(atrest_seal(a, row, STR("x"), &sealed, &err), 0);
+	atrest_free(a);
+	a = atrest_load(path, true, &err);
+	assert_int_equal(atrest_open(a, row, buf_view(&sealed), &out, &err), 0);
+	atrest_free(a);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_null(atrest_load(path, true, &err));
+	assert_int_equal(err.code, ERR_FORBIDDEN);
+	assert_int_equal(fs_write(path, STR("short"), 0600, &err), 0);
+	assert_null(atrest_load(path, true, &err));
+	assert_int_equal(err.code, ERR_CORRUPT);
+	assert_int_equal(fs_remove_tree(dir, &err), 0);
+}
