@@ -80,6 +80,17 @@ static bool is_mutating(struct str method)
 	return !str_is(method, "GET") && !str_is(method, "HEAD");
 }
 
+static bool is_allowed(struct str method, bool resource)
+{
+	static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (str_is(method, methods[i]))
+			return true;
+	}
+	return !resource && str_is(method, "HEAD");
+}
+
 static bool too_many(struct front *f, bool mutating)
 {
 	size_t limit = mutating ? INFLIGHT_WRITE : INFLIGHT_READ;
@@ -144,12 +155,6 @@ static void on_request(void *arg, struct http_req *h)
 		refuse(h, ERR_UNAUTHORIZED, "Unauthorized");
 		return;
 	}
-	if (str_is(h->method, "HEAD") || str_is(h->method, "TRACE") ||
-	    str_is(h->method, "CONNECT") || str_is(h->method, "OPTIONS")) {
-		refuse(h, ERR_METHOD_NOT_ALLOWED,
-		       "the server does not allow this method on the requested resource");
-		return;
-	}
 	r->mutating = is_mutating(h->method);
 	if (too_many(f, r->mutating)) {
 		metric_add(metric_with(f->refused, r->mutating ? "mutating" : "readOnly", NULL), 1);
@@ -159,6 +164,11 @@ static void on_request(void *arg, struct http_req *h)
 	accept_parse(http_header(&h->headers, "Accept"), &r->accepts);
 	r->core.arena = &h->arena;
 	r->resource = core_route(h->method, h->path, h->query, &r->core);
+	if (!is_allowed(h->method, r->resource)) {
+		refuse(h, ERR_METHOD_NOT_ALLOWED,
+		       "the server does not allow this method on the requested resource");
+		return;
+	}
 	fill_core_req(r);
 	convert_body(r);
 	r->counted = true;
@@ -197,6 +207,9 @@ void front_measure(struct front_req *r, int status)
 			 text[i].from.p ? text[i].from.p : "");
 	snprintf(code, sizeof(code), "%d", status);
 	metric_add(metric_with(f->requests, verb, group, version, resource, sub, code, NULL), 1);
+	log_debug("request", "method", arena_cstr(&r->http->arena, r->http->method), "path",
+		  arena_cstr(&r->http->arena, r->http->raw_path), "user",
+		  arena_cstr(&r->http->arena, r->who.user.name), "code", code);
 	if (r->resource && r->core.verb == CORE_WATCH)
 		return;
 	double s = (double)(loop_now(f->o.loop) - r->http->received_ns) / 1e9;

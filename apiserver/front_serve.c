@@ -189,8 +189,7 @@ static bool serve_discovery(struct front_req *r)
 	struct http_req *h = r->http;
 	enum accept_discovery form = r->accepts.discovery;
 
-	if (!str_is(h->method, "GET") ||
-	    !discovery_find(r->f->discovery, h->path, form ? form : DISCOVERY_PLAIN, &d))
+	if (!discovery_find(r->f->discovery, h->path, form ? form : DISCOVERY_PLAIN, &d))
 		return false;
 	struct http_header heads[] = {{STR("Cache-Control"), STR("public")},
 				      {STR("Vary"), STR("Accept")},
@@ -257,7 +256,7 @@ static void serve_path(struct front_req *r)
 {
 	struct err err = {0};
 
-	if (!str_is(r->http->method, "GET")) {
+	if (!str_is(r->http->method, "GET") && !str_is(r->http->method, "HEAD")) {
 		err_set(&err, ERR_METHOD_NOT_ALLOWED,
 			"the server does not allow this method on the requested resource");
 		front_fail(r, &err);

@@ -21,8 +21,13 @@
 
 /* ---- messages ---- */
 
+/* The shard that this thread was made for. */
+static _Thread_local const struct shard *own_shard;
+
 bool shard_is_ours(const struct shard *s)
 {
+	if (s->s->o.threads > 0)
+		return own_shard == s;
 	return pthread_equal(s->thread, pthread_self());
 }
 
@@ -221,7 +226,7 @@ static void *shard_main(void *arg)
 {
 	struct shard *s = arg;
 
-	s->thread = pthread_self();
+	own_shard = s;
 	loop_run(s->loop);
 	return NULL;
 }
