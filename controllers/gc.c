@@ -192,7 +192,7 @@ static void on_change(void *arg, const struct obj *old, const struct obj *new)
 static struct monitor *monitor_add(struct gc *g, const struct resource *r, bool is_shared)
 {
 	struct monitor *m = xalloc(sizeof(*m));
-	struct informer_opts o = {.resource = r};
+	struct informer_opts o = {.resource = r, .metadata_only = true};
 
 	*m = (struct monitor){.gc = g, .at = g->n, .resource = r, .shared = is_shared};
 	m->informer =

@@ -258,6 +258,7 @@ static void ask(struct gc_job *j, const struct resource *r, const struct json *r
 {
 	struct api_call call = {
 		.verb = API_GET,
+		.metadata_only = true,
 		.resource = r,
 		.namespace = namespace,
 		.name = json_str(json_at(ref, "name")),

@@ -286,7 +286,8 @@ static void next_kind(struct job *j)
 		if (!holds_objects(r))
 			continue;
 		j->resource = r;
-		j->list = client_list(j->d->client, r, j->name, NULL, NULL, on_item, on_listed, j);
+		j->list = client_list_metadata(j->d->client, r, j->name, NULL, NULL, on_item,
+					       on_listed, j);
 		return;
 	}
 	if (!j->left && j->failure.code == ERR_NONE)

@@ -32,6 +32,7 @@ struct api_call {
 	const char *query; /* further parameters, escaped, without '?': "dryRun=All&fieldManager=x";
 			      or NULL */
 	bool force;        /* API_APPLY: take fields over */
+	bool metadata_only; /* API_GET, API_LIST: PartialObjectMetadata where the server can */
 	const char *field_manager; /* NULL = the client's default */
 	const char *impersonate;   /* user, or NULL */
 	int64_t timeout_ns;        /* 0 = 30 s */
@@ -51,6 +52,7 @@ struct watch_call {
 	struct str namespace; /* STR_NONE = all */
 	const char *label_selector, *field_selector;
 	uint64_t from; /* resourceVersion to go on from */
+	bool metadata_only; /* PartialObjectMetadata where the server can */
 	/* obj is borrowed. For bookmarks only its revision counts. */
 	void (*event)(void *arg, enum watch_event ev, const struct obj *o);
 	/* Exactly once, unless cancelled: the watch ended. ERR_GONE/ERR_EXPIRED: list again.
@@ -104,6 +106,14 @@ struct client_list *client_list(struct client *c, const struct resource *r, stru
 				void (*item)(void *arg, struct obj *o /* taken */),
 				void (*done)(void *arg, uint64_t revision, const struct err *err),
 				void *arg);
+/* The same with metadata only: enough for garbage collection, and no Secret leaves the server. */
+struct client_list *client_list_metadata(struct client *c, const struct resource *r,
+					 struct str namespace, const char *label_selector,
+					 const char *field_selector,
+					 void (*item)(void *arg, struct obj *o /* taken */),
+					 void (*done)(void *arg, uint64_t revision,
+						      const struct err *err),
+					 void *arg);
 void client_list_cancel(struct client_list *l);
 
 /* ---- HTTP ---- */

@@ -52,6 +52,16 @@ size_t client_http_headers(const struct http_client_api *h, const char *accept,
 	return n;
 }
 
+const char *client_http_accept(bool metadata_only, bool list)
+{
+	if (!metadata_only)
+		return NULL;
+	return list ? "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
+		      "application/json"
+		    : "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,"
+		      "application/json";
+}
+
 static void call_done(void *arg, const struct http_answer *answer)
 {
 	struct client_call *call = arg;
@@ -91,7 +101,9 @@ static struct client_call *http_api_call(struct client *c, const struct api_call
 
 	client_path(api, c->field_manager, &path);
 	http.path = buf_view(&path);
-	http.nheaders = client_http_headers(h, NULL, api->impersonate, headers);
+	http.nheaders = client_http_headers(
+		h, client_http_accept(api->metadata_only, api->verb == API_LIST), api->impersonate,
+		headers);
 	return start(h, &http, done, arg);
 }
 

@@ -183,7 +183,8 @@ struct client_watch *client_http_watch(struct client *c, const struct watch_call
 	w->w = *call;
 	client_watch_path(call, &path);
 	http.path = buf_view(&path);
-	http.nheaders = client_http_headers(h, NULL, NULL, headers);
+	http.nheaders = client_http_headers(h, client_http_accept(call->metadata_only, false), NULL,
+					    headers);
 	w->running = http_client_call(h->http, &http);
 	return w;
 }

@@ -14,7 +14,7 @@ struct client_list {
 	void (*done)(void *arg, uint64_t revision, const struct err *err);
 	void *arg;
 	struct client_call *call;
-	bool cancelled, in_items;
+	bool metadata_only, cancelled, in_items;
 };
 
 static void list_free(struct client_list *l)
@@ -96,7 +96,11 @@ static void page_ask(struct client_list *l, struct str token)
 {
 	AUTO(buf) struct buf query = {0};
 	struct api_call call = {
-		.verb = API_LIST, .resource = l->resource, .namespace = str_c(l->namespace)};
+		.verb = API_LIST,
+		.resource = l->resource,
+		.namespace = str_c(l->namespace),
+		.metadata_only = l->metadata_only,
+	};
 
 	client_query_add(&query, "limit", STR("500"));
 	if (token.n)
@@ -109,18 +113,46 @@ static void page_ask(struct client_list *l, struct str token)
 	l->call = client_call(l->c, &call, page_done, l);
 }
 
+static struct client_list *list_new(struct client *c, const struct resource *r,
+				    struct str namespace, const char *label_selector,
+				    const char *field_selector)
+{
+	struct client_list *l = xalloc(sizeof(*l));
+
+	*l = (struct client_list){.c = c, .resource = r};
+	l->namespace = namespace.n ? xstrndup(namespace.p, namespace.n) : NULL;
+	l->label_selector = label_selector ? xstrdup(label_selector) : NULL;
+	l->field_selector = field_selector ? xstrdup(field_selector) : NULL;
+	return l;
+}
+
 struct client_list *client_list(struct client *c, const struct resource *r, struct str namespace,
 				const char *label_selector, const char *field_selector,
 				void (*item)(void *arg, struct obj *o),
 				void (*done)(void *arg, uint64_t revision, const struct err *err),
 				void *arg)
 {
-	struct client_list *l = xalloc(sizeof(*l));
+	struct client_list *l = list_new(c, r, namespace, label_selector, field_selector);
 
-	*l = (struct client_list){.c = c, .resource = r, .item = item, .done = done, .arg = arg};
-	l->namespace = namespace.n ? xstrndup(namespace.p, namespace.n) : NULL;
-	l->label_selector = label_selector ? xstrdup(label_selector) : NULL;
-	l->field_selector = field_selector ? xstrdup(field_selector) : NULL;
+	l->item = item;
+	l->done = done;
+	l->arg = arg;
+	page_ask(l, STR_NONE);
+	return l;
+}
+
+struct client_list *
+client_list_metadata(struct client *c, const struct resource *r, struct str namespace,
+		     const char *label_selector, const char *field_selector,
+		     void (*item)(void *arg, struct obj *o),
+		     void (*done)(void *arg, uint64_t revision, const struct err *err), void *arg)
+{
+	struct client_list *l = list_new(c, r, namespace, label_selector, field_selector);
+
+	l->item = item;
+	l->done = done;
+	l->arg = arg;
+	l->metadata_only = true;
 	page_ask(l, STR_NONE);
 	return l;
 }

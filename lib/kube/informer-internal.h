@@ -51,7 +51,7 @@ struct informer {
 	struct loop_timer retry, burial;
 	uint64_t revision, round;
 	unsigned failures;
-	bool started, synced, relist, heard;
+	bool metadata_only, started, synced, relist, heard;
 };
 
 void informer_index(struct informer *i, struct entry *e);

@@ -156,8 +156,9 @@ static void on_listed(void *arg, uint64_t revision, const struct err *err)
 static void list_start(struct informer *i)
 {
 	i->round++;
-	i->list = client_list(i->client, i->resource, str_c(i->namespace), i->label_selector,
-			      i->field_selector, on_item, on_listed, i);
+	i->list = (i->metadata_only ? client_list_metadata : client_list)(
+		i->client, i->resource, str_c(i->namespace), i->label_selector, i->field_selector,
+		on_item, on_listed, i);
 }
 
 static void on_event(void *arg, enum watch_event ev, const struct obj *o)
@@ -191,6 +192,7 @@ static void watch_start(struct informer *i)
 			       .label_selector = i->label_selector,
 			       .field_selector = i->field_selector,
 			       .from = i->revision,
+			       .metadata_only = i->metadata_only,
 			       .event = on_event,
 			       .ended = on_ended,
 			       .arg = i};
@@ -207,6 +209,7 @@ struct informer *informer_new(struct client *c, const struct informer_opts *o)
 
 	i->client = c;
 	i->resource = o->resource;
+	i->metadata_only = o->metadata_only;
 	i->namespace = o->namespace.n ? xstrndup(o->namespace.p, o->namespace.n) : NULL;
 	i->label_selector = o->label_selector ? xstrdup(o->label_selector) : NULL;
 	i->field_selector = o->field_selector ? xstrdup(o->field_selector) : NULL;

@@ -13,6 +13,7 @@ struct informer_opts {
 	const struct resource *resource;
 	struct str namespace; /* STR_NONE = all */
 	const char *label_selector, *field_selector;
+	bool metadata_only; /* objects are PartialObjectMetadata where the server can */
 };
 
 /* old NULL = added, new NULL = deleted. Called after the cache changed. Resyncs after a relist look
