@@ -184,11 +184,11 @@ bool selecting_match(const struct kind *k, const struct selecting *s, const stru
 /* ---- forms: object, table, metadata only ---- */
 /* One object in the request's form: the object's own block, or a new one. A reference. */
 struct block *form_block(const struct kind *k, enum core_form form, const struct obj *o,
-			 struct str include);
+			 struct str include, int64_t now_ns);
 /* The same as a whole answer or event: a Table of one row, its columns left out where they were
  * sent before. */
 struct block *form_single(const struct kind *k, enum core_form form, const struct obj *o,
-			  struct str include, bool columns);
+			  struct str include, bool columns, int64_t now_ns);
 void form_list_head(const struct kind *k, enum core_form form, uint64_t revision,
 		    struct str continue_token, int64_t remaining, struct buf *out);
 /* Between head and tail of a Table's rows and a list's items there is the same comma. */

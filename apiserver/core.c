@@ -320,7 +320,8 @@ void op_answer_obj(struct op *op, int status, const struct obj *o)
 {
 	struct block **blocks = arena_array(op->a, 1, sizeof(*blocks));
 
-	blocks[0] = form_single(op->kind, op->req->form, o, op_query(op, "includeObject"), true);
+	blocks[0] = form_single(op->kind, op->req->form, o, op_query(op, "includeObject"), true,
+				core_now(op->core));
 	op_answer_blocks(op, status, blocks, 1);
 }
 

@@ -218,7 +218,7 @@ static struct block *item_block(const struct op *op, const struct obj *o, struct
 {
 	if (op->req->form == CORE_FORM_OBJECT && op->kind == op->served->table->kind)
 		return block_ref(o->block);
-	return form_block(op->kind, op->req->form, o, include);
+	return form_block(op->kind, op->req->form, o, include, core_now(op->core));
 }
 
 static void answer_page(struct op *op, const struct page *p)

@@ -25,7 +25,7 @@ static void partial_write(const struct obj *o, struct arena *a, struct buf *out)
 }
 
 struct block *form_block(const struct kind *k, enum core_form form, const struct obj *o,
-			 struct str include)
+			 struct str include, int64_t now_ns)
 {
 	AUTO(arena) struct arena a = {0};
 	struct buf out = {0};
@@ -37,7 +37,7 @@ struct block *form_block(const struct kind *k, enum core_form form, const struct
 		json_write(in_version(k, o, &a), &out);
 		break;
 	case CORE_FORM_TABLE:
-		table_row(k, in_version(k, o, &a), include, &out);
+		table_row(k, in_version(k, o, &a), include, now_ns, &out);
 		break;
 	case CORE_FORM_PARTIAL:
 		partial_write(o, &a, &out);
@@ -47,13 +47,13 @@ struct block *form_block(const struct kind *k, enum core_form form, const struct
 }
 
 struct block *form_single(const struct kind *k, enum core_form form, const struct obj *o,
-			  struct str include, bool columns)
+			  struct str include, bool columns, int64_t now_ns)
 {
 	AUTO(arena) struct arena a = {0};
 	struct buf out = {0};
 
 	if (form != CORE_FORM_TABLE)
-		return form_block(k, form, o, include);
+		return form_block(k, form, o, include, now_ns);
 	buf_printf(&out,
 		   "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/"
 		   "v1\",\"metadata\":{\"resourceVersion\":\"%llu\"},"
@@ -64,7 +64,7 @@ struct block *form_single(const struct kind *k, enum core_form form, const struc
 	else
 		buf_puts(&out, "null");
 	buf_puts(&out, ",\"rows\":[");
-	table_row(k, in_version(k, o, &a), include, &out);
+	table_row(k, in_version(k, o, &a), include, now_ns, &out);
 	buf_puts(&out, "]}");
 	return block_take(&out);
 }

@@ -131,7 +131,8 @@ static size_t event_blocks(struct watcher *w, int type, const struct obj *o, str
 
 	out[0] = block_ref(c->event_head[type]);
 	out[1] = whole ? block_ref(o->block)
-		       : form_single(w->kind, w->req->form, o, w->include, !w->columns_sent);
+		       : form_single(w->kind, w->req->form, o, w->include, !w->columns_sent,
+				     core_now(c));
 	out[2] = block_ref(c->event_tail);
 	w->columns_sent = true;
 	return 3;
