@@ -54,6 +54,8 @@ static bool digest_ok(struct str s)
 
 static bool host_ok(struct str s)
 {
+	if (s.n && (s.p[0] == '.' || s.p[0] == '-' || s.p[0] == ':'))
+		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		if (!alnum(c) && !(c >= 'A' && c <= 'Z') && c != '.' && c != '-' && c != ':' &&

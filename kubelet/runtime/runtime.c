@@ -319,6 +319,7 @@ static void on_monitor_gone(void *arg)
 {
 	struct run *c = arg;
 
+	proc_watch_free(c->monitor);
 	c->monitor = NULL;
 	if (c->state == RUN_STARTING) {
 		/* Exited between create and our being told that start was done: start's end says

@@ -122,6 +122,17 @@ static void add_pod(struct trial *t, const char *name, const char *pod_extra, co
 	fake_add(&t->api, &res_pods, text);
 }
 
+static bool knows(struct trial *t, const char *name)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&t->k.by_uid, &it)) {
+		if (str_is(((struct pod *)it.value)->spec.name, name))
+			return true;
+	}
+	return false;
+}
+
 static void delete_pod(struct trial *t, const char *name)
 {
 	AUTO(arena) struct arena a = {0};
@@ -138,7 +149,7 @@ static void delete_pod(struct trial *t, const char *name)
 	       loop_now(t->loop) - start < 15 * NS_PER_S)
 		loop_turn(t->loop, 50);
 	assert_null(fake_find(&t->api, &res_pods, "d", name));
-	while (t->k.by_uid.n && loop_now(t->loop) - start < 15 * NS_PER_S)
+	while (knows(t, name) && loop_now(t->loop) - start < 15 * NS_PER_S)
 		loop_turn(t->loop, 50);
 }
 
