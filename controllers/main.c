@@ -17,7 +17,7 @@ struct process {
 	const char *cluster_cidr;
 	struct leader *leader;
 	struct controllers *controllers;
-	bool synced;
+	bool synced, stopping;
 	int code;
 };
 
@@ -66,6 +66,12 @@ static void on_stop(void *arg)
 {
 	struct process *p = arg;
 
+	/* Asked twice: the lease may run out by itself. */
+	if (p->stopping) {
+		loop_stop(p->role.loop);
+		return;
+	}
+	p->stopping = true;
 	controllers_stop(p->controllers);
 	p->controllers = NULL;
 	leader_release(p->leader, on_released, p);

@@ -17,12 +17,13 @@ struct process {
 	struct role role;
 	struct leader *leader;
 	struct scheduler *scheduler;
+	bool synced, stopping;
 	int code;
 };
 
 static void on_synced(void *arg)
 {
-	(void)arg;
+	((struct process *)arg)->synced = true;
 	ready_notify();
 }
 
@@ -54,6 +55,12 @@ static void on_stop(void *arg)
 {
 	struct process *p = arg;
 
+	/* Asked twice: the lease may run out by itself. */
+	if (p->stopping) {
+		loop_stop(p->role.loop);
+		return;
+	}
+	p->stopping = true;
 	scheduler_stop(p->scheduler);
 	p->scheduler = NULL;
 	leader_release(p->leader, on_released, p);
@@ -61,7 +68,7 @@ static void on_stop(void *arg)
 
 static bool is_ready(void *arg)
 {
-	return ((struct process *)arg)->scheduler != NULL;
+	return ((struct process *)arg)->synced;
 }
 
 int scheduler_main(int argc, char **argv)
