@@ -157,7 +157,7 @@ void status_cancel(struct pod *p);
 void tokens_start(struct pod *p);
 bool tokens_ready(const struct pod *p);
 struct str tokens_get(const struct pod *p, const struct json *source);
-void tokens_free(struct pod *p);
+void pod_tokens_free(struct pod *p);
 
 /* ---- probe.c ---- */
 void probes_start(struct pod *p, size_t i);

@@ -197,7 +197,7 @@ void pod_free(struct pod *p)
 		free(p->cont[i].image);
 	}
 	status_cancel(p);
-	tokens_free(p);
+	pod_tokens_free(p);
 	attempts_forget(p);
 	pod_refs(&p->spec, drop_ref, p);
 	pod_obs_release(&p->obs);
@@ -222,8 +222,11 @@ static void do_sandbox(struct pod *p)
 
 	if (p->spec.host_network)
 		snprintf(ip, sizeof(ip), "%s", p->k->node_ip);
-	else
+	else {
+		/* What an earlier process, or one before a reboot, left of it. */
+		podnet_del(&p->k->net, p->spec.uid, ns, p->obs.ip);
 		rc = podnet_add(&p->k->net, p->spec.uid, ns, ip, &err);
+	}
 	pod_on_sandbox(&p->obs, rc == 0, ip, pod_now(p->k));
 	if (!rc && pod_write_files(p, &err)) {
 		pod_on_sandbox(&p->obs, false, ip, pod_now(p->k));

@@ -161,7 +161,7 @@ struct str tokens_get(const struct pod *p, const struct json *source)
 	return t && t->text.n ? buf_view(&t->text) : STR_NONE;
 }
 
-void tokens_free(struct pod *p)
+void pod_tokens_free(struct pod *p)
 {
 	while (p->tokens) {
 		struct token *t = p->tokens;
