@@ -187,8 +187,7 @@ static void register_node(struct kubelet *k)
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf body = {0};
 	struct node_facts f;
-	struct api_call call = {
-		.verb = API_CREATE, .resource = &res_nodes, .name = str_c(k->node_name)};
+	struct api_call call = {.verb = API_CREATE, .resource = &res_nodes};
 
 	facts(k, &a, &f);
 	json_write(node_object(&a, &f), &body);
@@ -242,7 +241,7 @@ static void renew(struct kubelet *k, bool make)
 	struct api_call call = {.verb = make ? API_CREATE : API_PATCH,
 				.resource = &res_leases,
 				.namespace = STR("kube-node-lease"),
-				.name = str_c(k->node_name),
+				.name = make ? STR_NONE : str_c(k->node_name),
 				.patch = API_PATCH_MERGE};
 
 	json_write(v, &body);

@@ -191,6 +191,7 @@ static inline int fake_write(struct client_call *c, struct fake_item *it, struct
 		return 201;
 	}
 	if (c->call.verb == API_CREATE) {
+		assert_string_equal(c->name, ""); /* a collection is posted to */
 		if (*c->ns)
 			json_set_str(&a, json_set_object(&a, body, "metadata"), "namespace",
 				     str_c(c->ns));
