@@ -1,0 +1,365 @@
+/*
+ * SealedSecret → Secret, and the sealing keys. Private keys are Secrets in kube-system with the
+ * label plumb.dev/sealing-key: "active" ones open and the newest of them seals, "retired" ones
+ * only open, any other value (a compromised key) does neither. One is made when there is no
+ * active one. The public half is published as ConfigMap kube-public/plumb-sealing-key.
+ *
+ * The Secret is owned by its SealedSecret, so it goes with it. What doesn't open leaves the last
+ * good Secret as it is and says why in condition Synced. Must never put plain text into a
+ * condition, an event or an error. Pure but for the dice that secrets/ throws for a new key.
+ */
+#include "controllers/common.h"
+#include "secrets/seal.h"
+
+#include "lib/base/codec.h"
+
+#include "lib/base/pure.h"
+
+#define LABEL "plumb.dev/sealing-key"
+#define PREFIX "plumb-sealing-key-"
+#define PUBLISHED "plumb-sealing-key"
+#define INDEX_KEYS "sealing-keys"
+/* No object can have this name: the key under which the sealing keys are looked after. */
+#define KEYS_NAME ".sealing-keys"
+
+static const struct str key_namespace = {"kube-system", 11};
+static const struct str public_namespace = {"kube-public", 11};
+
+static bool key_active(const struct json *secret)
+{
+	return str_is(meta_label(secret, LABEL), "active");
+}
+
+/* ---- the keys ---- */
+
+static struct json_set_view key_secrets(const struct view *v)
+{
+	return view_by_index(v, &res_secrets, INDEX_KEYS, STR("yes"));
+}
+
+static int add_key(struct seal_keys *keys, const struct json *secret, struct err *err)
+{
+	struct buf raw = {0};
+	int rc = base64_decode(json_str(json_at(secret, "data", "private")), &raw);
+
+	if (rc != 0)
+		err_set(err, ERR_PARSE, "not base64");
+	else
+		rc = seal_keys_add(keys, buf_view(&raw), err);
+	buf_wipe(&raw);
+	return rc;
+}
+
+/* A key Secret that somebody spoiled must not keep the others from opening. */
+static struct seal_keys *load_keys(const struct view *v)
+{
+	struct json_set_view all = key_secrets(v);
+	struct seal_keys *keys = seal_keys_new();
+	struct err ignored = {0};
+
+	for (size_t i = 0; i < all.n; i++)
+		if (key_active(all.v[i]) || str_is(meta_label(all.v[i], LABEL), "retired"))
+			if (add_key(keys, all.v[i], &ignored) != 0)
+				continue;
+	return keys;
+}
+
+static bool newer(const struct json *a, const struct json *b)
+{
+	int64_t x = meta_created_ns(a), y = meta_created_ns(b);
+
+	return x != y ? x > y : str_cmp(meta_name(a), meta_name(b)) > 0;
+}
+
+/* The key that seals: the newest active one whose private part is whole. */
+static const struct json *current_key(const struct view *v, struct seal_pub *ret)
+{
+	struct json_set_view all = key_secrets(v);
+	const struct json *best = NULL;
+
+	for (size_t i = 0; i < all.n; i++) {
+		struct buf raw = {0};
+		struct seal_pub pub;
+
+		if (key_active(all.v[i]) && !meta_deleting(all.v[i]) &&
+		    base64_decode(json_str(json_at(all.v[i], "data", "private")), &raw) == 0 &&
+		    seal_pub_of(buf_view(&raw), &pub, NULL) == 0 &&
+		    (!best || newer(all.v[i], best))) {
+			best = all.v[i];
+			*ret = pub;
+		}
+		buf_wipe(&raw);
+	}
+	return best;
+}
+
+static void set_base64(struct arena *a, struct json *to, const char *field, struct str bytes)
+{
+	struct buf text = {0};
+
+	base64_encode(bytes, &text);
+	json_set_str(a, to, field, buf_view(&text));
+	buf_wipe(&text);
+}
+
+static void plan_key(const struct view *v, struct plan *p)
+{
+	struct buf private = {0}, public = {0};
+	char id[SEAL_ID_TEXT];
+	struct seal_pub pub;
+	struct json *o, *data;
+
+	seal_key_generate(&private, &pub);
+	seal_pub_write(&pub, &public);
+	o = object_new(v->arena, &res_secrets, key_namespace,
+		       arena_strf(v->arena, PREFIX "%s", seal_id_text(pub.id, id)));
+	json_set_str(v->arena, meta_set_object(v->arena, o, "labels"), LABEL, STR("active"));
+	json_set_str(v->arena, o, "type", STR("plumb.dev/sealing-key"));
+	data = json_set_object(v->arena, o, "data");
+	set_base64(v->arena, data, "private", buf_view(&private));
+	set_base64(v->arena, data, "public", buf_view(&public));
+	buf_wipe(&private);
+	buf_release(&public);
+	plan_create(p, &res_secrets, o);
+}
+
+static void plan_published(const struct view *v, const struct seal_pub *pub, struct plan *p)
+{
+	const struct json *was = view_get(v, &res_configmaps, public_namespace, STR(PUBLISHED));
+	const struct json *ns = view_get(v, &res_namespaces, STR_NONE, public_namespace);
+	AUTO(buf) struct buf text = {0};
+	struct json *new;
+
+	seal_pub_write(pub, &text);
+	if (!ns || meta_deleting(ns) ||
+	    str_eq(json_str(json_at(was, "data", "cluster.pub")), buf_view(&text)))
+		return;
+	new = was ? json_copy(v->arena, was)
+		  : object_new(v->arena, &res_configmaps, public_namespace, STR(PUBLISHED));
+	json_set_str(v->arena, json_set_object(v->arena, new, "data"), "cluster.pub",
+		     buf_view(&text));
+	if (was)
+		plan_update(p, &res_configmaps, new);
+	else
+		plan_create(p, &res_configmaps, new);
+	p->last->ignore_exists = true;
+	p->last->ignore_not_found = true;
+}
+
+static int reconcile_keys(const struct view *v, struct plan *p)
+{
+	const struct json *ns = view_get(v, &res_namespaces, STR_NONE, key_namespace);
+	struct seal_pub pub;
+
+	if (!ns || meta_deleting(ns))
+		return 0;
+	if (current_key(v, &pub))
+		plan_published(v, &pub, p);
+	else
+		plan_key(v, p);
+	return 0;
+}
+
+/* ---- the Secrets ---- */
+
+/* The reason of condition Synced for what seal_open found. */
+static const char *reason_of(enum err_code code)
+{
+	return code == ERR_NOT_FOUND   ? "UnknownKey"
+	       : code == ERR_FORBIDDEN ? "WrongScope"
+	       : code == ERR_CORRUPT   ? "Damaged"
+				       : "Invalid";
+}
+
+static void plan_condition(const struct view *v, const struct json *ss, const char *reason,
+			   struct str message, const char *id, struct plan *p)
+{
+	bool good = str_is(str_c(reason), "Synced");
+	struct json *new = json_copy(v->arena, ss);
+	struct json *status = json_set_object(v->arena, new, "status");
+
+	if (condition_set(v->arena, new, "Synced", good ? "True" : "False", reason, message,
+			  v->now_ns) &&
+	    !good)
+		plan_event(p, ss, "Warning", reason, "%.*s", STR_ARG(message));
+	json_set_int(v->arena, status, "observedGeneration",
+		     json_int(json_at(ss, "metadata", "generation"), 0));
+	if (*id)
+		json_set_str(v->arena, status, "keyID", str_c(id));
+	if (json_equal(json_at(ss, "status"), status))
+		return;
+	plan_update_status(p, &res_sealedsecrets, new);
+	p->last->ignore_not_found = true;
+}
+
+static bool same(const struct json *was, const struct json *wanted)
+{
+	static const char *const fields[] = {"data", "type", "immutable"};
+	static const char *const meta[] = {"labels", "annotations"};
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		const struct json *a = json_get(was, str_c(fields[i]));
+		const struct json *b = json_get(wanted, str_c(fields[i]));
+
+		if ((json_len(a) || json_len(b) ||
+		     json_is(a, JSON_BOOL) != json_is(b, JSON_BOOL)) &&
+		    !json_equal(a, b))
+			return false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(meta); i++) {
+		const struct json *a = json_at(was, "metadata", meta[i]);
+		const struct json *b = json_at(wanted, "metadata", meta[i]);
+
+		if ((json_len(a) || json_len(b)) && !json_equal(a, b))
+			return false;
+	}
+	return true;
+}
+
+/* What an update can't change: then it is made anew. */
+static bool must_replace(const struct json *was, const struct json *wanted)
+{
+	return json_bool(json_get(was, STR("immutable")), false) ||
+	       !str_eq(json_str(json_get(was, STR("type"))),
+		       json_str(json_get(wanted, STR("type"))));
+}
+
+static void plan_secret_update(const struct view *v, const struct json *was,
+			       const struct json *wanted, struct plan *p)
+{
+	static const char *const fields[] = {"data", "immutable"};
+	static const char *const meta_fields[] = {"labels", "annotations"};
+	struct json *new = json_copy(v->arena, was);
+	struct json *meta = json_get(new, STR("metadata"));
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		json_del(new, str_c(fields[i]));
+		if (json_get(wanted, str_c(fields[i])))
+			json_set(v->arena, new, str_c(fields[i]),
+				 json_get(wanted, str_c(fields[i])));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(meta_fields); i++) {
+		json_del(meta, str_c(meta_fields[i]));
+		if (json_at(wanted, "metadata", meta_fields[i]))
+			json_set(v->arena, meta, str_c(meta_fields[i]),
+				 json_at(wanted, "metadata", meta_fields[i]));
+	}
+	plan_update(p, &res_secrets, new);
+}
+
+/* False when somebody else's Secret has the name. */
+static bool plan_secret(const struct view *v, const struct json *ss, struct json *wanted,
+			struct plan *p)
+{
+	const struct json *was = view_get(v, &res_secrets, meta_namespace(ss), meta_name(ss));
+
+	json_append(v->arena,
+		    json_set_array(v->arena, json_get(wanted, STR("metadata")), "ownerReferences"),
+		    meta_owner_ref(v->arena, ss, true));
+	if (!was) {
+		plan_create(p, &res_secrets, wanted);
+		return true;
+	}
+	if (!str_eq(json_str(json_at(meta_controller(was), "uid")), meta_uid(ss)))
+		return false;
+	if (same(was, wanted) || meta_deleting(was))
+		return true;
+	if (must_replace(was, wanted)) {
+		plan_delete(p, &res_secrets, was);
+		plan_create(p, &res_secrets, wanted);
+	} else {
+		plan_secret_update(v, was, wanted, p);
+	}
+	return true;
+}
+
+static int reconcile(const struct view *v, struct str namespace, struct str name, struct plan *p,
+		     struct err *err UNUSED)
+{
+	const struct json *ss;
+	struct seal_keys *keys;
+	char id[SEAL_ID_TEXT] = "";
+	struct err why = {0};
+	struct json *wanted;
+
+	if (str_is(name, KEYS_NAME))
+		return reconcile_keys(v, p);
+	ss = view_get(v, &res_sealedsecrets, namespace, name);
+	if (!ss || meta_deleting(ss))
+		return 0;
+	keys = load_keys(v);
+	wanted = unseal_object(v->arena, ss, keys, id, &why);
+	seal_keys_free(keys);
+	if (!wanted)
+		plan_condition(v, ss, reason_of(why.code), str_c(why.msg), "", p);
+	else if (!plan_secret(v, ss, wanted, p))
+		plan_condition(v, ss, "NotOwned",
+			       STR("a Secret of this name is there that wasn't made from this "
+				   "SealedSecret; it is left alone"),
+			       id, p);
+	else
+		plan_condition(v, ss, "Synced", STR("the Secret is up to date"), id, p);
+	return 0;
+}
+
+/* ---- what concerns whom ---- */
+
+static void put_keys(struct arena *a, void (*put)(void *ctx, struct str key), void *ctx)
+{
+	put(ctx, obj_key(a, key_namespace, STR(KEYS_NAME)));
+}
+
+/* A key concerns every SealedSecret; another Secret the SealedSecret of its name. */
+static void map_secret(const struct view *v, const struct obj *o,
+		       void (*put)(void *ctx, struct str key), void *ctx)
+{
+	struct json_set_view all;
+
+	if (!str_eq(o->namespace, key_namespace) || !obj_label(o, STR(LABEL)).p) {
+		put(ctx, obj_key(v->arena, o->namespace, o->name));
+		return;
+	}
+	put_keys(v->arena, put, ctx);
+	all = view_list(v, &res_sealedsecrets, STR_NONE);
+	for (size_t i = 0; i < all.n; i++)
+		put(ctx, obj_key(v->arena, meta_namespace(all.v[i]), meta_name(all.v[i])));
+}
+
+static void map_namespace(const struct obj *o, struct arena *a,
+			  void (*put)(void *ctx, struct str key), void *ctx)
+{
+	if (str_eq(o->name, key_namespace) || str_eq(o->name, public_namespace))
+		put_keys(a, put, ctx);
+}
+
+static void map_configmap(const struct obj *o UNUSED, struct arena *a,
+			  void (*put)(void *ctx, struct str key), void *ctx)
+{
+	put_keys(a, put, ctx);
+}
+
+static void index_keys(const struct obj *o, struct arena *a UNUSED,
+		       void (*put)(void *ctx, struct str value), void *ctx)
+{
+	if (str_eq(o->namespace, key_namespace) && obj_label(o, STR(LABEL)).p)
+		put(ctx, STR("yes"));
+}
+
+static const struct controller_watch watches[] = {
+	{&res_sealedsecrets, NULL, NULL, NULL},
+	{&res_secrets, NULL, NULL, map_secret},
+	{&res_namespaces, map_namespace, NULL, NULL},
+	{&res_configmaps, map_configmap, "metadata.name=" PUBLISHED, NULL},
+	{0},
+};
+static const struct controller_index indexes[] = {
+	{&res_secrets, INDEX_KEYS, index_keys},
+	{0},
+};
+
+const struct controller controller_sealedsecret = {
+	.name = "sealedsecret",
+	.watches = watches,
+	.indexes = indexes,
+	.reconcile = reconcile,
+};
