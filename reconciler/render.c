@@ -254,6 +254,23 @@ static enum render_scope scope_from_crds(const struct rendered *out, struct str 
 	return SCOPE_UNKNOWN;
 }
 
+/* A colon, as names of RBAC objects have it, is written as two underscores. */
+static struct str render_id(struct arena *a, const struct rendered_object *o)
+{
+	AUTO(buf) struct buf id = {0};
+
+	buf_str(&id, o->namespace);
+	buf_putc(&id, '_');
+	for (size_t i = 0; i < o->name.n; i++) {
+		if (o->name.p[i] == ':')
+			buf_puts(&id, "__");
+		else
+			buf_putc(&id, o->name.p[i]);
+	}
+	buf_printf(&id, "_%.*s_%.*s", STR_ARG(o->group), STR_ARG(o->kind));
+	return arena_str(a, buf_view(&id));
+}
+
 static int identify(struct render *r, struct rendered_object *o, struct err *err)
 {
 	struct json *meta = json_set_object(r->a, o->tree, "metadata");
@@ -283,8 +300,7 @@ static int identify(struct render *r, struct rendered_object *o, struct err *err
 		return render_fail(r, o->file, render_line(r, meta, o->line), err,
 				   "%.*s %.*s has no metadata.namespace", STR_ARG(o->kind),
 				   STR_ARG(o->name));
-	o->id = arena_strf(r->a, "%.*s_%.*s_%.*s_%.*s", STR_ARG(o->namespace), STR_ARG(o->name),
-			   STR_ARG(o->group), STR_ARG(o->kind));
+	o->id = render_id(r->a, o);
 	return 0;
 }
 

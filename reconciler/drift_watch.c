@@ -1,0 +1,176 @@
+/*
+ * Drift as it happens: each change of an object that a unit declares is compared with what git says
+ * and, in mode `correct`, put back at once. Our own writes compare equal and end here. Somebody who
+ * keeps writing against us is met with growing pauses instead of a race. On the role's loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/workqueue.h"
+#include "reconciler/engine.h"
+
+#define FIGHT_WINDOW (60 * NS_PER_S)
+#define FIGHT_FREE 5 /* corrections within the window before pauses begin */
+
+struct fix {
+	struct reconciler *r;
+	char *key;  /* of the unit */
+	char *id;   /* of the entry */
+	char *hash; /* of what was sent */
+};
+
+static struct entry *fix_entry(const struct fix *f)
+{
+	struct unit *u = map_get(&f->r->units, str_c(f->key));
+	struct entry *e = u ? map_get(&u->entries, str_c(f->id)) : NULL;
+
+	return e && !strcmp(e->hash, f->hash) ? e : NULL;
+}
+
+static void on_fixed(void *arg, const struct api_answer *answer)
+{
+	struct fix *f = arg;
+	struct entry *e = fix_entry(f);
+	struct unit *u = map_get(&f->r->units, str_c(f->key));
+	struct err err = {0};
+
+	if (e) {
+		e->fixing = false;
+		if (!answer->err.code) {
+			obj_unref(e->accepted);
+			e->accepted = obj_from_bytes(answer->body, &err);
+		}
+	}
+	if (answer->err.code && u) {
+		log_warn("cannot put back", "object", f->id, "error", answer->err.msg);
+		u->full = true;
+		unit_look_after(u, 2 * NS_PER_S);
+	}
+	free(f->key);
+	free(f->id);
+	free(f->hash);
+	free(f);
+}
+
+static void put_back(struct entry *e)
+{
+	struct unit *u = e->unit;
+	struct fix *f = xalloc(sizeof(*f));
+	struct api_call call = {.verb = API_APPLY,
+				.resource = e->resource,
+				.namespace = str_c(e->namespace),
+				.name = str_c(e->name),
+				.body = {e->bytes, e->nbytes},
+				.force = true,
+				.field_manager = FIELD_MANAGER};
+
+	f->r = u->r;
+	f->key = xstrdup(u->key);
+	f->id = xstrdup(e->id);
+	f->hash = xstrdup(e->hash);
+	e->fixing = true;
+	client_call(u->r->client, &call, on_fixed, f);
+}
+
+/* True when it is time for a pause: the same object was put back again and again. */
+static bool fighting(struct entry *e)
+{
+	int64_t now = loop_now(e->unit->r->loop);
+	static const struct backoff pauses = {.base_ns = NS_PER_S, .max_ns = 300 * NS_PER_S};
+
+	if (now - e->fixed_at > FIGHT_WINDOW)
+		e->fixes = 0;
+	if (e->fixes >= FIGHT_FREE) {
+		int64_t until = e->fixed_at + backoff_after(&pauses, e->fixes - FIGHT_FREE);
+
+		if (now < until) {
+			unit_look_after(e->unit, until - now);
+			e->unit->full = true;
+			return true;
+		}
+	}
+	e->fixes++;
+	e->fixed_at = now;
+	return false;
+}
+
+/* correct, propose, adopt, ignore: said by the object as declared, else by its Kustomization. */
+static struct str mode_of(const struct unit *u, const struct json *declared, struct arena *a)
+{
+	struct str mode = meta_annotation(declared, DRIFT_MODE);
+
+	if (!mode.n)
+		mode = meta_annotation(unit_tree(u, a), DRIFT_MODE);
+	return mode.n ? mode : STR("correct");
+}
+
+static void tell(struct entry *e, const struct drift_list *l, const struct json *declared)
+{
+	const struct drift_item *first = &l->v[0];
+
+	log_info("drift", "object", e->id, "what", drift_op_text(first->op), "path",
+		 log_fmt("%.*s", STR_ARG(first->path)), "by",
+		 log_fmt("%.*s", STR_ARG(first->manager)));
+	recorder_event(e->unit->r->recorder, declared, "Warning", "DriftCorrected",
+		       "%s%s%.*s in the cluster, not in git; put back (written by %.*s)",
+		       drift_op_text(first->op), first->path.n ? " " : "", STR_ARG(first->path),
+		       STR_ARG(first->manager.n ? first->manager : STR("somebody unknown")));
+}
+
+static void look(struct entry *e, const struct obj *live)
+{
+	AUTO(arena) struct arena a = {0};
+	struct drift_list l;
+	const struct json *declared = json_parse(&a, (struct str){e->bytes, e->nbytes}, NULL, NULL);
+	const struct json *tree = live ? obj_tree(live, &a) : NULL;
+	struct str mode;
+
+	if (!declared || e->fixing || !e->accepted)
+		return;
+	if (live && str_ieq(meta_annotation(tree, UNIT_RECONCILE), STR("disabled")))
+		return;
+	drift_compare(&a, schema_find_kind(str_c(e->api_version), str_c(e->kind)), declared, tree,
+		      obj_tree(e->accepted, &a), &l);
+	mode = mode_of(e->unit, declared, &a);
+	if (!l.n || str_is(mode, "ignore"))
+		return;
+	if (live && live->deleted_ns)
+		return; /* it comes back as DELETED */
+	if (fighting(e))
+		return;
+	tell(e, &l, declared);
+	drifts_note(e->unit, e, declared, &l);
+	put_back(e);
+}
+
+void drift_on_change(struct reconciler *r, const struct obj *old, const struct obj *new)
+{
+	struct entry *e = entry_of(r, new ? new : old);
+
+	if (!e)
+		return;
+	/* A revision older than our own last write tells nothing. */
+	if (!e->unit->run && !unit_suspended(e->unit) &&
+	    !(new && e->accepted &&new->revision < e->accepted->revision))
+		look(e, new);
+	if (e->unit->health_until)
+		unit_health_look(e->unit);
+}
+
+void drift_recheck(struct unit *u)
+{
+	struct map_iter it = {0};
+
+	if (unit_suspended(u))
+		return;
+	while (map_next(&u->entries, &it)) {
+		struct entry *e = it.value;
+		const struct obj *live = entry_live(e);
+
+		/* What the cache hasn't seen yet comes as a change of its own. */
+		if (live && e->accepted && live->revision >= e->accepted->revision)
+			look(e, live);
+	}
+}

@@ -1,0 +1,112 @@
+/*
+ * The reconciler as a whole: caches of sources and units, discovery, the root objects. Everything
+ * else happens in answer to what these see. One loop.
+ */
+#include "reconciler/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+
+static void on_source(void *arg, const struct obj *old, const struct obj *new)
+{
+	source_changed(arg, old, new);
+}
+
+static void on_unit(void *arg, const struct obj *old, const struct obj *new)
+{
+	unit_changed(arg, old, new);
+}
+
+static void check_synced(void *arg)
+{
+	struct reconciler *r = arg;
+	struct map_iter it = {0};
+
+	if (r->synced || !restmap_ready(r->restmap) || !informer_synced(r->sources_informer) ||
+	    !informer_synced(r->units_informer))
+		return;
+	r->synced = true;
+	log_info("caches are filled", "sources", log_i64((int64_t)r->sources.n), "units",
+		 log_i64((int64_t)r->units.n));
+	if (r->opts.synced)
+		r->opts.synced(r->opts.arg);
+	while (map_next(&r->units, &it))
+		unit_look(it.value);
+}
+
+static void on_discovery(void *arg, const struct err *err);
+
+static void discover_again(struct loop *l, struct loop_timer *t)
+{
+	struct reconciler *r = CONTAINER_OF(t, struct reconciler, discovery);
+
+	(void)l;
+	restmap_refresh(r->restmap, on_discovery, r);
+}
+
+static void on_discovery(void *arg, const struct err *err)
+{
+	struct reconciler *r = arg;
+
+	if (err->code) {
+		log_warn("cannot read what kinds there are, trying again", "error", err->msg);
+		loop_timer_set(r->loop, &r->discovery, NS_PER_S, discover_again);
+		return;
+	}
+	check_synced(r);
+}
+
+static struct informer *watch(struct reconciler *r, const struct resource *res, informer_fn *fn)
+{
+	struct informer_opts o = {.resource = res};
+	struct informer *i = informer_new(r->client, &o);
+
+	informer_on_change(i, fn, r);
+	informer_on_progress(i, check_synced, r);
+	informer_start(i);
+	return i;
+}
+
+struct reconciler *reconciler_start(struct client *c, const struct reconciler_opts *o)
+{
+	struct reconciler *r = xalloc(sizeof(*r));
+
+	r->client = c;
+	r->loop = c->loop;
+	r->opts = *o;
+	r->restmap = restmap_new(c);
+	r->recorder = recorder_new(c, "reconciler", "");
+	restmap_refresh(r->restmap, on_discovery, r);
+	r->sources_informer = watch(r, &res_gitrepositories, on_source);
+	r->units_informer = watch(r, &res_kustomizations, on_unit);
+	r->bootstrap = bootstrap_start(r);
+	return r;
+}
+
+void reconciler_stop(struct reconciler *r)
+{
+	struct map_iter it = {0};
+
+	if (!r)
+		return;
+	loop_timer_cancel(r->loop, &r->discovery);
+	bootstrap_free(r->bootstrap);
+	informer_free(r->units_informer);
+	informer_free(r->sources_informer);
+	while (map_next(&r->units, &it))
+		unit_free(it.value);
+	it = (struct map_iter){0};
+	while (map_next(&r->sources, &it))
+		source_free(it.value);
+	kindwatches_free(r);
+	map_release(&r->units);
+	map_release(&r->sources);
+	map_release(&r->owned);
+	recorder_free(r->recorder);
+	restmap_free(r->restmap);
+	free(r);
+}

@@ -1,0 +1,192 @@
+/*
+ * The reconciler's running parts: sources (GitRepositories), units (Kustomizations), watches of
+ * what units declare. One loop, one thread; everything here belongs to it.
+ *
+ *   source: poll ─▶ commit ─┐
+ *                           ▼
+ *   unit:  idle ─▶ run: variables ─▶ render ─▶ dry run ─▶ inventory ─▶ apply ─▶ prune ─▶ status
+ *            ▲                                                                    │
+ *            └── watch: drift ─▶ put back ─▶ report        health wait ◀──────────┘
+ */
+#ifndef PLUMB_RECONCILER_ENGINE_H
+#define PLUMB_RECONCILER_ENGINE_H
+
+#include "lib/base/map.h"
+#include "lib/kube/events.h"
+#include "lib/kube/informer.h"
+#include "lib/kube/restmap.h"
+#include "reconciler/drift.h"
+#include "reconciler/githelper.h"
+#include "reconciler/plan.h"
+#include "reconciler/render.h"
+
+#define FIELD_MANAGER "plumb"
+#define REQUESTED_AT "reconcile.fluxcd.io/requestedAt"
+#define DRIFT_MODE "plumb.dev/drift"
+#define ROOT_NAMESPACE "plumb-system"
+#define IN_FLIGHT_MAX 16
+
+struct reconciler_opts {
+	const char *data_dir, *cluster_name;
+	const char *repo, *branch, *path; /* repo NULL or "" = no root unit is made */
+	const char *interval;             /* of the root source, or NULL */
+	const char *forge;                /* KIND=URL, or NULL */
+	void (*synced)(void *arg);
+	void *arg;
+};
+
+struct run;
+struct drifts;
+
+struct source {
+	struct reconciler *r;
+	char *key; /* namespace/name */
+	struct obj *o;
+	char commit[GIT_OID_TEXT]; /* what is fetched; "" = nothing yet */
+	char *revision, *mirror, *url;
+	char *error;   /* why the last poll failed, or NULL */
+	char *handled; /* requestedAt that was acted upon */
+	int64_t generation;
+	struct githelper *helper;
+	struct client_call *call; /* its Secret */
+	struct loop_timer timer;
+	struct loop_fd inotify;
+	bool again; /* something happened while a poll was running */
+};
+
+/* One declared object, as it was applied last. */
+struct entry {
+	struct unit *unit;
+	const struct resource *resource;
+	char *id, *namespace, *name, *api_version, *kind;
+	char *place; /* file:line */
+	char *bytes; /* the declared object */
+	size_t nbytes;
+	char hash[65];
+	const struct obj *accepted; /* what the server made of it; NULL = not applied yet */
+	bool adopted;               /* it was there before us: never pruned */
+	bool seen;                  /* mark and sweep */
+	bool fixing;                /* a correction is on its way */
+	unsigned fixes;             /* corrections within a minute of each other */
+	int64_t fixed_at;
+};
+
+struct unit {
+	struct reconciler *r;
+	char *key;
+	struct obj *o;           /* the Kustomization; NULL = gone */
+	struct map entries;      /* id → struct entry */
+	char tree[GIT_OID_TEXT]; /* what was rendered last without error */
+	int64_t generation;      /* of the spec that was applied last */
+	char *revision;          /* applied last */
+	char commit[GIT_OID_TEXT];
+	char *handled;    /* requestedAt */
+	bool ready, full; /* full: apply also what didn't change */
+	bool again;       /* something happened during a run */
+	unsigned failures;
+	struct run *run;
+	struct loop_timer timer; /* the next look, by interval or retry */
+	int64_t health_until;    /* waiting for health, 0 = not */
+	struct drifts *drifts;
+};
+
+/* Everything live that belongs to a unit, of one kind. */
+struct kindwatch {
+	struct reconciler *r;
+	struct informer *informer;
+};
+
+struct reconciler {
+	struct client *client;
+	struct loop *loop;
+	struct reconciler_opts opts;
+	struct restmap *restmap;
+	struct recorder *recorder;
+	struct informer *sources_informer, *units_informer;
+	struct map sources, units; /* key → struct source, struct unit */
+	struct map owned;          /* identity → struct entry: see entry_key */
+	struct map watches;        /* group/kind → struct kindwatch */
+	struct bootstrap *bootstrap;
+	struct loop_timer discovery; /* another try */
+	bool synced;
+};
+
+/* The simulation and the role start it alike. The client is borrowed. */
+struct reconciler *reconciler_start(struct client *c, const struct reconciler_opts *o);
+void reconciler_stop(struct reconciler *r);
+
+/* ---- bootstrap.c: the root objects ---- */
+struct bootstrap *bootstrap_start(struct reconciler *r);
+void bootstrap_free(struct bootstrap *b);
+
+/* ---- source.c ---- */
+void source_changed(struct reconciler *r, const struct obj *old, const struct obj *new);
+struct source *source_find(struct reconciler *r, struct str namespace, struct str name);
+void source_free(struct source *s);
+/* ---- source_poll.c ---- */
+void source_poll(struct source *s);
+void source_watch_files(struct source *s);
+void source_unwatch_files(struct source *s);
+/* ---- source_status.c ---- */
+void source_report(struct source *s, const struct err *err, bool moved);
+/* The answer of a poll, for source_status and units. */
+void source_fetched(struct source *s, const struct json *answer, const struct err *err);
+
+/* ---- unit.c: when to run ---- */
+void unit_changed(struct reconciler *r, const struct obj *old, const struct obj *new);
+void unit_free(struct unit *u);
+void unit_look(struct unit *u);                   /* runs when there is reason to */
+void unit_look_after(struct unit *u, int64_t ns); /* the earliest wins */
+void units_of_source(struct reconciler *r, const struct source *s);
+void units_depending(struct reconciler *r, const struct unit *on);
+struct source *unit_source(const struct unit *u, const struct json *spec);
+/* A run is over. */
+void unit_ended(struct unit *u, bool ok);
+const struct json *unit_tree(const struct unit *u, struct arena *a);
+bool unit_suspended(const struct unit *u);
+
+/* ---- entries.c ---- */
+struct str entry_key(struct arena *a, struct str group, struct str kind, struct str namespace,
+		     struct str name);
+struct entry *entry_of(struct reconciler *r, const struct obj *o);
+struct entry *entry_set(struct unit *u, const struct rendered *from,
+			const struct rendered_object *o);
+void entry_drop(struct unit *u, struct entry *e);
+void entries_free(struct unit *u);
+/* Starts watching the resource when nobody does. */
+struct informer *kindwatch_get(struct reconciler *r, const struct resource *res);
+const struct obj *entry_live(struct entry *e);
+void kindwatches_free(struct reconciler *r);
+
+/* ---- status.c: what a Kustomization says of itself ---- */
+struct unit_report {
+	const char *ready;  /* "True", "False", "Unknown" */
+	const char *reason; /* ReconciliationSucceeded … */
+	struct str message;
+	struct str attempted, applied; /* revisions; STR_NONE leaves them */
+	const struct json *inventory;  /* entries, or NULL to leave them */
+	const char *healthy;           /* "True", "False", "Unknown", or NULL to leave it */
+	bool event;
+};
+/* done may be NULL. */
+void unit_report(struct unit *u, const struct unit_report *rep);
+
+/* ---- run*.c ---- */
+void run_start(struct unit *u);
+void run_cancel(struct unit *u);
+
+/* ---- health_wait.c ---- */
+/* Judges the unit's objects now; true when it is settled either way. */
+void unit_health_start(struct unit *u);
+void unit_health_look(struct unit *u);
+
+/* ---- drift_watch.c, drift_report.c ---- */
+void drift_on_change(struct reconciler *r, const struct obj *old, const struct obj *new);
+void drift_recheck(struct unit *u); /* all of a unit's objects, after a run */
+void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
+		 const struct drift_list *l);
+void drifts_free(struct unit *u);
+/* The revision was replaced: what drifted from the old one is history. */
+void drifts_reset(struct unit *u);
+
+#endif

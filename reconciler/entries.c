@@ -1,0 +1,154 @@
+/*
+ * What units declare, as it was applied last, and the watches that see it live. An entry belongs to
+ * one unit at a time; the map `owned` finds it from a live object. Memory: entries are owned by
+ * their unit, watches by the reconciler.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/codec.h"
+#include "lib/kube/resources.h"
+#include "reconciler/engine.h"
+
+struct str entry_key(struct arena *a, struct str group, struct str kind, struct str namespace,
+		     struct str name)
+{
+	return arena_strf(a, "%.*s/%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(kind),
+			  STR_ARG(namespace), STR_ARG(name));
+}
+
+struct entry *entry_of(struct reconciler *r, const struct obj *o)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str group, version;
+
+	api_version_split(o->api_version, &group, &version);
+	return map_get(&r->owned, entry_key(&a, group, o->kind, o->namespace, o->name));
+}
+
+static void set_text(char **slot, struct str s)
+{
+	free(*slot);
+	*slot = xstrndup(s.p ? s.p : "", s.n);
+}
+
+static struct str owned_key(struct arena *a, const struct entry *e)
+{
+	return entry_key(a, str_c(e->resource->group), str_c(e->kind), str_c(e->namespace),
+			 str_c(e->name));
+}
+
+struct entry *entry_set(struct unit *u, const struct rendered *from,
+			const struct rendered_object *o)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf text = {0};
+	struct entry *e = map_get(&u->entries, o->id);
+	char hash[65];
+
+	if (!e) {
+		e = xalloc(sizeof(*e));
+		e->unit = u;
+		set_text(&e->id, o->id);
+		map_set(&u->entries, o->id, e);
+	}
+	json_write(o->tree, &text);
+	sha256_hex(buf_view(&text), hash);
+	if (strcmp(hash, e->hash)) {
+		obj_unref(e->accepted);
+		e->accepted = NULL;
+		memcpy(e->hash, hash, sizeof(hash));
+		free(e->bytes);
+		e->nbytes = text.n;
+		e->bytes = buf_take(&text);
+	}
+	set_text(&e->namespace, o->namespace);
+	set_text(&e->name, o->name);
+	set_text(&e->kind, o->kind);
+	set_text(&e->api_version, o->api_version);
+	set_text(&e->place, rendered_place(&a, from, o));
+	e->resource = restmap_find(u->r->restmap, o->api_version, o->kind);
+	e->seen = true;
+	if (e->resource)
+		map_set(&u->r->owned, owned_key(&a, e), e);
+	return e;
+}
+
+void entry_drop(struct unit *u, struct entry *e)
+{
+	AUTO(arena) struct arena a = {0};
+
+	if (e->resource) {
+		struct str key = owned_key(&a, e);
+
+		if (map_get(&u->r->owned, key) == e)
+			map_del(&u->r->owned, key);
+	}
+	map_del(&u->entries, str_c(e->id));
+	obj_unref(e->accepted);
+	free(e->id);
+	free(e->namespace);
+	free(e->name);
+	free(e->kind);
+	free(e->api_version);
+	free(e->place);
+	free(e->bytes);
+	free(e);
+}
+
+void entries_free(struct unit *u)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&u->entries, &it))
+		entry_drop(u, it.value);
+	map_release(&u->entries);
+}
+
+/* ---- watches ---- */
+
+static void on_change(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct kindwatch *w = arg;
+
+	drift_on_change(w->r, old, new);
+}
+
+struct informer *kindwatch_get(struct reconciler *r, const struct resource *res)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str key = arena_strf(&a, "%s/%s", res->group, res->plural);
+	struct kindwatch *w = map_get(&r->watches, key);
+	struct informer_opts o = {.resource = res, .label_selector = UNIT_LABEL_NAME};
+
+	if (w)
+		return w->informer;
+	w = xalloc(sizeof(*w));
+	w->r = r;
+	w->informer = informer_new(r->client, &o);
+	informer_on_change(w->informer, on_change, w);
+	map_set(&r->watches, key, w);
+	informer_start(w->informer);
+	return w->informer;
+}
+
+const struct obj *entry_live(struct entry *e)
+{
+	if (!e->resource)
+		return NULL;
+	return informer_get(kindwatch_get(e->unit->r, e->resource), str_c(e->namespace),
+			    str_c(e->name));
+}
+
+void kindwatches_free(struct reconciler *r)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&r->watches, &it)) {
+		struct kindwatch *w = it.value;
+
+		informer_free(w->informer);
+		free(w);
+	}
+	map_release(&r->watches);
+}

@@ -1,0 +1,89 @@
+/* The reconciler's process: options, start, stop. */
+#include "reconciler/main.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/kube/role.h"
+#include "lib/os/ready.h"
+#include "reconciler/engine.h"
+
+struct process {
+	struct role role;
+	struct reconciler_opts opts;
+	struct reconciler *reconciler;
+};
+
+static void on_synced(void *arg)
+{
+	(void)arg;
+	ready_notify();
+}
+
+static void on_stop(void *arg)
+{
+	struct process *p = arg;
+
+	loop_stop(p->role.loop);
+}
+
+static bool is_ready(void *arg)
+{
+	struct process *p = arg;
+
+	return p->reconciler && p->reconciler->synced;
+}
+
+static int parse(struct process *p, int argc, char **argv, struct err *err)
+{
+	struct role *r = &p->role;
+	struct reconciler_opts *o = &p->opts;
+	const struct flag flags[] = {
+		ROLE_FLAGS(r),
+		{"repo", 0, FLAG_STRING, &o->repo, "URL", "git repository of the root unit"},
+		{"branch", 0, FLAG_STRING, &o->branch, "NAME", "its branch"},
+		{"path", 0, FLAG_STRING, &o->path, "PATH", "folder in it"},
+		{"interval", 0, FLAG_STRING, &o->interval, "DURATION",
+		 "how often to look for new commits"},
+		{"forge", 0, FLAG_STRING, &o->forge, "KIND=URL",
+		 "open drift reports as pull requests there"},
+		{"cluster-name", 0, FLAG_STRING, &o->cluster_name, "NAME", "names drift branches"},
+		{0}};
+	int nargs;
+
+	role_defaults(r, "reconciler");
+	if (flags_parse(argc, argv, flags, "plumb reconciler [OPTION]…", &nargs, err))
+		return -1;
+	if (!r->kubeconfig_path)
+		return err_set(err, ERR_BAD_REQUEST, "--kubeconfig is required");
+	if (!o->cluster_name || !*o->cluster_name)
+		o->cluster_name = "default";
+	o->data_dir = r->data_dir;
+	o->synced = on_synced;
+	o->arg = p;
+	return 0;
+}
+
+int reconciler_main(int argc, char **argv)
+{
+	struct process p = {0};
+	struct err err = {0};
+	int code;
+
+	if (parse(&p, argc, argv, &err)) {
+		fprintf(stderr, "plumb reconciler: %s\n", err.msg);
+		return 2;
+	}
+	p.role.ready = is_ready;
+	p.role.stop = on_stop;
+	p.role.ready_arg = p.role.stop_arg = &p;
+	if (role_start(&p.role, &err))
+		return 1;
+	p.reconciler = reconciler_start(p.role.client, &p.opts);
+	code = role_run(&p.role);
+	reconciler_stop(p.reconciler);
+	role_release(&p.role);
+	return code;
+}

@@ -1,0 +1,279 @@
+/*
+ * A run of a unit, from revision to rendered objects; the steps that write are in run_apply.c and
+ * run_prune.c. A run is data: each answer moves it on, nothing waits. It can be cancelled at any
+ * point. Memory: the run's arena.
+ */
+#include "reconciler/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+
+static void run_free(struct run *run)
+{
+	while (run->ops) {
+		struct run_op *op = run->ops;
+
+		run->ops = op->next;
+		client_call_cancel(run->r->client, op->call);
+		free(op);
+	}
+	loop_timer_cancel(run->r->loop, &run->soon);
+	git_close(run->mirror);
+	rendered_release(&run->rendered);
+	arena_release(&run->arena);
+	free(run);
+}
+
+void run_cancel(struct unit *u)
+{
+	if (u->run)
+		run_free(u->run);
+	u->run = NULL;
+}
+
+static void on_answer(void *arg, const struct api_answer *answer)
+{
+	struct run_op *op = arg;
+	struct run *run = op->run;
+	void (*done)(struct run *, size_t, const struct api_answer *) = op->done;
+	size_t i = op->i;
+
+	for (struct run_op **at = &run->ops; *at; at = &(*at)->next) {
+		if (*at == op) {
+			*at = op->next;
+			break;
+		}
+	}
+	free(op);
+	run->inflight--;
+	done(run, i, answer);
+}
+
+void run_call(struct run *run, const struct api_call *call, size_t i,
+	      void (*done)(struct run *run, size_t i, const struct api_answer *answer))
+{
+	struct run_op *op = xalloc(sizeof(*op));
+
+	*op = (struct run_op){.run = run, .i = i, .done = done, .next = run->ops};
+	run->ops = op;
+	run->inflight++;
+	op->call = client_call(run->r->client, call, on_answer, op);
+}
+
+void run_fail(struct run *run, const char *reason, struct str message)
+{
+	struct unit *u = run->u;
+	struct unit_report rep = {.ready = "False",
+				  .reason = reason,
+				  .message = message,
+				  .attempted = run->revision,
+				  .event = true};
+
+	unit_report(u, &rep);
+	run_cancel(u);
+	unit_ended(u, false);
+}
+
+static bool is_new(const struct unit *u, struct str revision)
+{
+	return !u->revision || !str_is(revision, u->revision);
+}
+
+void run_succeed(struct run *run, struct str message)
+{
+	struct unit *u = run->u;
+	bool wait = json_bool(json_get(run->spec, STR("wait")), false) ||
+		    json_len(json_get(run->spec, STR("healthChecks")));
+	struct unit_report rep = {.ready = wait ? "Unknown" : "True",
+				  .reason = wait ? "Progressing" : "ReconciliationSucceeded",
+				  .message = wait ? STR("waiting for health") : message,
+				  .attempted = run->revision,
+				  .applied = run->revision,
+				  .inventory = run_inventory(run, false),
+				  .healthy = wait ? "Unknown" : NULL,
+				  .event = !wait && is_new(u, run->revision)};
+
+	if (is_new(u, run->revision)) {
+		free(u->revision);
+		u->revision = xstrndup(run->revision.p, run->revision.n);
+		drifts_reset(u);
+	}
+	memcpy(u->commit, run->commit, sizeof(u->commit));
+	memcpy(u->tree, run->tree, sizeof(u->tree));
+	u->generation = run->generation;
+	unit_report(u, &rep);
+	run_cancel(u);
+	drift_recheck(u);
+	unit_ended(u, true);
+	if (wait && !u->run)
+		unit_health_start(u);
+}
+
+/* ---- rendering ---- */
+
+static int load(void *ctx, const char *path, struct git_files *ret, struct err *err)
+{
+	struct run *run = ctx;
+
+	return git_manifests(run->mirror, &run->arena, run->commit, path, ret, err);
+}
+
+static enum render_scope scope(void *ctx, struct str api_version, struct str kind)
+{
+	struct run *run = ctx;
+	const struct resource *res = restmap_find(run->r->restmap, api_version, kind);
+
+	if (!res)
+		return SCOPE_UNKNOWN;
+	return res->namespaced ? SCOPE_NAMESPACED : SCOPE_CLUSTER;
+}
+
+static void on_refreshed(struct loop *l, struct loop_timer *t)
+{
+	struct run *run = CONTAINER_OF(t, struct run, soon);
+
+	(void)l;
+	run_render(run);
+}
+
+static void on_discovery(void *arg, const struct err *err)
+{
+	(void)arg;
+	if (err->code)
+		log_warn("cannot read what kinds there are", "error", err->msg);
+}
+
+static void items_make(struct run *run)
+{
+	run->n = run->rendered.n;
+	run->items = arena_array(&run->arena, run->n + 1, sizeof(*run->items));
+	plan_sort(&run->rendered);
+	for (size_t i = 0; i < run->n; i++) {
+		const struct rendered_object *o = &run->rendered.v[i];
+
+		run->items[i] = (struct run_item){.o = o, .rank = plan_rank(o->group, o->kind)};
+	}
+}
+
+void run_render(struct run *run)
+{
+	const struct render_env env = {.load = load, .scope = scope, .ctx = run};
+	struct err err = {0};
+
+	run->phase = RUN_RENDER;
+	if (!render(&run->arena, &env, &run->opts, &run->rendered, &err)) {
+		items_make(run);
+		run_dry(run);
+		return;
+	}
+	if (err.code == ERR_NOT_FOUND && !run->refreshed && restmap_ready(run->r->restmap)) {
+		/* A kind that nobody served when discovery was read last: ask again, once. */
+		run->refreshed = true;
+		restmap_refresh(run->r->restmap, on_discovery, NULL);
+		loop_timer_set(run->r->loop, &run->soon, 100 * NS_PER_MS, on_refreshed);
+		return;
+	}
+	run_fail(run, "BuildFailed", str_c(err.msg));
+}
+
+static struct str text(const struct json *spec, const char *key)
+{
+	return json_str(json_get(spec, str_c(key)));
+}
+
+/* What this build cannot do yet is refused, not left out. */
+static const char *unsupported(const struct json *spec)
+{
+	static const char *const keys[] = {"components", "decryption", "kubeConfig", "namePrefix",
+					   "nameSuffix", "patches",    "ignore"};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const struct json *v = json_get(spec, str_c(keys[i]));
+
+		if (v && (json_is(v, JSON_STRING) ? json_str(v).n : json_len(v)))
+			return keys[i];
+	}
+	return NULL;
+}
+
+static int prepare(struct run *run, const struct source *s, struct err *err)
+{
+	struct unit *u = run->u;
+	const char *no = unsupported(run->spec);
+	char *path;
+
+	if (no)
+		return err_set(err, ERR_UNSUPPORTED, "spec.%s is not supported", no);
+	path = git_clean_path(&run->arena, text(run->spec, "path"), err);
+	if (!path)
+		return -1;
+	run->mirror = git_open(s->mirror, err);
+	if (!run->mirror || git_path_id(run->mirror, run->commit, path, run->tree, err))
+		return -1;
+	run->opts =
+		(struct render_opts){.path = path,
+				     .unit_namespace = arena_str(&run->arena, u->o->namespace),
+				     .unit_name = arena_str(&run->arena, u->o->name),
+				     .target_namespace = text(run->spec, "targetNamespace"),
+				     .common_metadata = json_get(run->spec, STR("commonMetadata")),
+				     .images = json_get(run->spec, STR("images")),
+				     .substitute = json_get(run->spec, STR("postBuild")) != NULL};
+	return 0;
+}
+
+/* The same files and the same spec: only the revision's name moves. */
+static bool unchanged(const struct run *run)
+{
+	const struct unit *u = run->u;
+
+	return !u->full && !u->failures && u->tree[0] && !strcmp(u->tree, run->tree) &&
+	       u->generation == run->generation && !json_get(run->spec, STR("postBuild"));
+}
+
+static void rename_only(struct run *run)
+{
+	struct unit *u = run->u;
+	struct unit_report rep = {.ready = u->ready ? "True" : "Unknown",
+				  .reason = u->ready ? "ReconciliationSucceeded" : "Progressing",
+				  .attempted = run->revision,
+				  .applied = run->revision};
+
+	rep.message = arena_strf(&run->arena, "Applied revision: %.*s", STR_ARG(run->revision));
+	free(u->revision);
+	u->revision = xstrndup(run->revision.p, run->revision.n);
+	memcpy(u->commit, run->commit, sizeof(u->commit));
+	unit_report(u, &rep);
+	run_cancel(u);
+	unit_ended(u, true);
+}
+
+void run_start(struct unit *u)
+{
+	struct run *run = xalloc(sizeof(*run));
+	struct err err = {0};
+	struct source *s;
+
+	u->run = run;
+	run->u = u;
+	run->r = u->r;
+	run->spec = json_copy(&run->arena, json_get(unit_tree(u, &run->arena), STR("spec")));
+	run->generation = u->o->generation;
+	s = unit_source(u, run->spec);
+	memcpy(run->commit, s->commit, sizeof(run->commit));
+	run->revision = arena_str(&run->arena, str_c(s->revision));
+	if (prepare(run, s, &err)) {
+		run_fail(run, err.code == ERR_NOT_FOUND ? "ArtifactFailed" : "BuildFailed",
+			 str_c(err.msg));
+		return;
+	}
+	if (unchanged(run) && (u->ready || u->health_until)) {
+		rename_only(run);
+		return;
+	}
+	u->health_until = 0;
+	run_vars(run);
+}

@@ -1,0 +1,70 @@
+/* One run of a unit: the state that its steps share. Private to run*.c. */
+#ifndef PLUMB_RECONCILER_RUN_H
+#define PLUMB_RECONCILER_RUN_H
+
+#include "reconciler/engine.h"
+
+enum run_phase { RUN_VARS, RUN_RENDER, RUN_DRY, RUN_APPLY, RUN_PRUNE };
+
+/* What is done with one object, in order of rank. */
+struct run_item {
+	const struct rendered_object *o;
+	struct entry *entry; /* set when it is applied */
+	int rank;
+	bool changed; /* needs applying */
+	bool adopted;
+	bool listed;    /* stands in the inventory already */
+	bool elsewhere; /* dry-run in another namespace, since its own isn't there yet */
+	struct err err;
+};
+
+struct run_op {
+	struct run *run;
+	struct run_op *next, **self;
+	struct client_call *call;
+	size_t i;
+	void (*done)(struct run *run, size_t i, const struct api_answer *answer);
+};
+
+struct run {
+	struct unit *u;
+	struct reconciler *r;
+	struct arena arena;
+	enum run_phase phase;
+	const struct json *spec;
+	struct gitmirror *mirror;
+	char commit[GIT_OID_TEXT], tree[GIT_OID_TEXT];
+	struct str revision;
+	int64_t generation;
+	struct render_opts opts;
+	struct rendered rendered;
+	bool refreshed; /* discovery was read anew */
+	struct run_item *items;
+	size_t n, next, inflight;
+	struct plan_prune prune;
+	struct run_op *ops;
+	struct loop_timer soon; /* the next step, or another try for a new kind */
+	int64_t kinds_until;
+	bool failed;
+	char *secret_of_vars;
+};
+
+/* Calls the API; done later, unless the run is cancelled. */
+void run_call(struct run *run, const struct api_call *call, size_t i,
+	      void (*done)(struct run *run, size_t i, const struct api_answer *answer));
+/* Ends the run. */
+void run_fail(struct run *run, const char *reason, struct str message);
+void run_succeed(struct run *run, struct str message);
+
+/* run_vars.c: calls run_render when done. */
+void run_vars(struct run *run);
+void run_render(struct run *run);
+/* run_apply.c */
+void run_dry(struct run *run);
+/* run_prune.c */
+void run_prune(struct run *run);
+/* The inventory as it is when all of `items` stand: those that aren't adopted, and what is held
+ * back or not yet pruned. */
+const struct json *run_inventory(struct run *run, bool with_old);
+
+#endif

@@ -1,0 +1,288 @@
+/*
+ * The writing part of a run. First every changed object goes through the server's dry run: one that
+ * is refused ends the run, and nothing was changed. Then they are applied in order of rank, those
+ * of one rank side by side. Never applies anything that the dry run of this revision refused.
+ */
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "reconciler/run.h"
+
+#define STRICT "fieldValidation=Strict"
+#define KINDS_WAIT (15 * NS_PER_S)
+#define KINDS_PAUSE (100 * NS_PER_MS)
+
+static void pump(struct run *run);
+
+/* ---- one object ---- */
+
+static const struct resource *resource_of(struct run *run, const struct rendered_object *o)
+{
+	return restmap_find(run->r->restmap, o->api_version, o->kind);
+}
+
+static void send(struct run *run, size_t i, const struct json *tree, bool dry,
+		 void (*done)(struct run *, size_t, const struct api_answer *))
+{
+	AUTO(buf) struct buf body = {0};
+	const struct rendered_object *o = run->items[i].o;
+	struct api_call call = {.verb = API_APPLY,
+				.resource = resource_of(run, o),
+				.namespace = meta_namespace(tree),
+				.name = o->name,
+				.query = dry ? "dryRun=All&" STRICT : STRICT,
+				.force = true,
+				.field_manager = FIELD_MANAGER};
+
+	json_write(tree, &body);
+	call.body = buf_view(&body);
+	run_call(run, &call, i, done);
+}
+
+/* "app/x.yaml:12: Deployment shop/front: what the server said". */
+static struct str explain(struct run *run, const struct run_item *item)
+{
+	struct arena *a = &run->arena;
+	const struct rendered_object *o = item->o;
+	struct str message = str_c(item->err.msg), field = message_field(message), place;
+
+	place = field.n ? rendered_field_place(a, &run->rendered, o, field)
+			: rendered_place(a, &run->rendered, o);
+	return arena_strf(a, "%.*s: %.*s %.*s%s%.*s: %.*s", STR_ARG(place), STR_ARG(o->kind),
+			  STR_ARG(o->namespace), o->namespace.n ? "/" : "", STR_ARG(o->name),
+			  STR_ARG(message));
+}
+
+static bool over(struct run *run)
+{
+	if (!run->failed || run->inflight)
+		return false;
+	for (size_t i = 0; i < run->n; i++) {
+		if (run->items[i].err.code) {
+			run_fail(run, "ReconciliationFailed", explain(run, &run->items[i]));
+			return true;
+		}
+	}
+	return false;
+}
+
+static void failed(struct run *run, size_t i, const struct err *err)
+{
+	run->items[i].err = *err;
+	run->failed = true;
+}
+
+/* ---- dry run ---- */
+
+static bool declares_namespace(const struct run *run, struct str name)
+{
+	for (size_t i = 0; i < run->n; i++) {
+		const struct rendered_object *o = run->items[i].o;
+
+		if (!o->group.n && str_is(o->kind, "Namespace") && str_eq(o->name, name))
+			return true;
+	}
+	return false;
+}
+
+static void on_live(struct run *run, size_t i, const struct api_answer *answer)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *live =
+		answer->err.code ? NULL : json_parse(&a, answer->body, NULL, NULL);
+
+	run->items[i].adopted = live && !meta_label(live, UNIT_LABEL_NAME).n;
+	pump(run);
+}
+
+static void on_dry(struct run *run, size_t i, const struct api_answer *answer);
+
+/* Where the namespace comes with this revision, the content is tried in the unit's own one. */
+static void dry_elsewhere(struct run *run, size_t i)
+{
+	struct json *tree = json_copy(&run->arena, run->items[i].o->tree);
+
+	run->items[i].elsewhere = true;
+	json_set_str(&run->arena, json_get(tree, STR("metadata")), "namespace",
+		     run->opts.unit_namespace);
+	send(run, i, tree, true, on_dry);
+}
+
+static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
+{
+	struct run_item *item = &run->items[i];
+	struct api_call get = {.verb = API_GET,
+			       .resource = resource_of(run, item->o),
+			       .namespace = item->o->namespace,
+			       .name = item->o->name};
+
+	if (answer->err.code == ERR_NOT_FOUND && item->o->namespace.n && !item->elsewhere &&
+	    declares_namespace(run, item->o->namespace)) {
+		dry_elsewhere(run, i);
+		return;
+	}
+	if (answer->err.code)
+		failed(run, i, &answer->err);
+	else if (answer->status == 200 && !item->listed && !item->elsewhere)
+		run_call(run, &get, i, on_live);
+	pump(run);
+}
+
+/* ---- apply ---- */
+
+static void on_applied(struct run *run, size_t i, const struct api_answer *answer)
+{
+	struct run_item *item = &run->items[i];
+	struct err err = {0};
+
+	if (answer->err.code) {
+		failed(run, i, &answer->err);
+	} else {
+		obj_unref(item->entry->accepted);
+		item->entry->accepted = obj_from_bytes(answer->body, &err);
+	}
+	pump(run);
+}
+
+static void on_kinds(struct loop *l, struct loop_timer *t)
+{
+	(void)l;
+	pump(CONTAINER_OF(t, struct run, soon));
+}
+
+static void on_discovery(void *arg, const struct err *err)
+{
+	(void)arg;
+	if (err->code)
+		log_warn("cannot read what kinds there are", "error", err->msg);
+}
+
+/* A kind that a definition of this revision makes takes a moment to be served. */
+static bool kind_ready(struct run *run, size_t i)
+{
+	struct err err = {0};
+	int64_t now = loop_now(run->r->loop);
+
+	if (resource_of(run, run->items[i].o))
+		return true;
+	if (!run->kinds_until)
+		run->kinds_until = now + KINDS_WAIT;
+	if (now > run->kinds_until) {
+		err_set(&err, ERR_NOT_FOUND, "the cluster does not serve this kind");
+		failed(run, i, &err);
+		return false;
+	}
+	restmap_refresh(run->r->restmap, on_discovery, NULL);
+	loop_timer_set(run->r->loop, &run->soon, KINDS_PAUSE, on_kinds);
+	return false;
+}
+
+static void apply_one(struct run *run, size_t i)
+{
+	struct run_item *item = &run->items[i];
+
+	item->entry = entry_set(run->u, &run->rendered, item->o);
+	item->entry->adopted |= item->adopted;
+	if (item->entry->resource)
+		kindwatch_get(run->r, item->entry->resource);
+	if (item->changed)
+		send(run, i, item->o->tree, false, on_applied);
+}
+
+/* ---- moving on ---- */
+
+static bool skip(const struct run *run, size_t i)
+{
+	const struct run_item *item = &run->items[i];
+
+	return run->phase == RUN_DRY && (!item->changed || !item->o->served);
+}
+
+static bool may_start(struct run *run, size_t i)
+{
+	if (run->inflight >= IN_FLIGHT_MAX)
+		return false;
+	if (run->phase == RUN_DRY)
+		return true;
+	if (run->inflight && i && run->items[i].rank != run->items[i - 1].rank)
+		return false;
+	return kind_ready(run, i);
+}
+
+static void apply_begin(struct run *run)
+{
+	struct unit_report rep = {.ready = run->u->ready ? "True" : "Unknown",
+				  .reason =
+					  run->u->ready ? "ReconciliationSucceeded" : "Progressing",
+				  .message = STR("applying"),
+				  .attempted = run->revision};
+
+	/* Before anything is made, so that nothing is forgotten when we end halfway. */
+	rep.inventory = run_inventory(run, true);
+	if (run->u->ready)
+		rep.message =
+			arena_strf(&run->arena, "Applied revision: %s", run->u->revision ?: "none");
+	unit_report(run->u, &rep);
+	run->phase = RUN_APPLY;
+	run->next = 0;
+	pump(run);
+}
+
+static void pump(struct run *run)
+{
+	while (!run->failed && run->next < run->n) {
+		size_t i = run->next;
+
+		if (skip(run, i)) {
+			run->next++;
+			continue;
+		}
+		if (!may_start(run, i))
+			break;
+		run->next++;
+		if (run->phase == RUN_DRY)
+			send(run, i, run->items[i].o->tree, true, on_dry);
+		else
+			apply_one(run, i);
+	}
+	if (over(run) || run->inflight || run->next < run->n)
+		return;
+	if (run->phase == RUN_DRY)
+		apply_begin(run);
+	else
+		run_prune(run);
+}
+
+static bool has_changed(struct run *run, const struct rendered_object *o)
+{
+	AUTO(buf) struct buf text = {0};
+	struct entry *e = map_get(&run->u->entries, o->id);
+
+	if (run->u->full || !e || !e->accepted)
+		return true;
+	json_write(o->tree, &text);
+	return text.n != e->nbytes || memcmp(text.p, e->bytes, text.n) != 0;
+}
+
+void run_dry(struct run *run)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(map) struct map listed = {0};
+	const struct json *old = json_at(unit_tree(run->u, &a), "status", "inventory", "entries");
+
+	for (size_t i = 0; i < json_len(old); i++)
+		map_set(&listed, json_str(json_get(json_item(old, i), STR("id"))), run);
+	for (size_t i = 0; i < run->n; i++) {
+		struct run_item *item = &run->items[i];
+		struct entry *e = map_get(&run->u->entries, item->o->id);
+
+		item->listed = map_has(&listed, item->o->id);
+		item->adopted = e && e->adopted;
+		item->changed = has_changed(run, item->o);
+	}
+	run->phase = RUN_DRY;
+	run->next = 0;
+	pump(run);
+}

@@ -1,0 +1,158 @@
+/*
+ * The end of a run: what the inventory has and the revision hasn't is deleted, within the brakes of
+ * plan_prune, and only when the live object still says that it is this unit's. What cannot be
+ * deleted stays in the inventory.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "reconciler/run.h"
+
+static void next(struct run *run);
+
+static const struct resource *resource_of(struct run *run, const struct plan_entry *e)
+{
+	struct str version = e->group.n ? arena_strf(&run->arena, "%.*s/%.*s", STR_ARG(e->group),
+						     STR_ARG(e->version))
+					: e->version;
+
+	return restmap_find(run->r->restmap, version, e->kind);
+}
+
+static void append(struct arena *a, struct json *list, struct str id, struct str version)
+{
+	json_append(a, list, json_build(a, "{s:S,s:S}", "id", id, "v", version));
+}
+
+const struct json *run_inventory(struct run *run, bool with_old)
+{
+	AUTO(map) struct map have = {0};
+	struct arena *a = &run->arena;
+	struct json *list = json_new(a, JSON_ARRAY);
+	const struct json *old = json_at(unit_tree(run->u, a), "status", "inventory", "entries");
+
+	for (size_t i = 0; i < run->n; i++) {
+		const struct run_item *item = &run->items[i];
+
+		map_set(&have, item->o->id, run);
+		if (!item->adopted)
+			append(a, list, item->o->id, item->o->version);
+	}
+	for (size_t i = 0; i < run->prune.nheld; i++)
+		append(a, list, run->prune.held[i].id, run->prune.held[i].version);
+	for (size_t i = 0; with_old && i < json_len(old); i++) {
+		const struct json *e = json_item(old, i);
+
+		if (!map_has(&have, json_str(json_get(e, STR("id")))))
+			json_append(a, list, e);
+	}
+	return list;
+}
+
+static bool is_ours(struct run *run, const struct json *live)
+{
+	return str_eq(meta_label(live, UNIT_LABEL_NAME), run->opts.unit_name) &&
+	       str_eq(meta_label(live, UNIT_LABEL_NAMESPACE), run->opts.unit_namespace) &&
+	       !str_ieq(meta_annotation(live, UNIT_PRUNE), STR("disabled")) &&
+	       !str_ieq(meta_label(live, UNIT_PRUNE), STR("disabled"));
+}
+
+static void on_deleted(struct run *run, size_t i, const struct api_answer *answer)
+{
+	const struct plan_entry *e = &run->prune.go[i];
+
+	if (answer->err.code && answer->err.code != ERR_NOT_FOUND) {
+		run->prune.held[run->prune.nheld++] = *e;
+		run->prune.why =
+			arena_strf(&run->arena, "%.*s: %s", STR_ARG(e->id), answer->err.msg);
+	} else {
+		log_info("pruned", "unit", run->u->key, "object", log_fmt("%.*s", STR_ARG(e->id)));
+	}
+	run->next++;
+	next(run);
+}
+
+static void on_live(struct run *run, size_t i, const struct api_answer *answer)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	const struct plan_entry *e = &run->prune.go[i];
+	const struct json *live =
+		answer->err.code ? NULL : json_parse(&a, answer->body, NULL, NULL);
+	struct api_call call = {.verb = API_DELETE,
+				.resource = resource_of(run, e),
+				.namespace = e->namespace,
+				.name = e->name};
+
+	if (!live || !is_ours(run, live)) {
+		run->next++;
+		next(run);
+		return;
+	}
+	json_write(json_build(&a, "{s:s,s:s,s:s,s:{s:S}}", "apiVersion", "v1", "kind",
+			      "DeleteOptions", "propagationPolicy", "Background", "preconditions",
+			      "uid", meta_uid(live)),
+		   &body);
+	call.body = buf_view(&body);
+	run_call(run, &call, i, on_deleted);
+}
+
+/* Entries that left the revision are no longer watched over, before they go. */
+static void forget(struct run *run)
+{
+	AUTO(map) struct map have = {0};
+	struct map_iter it = {0};
+
+	for (size_t i = 0; i < run->n; i++)
+		map_set(&have, run->items[i].o->id, run);
+	while (map_next(&run->u->entries, &it)) {
+		struct entry *e = it.value;
+
+		if (!map_has(&have, str_c(e->id)))
+			entry_drop(run->u, e);
+	}
+}
+
+static void next(struct run *run)
+{
+	while (run->next < run->prune.ngo) {
+		const struct plan_entry *e = &run->prune.go[run->next];
+		struct api_call call = {.verb = API_GET,
+					.resource = resource_of(run, e),
+					.namespace = e->namespace,
+					.name = e->name};
+
+		if (call.resource) {
+			run_call(run, &call, run->next, on_live);
+			return;
+		}
+		run->next++;
+	}
+	if (run->prune.nheld)
+		run_succeed(run, arena_strf(&run->arena,
+					    "Applied revision: %.*s; %zu objects are not pruned: "
+					    "%.*s (annotate with %s)",
+					    STR_ARG(run->revision), run->prune.nheld,
+					    STR_ARG(run->prune.why), PRUNE_CONFIRM));
+	else
+		run_succeed(run, arena_strf(&run->arena, "Applied revision: %.*s",
+					    STR_ARG(run->revision)));
+}
+
+void run_prune(struct run *run)
+{
+	/* A copy: the cache may replace the object before all is deleted. */
+	const struct json *o = json_copy(&run->arena, unit_tree(run->u, &run->arena));
+	struct plan_prune_opts opts = {.inventory = json_at(o, "status", "inventory", "entries"),
+				       .revision = run->revision,
+				       .confirmed = meta_annotation(o, PRUNE_CONFIRM),
+				       .enabled =
+					       json_bool(json_get(run->spec, STR("prune")), false)};
+
+	run->phase = RUN_PRUNE;
+	run->next = 0;
+	plan_prune(&run->arena, &run->rendered, &opts, &run->prune);
+	forget(run);
+	next(run);
+}

@@ -1,0 +1,84 @@
+/*
+ * What a GitRepository says of itself: artifact, Ready, events. Written only when it changed, so
+ * that polling writes nothing. On the role's loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "reconciler/engine.h"
+
+static void on_written(void *arg, const struct api_answer *answer)
+{
+	(void)arg;
+	if (answer->err.code && answer->err.code != ERR_NOT_FOUND)
+		log_warn("cannot write a GitRepository's status", "error", answer->err.msg);
+}
+
+static void set_artifact(struct source *s, struct arena *a, struct json *status, int64_t now)
+{
+	char when[TIME_TEXT_MAX];
+	const char *digest = arena_printf(a, "sha1:%s", s->commit);
+	struct str t = time_format(now, when);
+
+	json_set(a, status, STR("artifact"),
+		 json_build(a, "{s:s,s:s,s:s,s:s,s:S}", "revision", s->revision, "digest", digest,
+			    "path", "", "url", s->url, "lastUpdateTime", t));
+}
+
+static void send(struct source *s, struct arena *a, struct json *status)
+{
+	AUTO(buf) struct buf body = {0};
+	struct api_call call = {.verb = API_PATCH,
+				.resource = &res_gitrepositories,
+				.namespace = s->o->namespace,
+				.name = s->o->name,
+				.subresource = "status",
+				.patch = API_PATCH_MERGE};
+
+	json_write(json_build(a, "{s:o}", "status", status), &body);
+	call.body = buf_view(&body);
+	client_call(s->r->client, &call, on_written, NULL);
+}
+
+void source_report(struct source *s, const struct err *err, bool moved)
+{
+	AUTO(arena) struct arena a = {0};
+	struct json *o = json_copy(&a, obj_tree(s->o, &a)), *status, *conditions;
+	bool ok = err->code == ERR_NONE, changed = moved;
+	int64_t now = loop_wall(s->r->loop);
+	struct str message = ok ? arena_strf(&a, "stored artifact for revision '%s'", s->revision)
+				: str_c(err->msg);
+	struct str handled = meta_annotation(o, REQUESTED_AT);
+
+	status = json_set_object(&a, o, "status");
+	changed |= condition_set(&a, o, "Ready", ok ? "True" : "False",
+				 ok ? "Succeeded" : "GitOperationFailed", message, now);
+	conditions = json_get(status, STR("conditions"));
+	changed |= json_int(json_get(status, STR("observedGeneration")), 0) != s->o->generation;
+	changed |= handled.n &&
+		   !str_eq(handled, json_str(json_get(status, STR("lastHandledReconcileAt"))));
+	if (ok && !str_is(json_str(json_at(status, "artifact", "revision")), s->revision))
+		changed = moved = true;
+	if (!changed)
+		return;
+	if (!ok && (!s->error || strcmp(s->error, err->msg) != 0)) {
+		log_warn("cannot fetch", "source", s->key, "error", err->msg);
+		recorder_event(s->r->recorder, o, "Warning", "GitOperationFailed", "%s", err->msg);
+	}
+	free(s->error);
+	s->error = ok ? NULL : xstrdup(err->msg);
+	if (ok && moved)
+		recorder_event(s->r->recorder, o, "Normal", "NewArtifact", "%.*s",
+			       STR_ARG(message));
+
+	struct json *patch = json_build(&a, "{s:o,s:I}", "conditions", conditions,
+					"observedGeneration", s->o->generation);
+	if (ok)
+		set_artifact(s, &a, patch, now);
+	if (handled.n)
+		json_set_str(&a, patch, "lastHandledReconcileAt", handled);
+	send(s, &a, patch);
+}

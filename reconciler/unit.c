@@ -1,0 +1,249 @@
+/*
+ * Units: one struct unit a Kustomization; decides when to run. Reasons: a new spec, a new revision,
+ * a request, a dependency that became ready, the interval, a retry. Nothing polls. On the role's
+ * loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "lib/kube/workqueue.h"
+#include "reconciler/engine.h"
+
+#define INTERVAL_DEFAULT (600 * NS_PER_S)
+
+static const struct backoff retry = {.base_ns = NS_PER_S, .max_ns = 60 * NS_PER_S};
+
+const struct json *unit_tree(const struct unit *u, struct arena *a)
+{
+	return obj_tree(u->o, a);
+}
+
+bool unit_suspended(const struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+
+	return json_bool(json_at(unit_tree(u, &a), "spec", "suspend"), false);
+}
+
+void unit_free(struct unit *u)
+{
+	if (!u)
+		return;
+	run_cancel(u);
+	loop_timer_cancel(u->r->loop, &u->timer);
+	drifts_free(u);
+	entries_free(u);
+	map_del(&u->r->units, str_c(u->key));
+	obj_unref(u->o);
+	free(u->key);
+	free(u->revision);
+	free(u->handled);
+	free(u);
+}
+
+struct source *unit_source(const struct unit *u, const struct json *spec)
+{
+	const struct json *ref = json_get(spec, STR("sourceRef"));
+	struct str ns = json_str_or(json_get(ref, STR("namespace")), u->o->namespace);
+
+	if (!str_is(json_str(json_get(ref, STR("kind"))), "GitRepository"))
+		return NULL;
+	return source_find(u->r, ns, json_str(json_get(ref, STR("name"))));
+}
+
+static void on_timer(struct loop *l, struct loop_timer *t)
+{
+	struct unit *u = CONTAINER_OF(t, struct unit, timer);
+
+	(void)l;
+	if (u->health_until) {
+		unit_health_look(u);
+		return;
+	}
+	u->full = true;
+	unit_look(u);
+}
+
+void unit_look_after(struct unit *u, int64_t ns)
+{
+	if (!loop_timer_armed(&u->timer) || u->timer.at > loop_now(u->r->loop) + ns)
+		loop_timer_set(u->r->loop, &u->timer, ns, on_timer);
+}
+
+void unit_changed(struct reconciler *r, const struct obj *old, const struct obj *new)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct obj *o = new ? new : old;
+	struct str key = obj_key(&a, o->namespace, o->name), asked;
+	struct unit *u = map_get(&r->units, key);
+	bool look;
+
+	if (!new) {
+		unit_free(u);
+		return;
+	}
+	look = !u || u->o->generation != new->generation;
+	if (!u) {
+		u = xalloc(sizeof(*u));
+		u->r = r;
+		u->key = xstrndup(key.p, key.n);
+		u->full = true;
+		map_set(&r->units, key, u);
+	}
+	obj_unref(u->o);
+	u->o = obj_ref(new);
+	asked = meta_annotation(unit_tree(u, &a), REQUESTED_AT);
+	if (asked.n && (!u->handled || !str_is(asked, u->handled))) {
+		free(u->handled);
+		u->handled = xstrndup(asked.p, asked.n);
+		u->full = look = true;
+	}
+	if (look)
+		unit_look(u);
+}
+
+void units_of_source(struct reconciler *r, const struct source *s)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&r->units, &it)) {
+		AUTO(arena) struct arena a = {0};
+		struct unit *u = it.value;
+
+		if (unit_source(u, json_get(unit_tree(u, &a), STR("spec"))) == s)
+			unit_look(u);
+	}
+}
+
+/* ---- dependencies ---- */
+
+static bool names(const struct unit *u, const struct json *dep, const struct unit *on)
+{
+	return str_eq(json_str_or(json_get(dep, STR("namespace")), u->o->namespace),
+		      on->o->namespace) &&
+	       str_eq(json_str(json_get(dep, STR("name"))), on->o->name);
+}
+
+void units_depending(struct reconciler *r, const struct unit *on)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&r->units, &it)) {
+		AUTO(arena) struct arena a = {0};
+		struct unit *u = it.value;
+		const struct json *deps = json_at(unit_tree(u, &a), "spec", "dependsOn");
+
+		for (size_t i = 0; i < json_len(deps); i++) {
+			if (names(u, json_item(deps, i), on)) {
+				unit_look(u);
+				break;
+			}
+		}
+	}
+}
+
+/* The first dependency that isn't ready, in words; STR_NONE when all are. */
+static struct str missing_dependency(struct unit *u, const struct json *spec, struct arena *a)
+{
+	const struct json *deps = json_get(spec, STR("dependsOn"));
+	struct source *mine = unit_source(u, spec);
+
+	for (size_t i = 0; i < json_len(deps); i++) {
+		const struct json *d = json_item(deps, i);
+		struct str ns = json_str_or(json_get(d, STR("namespace")), u->o->namespace);
+		struct str key = obj_key(a, ns, json_str(json_get(d, STR("name"))));
+		struct unit *on = map_get(&u->r->units, key);
+		bool same;
+
+		if (json_get(d, STR("readyExpr")))
+			return arena_strf(a, "dependency '%.*s': readyExpr is not supported",
+					  STR_ARG(key));
+		if (!on)
+			return arena_strf(a, "dependency '%.*s' does not exist", STR_ARG(key));
+		same = unit_source(on, json_get(unit_tree(on, a), STR("spec"))) == mine;
+		if (!on->ready || on->generation != on->o->generation)
+			return arena_strf(a, "dependency '%.*s' is not ready", STR_ARG(key));
+		if (same && mine && strcmp(on->revision ?: "", mine->revision ?: "") != 0)
+			return arena_strf(a, "dependency '%.*s' is not at revision %s",
+					  STR_ARG(key), mine->revision);
+	}
+	return STR_NONE;
+}
+
+/* ---- deciding ---- */
+
+static void hold(struct unit *u, const char *reason, struct str message)
+{
+	struct unit_report rep = {.ready = "False", .reason = reason, .message = message};
+
+	unit_report(u, &rep);
+}
+
+void unit_look(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *spec;
+	struct source *s;
+	struct str missing;
+
+	if (!u->r->synced || !u->o || u->o->deleted_ns || unit_suspended(u))
+		return;
+	if (u->run) {
+		u->again = true;
+		return;
+	}
+	spec = json_get(unit_tree(u, &a), STR("spec"));
+	s = unit_source(u, spec);
+	if (!s) {
+		hold(u, "ArtifactFailed",
+		     arena_strf(&a, "source %.*s '%.*s' does not exist",
+				STR_ARG(json_str(json_at(spec, "sourceRef", "kind"))),
+				STR_ARG(json_str(json_at(spec, "sourceRef", "name")))));
+		return;
+	}
+	if (!s->commit[0]) {
+		if (s->error)
+			hold(u, "ArtifactFailed", str_c(s->error));
+		return;
+	}
+	missing = missing_dependency(u, spec, &a);
+	if (missing.n) {
+		hold(u, "DependencyNotReady", missing);
+		return;
+	}
+	run_start(u);
+}
+
+static int64_t interval_of(struct unit *u, const char *key)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *spec = json_get(unit_tree(u, &a), STR("spec"));
+	int64_t ns;
+
+	if (!duration_parse(json_str(json_get(spec, str_c(key))), &ns) && ns > 0)
+		return ns;
+	if (!duration_parse(json_str(json_get(spec, STR("interval"))), &ns) && ns > 0)
+		return ns;
+	return INTERVAL_DEFAULT;
+}
+
+void unit_ended(struct unit *u, bool ok)
+{
+	loop_timer_cancel(u->r->loop, &u->timer);
+	if (ok) {
+		u->failures = 0;
+		u->full = false;
+		unit_look_after(u, interval_of(u, "interval"));
+		units_depending(u->r, u);
+	} else {
+		unit_look_after(u, MIN(interval_of(u, "retryInterval"),
+				       backoff_after(&retry, u->failures++)));
+	}
+	if (u->again) {
+		u->again = false;
+		unit_look(u);
+	}
+}
