@@ -186,7 +186,7 @@ int hostnet_forward(const struct hostnet *h, struct buf *notes, struct err *err)
 			   "  type nat hook prerouting priority dstnat;\n"
 			   "  iifname != \"%s\" fib daddr type local meta l4proto { tcp, udp } th dport 30000-32767 dnat to %.*s\n }\n"
 			   " chain output {\n"
-			   "  type nat hook output priority dstnat;\n"
+			   "  type nat hook output priority -100;\n"
 			   "  fib daddr type local meta l4proto { tcp, udp } th dport 30000-32767 dnat to %.*s\n }\n}\n",
 			   h->bridge, STR_ARG(n), STR_ARG(n));
 	}
