@@ -25,6 +25,7 @@ struct front {
 	struct discovery *discovery;
 	struct loop_timer due;
 	bool ready, stopping;
+	struct list in_core; /* front_req.link */
 	/* from the connections' threads to the core's */
 	pthread_mutex_t lock;
 	struct front_req *queue, **queue_end; /* by next */
@@ -46,7 +47,10 @@ struct front_req {
 	bool resource; /* core's fields are set */
 	bool mutating, counted;
 	const char *bad_body; /* why it can't be read, or NULL */
-	enum front_state state; /* the core's thread */
+	/* the core's thread */
+	enum front_state state;
+	struct list link;
+	bool streaming;
 	struct front_req *next, *left_next;
 	/* the connection's thread */
 	bool client_left;

@@ -222,6 +222,8 @@ void front_done(struct front_req *r, int status)
 	struct http_req *h = r->http;
 
 	front_uncount(r);
+	if (r->state == FRONT_CORE)
+		list_remove(&r->link);
 	if (status)
 		front_measure(r, status);
 	r->state = FRONT_DONE;
@@ -323,6 +325,7 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 	f->o = *o;
 	f->queue_end = &f->queue;
 	f->left_end = &f->left;
+	list_init(&f->in_core);
 	pthread_mutex_init(&f->lock, NULL);
 	make_metrics(f);
 	f->rights = rights_new(o->core);
@@ -354,11 +357,33 @@ void front_ready(struct front *f)
 	f->ready = true;
 }
 
+/* Watches end as if their time were over: clients come again, to whoever answers then. */
+static void end_all(struct front *f)
+{
+	struct err err = {0};
+
+	err_set(&err, ERR_UNAVAILABLE, "the server is stopping");
+	err.retry_after_s = 1;
+	LIST_FOREACH (it, &f->in_core) {
+		struct front_req *r = CONTAINER_OF(it, struct front_req, link);
+		core_cancel(f->o.core, &r->core);
+		if (!r->streaming) {
+			front_fail(r, &err);
+			continue;
+		}
+		http_stream_end(r->http);
+		front_done(r, 200);
+	}
+}
+
 void front_stop(struct front *f)
 {
 	f->ready = false;
 	f->stopping = true;
 	drain(f);
+	while (core_pending(f->o.core))
+		core_turn(f->o.core);
+	end_all(f);
 	http_server_stop(f->http, DRAIN_NS);
 	drain(f);
 	loop_timer_cancel(f->o.loop, &f->due);

@@ -101,6 +101,7 @@ static void on_stream_begin(struct core_req *cr, const struct core_answer *a)
 
 	common_heads(r, a, &h);
 	front_uncount(r);
+	r->streaming = true;
 	http_stream_begin(r->http, &(struct http_reply){.status = a->status ? a->status : 200,
 							.content_type = a->content_type,
 							.headers = h.v,

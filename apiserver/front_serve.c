@@ -287,6 +287,7 @@ static void serve_resource(struct front_req *r)
 		return;
 	}
 	r->state = FRONT_CORE;
+	list_append(&r->f->in_core, &r->link);
 	core_submit(r->f->o.core, &r->core);
 }
 

@@ -111,7 +111,8 @@ static void setup(void)
 	assert_non_null(front);
 	port = front_listen(front, "127.0.0.1:0", &err);
 	assert_true(port > 0);
-	if (bootstrap(core, &(struct bootstrap_opts){.service_ip = STR("10.96.0.1")}, &err))
+	struct bootstrap_opts b = {.service_ip = STR("10.96.0.1"), .port = port};
+	if (bootstrap(core, &b, &err))
 		fail_msg("%s", err.msg);
 	front_ready(front);
 	connect_as(&admin, "root", "system:masters");
