@@ -181,7 +181,8 @@ static const char *port_name_problem(struct str s)
 		char ch = s.p[i];
 		bool dash = ch == '-';
 		if (!dash && !(ch >= 'a' && ch <= 'z') && !(ch >= '0' && ch <= '9'))
-			return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+			return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens "
+			       "(-)";
 		if (dash && (i == 0 || i == s.n - 1))
 			return "must not begin or end with a hyphen";
 		if (dash && s.p[i - 1] == '-')

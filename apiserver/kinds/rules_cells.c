@@ -83,7 +83,8 @@ void cell_containers(struct kind_ctx *c, struct json *cells, const struct json *
 	AUTO(buf) struct buf images = {0};
 	for (size_t i = 0; i < json_len(list); i++) {
 		const struct json *o = json_item(list, i);
-		buf_printf(&names, "%s%.*s", i ? "," : "", STR_ARG(json_str(json_get(o, STR("name")))));
+		buf_printf(&names, "%s%.*s", i ? "," : "",
+			   STR_ARG(json_str(json_get(o, STR("name")))));
 		buf_printf(&images, "%s%.*s", i ? "," : "",
 			   STR_ARG(json_str(json_get(o, STR("image")))));
 	}

@@ -51,11 +51,16 @@ static bool env_name_ok(struct str s)
 
 static void check_field_ref(struct kind_ctx *c, const struct spath *at, const struct json *ref)
 {
-	static const char *const paths[] = {
-		"metadata.name",  "metadata.namespace",	     "metadata.uid",
-		"spec.nodeName",  "spec.serviceAccountName", "status.hostIP",
-		"status.hostIPs", "status.podIP",	     "status.podIPs",
-		NULL};
+	static const char *const paths[] = {"metadata.name",
+					    "metadata.namespace",
+					    "metadata.uid",
+					    "spec.nodeName",
+					    "spec.serviceAccountName",
+					    "status.hostIP",
+					    "status.hostIPs",
+					    "status.podIP",
+					    "status.podIPs",
+					    NULL};
 	const struct json *path = json_get(ref, STR("fieldPath"));
 	struct str s = json_str(path);
 	if (!ref || !s.n || str_starts(s, STR("metadata.labels['")) ||
@@ -198,7 +203,8 @@ static void check_running(struct kind_ctx *c, const struct spath *at, const stru
 		if (!json_get(o, str_c(fields[i])))
 			continue;
 		if (which == EPHEMERAL)
-			rule_forbidden(c, at, fields[i], "cannot be set for an Ephemeral Container");
+			rule_forbidden(c, at, fields[i],
+				       "cannot be set for an Ephemeral Container");
 		else if (which == INIT && !sidecar)
 			rule_forbidden(c, at, fields[i],
 				       "may not be set for init containers without "
@@ -259,9 +265,10 @@ static void check_host_ports(struct kind_ctx *c, const struct spath *up, const s
 			struct spath here = SPATH_INDEX(&all, k);
 			if (!port)
 				continue;
-			struct str key = arena_strf(
-				c->a, "%.*s/%.*s/%lld", STR_ARG(json_str(json_get(p, STR("protocol")))),
-				STR_ARG(json_str(json_get(p, STR("hostIP")))), (long long)port);
+			struct str key = arena_strf(c->a, "%.*s/%.*s/%lld",
+						    STR_ARG(json_str(json_get(p, STR("protocol")))),
+						    STR_ARG(json_str(json_get(p, STR("hostIP")))),
+						    (long long)port);
 			if (map_set(&seen, key, (void *)p))
 				rule_duplicate(c, &here, "hostPort", json_new_str(c->a, key));
 		}

@@ -74,8 +74,8 @@ static void check_name(struct kind_ctx *c, const struct spath *at, const struct 
 		       const struct json *meta)
 {
 	const struct json *name = json_get(meta, STR("name"));
-	const char *(*check)(struct str) = k->name_check ? k->name_check
-							 : name_check_dns1123_subdomain;
+	const char *(*check)(struct str) =
+		k->name_check ? k->name_check : name_check_dns1123_subdomain;
 	if (!json_str(name).n)
 		rule_required(c, at, "name", "name or generateName is required");
 	else
@@ -94,8 +94,12 @@ static void check_name(struct kind_ctx *c, const struct spath *at, const struct 
 static void check_update(struct kind_ctx *c, const struct spath *at, const struct json *next,
 			 const struct json *live)
 {
-	static const char *const fixed[] = {"name", "namespace", "uid", "creationTimestamp",
-					    "deletionTimestamp", "deletionGracePeriodSeconds"};
+	static const char *const fixed[] = {"name",
+					    "namespace",
+					    "uid",
+					    "creationTimestamp",
+					    "deletionTimestamp",
+					    "deletionGracePeriodSeconds"};
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		rule_immutable(c, at, next, live, fixed[i]);
 	if (json_str(json_get(live, STR("deletionTimestamp"))).n == 0)

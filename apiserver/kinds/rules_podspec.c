@@ -31,7 +31,8 @@ static void default_containers(struct kind_ctx *c, struct json *list, bool host_
 		struct json *o = json_item(list, i);
 		if (!json_is(o, JSON_OBJECT))
 			continue;
-		default_str(c, o, "imagePullPolicy", pull_policy(json_str(json_get(o, STR("image")))));
+		default_str(c, o, "imagePullPolicy",
+			    pull_policy(json_str(json_get(o, STR("image")))));
 		struct json *ports = json_get(o, STR("ports"));
 		for (size_t k = 0; host_network && k < json_len(ports); k++) {
 			struct json *port = json_item(ports, k);
@@ -91,7 +92,8 @@ static void check_toleration(struct kind_ctx *c, const struct spath *at, const s
 	else
 		rule_name(c, at, "value", value, name_check_label_value);
 	const struct json *seconds = json_get(t, STR("tolerationSeconds"));
-	if (json_is(seconds, JSON_INT) && !str_is(json_str(json_get(t, STR("effect"))), "NoExecute"))
+	if (json_is(seconds, JSON_INT) &&
+	    !str_is(json_str(json_get(t, STR("effect"))), "NoExecute"))
 		rule_invalid(c, at, "effect", json_get(t, STR("effect")),
 			     "effect must be 'NoExecute' when `tolerationSeconds` is set");
 }
@@ -145,21 +147,23 @@ static void check_node_term(struct kind_ctx *c, const struct spath *at, const st
 static void check_node_affinity(struct kind_ctx *c, const struct spath *at, const struct json *na)
 {
 	struct spath required = SPATH_FIELD(at, "requiredDuringSchedulingIgnoredDuringExecution");
-	const struct json *terms = json_at(na, "requiredDuringSchedulingIgnoredDuringExecution",
-					   "nodeSelectorTerms");
+	const struct json *terms =
+		json_at(na, "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms");
 	struct spath list = SPATH_FIELD(&required, "nodeSelectorTerms");
 	for (size_t i = 0; i < json_len(terms); i++) {
 		struct spath here = SPATH_INDEX(&list, i);
 		check_node_term(c, &here, json_item(terms, i));
 	}
-	const struct json *soft = json_get(na, STR("preferredDuringSchedulingIgnoredDuringExecution"));
+	const struct json *soft =
+		json_get(na, STR("preferredDuringSchedulingIgnoredDuringExecution"));
 	struct spath preferred = SPATH_FIELD(at, "preferredDuringSchedulingIgnoredDuringExecution");
 	for (size_t i = 0; i < json_len(soft); i++) {
 		struct spath here = SPATH_INDEX(&preferred, i);
 		struct spath preference = SPATH_FIELD(&here, "preference");
 		int64_t weight = json_int(json_get(json_item(soft, i), STR("weight")), 0);
 		if (weight < 1 || weight > 100)
-			rule_invalid(c, &here, "weight", json_get(json_item(soft, i), STR("weight")),
+			rule_invalid(c, &here, "weight",
+				     json_get(json_item(soft, i), STR("weight")),
 				     "must be in the range 1-100");
 		check_node_term(c, &preference, json_get(json_item(soft, i), STR("preference")));
 	}
@@ -174,20 +178,23 @@ static void check_pod_term(struct kind_ctx *c, const struct spath *at, const str
 
 static void check_pod_affinity(struct kind_ctx *c, const struct spath *at, const struct json *pa)
 {
-	const struct json *hard = json_get(pa, STR("requiredDuringSchedulingIgnoredDuringExecution"));
+	const struct json *hard =
+		json_get(pa, STR("requiredDuringSchedulingIgnoredDuringExecution"));
 	struct spath required = SPATH_FIELD(at, "requiredDuringSchedulingIgnoredDuringExecution");
 	for (size_t i = 0; i < json_len(hard); i++) {
 		struct spath here = SPATH_INDEX(&required, i);
 		check_pod_term(c, &here, json_item(hard, i));
 	}
-	const struct json *soft = json_get(pa, STR("preferredDuringSchedulingIgnoredDuringExecution"));
+	const struct json *soft =
+		json_get(pa, STR("preferredDuringSchedulingIgnoredDuringExecution"));
 	struct spath preferred = SPATH_FIELD(at, "preferredDuringSchedulingIgnoredDuringExecution");
 	for (size_t i = 0; i < json_len(soft); i++) {
 		struct spath here = SPATH_INDEX(&preferred, i);
 		struct spath term = SPATH_FIELD(&here, "podAffinityTerm");
 		int64_t weight = json_int(json_get(json_item(soft, i), STR("weight")), 0);
 		if (weight < 1 || weight > 100)
-			rule_invalid(c, &here, "weight", json_get(json_item(soft, i), STR("weight")),
+			rule_invalid(c, &here, "weight",
+				     json_get(json_item(soft, i), STR("weight")),
 				     "must be in the range 1-100");
 		check_pod_term(c, &term, json_get(json_item(soft, i), STR("podAffinityTerm")));
 	}
@@ -221,7 +228,8 @@ static void check_dns(struct kind_ctx *c, const struct spath *at, const struct j
 		rule_required(c, &dns, "nameservers",
 			      "must provide at least one DNS nameserver when `dnsPolicy` is None");
 	if (json_len(servers) > 3)
-		rule_invalid(c, &dns, "nameservers", servers, "must not have more than 3 nameservers");
+		rule_invalid(c, &dns, "nameservers", servers,
+			     "must not have more than 3 nameservers");
 }
 
 static void check_security(struct kind_ctx *c, const struct spath *at, const struct json *spec)
@@ -250,7 +258,8 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 	rule_range(c, at, spec, "activeDeadlineSeconds", 1, INT32_MAX);
 	rule_name(c, at, "hostname", json_get(spec, STR("hostname")), name_check_dns1123_label);
 	rule_name(c, at, "subdomain", json_get(spec, STR("subdomain")), name_check_dns1123_label);
-	rule_name(c, at, "schedulerName", json_get(spec, STR("schedulerName")), name_check_qualified);
+	rule_name(c, at, "schedulerName", json_get(spec, STR("schedulerName")),
+		  name_check_qualified);
 	static const char *const names[] = {"serviceAccountName", "nodeName", "priorityClassName",
 					    "runtimeClassName"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {

@@ -34,8 +34,9 @@ static void check_items(struct kind_ctx *c, const struct spath *at, const struct
 
 static void check_projected(struct kind_ctx *c, const struct spath *at, const struct json *v)
 {
-	static const char *const sources[] = {"configMap",	     "secret", "downwardAPI",
-					      "serviceAccountToken", "clusterTrustBundle", NULL};
+	static const char *const sources[] = {"configMap",          "secret",
+					      "downwardAPI",        "serviceAccountToken",
+					      "clusterTrustBundle", NULL};
 	const struct json *list = json_get(v, STR("sources"));
 	struct spath all = SPATH_FIELD(at, "sources");
 	for (size_t i = 0; i < json_len(list); i++) {

@@ -1,0 +1,211 @@
+/*
+ * Services: one stable address in front of pods. Addresses and node ports are given by the core's
+ * allocator; here is what may be asked for.
+ *
+ * Pure.
+ */
+#include "apiserver/kinds/rules.h"
+
+#include "lib/kube/obj.h"
+
+#include "lib/base/pure.h"
+
+static const struct kind_column columns[] = {
+	COL_NAME,
+	COL("Type", "string", "How it is reached."),
+	COL("Cluster-IP", "string", "Address within the cluster."),
+	COL("External-IP", "string", "Addresses from outside."),
+	COL("Port(s)", "string", "Ports, and node ports behind a colon."),
+	COL_AGE,
+	COL("Selector", "string", "Labels of the pods behind it.", .priority = 1),
+	{0},
+};
+
+static void cell_ports(struct kind_ctx *c, struct json *cells, const struct json *o)
+{
+	const struct json *ports = json_at(o, "spec", "ports");
+	AUTO(buf) struct buf out = {0};
+
+	for (size_t i = 0; i < json_len(ports); i++) {
+		const struct json *p = json_item(ports, i);
+		int64_t node = json_int(json_get(p, STR("nodePort")), 0);
+
+		buf_printf(&out, "%s%lld", i ? "," : "",
+			   (long long)json_int(json_get(p, STR("port")), 0));
+		if (node)
+			buf_printf(&out, ":%lld", (long long)node);
+		buf_printf(&out, "/%.*s",
+			   STR_ARG(json_str_or(json_get(p, STR("protocol")), STR("TCP"))));
+	}
+	cell_str(c, cells, out.n ? buf_view(&out) : STR("<none>"));
+}
+
+static void cell_external(struct kind_ctx *c, struct json *cells, const struct json *o)
+{
+	struct str type = json_str(json_at(o, "spec", "type"));
+	const struct json *ips = json_at(o, "spec", "externalIPs"),
+			  *ingress = json_at(o, "status", "loadBalancer", "ingress");
+	AUTO(buf) struct buf out = {0};
+
+	if (str_is(type, "ExternalName")) {
+		cell_str(c, cells, json_str(json_at(o, "spec", "externalName")));
+		return;
+	}
+	for (size_t i = 0; i < json_len(ingress); i++)
+		buf_printf(&out, "%s%.*s", out.n ? "," : "",
+			   STR_ARG(json_str_or(
+				   json_get(json_item(ingress, i), STR("ip")),
+				   json_str(json_get(json_item(ingress, i), STR("hostname"))))));
+	for (size_t i = 0; i < json_len(ips); i++)
+		buf_printf(&out, "%s%.*s", out.n ? "," : "", STR_ARG(json_str(json_item(ips, i))));
+	cell_str(c, cells,
+		 out.n                          ? buf_view(&out)
+		 : str_is(type, "LoadBalancer") ? STR("<pending>")
+						: STR("<none>"));
+}
+
+static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
+{
+	struct str ip = json_str(json_at(o, "spec", "clusterIP"));
+
+	cell_name(c, cells, o);
+	cell_str(c, cells, json_str(json_at(o, "spec", "type")));
+	cell_str(c, cells, ip.n ? ip : STR("<none>"));
+	cell_external(c, cells, o);
+	cell_ports(c, cells, o);
+	cell_age(c, cells, o);
+	cell_labels(c, cells, json_at(o, "spec", "selector"));
+}
+
+/* ---- rules ---- */
+
+static void default_families(struct kind_ctx *c, struct json *spec)
+{
+	if (!json_len(json_get(spec, STR("ipFamilies"))))
+		json_set(c->a, spec, STR("ipFamilies"), json_build(c->a, "[s]", "IPv4"));
+	default_str(c, spec, "ipFamilyPolicy", "SingleStack");
+}
+
+static void set_defaults(struct kind_ctx *c, struct json *o)
+{
+	struct json *spec = json_set_object(c->a, o, "spec"), *ports = json_get(spec, STR("ports"));
+	struct str type;
+
+	default_str(c, spec, "type", "ClusterIP");
+	default_str(c, spec, "sessionAffinity", "None");
+	type = json_str(json_get(spec, STR("type")));
+	for (size_t i = 0; i < json_len(ports); i++) {
+		struct json *p = json_item(ports, i);
+
+		default_str(c, p, "protocol", "TCP");
+		if (!json_get(p, STR("targetPort")) && json_get(p, STR("port")))
+			json_set(c->a, p, STR("targetPort"), json_get(p, STR("port")));
+	}
+	if (str_is(json_str(json_get(spec, STR("sessionAffinity"))), "ClientIP") &&
+	    !json_get(spec, STR("sessionAffinityConfig")))
+		json_set(c->a, spec, STR("sessionAffinityConfig"),
+			 json_build(c->a, "{s:{s:i}}", "clientIP", "timeoutSeconds", 10800));
+	if (str_is(type, "ExternalName"))
+		return;
+	default_str(c, spec, "internalTrafficPolicy", "Cluster");
+	if (str_is(type, "NodePort") || str_is(type, "LoadBalancer"))
+		default_str(c, spec, "externalTrafficPolicy", "Cluster");
+	if (str_is(type, "LoadBalancer") && !json_get(spec, STR("allocateLoadBalancerNodePorts")))
+		json_set_bool(c->a, spec, "allocateLoadBalancerNodePorts", true);
+	default_families(c, spec);
+}
+
+/* An update that leaves the address out keeps it. */
+static void prepare(struct kind_ctx *c, struct json *next, const struct json *live)
+{
+	static const char *const kept[] = {"clusterIP", "clusterIPs", "healthCheckNodePort"};
+	struct json *spec = json_get(next, STR("spec"));
+
+	if (!live) {
+		json_set_object(c->a, json_set_object(c->a, next, "status"), "loadBalancer");
+		return;
+	}
+	if (c->subresource || str_is(json_str(json_get(spec, STR("type"))), "ExternalName"))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		const struct json *v = json_at(live, "spec", kept[i]);
+
+		if (v && !json_get(spec, str_c(kept[i])))
+			json_set(c->a, spec, str_c(kept[i]), v);
+	}
+}
+
+static void validate_ports(struct kind_ctx *c, const struct spath *spec_at, const struct json *spec)
+{
+	const struct json *ports = json_get(spec, STR("ports"));
+	struct spath at = SPATH_FIELD(spec_at, "ports");
+
+	for (size_t i = 0; i < json_len(ports); i++) {
+		struct spath item = SPATH_INDEX(&at, i);
+		const struct json *p = json_item(ports, i), *name = json_get(p, STR("name"));
+
+		rule_port(c, &item, "port", json_get(p, STR("port")));
+		rule_port_or_name(c, &item, "targetPort", json_get(p, STR("targetPort")));
+		if (!json_str(name).n && json_len(ports) > 1)
+			rule_required(c, &item, "name", NULL);
+		rule_name(c, &item, "name", name, name_check_dns1123_label);
+		for (size_t j = 0; j < i; j++) {
+			const struct json *q = json_item(ports, j);
+
+			if (json_str(name).n && json_equal(name, json_get(q, STR("name"))))
+				rule_duplicate(c, &item, "name", name);
+			else if (json_equal(json_get(p, STR("port")), json_get(q, STR("port"))) &&
+				 str_eq(json_str(json_get(p, STR("protocol"))),
+					json_str(json_get(q, STR("protocol")))))
+				rule_duplicate(c, &item, NULL, p);
+		}
+	}
+}
+
+static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	struct spath at = SPATH_FIELD(NULL, "spec");
+	const struct json *spec = json_get(next, STR("spec"));
+	struct str type = json_str(json_get(spec, STR("type"))),
+		   ip = json_str(json_get(spec, STR("clusterIP")));
+	struct str old_ip = json_str(json_at(live, "spec", "clusterIP"));
+	bool external = str_is(type, "ExternalName"), headless = str_is(ip, "None");
+
+	if (external && !json_str(json_get(spec, STR("externalName"))).n)
+		rule_required(c, &at, "externalName", NULL);
+	if (!external && !headless && !json_len(json_get(spec, STR("ports"))))
+		rule_required(c, &at, "ports", NULL);
+	if (headless && !str_is(type, "ClusterIP"))
+		rule_invalid(c, &at, "clusterIPs", json_get(spec, STR("clusterIP")),
+			     "may not be set to 'None' for LoadBalancer services");
+	if (live && old_ip.n && ip.n && !external && !str_eq(ip, old_ip))
+		rule_invalid(c, &at, "clusterIPs", json_get(spec, STR("clusterIPs")),
+			     "may not change once set");
+	rule_labels(c, &at, "selector", json_get(spec, STR("selector")));
+	validate_ports(c, &at, spec);
+}
+
+static const char *const selectable[] = {"spec.clusterIP", "spec.type", NULL};
+static const char *const short_names[] = {"svc", NULL};
+static const char *const categories[] = {"all", NULL};
+static const char *const subresources[] = {"proxy", NULL};
+
+const struct kind kind_service = {
+	.group = "",
+	.version = "v1",
+	.kind = "Service",
+	.plural = "services",
+	.short_names = short_names,
+	.categories = categories,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_UNCONDITIONAL_UPDATE,
+	.schema_name = "io.k8s.api.core.v1.Service",
+	.subresources = subresources,
+	.columns = columns,
+	.row = row,
+	.selectable = selectable,
+	.field = field_at,
+	.set_defaults = set_defaults,
+	.prepare = prepare,
+	.validate = validate,
+	.name_check = name_check_dns1035_label,
+};

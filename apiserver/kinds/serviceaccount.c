@@ -1,0 +1,38 @@
+/*
+ * ServiceAccounts: the identities of pods.
+ *
+ * Pure.
+ */
+#include "apiserver/kinds/rules.h"
+
+#include "lib/base/pure.h"
+
+static const struct kind_column columns[] = {
+	COL_NAME,
+	COL("Secrets", "string", "Number of Secrets that pods of this account may use."),
+	COL_AGE,
+	{0},
+};
+
+static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
+{
+	cell_name(c, cells, o);
+	cell_int(c, cells, (int64_t)json_len(json_get(o, STR("secrets"))));
+	cell_age(c, cells, o);
+}
+
+static const char *const short_names[] = {"sa", NULL};
+static const char *const subresources[] = {"token", NULL};
+
+const struct kind kind_serviceaccount = {
+	.group = "",
+	.version = "v1",
+	.kind = "ServiceAccount",
+	.plural = "serviceaccounts",
+	.short_names = short_names,
+	.flags = KIND_NAMESPACED | KIND_UNCONDITIONAL_UPDATE,
+	.schema_name = "io.k8s.api.core.v1.ServiceAccount",
+	.subresources = subresources,
+	.columns = columns,
+	.row = row,
+};
