@@ -389,8 +389,10 @@ static void shard_release(struct shard *s, bool own_loop)
 {
 	/* A message that came after the end finds no connection and is dropped. */
 	s->thread = pthread_self();
+	own_shard = s;
 	shard_drain_ops(s);
 	shard_bury(s);
+	own_shard = NULL;
 	while (s->spare) {
 		struct request *r = s->spare;
 		s->spare = r->pub.user;
