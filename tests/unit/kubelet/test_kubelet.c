@@ -10,7 +10,9 @@
 #include "kubelet/kubelet.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
+#include "lib/http/client.h"
 #include "lib/kube/resources.h"
+#include "lib/os/net.h"
 #include "tests/unit/kubelet/fakeapi.h"
 
 struct trial {
@@ -377,5 +379,159 @@ void test_kubelet__pods_outlive_it(void **state)
 	assert_true(pod_has(&t, "stays", "\"podIP\":\"10.99.1.2\""));
 	delete_pod(&t, "stays");
 	assert_int_not_equal(kill(pid, 0), 0);
+	end(&t);
+}
+
+void test_kubelet__a_start_that_was_cut_off_is_done_again(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	add_pod(&t, "cut", "", "\"command\":[\"sleep\",\"1000\"]");
+	struct pod *p = NULL;
+	for (int i = 0; i < 500; i++) {
+		p = map_get(&t.k.by_uid, STR("uid-2"));
+		if (p && p->obs.c[0].state == CONT_STARTING)
+			break;
+		loop_turn(t.loop, 5);
+	}
+	assert_int_equal(p->obs.c[0].state, CONT_STARTING);
+	kubelet_release(&t.k);
+	usleep(100000); /* conmon and crun go on by themselves */
+	start_kubelet(&t);
+	wait_pod(&t, "cut", "\"phase\":\"Running\"");
+	p = map_get(&t.k.by_uid, STR("uid-2"));
+	assert_int_equal(p->obs.c[0].state, CONT_RUNNING);
+	assert_int_equal(p->obs.c[0].restarts, 0);
+	delete_pod(&t, "cut");
+	end(&t);
+}
+
+/* ---- the kubelet's own port ---- */
+
+struct asked {
+	int status;
+	bool done;
+	struct buf body;
+};
+
+static void on_answer(void *arg, const struct http_answer *a)
+{
+	struct asked *q = arg;
+
+	q->status = a->status;
+	buf_str(&q->body, a->body);
+	q->done = true;
+}
+
+static int ask(struct trial *t, struct tls_ctx *tls, const char *path, struct asked *q)
+{
+	struct http_client_opts o = {.host = "127.0.0.1", .port = 10250, .tls = tls};
+	struct http_call call = {.method = "GET", .path = str_c(path), .done = on_answer, .arg = q};
+	struct err err = {0};
+	struct http_client *c = http_client_new(t->loop, &o, &err);
+
+	buf_reset(&q->body);
+	q->done = false;
+	http_client_call(c, &call);
+	for (int i = 0; i < 200 && !q->done; i++)
+		loop_turn(t->loop, 50);
+	http_client_free(c);
+	assert_true(q->done);
+	return q->status;
+}
+
+struct authority {
+	struct buf cert, key;
+	char ca[96], crt[96], pem[96];
+};
+
+static struct tls_ctx *client_of(struct authority *a, const char *org)
+{
+	AUTO(buf) struct buf cert = {0}, key = {0};
+	const char *orgs[] = {org, NULL};
+	struct cert_request r = {.common_name = "x",
+				 .organizations = orgs,
+				 .client = true,
+				 .lifetime_s = 3600,
+				 .now_ns = (int64_t)time(NULL) * NS_PER_S};
+	struct tls_files f = {.ca_pem = buf_view(&a->cert)};
+	struct err err = {0};
+
+	if (org) {
+		assert_int_equal(
+			ca_issue(buf_view(&a->cert), buf_view(&a->key), &r, &cert, &key, &err), 0);
+		f.cert_pem = buf_view(&cert);
+		f.key_pem = buf_view(&key);
+	}
+	return tls_client_new(&f, &err);
+}
+
+static void serve(struct trial *t, struct authority *a)
+{
+	AUTO(buf) struct buf cert = {0}, key = {0};
+	const char *sans[] = {"IP:127.0.0.1", NULL};
+	struct cert_request r = {.common_name = "n1",
+				 .sans = sans,
+				 .server = true,
+				 .lifetime_s = 3600,
+				 .now_ns = (int64_t)time(NULL) * NS_PER_S};
+	struct err err = {0};
+
+	assert_int_equal(ca_create("ca", r.now_ns, 3600, &a->cert, &a->key, &err), 0);
+	assert_int_equal(ca_issue(buf_view(&a->cert), buf_view(&a->key), &r, &cert, &key, &err), 0);
+	snprintf(a->ca, sizeof(a->ca), "%s/ca", t->w.dir);
+	snprintf(a->crt, sizeof(a->crt), "%s/crt", t->w.dir);
+	snprintf(a->pem, sizeof(a->pem), "%s/key", t->w.dir);
+	assert_int_equal(fs_write(a->ca, buf_view(&a->cert), 0600, NULL), 0);
+	assert_int_equal(fs_write(a->crt, buf_view(&cert), 0600, NULL), 0);
+	assert_int_equal(fs_write(a->pem, buf_view(&key), 0600, NULL), 0);
+	assert_int_equal(net_link_up("lo", NULL), 0);
+	t->k.client_ca = a->ca;
+	t->k.tls_cert = a->crt;
+	t->k.tls_key = a->pem;
+	if (server_start(&t->k, &err))
+		fail_msg("%s", err.msg);
+}
+
+void test_kubelet__logs_go_to_the_api_server_alone(void **state)
+{
+	struct trial t;
+	struct authority a = {0};
+	struct asked q = {0};
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	serve(&t, &a);
+	struct tls_ctx *nobody = client_of(&a, NULL), *node = client_of(&a, "system:nodes"),
+		       *api = client_of(&a, "plumb:apiserver");
+	add_pod(&t, "talks", "",
+		"\"command\":[\"sh\",\"-c\",\"echo one; echo two; echo three; exec sleep 1000\"]");
+	wait_pod(&t, "talks", "\"phase\":\"Running\"");
+	log_has(&t, "talks", "three");
+	assert_int_equal(ask(&t, nobody, "/healthz", &q), 200);
+	assert_int_equal(ask(&t, nobody, "/containerLogs/d/talks/main", &q), 401);
+	assert_int_equal(ask(&t, node, "/containerLogs/d/talks/main", &q), 403);
+	assert_int_equal(ask(&t, api, "/containerLogs/d/talks/main", &q), 200);
+	assert_string_equal(buf_cstr(&q.body), "one\ntwo\nthree\n");
+	assert_int_equal(ask(&t, api, "/containerLogs/d/talks/main?tailLines=1", &q), 200);
+	assert_string_equal(buf_cstr(&q.body), "three\n");
+	assert_int_equal(ask(&t, api, "/containerLogs/d/talks/main?limitBytes=5", &q), 200);
+	assert_string_equal(buf_cstr(&q.body), "one\nt");
+	assert_int_equal(ask(&t, api, "/containerLogs/d/talks/main?previous=true", &q), 400);
+	assert_int_equal(ask(&t, api, "/containerLogs/d/talks/other", &q), 400);
+	assert_int_equal(ask(&t, api, "/containerLogs/d/none/main", &q), 404);
+	assert_int_equal(ask(&t, api, "/pods", &q), 200);
+	assert_non_null(strstr(buf_cstr(&q.body), "\"talks\""));
+	delete_pod(&t, "talks");
+	tls_unref(&nobody);
+	tls_unref(&node);
+	tls_unref(&api);
+	buf_release(&q.body);
+	buf_release(&a.cert);
+	buf_release(&a.key);
 	end(&t);
 }
