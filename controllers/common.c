@@ -222,13 +222,18 @@ void claim_objects(const struct view *v, const struct json *owner, const struct 
 	}
 }
 
+int64_t count_of(const struct json *v, int64_t otherwise)
+{
+	return MIN(MAX(json_int(v, otherwise), 0), INT32_MAX);
+}
+
 int64_t int_or_percent(const struct json *v, int64_t total, bool round_up, int64_t otherwise)
 {
 	struct str text = json_str(v);
 	int64_t percent;
 
 	if (json_is(v, JSON_INT))
-		return json_int(v, otherwise);
+		return count_of(v, otherwise);
 	if (!str_ends(text, STR("%")))
 		return otherwise;
 	if (str_to_i64(str_sub(text, 0, text.n - 1), &percent) != 0 || percent < 0 ||

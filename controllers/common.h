@@ -51,6 +51,8 @@ void trees_add(struct arena *a, struct trees *t, const struct json *v);
 void claim_objects(const struct view *v, const struct json *owner, const struct selector *s,
 		   const struct resource *r, struct plan *p, struct trees *ret);
 
+/* A number as the API knows them: between 0 and INT32_MAX, whatever stands there. */
+int64_t count_of(const struct json *v, int64_t otherwise);
 /* "25%" of `total` rounded up or down, or a plain number; `otherwise` when v is neither. */
 int64_t int_or_percent(const struct json *v, int64_t total, bool round_up, int64_t otherwise);
 

@@ -96,6 +96,8 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 		return 0;
 	if (selector_from_json(v->arena, json_at(deployment, "spec", "selector"), &s, err) != 0)
 		return -1;
+	if (!json_is(json_at(deployment, "spec", "template"), JSON_OBJECT))
+		return err_set(err, ERR_INVALID, "spec.template is missing");
 	if (!s.n || s.nothing) {
 		plan_event(
 			p, deployment, "Warning", "SelectingAll",

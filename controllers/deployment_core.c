@@ -13,10 +13,10 @@ void dep_init(struct dep *d, const struct view *v, const struct json *deployment
 	const struct json *rolling = json_at(spec, "strategy", "rollingUpdate");
 
 	*d = (struct dep){.v = v, .plan = p, .was = deployment};
-	d->replicas = json_int(json_at(spec, "replicas"), 1);
+	d->replicas = count_of(json_at(spec, "replicas"), 1);
 	d->paused = json_bool(json_at(spec, "paused"), false);
 	d->recreate = str_is(json_str(json_at(spec, "strategy", "type")), "Recreate");
-	d->collisions = json_int(json_at(deployment, "status", "collisionCount"), 0);
+	d->collisions = count_of(json_at(deployment, "status", "collisionCount"), 0);
 	d->status = json_at(deployment, "status")
 			    ? json_copy(v->arena, json_at(deployment, "status"))
 			    : json_new(v->arena, JSON_OBJECT);
@@ -197,8 +197,9 @@ static int64_t share_of(const struct dep *d, const struct dep_rs *rs)
 
 	if (d->replicas == 0)
 		return -rs->replicas;
-	if (str_to_i64(meta_annotation(rs->new, ANNOTATION_MAX), &before) != 0 || before <= 0)
-		before = json_int(json_at(d->was, "status", "replicas"), 0);
+	if (str_to_i64(meta_annotation(rs->new, ANNOTATION_MAX), &before) != 0 || before <= 0 ||
+	    before > INT32_MAX)
+		before = count_of(json_at(d->was, "status", "replicas"), 0);
 	if (before <= 0)
 		before = max_replicas(d);
 	/* Rounded to the nearest, halves away from zero. */
@@ -298,7 +299,7 @@ static int by_revision(const void *pa, const void *pb)
 
 void dep_prune_history(struct dep *d)
 {
-	int64_t limit = json_int(json_at(d->was, "spec", "revisionHistoryLimit"), INT32_MAX);
+	int64_t limit = count_of(json_at(d->was, "spec", "revisionHistoryLimit"), INT32_MAX);
 	struct dep_rs **old = arena_array(d->v->arena, d->n + 1, sizeof(struct dep_rs *));
 	size_t n = 0;
 

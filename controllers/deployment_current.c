@@ -44,13 +44,14 @@ static struct dep_rs *describe(struct dep *d, const struct json *rs)
 	r->was = rs;
 	r->new = json_copy(d->v->arena, rs);
 	r->name = meta_name(rs);
-	r->had = r->replicas = json_int(json_at(rs, "spec", "replicas"), 1);
-	r->actual = json_int(json_at(rs, "status", "replicas"), 0);
-	r->ready = json_int(json_at(rs, "status", "readyReplicas"), 0);
-	r->available = json_int(json_at(rs, "status", "availableReplicas"), 0);
+	r->had = r->replicas = count_of(json_at(rs, "spec", "replicas"), 1);
+	r->actual = count_of(json_at(rs, "status", "replicas"), 0);
+	r->ready = count_of(json_at(rs, "status", "readyReplicas"), 0);
+	r->available = count_of(json_at(rs, "status", "availableReplicas"), 0);
 	r->created_ns = meta_created_ns(rs);
 	if (str_to_i64(meta_annotation(rs, ANNOTATION_REVISION), &r->revision) != 0)
 		r->revision = 0;
+	r->revision = MIN(MAX(r->revision, 0), INT64_MAX - 1);
 	return r;
 }
 

@@ -74,7 +74,7 @@ void dep_condition_drop(struct dep *d, const char *type)
 
 static int64_t count(const struct json *status, const char *field)
 {
-	return json_int(json_at(status, field), 0);
+	return count_of(json_at(status, field), 0);
 }
 
 bool dep_complete(const struct dep *d, const struct json *status)
@@ -153,7 +153,7 @@ static bool timed_out(struct dep *d, int64_t deadline_s)
 static void set_progress(struct dep *d)
 {
 	int64_t deadline_s =
-		json_int(json_at(d->was, "spec", "progressDeadlineSeconds"), INT32_MAX);
+		count_of(json_at(d->was, "spec", "progressDeadlineSeconds"), INT32_MAX);
 	const struct json *c;
 
 	if (deadline_s == INT32_MAX) {

@@ -144,7 +144,7 @@ static void set_count(const struct view *v, struct json *status, const char *fie
 static void plan_status(const struct view *v, const struct json *rs, const struct trees *active,
 			int64_t diff, struct plan *p)
 {
-	int64_t min_ready = json_int(json_at(rs, "spec", "minReadySeconds"), 0);
+	int64_t min_ready = count_of(json_at(rs, "spec", "minReadySeconds"), 0);
 	const struct json *wanted = json_at(rs, "spec", "template", "metadata", "labels");
 	struct json *new = json_copy(v->arena, rs);
 	struct json *status = json_set_object(v->arena, new, "status");
@@ -176,7 +176,7 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 		     struct err *err)
 {
 	const struct json *rs = view_get(v, &res_replicasets, namespace, name);
-	int64_t wanted = json_int(json_at(rs, "spec", "replicas"), 1), diff;
+	int64_t wanted = count_of(json_at(rs, "spec", "replicas"), 1), diff;
 	struct trees owned = {0}, active = {0};
 	struct selector s;
 
@@ -184,6 +184,8 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 		return 0;
 	if (selector_from_json(v->arena, json_at(rs, "spec", "selector"), &s, err) != 0)
 		return -1;
+	if (!json_is(json_at(rs, "spec", "template"), JSON_OBJECT))
+		return err_set(err, ERR_INVALID, "spec.template is missing");
 	claim_objects(v, rs, &s, &res_pods, p, &owned);
 	for (size_t i = 0; i < owned.n; i++)
 		if (pod_active(owned.v[i]))

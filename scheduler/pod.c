@@ -34,6 +34,14 @@ static struct amount *other_slot(struct arena *arena, struct amounts *a, struct 
 	return &a->others[a->n++];
 }
 
+/* Sums over all pods of a node stay far from overflow; no node has that much of anything. */
+#define AMOUNT_MAX (INT64_C(1) << 50)
+
+static int64_t bounded(int64_t v)
+{
+	return MIN(MAX(v, 0), AMOUNT_MAX);
+}
+
 /* A resource list into amounts; values that don't parse were refused by the API server. */
 static void amounts_read(struct arena *arena, const struct json *list, struct amounts *ret)
 {
@@ -49,21 +57,19 @@ static void amounts_read(struct arena *arena, const struct json *list, struct am
 		if (quantity_parse(text, &q) != 0)
 			continue;
 		if (str_is(m[i].key, "cpu"))
-			ret->cpu_m = quantity_milli(q);
+			ret->cpu_m = bounded(quantity_milli(q));
 		else if (str_is(m[i].key, "memory"))
-			ret->memory = quantity_value(q);
+			ret->memory = bounded(quantity_value(q));
 		else if (str_is(m[i].key, "ephemeral-storage"))
-			ret->ephemeral = quantity_value(q);
+			ret->ephemeral = bounded(quantity_value(q));
 		else if (!str_is(m[i].key, "pods"))
-			other_slot(arena, ret, m[i].key)->value = quantity_value(q);
+			other_slot(arena, ret, m[i].key)->value = bounded(quantity_value(q));
 	}
 }
 
 static int64_t add_capped(int64_t a, int64_t b)
 {
-	int64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+	return bounded(a + b);
 }
 
 static void amounts_add(struct arena *arena, struct amounts *to, const struct amounts *from)
