@@ -268,6 +268,15 @@ static void serve_path(struct front_req *r)
 	front_fail(r, &err);
 }
 
+/* Kinds that aren't stored can't be read, either. */
+static bool only_created(const struct front_req *r)
+{
+	const struct core_req *c = &r->core;
+	const struct kind *k = core_kind_find(r->f->o.core, c->group, c->version, c->resource);
+
+	return k && k->flags & KIND_NO_STORE && c->verb != CORE_CREATE;
+}
+
 static void serve_resource(struct front_req *r)
 {
 	struct err err = {0};
@@ -279,6 +288,12 @@ static void serve_resource(struct front_req *r)
 	}
 	if (reviews_serve(r) || token_request_serve(r) || kubelet_serve(r))
 		return;
+	if (only_created(r)) {
+		err_set(&err, ERR_METHOD_NOT_ALLOWED,
+			"the server does not allow this method on the requested resource");
+		front_fail(r, &err);
+		return;
+	}
 	if (!r->accepts.resource) {
 		err_set(&err, ERR_NOT_ACCEPTABLE,
 			"only the following media types are accepted: application/json, "
