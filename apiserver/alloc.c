@@ -172,6 +172,9 @@ static int cluster_ip(struct alloc *a, struct arena *arena, struct rng *rng, str
 
 	if (!asked.n)
 		asked = json_str(json_item(json_get(spec, STR("clusterIPs")), 0));
+	/* A writer that leaves the address out means the one there is. */
+	if (!asked.n)
+		asked = json_str(json_at(live, "spec", "clusterIP"));
 	if (str_is(asked, "None") ||
 	    (asked.n && str_eq(asked, json_str(json_at(live, "spec", "clusterIP"))))) {
 		json_set_str(arena, spec, "clusterIP", asked);
