@@ -1,17 +1,155 @@
-#include "reconciler/engine.h"
+/*
+ * Collecting drift for a unit: what happens within a moment is told together, and the same field
+ * that drifts again replaces what was noted of it. On the role's loop; notes are owned here.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/codec.h"
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "reconciler/drifts.h"
+
+#define QUIET (100 * NS_PER_MS) /* what comes within this goes into one commit */
+
+static void note_clear(struct drift_note *n)
+{
+	free(n->entry);
+	free(n->api_version);
+	free(n->kind);
+	free(n->namespace);
+	free(n->name);
+	free(n->place);
+	free(n->file);
+	free(n->path);
+	free(n->git);
+	free(n->live);
+	free(n->manager);
+	free(n->git_json);
+	free(n->live_json);
+	free(n->reason);
+	*n = (struct drift_note){0};
+}
+
+static void clear(struct drifts *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		note_clear(&d->v[i]);
+	d->n = 0;
+}
+
+void drifts_free(struct unit *u)
+{
+	struct drifts *d = u->drifts;
+
+	if (!d)
+		return;
+	loop_timer_cancel(u->r->loop, &d->timer);
+	githelper_cancel(d->helper);
+	clear(d);
+	free(d->problem);
+	free(d);
+	u->drifts = NULL;
+}
+
+void drifts_reset(struct unit *u)
+{
+	/* What is being told right now is still told: it was true of the old revision. */
+	if (u->drifts && !u->drifts->helper && !loop_timer_armed(&u->drifts->timer))
+		clear(u->drifts);
+}
+
+static void on_quiet(struct loop *l, struct loop_timer *t)
+{
+	struct drifts *d = CONTAINER_OF(t, struct drifts, timer);
+
+	(void)l;
+	if (d->helper) {
+		d->again = true;
+		return;
+	}
+	drift_object_write(d);
+	drift_commit(d);
+}
+
+static char *json_text(const struct json *v)
+{
+	struct buf text = {0};
+
+	if (!v)
+		return NULL;
+	json_write(v, &text);
+	return buf_take(&text);
+}
+
+static char *copy(struct str s)
+{
+	return xstrndup(s.p ? s.p : "", s.n);
+}
+
+static bool is_sensitive(const struct entry *e, const struct drift_item *item)
+{
+	return !strcmp(e->kind, "Secret") || (item->git && item->git->flags & JSON_F_SENSITIVE);
+}
+
+static void note_fill(struct drift_note *n, const struct entry *e, const struct json *declared,
+		      const struct drift_item *item)
+{
+	AUTO(arena) struct arena a = {0};
+	bool hide = is_sensitive(e, item);
+	char hex[65];
+
+	n->entry = xstrdup(e->id);
+	n->api_version = xstrdup(e->api_version);
+	n->kind = xstrdup(e->kind);
+	n->namespace = xstrdup(e->namespace);
+	n->name = xstrdup(e->name);
+	n->place = xstrdup(e->place);
+	n->file = xstrdup(e->file);
+	n->doc = e->doc;
+	n->lone = e->lone;
+	n->op = item->op;
+	n->path = copy(item->path);
+	n->git =
+		copy(item->op == DRIFT_DELETED ? STR("") : drift_redacted(&a, declared, item->git));
+	n->live = copy(drift_redacted(&a, declared, item->live));
+	n->manager = copy(item->manager);
+	n->git_json = hide || item->op == DRIFT_DELETED ? NULL : json_text(item->git);
+	n->live_json = hide ? NULL : json_text(item->live);
+	n->at_ns = loop_wall(e->unit->r->loop);
+	sha256_hex(arena_strf(&a, "%s %s %d %s", n->entry, n->path, n->op, n->live), hex);
+	memcpy(n->id, hex, sizeof(n->id) - 1);
+}
+
+static struct drift_note *slot_for(struct drifts *d, const struct entry *e, struct str path)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct drift_note *n = &d->v[i];
+
+		if (!strcmp(n->entry, e->id) && str_is(path, n->path)) {
+			note_clear(n);
+			return n;
+		}
+	}
+	return d->n < NOTES_MAX ? &d->v[d->n++] : NULL;
+}
+
 void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
 		 const struct drift_list *l)
 {
-	(void)u;
-	(void)e;
-	(void)declared;
-	(void)l;
-}
-void drifts_free(struct unit *u)
-{
-	(void)u;
-}
-void drifts_reset(struct unit *u)
-{
-	(void)u;
+	struct drifts *d = u->drifts;
+
+	if (!d) {
+		d = u->drifts = xalloc(sizeof(*d));
+		d->u = u;
+		snprintf(d->branch, sizeof(d->branch), "plumb/drift/%s/%.*s-%.*s",
+			 u->r->opts.cluster_name, STR_ARG(u->o->namespace), STR_ARG(u->o->name));
+	}
+	for (size_t i = 0; i < l->n; i++) {
+		struct drift_note *n = slot_for(d, e, l->v[i].path);
+
+		if (n)
+			note_fill(n, e, declared, &l->v[i]);
+	}
+	loop_timer_set(u->r->loop, &d->timer, QUIET, on_quiet);
 }

@@ -51,7 +51,8 @@ struct source {
 	struct client_call *call; /* its Secret */
 	struct loop_timer timer;
 	struct loop_fd inotify;
-	bool again; /* something happened while a poll was running */
+	bool again;      /* something happened while a poll was running */
+	struct buf auth; /* credentials as JSON, for pushing; "" = none */
 };
 
 /* One declared object, as it was applied last. */
@@ -59,8 +60,11 @@ struct entry {
 	struct unit *unit;
 	const struct resource *resource;
 	char *id, *namespace, *name, *api_version, *kind;
-	char *place; /* file:line */
-	char *bytes; /* the declared object */
+	char *place;  /* file:line */
+	char *file;   /* the manifest that declares it … */
+	uint32_t doc; /* … in this document of it */
+	bool lone;    /* which holds nothing else */
+	char *bytes;  /* the declared object */
 	size_t nbytes;
 	char hash[65];
 	const struct obj *accepted; /* what the server made of it; NULL = not applied yet */
@@ -167,6 +171,7 @@ struct unit_report {
 	const struct json *inventory;  /* entries, or NULL to leave them */
 	const char *healthy;           /* "True", "False", "Unknown", or NULL to leave it */
 	bool event;
+	bool partial; /* there is more to come: a request isn't answered yet */
 };
 /* done may be NULL. */
 void unit_report(struct unit *u, const struct unit_report *rep);

@@ -67,6 +67,9 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 	set_text(&e->kind, o->kind);
 	set_text(&e->api_version, o->api_version);
 	set_text(&e->place, rendered_place(&a, from, o));
+	set_text(&e->file, from->files.v[o->file].path);
+	e->doc = o->doc;
+	e->lone = o->lone;
 	e->resource = restmap_find(u->r->restmap, o->api_version, o->kind);
 	e->seen = true;
 	if (e->resource)
@@ -92,6 +95,7 @@ void entry_drop(struct unit *u, struct entry *e)
 	free(e->kind);
 	free(e->api_version);
 	free(e->place);
+	free(e->file);
 	free(e->bytes);
 	free(e);
 }

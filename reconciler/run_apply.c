@@ -217,7 +217,8 @@ static void apply_begin(struct run *run)
 				  .reason =
 					  run->u->ready ? "ReconciliationSucceeded" : "Progressing",
 				  .message = STR("applying"),
-				  .attempted = run->revision};
+				  .attempted = run->revision,
+				  .partial = true};
 
 	/* Before anything is made, so that nothing is forgotten when we end halfway. */
 	rep.inventory = run_inventory(run, true);

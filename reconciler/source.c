@@ -42,6 +42,7 @@ void source_free(struct source *s)
 	free(s->url);
 	free(s->error);
 	free(s->handled);
+	buf_wipe(&s->auth);
 	free(s);
 }
 

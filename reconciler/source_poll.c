@@ -40,8 +40,11 @@ static void ask(struct source *s, struct arena *a, const struct json *auth)
 		return;
 	}
 	json_set(a, request, STR("ref"), ref ? ref : json_new(a, JSON_OBJECT));
-	if (auth)
+	buf_wipe(&s->auth);
+	if (auth) {
 		json_set(a, request, STR("auth"), auth);
+		json_write(auth, &s->auth);
+	}
 	if (duration_parse(json_str(json_get(spec, STR("timeout"))), &limit) || limit <= 0)
 		limit = TIMEOUT_DEFAULT;
 	s->helper = githelper_start(s->r->loop, "git-fetch", request, limit, on_fetched, s);

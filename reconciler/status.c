@@ -90,7 +90,7 @@ void unit_report(struct unit *u, const struct unit_report *rep)
 	changed |= set_text(&a, patch, status, "lastAttemptedRevision", r.attempted);
 	changed |= set_text(&a, patch, status, "lastAppliedRevision", r.applied);
 	changed |= set_text(&a, patch, status, "lastHandledReconcileAt",
-			    u->handled ? str_c(u->handled) : STR_NONE);
+			    u->handled && !r.partial ? str_c(u->handled) : STR_NONE);
 	if (json_int(json_get(status, STR("observedGeneration")), 0) != u->o->generation) {
 		json_set_int(&a, patch, "observedGeneration", u->o->generation);
 		changed = true;

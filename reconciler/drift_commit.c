@@ -1,0 +1,194 @@
+/*
+ * The drift commit: manifests edited so that they say what was live, beside a readable report, on a
+ * branch of its own. Edits start from the revision that was applied. What cannot be edited is told
+ * in the report. The git helper makes the commit and pushes it. On the role's loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "reconciler/drifts.h"
+#include "reconciler/edit.h"
+
+#define PUSH_TIMEOUT (60 * NS_PER_S)
+
+struct files {
+	struct arena *a;
+	struct gitmirror *mirror;
+	const char *commit;
+	struct git_file *v;
+	size_t n;
+};
+
+static struct git_file *file_get(struct files *f, const char *path, struct err *err)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		if (str_is(f->v[i].path, path))
+			return &f->v[i];
+	}
+	if (git_file(f->mirror, f->a, f->commit, path, &f->v[f->n], err))
+		return NULL;
+	return &f->v[f->n++];
+}
+
+/* The manifest must say, at that very place, what was declared: else a transformer said it. */
+static int check_said(struct files *f, const struct git_file *file, const struct drift_note *n,
+		      struct err *err)
+{
+	struct yaml_srcs srcs = {0};
+	struct yaml_docs docs;
+	const struct json *want = json_parse(f->a, str_c(n->git_json), NULL, err), *at = NULL;
+	int rc = yaml_parse(f->a, file->data, 0, &srcs, NULL, &docs, err);
+
+	for (size_t i = 0; !rc && i < docs.n; i++) {
+		const struct yaml_src *src = yaml_src_of(&srcs, docs.v[i]);
+
+		if (src && src->doc == n->doc)
+			at = json_pointer(docs.v[i], str_c(n->path));
+	}
+	yaml_srcs_release(&srcs);
+	if (!want || !at || !json_equal(at, want))
+		return err_set(err, ERR_UNSUPPORTED, "not written in the manifest itself");
+	return 0;
+}
+
+static int edit_note(struct files *f, const struct drift_note *n, struct err *err)
+{
+	const struct json *to = NULL;
+	struct git_file *file;
+	struct str text;
+
+	if (!n->lone)
+		return err_set(err, ERR_UNSUPPORTED, "an item of a List");
+	if (n->op != DRIFT_DELETED && !n->git_json)
+		return err_set(err, ERR_FORBIDDEN, "a secret value");
+	file = file_get(f, n->file, err);
+	if (!file || (n->op != DRIFT_DELETED && check_said(f, file, n, err)))
+		return -1;
+	if (n->op == DRIFT_CHANGED) {
+		to = n->live_json ? json_parse(f->a, str_c(n->live_json), NULL, err) : NULL;
+		if (!to)
+			return err_set(err, ERR_FORBIDDEN, "a secret value");
+	}
+	text = edit_value(f->a, file->data, n->doc, str_c(n->path), to, err);
+	if (!text.p)
+		return -1;
+	file->data = text;
+	return 0;
+}
+
+/* Fields first, then whole documents from the last to the first, so that numbers stay true. */
+static void edit_all(struct drifts *d, struct files *f)
+{
+	struct drift_note *gone[NOTES_MAX];
+	size_t ngone = 0;
+
+	for (size_t i = 0; i < d->n; i++) {
+		struct drift_note *n = &d->v[i];
+		struct err err = {0};
+
+		free(n->reason);
+		n->reason = NULL;
+		if (n->op == DRIFT_DELETED)
+			gone[ngone++] = n;
+		else if (edit_note(f, n, &err))
+			n->reason = xstrdup(err.msg);
+	}
+	for (size_t left = ngone; left > 0; left--) {
+		struct drift_note **last = NULL;
+		struct err err = {0};
+
+		for (size_t i = 0; i < ngone; i++) {
+			if (gone[i] && (!last || gone[i]->doc > (*last)->doc))
+				last = &gone[i];
+		}
+		if (last && edit_note(f, *last, &err))
+			(*last)->reason = xstrdup(err.msg);
+		if (last)
+			*last = NULL;
+	}
+}
+
+static void file_put(struct arena *a, struct json *list, const char *path, struct str content)
+{
+	struct json *f = json_append_object(a, list);
+
+	json_set_str(a, f, "path", str_c(path));
+	if (str_trim(content).n)
+		json_set_str(a, f, "content", content);
+	else
+		json_set_bool(a, f, "delete", true);
+}
+
+static struct json *request(struct drifts *d, struct source *s, struct arena *a)
+{
+	struct unit *u = d->u;
+	struct drift_text t = {
+		.cluster = u->r->opts.cluster_name, .unit = u->key, .revision = u->revision};
+	struct err err = {0};
+	struct files f = {.a = a, .mirror = git_open(s->mirror, &err), .commit = u->commit};
+	struct json *req, *list;
+	AUTO(buf) struct buf text = {0};
+
+	if (!f.mirror)
+		return NULL;
+	f.v = arena_array(a, NOTES_MAX, sizeof(*f.v));
+	edit_all(d, &f);
+	git_close(f.mirror);
+	drift_message(d, &t, &text);
+	req = json_build(a, "{s:s,s:s,s:s,s:s,s:S}", "url", s->url, "mirror", s->mirror, "branch",
+			 d->branch, "base", u->commit, "message", buf_view(&text));
+	list = json_set_array(a, req, "files");
+	for (size_t i = 0; i < f.n; i++)
+		file_put(a, list, arena_cstr(a, f.v[i].path), f.v[i].data);
+	buf_reset(&text);
+	drift_markdown(d, &t, &text);
+	file_put(a, list,
+		 arena_printf(a, ".plumb/drift/%.*s-%.*s.md", STR_ARG(u->o->namespace),
+			      STR_ARG(u->o->name)),
+		 buf_view(&text));
+	if (s->auth.n)
+		json_set(a, req, STR("auth"), json_parse(a, buf_view(&s->auth), NULL, NULL));
+	return req;
+}
+
+static void on_pushed(void *arg, const struct json *answer, const struct err *err)
+{
+	struct drifts *d = arg;
+	struct str commit = json_str(json_get(answer, STR("commit")));
+
+	d->helper = NULL;
+	free(d->problem);
+	d->problem = NULL;
+	if (answer) {
+		snprintf(d->commit, sizeof(d->commit), "%.*s", STR_ARG(commit));
+		log_info("drift is told", "unit", d->u->key, "branch", d->branch, "commit",
+			 d->commit);
+	} else {
+		d->problem = xstrdup(err->msg);
+		log_warn("cannot push the drift commit", "unit", d->u->key, "branch", d->branch,
+			 "error", err->msg);
+	}
+	drift_object_write(d);
+	if (d->again) {
+		d->again = false;
+		drift_commit(d);
+	}
+}
+
+void drift_commit(struct drifts *d)
+{
+	AUTO(arena) struct arena a = {0};
+	struct unit *u = d->u;
+	struct source *s = unit_source(u, json_get(unit_tree(u, &a), STR("spec")));
+	struct json *req;
+
+	if (!s || !s->url || !u->commit[0] || !d->n)
+		return;
+	req = request(d, s, &a);
+	if (req)
+		d->helper =
+			githelper_start(u->r->loop, "git-push", req, PUSH_TIMEOUT, on_pushed, d);
+}

@@ -1,0 +1,49 @@
+/* What drifted from a unit's revision, until it is told. Private to drift_*.c. */
+#ifndef PLUMB_RECONCILER_DRIFTS_H
+#define PLUMB_RECONCILER_DRIFTS_H
+
+#include "reconciler/engine.h"
+
+#define NOTES_MAX 500
+
+/* One drifted field or object. All text is on the heap, and redacted but for live_json. */
+struct drift_note {
+	char *entry; /* inventory id */
+	char *api_version, *kind, *namespace, *name, *place, *file;
+	uint32_t doc;
+	bool lone;
+	enum drift_op op;
+	char *path, *git, *live, *manager;
+	char *git_json, *live_json; /* for the edit; NULL where sensitive */
+	char *reason;               /* why the manifest could not be edited, or NULL */
+	char id[17];
+	int64_t at_ns;
+};
+
+struct drifts {
+	struct unit *u;
+	struct drift_note v[NOTES_MAX];
+	size_t n;
+	char commit[GIT_OID_TEXT]; /* pushed last */
+	char *problem;             /* why it could not be pushed, or NULL */
+	char branch[300];
+	struct loop_timer timer;
+	struct githelper *helper;
+	bool again;
+};
+
+/* ---- drift_text.c (pure) ---- */
+struct drift_text {
+	const char *cluster, *unit, *revision;
+};
+void drift_subject(const struct drifts *d, const struct drift_text *t, struct buf *out);
+void drift_message(const struct drifts *d, const struct drift_text *t, struct buf *out);
+void drift_markdown(const struct drifts *d, const struct drift_text *t, struct buf *out);
+
+/* ---- drift_commit.c ---- */
+/* Edits what can be edited and pushes the branch; goes on with drift_object_write. */
+void drift_commit(struct drifts *d);
+/* ---- drift_object.c ---- */
+void drift_object_write(struct drifts *d);
+
+#endif
