@@ -157,7 +157,9 @@ static void on_request(void *arg, struct http_req *h)
 	}
 	r->mutating = is_mutating(h->method);
 	if (too_many(f, r->mutating)) {
-		metric_add(metric_with(f->refused, r->mutating ? "mutating" : "readOnly", NULL), 1);
+		metric_add(metric_with(f->refused, r->mutating ? "mutating" : "readOnly",
+				       (char *)NULL),
+			   1);
 		refuse(h, ERR_TOO_MANY, "too many requests, please try again later");
 		return;
 	}
@@ -206,14 +208,16 @@ void front_measure(struct front_req *r, int status)
 			 r->resource && status != 404 ? (int)MIN(text[i].from.n, text[i].n - 1) : 0,
 			 text[i].from.p ? text[i].from.p : "");
 	snprintf(code, sizeof(code), "%d", status);
-	metric_add(metric_with(f->requests, verb, group, version, resource, sub, code, NULL), 1);
+	metric_add(
+		metric_with(f->requests, verb, group, version, resource, sub, code, (char *)NULL),
+		1);
 	log_debug("request", "method", arena_cstr(&r->http->arena, r->http->method), "path",
 		  arena_cstr(&r->http->arena, r->http->raw_path), "user",
 		  arena_cstr(&r->http->arena, r->who.user.name), "code", code);
 	if (r->resource && r->core.verb == CORE_WATCH)
 		return;
 	double s = (double)(loop_now(f->o.loop) - r->http->received_ns) / 1e9;
-	metric_observe(metric_with(f->seconds, verb, group, version, resource, sub, NULL),
+	metric_observe(metric_with(f->seconds, verb, group, version, resource, sub, (char *)NULL),
 		       s < 0 ? 0 : s);
 }
 
@@ -279,8 +283,10 @@ void front_turn(struct front *f)
 	core_turn(f->o.core);
 	if (f->o.turned)
 		f->o.turned(f->o.arg);
-	metric_set(metric_with(f->running, "readOnly", NULL), (double)atomic_load(&f->inflight[0]));
-	metric_set(metric_with(f->running, "mutating", NULL), (double)atomic_load(&f->inflight[1]));
+	metric_set(metric_with(f->running, "readOnly", (char *)NULL),
+		   (double)atomic_load(&f->inflight[0]));
+	metric_set(metric_with(f->running, "mutating", (char *)NULL),
+		   (double)atomic_load(&f->inflight[1]));
 	int64_t due = core_due(f->o.core);
 	if (!due && !core_pending(f->o.core)) {
 		loop_timer_cancel(f->o.loop, &f->due);
