@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -260,5 +261,7 @@ int apiserver_main(int argc, char **argv)
 		loop_run(s.loop);
 	}
 	release(&s);
+	if (s.listen.v != &default_listen)
+		free(s.listen.v);
 	return rc ? 1 : 0;
 }
