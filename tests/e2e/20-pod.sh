@@ -65,5 +65,5 @@ uidless() { ! find "$data"/nodes/*/pods -mindepth 1 -maxdepth 1 2>/dev/null | gr
 ok "deleted pods leave no directory and no mount" soon 10 uidless
 ok "clean stop" stop
 instance=$(cat "$data/instance")
-ok "nothing is left on the machine" sh -c "! ip -br link | grep -q $instance && ! nft list tables | grep -q $instance && ! grep -q $data /proc/self/mountinfo && ! find /sys/fs/cgroup -maxdepth 2 -name plumb-$instance | grep -q . && ! pgrep -f $data"
+ok "nothing is left on the machine" sh -c "! ip -br link | grep -q $instance && ! nft list tables | grep -q $instance && ! grep -q $data /proc/self/mountinfo && ! find /sys/fs/cgroup -maxdepth 2 -name plumb-$instance | grep -q . && ! pgrep -f '^[^ ]*(plumb[^ ]*|conmon|crun|runc) .*$data'"
 finish

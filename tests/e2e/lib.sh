@@ -28,8 +28,9 @@ fail() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $
 skip_all() { echo "ok 1 - $1 # SKIP $2"; tap_bad=0; exit 0; }
 # ok NAME COMMAND…: one test; what the command printed is shown when it fails.
 ok() {
-	local name=$1 out; shift
-	if out=$("$@" 2>&1); then pass "$name"; else fail "$name"; printf '%s\n' "$out" | head -n 30 | sed 's/^/# /'; fi
+	local name=$1; shift
+	# Not in a subshell: a test may wait for our children and set our variables.
+	if "$@" >"$work/ok.out" 2>&1; then pass "$name"; else fail "$name"; head -n 30 "$work/ok.out" | sed 's/^/# /'; fi
 }
 # soon SECONDS COMMAND…: succeeds as soon as the command does.
 soon() {
