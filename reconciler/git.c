@@ -254,13 +254,18 @@ out:
 	return ret;
 }
 
-static int walk_tree(struct walk *w, const git_oid *id, struct str path, unsigned depth,
-		     struct err *err);
+/* Where the walk is: path as it is called, real where it stands when links are followed. */
+struct spot {
+	struct str path, real;
+	unsigned depth;
+};
 
-static int walk_link(struct walk *w, const git_tree_entry *e, struct str path, unsigned depth,
-		     struct err *err)
+static int walk_tree(struct walk *w, const git_oid *id, struct spot at, struct err *err);
+
+static int walk_link(struct walk *w, const git_tree_entry *e, struct spot at, struct err *err)
 {
 	struct git_file link;
+	struct str path = at.path;
 	struct str dir = STR_NONE, tail;
 	git_tree_entry *to;
 	char *target;
@@ -268,7 +273,7 @@ static int walk_link(struct walk *w, const git_tree_entry *e, struct str path, u
 
 	if (load(w, git_tree_entry_id(e), path, &link, err))
 		return -1;
-	if (!str_rcut(path, '/', &dir, &tail))
+	if (!str_rcut(at.real, '/', &dir, &tail))
 		dir = STR_NONE;
 	target = link_target(w->a, dir, link.data);
 	if (!target)
@@ -281,10 +286,12 @@ static int walk_link(struct walk *w, const git_tree_entry *e, struct str path, u
 		return err_set(err, ERR_INVALID, "%.*s: a symbolic link to %s, which isn't there",
 			       STR_ARG(path), *target ? target : "the root");
 	w->links++;
+	at.real = str_c(target);
+	at.depth++;
 	if (git_tree_entry_type(to) == GIT_OBJECT_TREE)
-		rc = walk_tree(w, git_tree_entry_id(to), path, depth + 1, err);
+		rc = walk_tree(w, git_tree_entry_id(to), at, err);
 	else if (git_tree_entry_filemode(to) == GIT_FILEMODE_LINK)
-		rc = walk_link(w, to, str_c(target), depth + 1, err);
+		rc = walk_link(w, to, at, err);
 	else
 		rc = git_tree_entry_type(to) == GIT_OBJECT_BLOB
 			     ? add(w, git_tree_entry_id(to), path, err)
@@ -294,37 +301,40 @@ static int walk_link(struct walk *w, const git_tree_entry *e, struct str path, u
 	return rc;
 }
 
-static int walk_entry(struct walk *w, const git_tree_entry *e, struct str dir, unsigned depth,
-		      struct err *err)
+static struct str below(struct walk *w, struct str dir, struct str name)
+{
+	return dir.n ? arena_strf(w->a, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name)) : name;
+}
+
+static int walk_entry(struct walk *w, const git_tree_entry *e, struct spot dir, struct err *err)
 {
 	struct str name = str_c(git_tree_entry_name(e));
-	struct str path = dir.n ? arena_strf(w->a, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name)) : name;
+	struct spot at = {below(w, dir.path, name), below(w, dir.real, name), dir.depth + 1};
 
 	/* Hidden folders hold what tools keep beside manifests, our own reports among them. */
 	if (name.n && name.p[0] == '.')
 		return 0;
 	if (git_tree_entry_type(e) == GIT_OBJECT_TREE)
-		return walk_tree(w, git_tree_entry_id(e), path, depth + 1, err);
+		return walk_tree(w, git_tree_entry_id(e), at, err);
 	if (git_tree_entry_filemode(e) == GIT_FILEMODE_LINK)
-		return walk_link(w, e, path, depth, err);
+		return walk_link(w, e, at, err);
 	if (git_tree_entry_type(e) == GIT_OBJECT_BLOB && is_manifest(name))
-		return add(w, git_tree_entry_id(e), path, err);
+		return add(w, git_tree_entry_id(e), at.path, err);
 	return 0;
 }
 
-static int walk_tree(struct walk *w, const git_oid *id, struct str path, unsigned depth,
-		     struct err *err)
+static int walk_tree(struct walk *w, const git_oid *id, struct spot at, struct err *err)
 {
 	git_tree *tree;
 	int rc = 0;
 
-	if (depth > GIT_DEPTH_MAX)
-		return err_set(err, ERR_LIMIT, "%.*s: folders nested deeper than %d", STR_ARG(path),
-			       GIT_DEPTH_MAX);
+	if (at.depth > GIT_DEPTH_MAX)
+		return err_set(err, ERR_LIMIT, "%.*s: folders nested deeper than %d",
+			       STR_ARG(at.path), GIT_DEPTH_MAX);
 	if (git_tree_lookup(&tree, w->m->repo, id) < 0)
 		return fail(err, ERR_CORRUPT, "tree");
 	for (size_t i = 0; !rc && i < git_tree_entrycount(tree); i++)
-		rc = walk_entry(w, git_tree_entry_byindex(tree, i), path, depth, err);
+		rc = walk_entry(w, git_tree_entry_byindex(tree, i), at, err);
 	git_tree_free(tree);
 	return rc;
 }
@@ -336,18 +346,19 @@ static int by_path(const void *a, const void *b)
 
 static int walk_path(struct walk *w, const char *path, struct err *err)
 {
+	struct spot at = {str_c(path), str_c(path), 0};
 	git_tree_entry *e;
 	int rc;
 
 	if (!*path)
-		return walk_tree(w, git_tree_id(w->root), STR_NONE, 0, err);
+		return walk_tree(w, git_tree_id(w->root), at, err);
 	e = entry_at(w->root, path, err);
 	if (!e)
 		return -1;
 	if (git_tree_entry_type(e) == GIT_OBJECT_TREE)
-		rc = walk_tree(w, git_tree_entry_id(e), str_c(path), 0, err);
+		rc = walk_tree(w, git_tree_entry_id(e), at, err);
 	else if (git_tree_entry_filemode(e) == GIT_FILEMODE_LINK)
-		rc = walk_link(w, e, str_c(path), 0, err);
+		rc = walk_link(w, e, at, err);
 	else
 		rc = add(w, git_tree_entry_id(e), str_c(path), err);
 	git_tree_entry_free(e);
