@@ -8,7 +8,8 @@
 
 #include "lib/base/pure.h"
 
-#define BACKOFF_FIRST NS_PER_S
+/* Sooner than Kubernetes' 1 s: retries come only with an event that may help. */
+#define BACKOFF_FIRST (100 * NS_PER_MS)
 #define BACKOFF_MAX (10 * NS_PER_S)
 #define WAIT_MAX (300 * NS_PER_S)
 

@@ -1,6 +1,6 @@
 /*
  * Pods that wait for a node. Active ones go by priority, then by age; what fits nowhere waits for
- * a change that may help it; what failed backs off (1 s doubling to 10 s). Time is passed in:
+ * a change that may help it; what failed backs off (100 ms doubling to 10 s). Time is passed in:
  * pure. Items are keyed by uid and hold a reference on their pod.
  */
 #ifndef PLUMB_SCHEDULER_QUEUE_H

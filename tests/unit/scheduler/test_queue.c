@@ -63,9 +63,9 @@ void test_queue__waits_for_events_that_help(void **state)
 	/* Sooner than its back-off allows: it waits that out. */
 	queue_wait(&q, i, SCHED_NODE_ADDED, 20 * NS_PER_S);
 	queue_event(&q, SCHED_NODE_ADDED, 20 * NS_PER_S);
-	assert_string_equal(take(&q, 21 * NS_PER_S, &i), "");
-	assert_true(queue_next(&q) == 22 * NS_PER_S);
-	assert_string_equal(take(&q, 22 * NS_PER_S, &i), "p");
+	assert_string_equal(take(&q, 20 * NS_PER_S + 199 * NS_PER_MS, &i), "");
+	assert_true(queue_next(&q) == 20 * NS_PER_S + 200 * NS_PER_MS);
+	assert_string_equal(take(&q, 20 * NS_PER_S + 200 * NS_PER_MS, &i), "p");
 	queue_release(&q);
 }
 
@@ -92,7 +92,7 @@ void test_queue__a_changed_pod_and_long_waiting_are_tried_again(void **state)
 
 void test_queue__backs_off_up_to_ten_seconds(void **state)
 {
-	static const int64_t want[] = {1, 2, 4, 8, 10, 10};
+	static const int64_t want[] = {100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000};
 	struct queue q;
 	struct queue_item *i;
 	int64_t now = 0;
@@ -104,7 +104,7 @@ void test_queue__backs_off_up_to_ten_seconds(void **state)
 		take(&q, now, &i);
 		assert_non_null(i);
 		queue_retry(&q, i, now);
-		assert_int_equal(queue_next(&q), now + want[n] * NS_PER_S);
+		assert_int_equal(queue_next(&q), now + want[n] * NS_PER_MS);
 		now = queue_next(&q);
 	}
 	queue_release(&q);
