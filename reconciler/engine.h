@@ -177,7 +177,7 @@ struct unit_report {
 void unit_report(struct unit *u, const struct unit_report *rep);
 
 /* ---- run*.c ---- */
-void run_start(struct unit *u);
+void run_begin(struct unit *u);
 void run_cancel(struct unit *u);
 
 /* ---- health_wait.c ---- */

@@ -251,7 +251,7 @@ static void rename_only(struct run *run)
 	unit_ended(u, true);
 }
 
-void run_start(struct unit *u)
+void run_begin(struct unit *u)
 {
 	struct run *run = xalloc(sizeof(*run));
 	struct err err = {0};

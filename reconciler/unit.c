@@ -214,7 +214,7 @@ void unit_look(struct unit *u)
 		hold(u, "DependencyNotReady", missing);
 		return;
 	}
-	run_start(u);
+	run_begin(u);
 }
 
 static int64_t interval_of(struct unit *u, const char *key)
