@@ -3,7 +3,7 @@
 
 #include "scheduler/plugins/plugin.h"
 
-void test_core__requests_are_the_most_needed_at_once(void **state)
+void test_cycle__requests_are_the_most_needed_at_once(void **state)
 {
 	struct sched_pod *p = make_pod(
 		"p", "",
@@ -23,7 +23,7 @@ void test_core__requests_are_the_most_needed_at_once(void **state)
 	sched_pod_unref(p);
 }
 
-void test_core__a_pod_that_asks_nothing_counts_in_scores(void **state)
+void test_cycle__a_pod_that_asks_nothing_counts_in_scores(void **state)
 {
 	struct sched_pod *p = make_pod("p", "", "'containers':[{'name':'a'}]");
 
@@ -34,7 +34,7 @@ void test_core__a_pod_that_asks_nothing_counts_in_scores(void **state)
 	sched_pod_unref(p);
 }
 
-void test_core__least_allocated_wins(void **state)
+void test_cycle__least_allocated_wins(void **state)
 {
 	struct sched_cache c = {0};
 	AUTO(arena) struct arena a = {0};
@@ -49,7 +49,7 @@ void test_core__least_allocated_wins(void **state)
 	sched_cache_release(&c);
 }
 
-void test_core__the_same_seed_gives_the_same_answer(void **state)
+void test_cycle__the_same_seed_gives_the_same_answer(void **state)
 {
 	AUTO(arena) struct arena a = {0};
 	bool differed = false;
@@ -73,7 +73,7 @@ void test_core__the_same_seed_gives_the_same_answer(void **state)
 	assert_true(differed);
 }
 
-void test_core__says_why_nothing_fits(void **state)
+void test_cycle__says_why_nothing_fits(void **state)
 {
 	struct sched_cache c = {0};
 	AUTO(arena) struct arena a = {0};
@@ -93,7 +93,7 @@ void test_core__says_why_nothing_fits(void **state)
 	sched_cache_release(&c);
 }
 
-void test_core__a_pod_that_left_gives_its_room_back(void **state)
+void test_cycle__a_pod_that_left_gives_its_room_back(void **state)
 {
 	struct sched_cache c = {0};
 	AUTO(arena) struct arena a = {0};
@@ -120,7 +120,7 @@ void test_core__a_pod_that_left_gives_its_room_back(void **state)
 }
 
 /* Pods may be seen before their node, and outlive it. */
-void test_core__nodes_come_and_go(void **state)
+void test_cycle__nodes_come_and_go(void **state)
 {
 	struct sched_cache c = {0};
 	AUTO(arena) struct arena a = {0};
@@ -142,7 +142,7 @@ void test_core__nodes_come_and_go(void **state)
 }
 
 /* Whatever comes, in whatever order: no node is ever filled past what it has. */
-void test_core__never_past_capacity(void **state)
+void test_cycle__never_past_capacity(void **state)
 {
 	struct rng rng;
 
@@ -189,7 +189,7 @@ void test_core__never_past_capacity(void **state)
 }
 
 /* A big cluster isn't searched whole, and each search goes on where the last one stopped. */
-void test_core__searches_part_of_a_big_cluster(void **state)
+void test_cycle__searches_part_of_a_big_cluster(void **state)
 {
 	struct sched_cache c = {0};
 	AUTO(arena) struct arena a = {0};
@@ -209,7 +209,7 @@ void test_core__searches_part_of_a_big_cluster(void **state)
 	sched_cache_release(&c);
 }
 
-void test_core__events_wake_by_what_turned_the_pod_down(void **state)
+void test_cycle__events_wake_by_what_turned_the_pod_down(void **state)
 {
 	struct sched_cache c = {0};
 	AUTO(arena) struct arena a = {0};
@@ -230,7 +230,7 @@ void test_core__events_wake_by_what_turned_the_pod_down(void **state)
 	sched_cache_release(&c);
 }
 
-void test_core__whose_pods_are_ours(void **state)
+void test_cycle__whose_pods_are_ours(void **state)
 {
 	static const struct {
 		const char *spec;
