@@ -1,4 +1,5 @@
-/* Garbage collection's state, shared by gc_run.c (kinds and queue) and gc_job_run.c (one object). */
+/* Garbage collection's state, shared by gc_run.c (kinds and queue) and gc_job_run.c (one object).
+ */
 #ifndef PLUMB_GC_INTERNAL_H
 #define PLUMB_GC_INTERNAL_H
 
