@@ -140,7 +140,7 @@ static const struct row rules[] = {
 
 	{"system:node", "create patch update " READ, "core", "nodes"},
 	{"system:node", "patch update", "core", "nodes/status pods/status"},
-	{"system:node", "create delete " READ, "core", "pods"},
+	{"system:node", "delete " READ, "core", "pods"},
 	{"system:node", "create", "core", "pods/eviction serviceaccounts/token"},
 	{"system:node", "create patch update", "core events.k8s.io", "events"},
 	{"system:node", READ, "core", "configmaps secrets services endpoints namespaces"},

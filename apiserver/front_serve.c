@@ -162,6 +162,28 @@ static int authorize(struct front_req *r, struct err *err)
 	return -1;
 }
 
+/* A node registers itself, and its own Lease, and no other. */
+static int check_node_body(struct front_req *r, struct err *err)
+{
+	static const char prefix[] = "system:node:";
+	const struct core_req *c = &r->core;
+	struct str user = r->who.user.name;
+
+	if (!r->resource || c->verb != CORE_CREATE || c->subresource.n ||
+	    !str_starts(user, str_c(prefix)) || !user_in_group(&r->who.user, "system:nodes") ||
+	    !(str_is(c->resource, "nodes") || str_is(c->resource, "leases")))
+		return 0;
+	struct str node = str_sub(user, sizeof(prefix) - 1, user.n);
+	const struct json *v = body_parse(&r->http->arena, c->content_type, c->body, err);
+	if (!v)
+		return -1;
+	if (str_eq(meta_name(v), node))
+		return 0;
+	return err_set(err, ERR_FORBIDDEN,
+		       "%.*s \"%.*s\" is forbidden: node \"%.*s\" may only create its own",
+		       STR_ARG(c->resource), STR_ARG(meta_name(v)), STR_ARG(node));
+}
+
 /* ---- bodies of the front's own services ---- */
 
 struct json *front_body(struct front_req *r, const char *kind, struct err *err)
@@ -324,7 +346,7 @@ void front_serve(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
-	if (impersonate(r, &err) || authorize(r, &err)) {
+	if (impersonate(r, &err) || authorize(r, &err) || check_node_body(r, &err)) {
 		front_fail(r, &err);
 		return;
 	}
