@@ -14,6 +14,7 @@
 
 struct rights;
 struct discovery;
+struct openapi_cache;
 struct kubelet_call;
 
 struct front {
@@ -23,6 +24,7 @@ struct front {
 	/* the core's thread */
 	struct rights *rights;
 	struct discovery *discovery;
+	struct openapi_cache *openapi; /* NULL until somebody asks */
 	struct loop_timer due;
 	bool ready, stopping;
 	struct list in_core; /* front_req.link */
@@ -95,6 +97,7 @@ bool health_serve(struct front_req *r);
 
 /* ---- front_openapi.c: likewise ---- */
 bool openapi_serve(struct front_req *r);
+void openapi_cache_free(struct openapi_cache *c);
 
 /* ---- reviews.c, token_request.c ---- */
 bool reviews_serve(struct front_req *r);

@@ -403,6 +403,7 @@ void front_free(struct front *f)
 	tls_unref(&f->any_tls);
 	rights_free(f->rights);
 	discovery_free(f->discovery);
+	openapi_cache_free(f->openapi);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -284,7 +284,8 @@ static void serve_path(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
-	if (health_serve(r) || serve_discovery(r) || serve_openid(r) || serve_root(r))
+	if (health_serve(r) || serve_discovery(r) || openapi_serve(r) || serve_openid(r) ||
+	    serve_root(r))
 		return;
 	err_set(&err, ERR_NOT_FOUND, "the server could not find the requested resource");
 	front_fail(r, &err);
