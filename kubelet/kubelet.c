@@ -206,6 +206,7 @@ int kubelet_follow(struct kubelet *k, struct err *err)
 	k->services = informer_new(k->client, &services);
 	informer_start(k->services);
 	node_start(k);
+	trash_empty(k);
 	state_restore(k);
 	podnet_sweep(&k->net, pod_known, k);
 	k->pods = informer_new(k->client, &pods);

@@ -114,6 +114,8 @@ void pod_gone(struct pod *p);
 void pod_free(struct pod *p); /* without touching what runs */
 /* Looks at it again in a later turn. */
 void pod_wake(struct pod *p);
+/* Removes, in a process of its own, what an earlier run threw away. */
+void trash_empty(struct kubelet *k);
 struct pod_clock pod_now(const struct kubelet *k);
 /* The Kubernetes event, about the pod. */
 void pod_event(struct pod *p, const char *type, const char *reason, const char *fmt, ...)

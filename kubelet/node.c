@@ -201,8 +201,11 @@ static void renew(struct kubelet *k, bool make);
 
 static void on_renew_due(struct loop *l, struct loop_timer *t)
 {
+	struct kubelet *k = CONTAINER_OF(t, struct kubelet, heartbeat);
+
 	(void)l;
-	renew(CONTAINER_OF(t, struct kubelet, heartbeat), false);
+	podnet_tidy(&k->net);
+	renew(k, false);
 }
 
 static void on_made(void *arg, const struct api_answer *a)

@@ -315,12 +315,41 @@ static void free_later(void *arg)
 	pod_free(arg);
 }
 
+static void on_trash_gone(void *arg, struct proc_result *r)
+{
+	(void)arg, (void)r;
+}
+
+void trash_empty(struct kubelet *k)
+{
+	AUTO(free) char *trash = xasprintf("%s/trash", k->dir);
+	const char *argv[] = {"rm", "-rf", "--one-file-system", trash, NULL};
+	struct proc_opts o = {.argv = argv};
+
+	(void)!proc_start(k->loop, &o, on_trash_gone, NULL, NULL);
+}
+
+/* Out of the way at once; a process of its own waits for the disk. */
+static int throw_away(struct pod *p, struct err *err)
+{
+	AUTO(free) char *trash = xasprintf("%s/trash", p->k->dir);
+	AUTO(free) char *to = xasprintf("%s/%s", trash, p->uid);
+	const char *argv[] = {"rm", "-rf", "--one-file-system", to, NULL};
+	struct proc_opts o = {.argv = argv};
+
+	if (fs_mkdirs(trash, 0700, err) || rename(p->dir, to))
+		return fs_remove_tree(p->dir, err);
+	if (!proc_start(p->k->loop, &o, on_trash_gone, NULL, err))
+		return fs_remove_tree(to, err);
+	return 0;
+}
+
 static void do_remove(struct pod *p)
 {
 	struct err err = {0};
 
 	p->removed = true;
-	if (fs_remove_tree(p->dir, &err))
+	if (throw_away(p, &err))
 		log_warn("a pod's folder stays behind", "pod", p->uid, "error", err.msg);
 	log_info("pod removed", "pod",
 		 log_fmt("%.*s/%.*s", STR_ARG(p->spec.namespace), STR_ARG(p->spec.name)));

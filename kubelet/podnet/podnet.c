@@ -46,6 +46,8 @@ void podnet_release(struct podnet *n)
 	while (map_next(&n->routes, &it))
 		free(it.value);
 	map_release(&n->routes);
+	podnet_tidy(n);
+	map_release(&n->leaving);
 	free(n->dir);
 	*n = (struct podnet){0};
 }
@@ -107,6 +109,7 @@ static int join(struct podnet *n, struct str uid, int ns, uint32_t ip, struct er
 	char name[16];
 
 	host_name(uid, name);
+	map_del(&n->leaving, str_c(name));
 	if (net_link_delete(name, err) || net_veth_create(name, "eth0", ns, err) ||
 	    net_link_set_master(name, PODNET_BRIDGE, true, err) || net_link_up(name, err))
 		return -1;
@@ -140,14 +143,27 @@ int podnet_add(struct podnet *n, struct str uid, const char *path, char ret_ip[1
 	return 0;
 }
 
+/* The kernel deletes the pair with the namespace, in its own time; asking for it takes 20 ms. */
 void podnet_del(struct podnet *n, struct str uid, const char *path, const char *ip)
 {
 	char name[16];
 
 	host_name(uid, name);
-	(void)!net_link_delete(name, NULL);
 	(void)!netns_delete(path, NULL);
 	ipam_give_back(n, uid, ip);
+	map_set(&n->leaving, str_c(name), n);
+}
+
+void podnet_tidy(struct podnet *n)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&n->leaving, &it)) {
+		AUTO(free) char *name = xstrndup(it.key.p, it.key.n);
+		if (net_link_exists(name))
+			(void)!net_link_delete(name, NULL);
+		map_del(&n->leaving, str_c(name));
+	}
 }
 
 /* ---- other nodes ---- */

@@ -17,8 +17,9 @@ struct podnet {
 	char ifname[16]; /* what the node's own address is on */
 	struct cidr cidr;
 	bool ready;
-	uint32_t last;     /* given out last: the next one follows, so that addresses rest */
-	struct map routes; /* node name to struct podnet_route */
+	uint32_t last;      /* given out last: the next one follows, so that addresses rest */
+	struct map routes;  /* node name to struct podnet_route */
+	struct map leaving; /* host ends of pairs whose namespace was let go */
 };
 struct podnet_route {
 	struct cidr to;
@@ -34,6 +35,8 @@ MUST_USE int podnet_set_cidr(struct podnet *n, struct str cidr, struct err *err)
 MUST_USE int podnet_add(struct podnet *n, struct str uid, const char *path, char ret_ip[16],
 			struct err *err);
 void podnet_del(struct podnet *n, struct str uid, const char *path, const char *ip);
+/* Deletes what did not go with its namespace by itself. Now and then. */
+void podnet_tidy(struct podnet *n);
 /* Gives back the addresses of pods that `known` doesn't know. */
 void podnet_sweep(struct podnet *n, bool (*known)(void *arg, struct str uid), void *arg);
 /* What another node owns; empty cidr or via 0 = nothing (any more). */

@@ -15,6 +15,8 @@
 #include "lib/os/fs.h"
 
 #define OPTIONS_MAX 4000
+/* What a container writes to its root is gone with it: no need to wait for the disk at its end. */
+#define VOLATILE ",volatile"
 
 static int make(const char *dir, const char *name, mode_t mode, struct err *err)
 {
@@ -36,7 +38,7 @@ static int options(const struct image *img, const char *dir, struct buf *out, st
 			return -1;
 		buf_printf(out, "%s/fs%s", part, i ? ":" : "");
 	}
-	buf_printf(out, ",upperdir=%s/upper,workdir=%s/work", dir, dir);
+	buf_printf(out, ",upperdir=%s/upper,workdir=%s/work" VOLATILE, dir, dir);
 	if (out->n > OPTIONS_MAX)
 		return err_set(err, ERR_LIMIT,
 			       "the image has too many layers for this data directory");
@@ -52,6 +54,10 @@ static int mount_from(const char *layers, const char *target, const char *opts, 
 	if (back < 0 || chdir(layers))
 		return err_sys(err, "%s", layers);
 	rc = mount("overlay", target, "overlay", 0, opts);
+	if (rc && errno == EINVAL) { /* kernels before 5.10 */
+		AUTO(free) char *plain = xstrndup(opts, strlen(opts) - strlen(VOLATILE));
+		rc = mount("overlay", target, "overlay", 0, plain);
+	}
 	if (rc)
 		err_sys(err, "mount the root file system");
 	if (fchdir(back))
