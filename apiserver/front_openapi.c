@@ -10,7 +10,8 @@
 #include "apiserver/openapi.h"
 #include "lib/base/codec.h"
 
-#define PROTO_TYPE "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+/* With a dot: an @ is no media type to Go, though clients ask with it. */
+#define PROTO_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 #define KINDS_MAX 4096
 
 enum form { FORM_INDEX, FORM_V2_JSON, FORM_V2_PROTO, FORM_MAX };
