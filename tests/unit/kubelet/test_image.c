@@ -167,8 +167,7 @@ static char *make_layout(struct world *w, const char *diff_id_of)
 	static const struct entry e[] = {{"etc/passwd", NULL, "root:x:0:0::/:\n", NULL}};
 	char *dir = xasprintf("%s/layout", w->dir);
 	AUTO(free)
-	char *blobs = xasprintf("%s/blobs/sha256", dir),
-	     *tar = xasprintf("%s/l.tar", w->dir);
+	char *blobs = xasprintf("%s/blobs/sha256", dir), *tar = xasprintf("%s/l.tar", w->dir);
 	AUTO(buf) struct buf layer = {0};
 	char hex[65];
 

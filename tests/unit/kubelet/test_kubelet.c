@@ -416,6 +416,86 @@ void test_kubelet__a_start_that_was_cut_off_is_done_again(void **state)
 	end(&t);
 }
 
+void test_kubelet__a_memory_limit_kills(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	add_pod(&t, "fat", "\"restartPolicy\":\"Never\",",
+		"\"resources\":{\"limits\":{\"memory\":\"16Mi\"}},"
+		"\"command\":[\"sh\",\"-c\",\"a=xxxxxxxx; while :; do a=$a$a; done\"]");
+	wait_pod(&t, "fat", "\"phase\":\"Failed\"");
+	wait_pod(&t, "fat", "OOMKilled");
+	wait_pod(&t, "fat", "\"exitCode\":137");
+	delete_pod(&t, "fat");
+	end(&t);
+}
+
+void test_kubelet__users_roots_and_the_host(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	AUTO(free) char *shared = xasprintf("%s/shared", t.w.dir);
+	AUTO(free)
+	char *extra = xasprintf(
+		"\"restartPolicy\":\"Never\",\"hostNetwork\":true,\"securityContext\":{"
+		"\"runAsUser\":7,\"fsGroup\":77},"
+		"\"volumes\":[{\"name\":\"h\",\"hostPath\":{\"path\":\"%s\",\"type\":"
+		"\"DirectoryOrCreate\"}},"
+		"{\"name\":\"m\",\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":\"1Mi\"}}],",
+		shared);
+	add_pod(&t, "strict", extra,
+		"\"securityContext\":{\"readOnlyRootFilesystem\":true,\"capabilities\":{\"drop\":["
+		"\"ALL\"]}},"
+		"\"command\":[\"sh\",\"-c\",\"id -u; id -G; (echo x >/root-is-writable) "
+		"2>/dev/null || echo read-only; "
+		"echo y >/m/f && echo memory; cat /h/greeting; ls /sys/class/net | cat\"],"
+		"\"volumeMounts\":[{\"name\":\"h\",\"mountPath\":\"/"
+		"h\",\"readOnly\":true},{\"name\":\"m\",\"mountPath\":\"/m\"}]");
+	AUTO(free) char *file = xasprintf("%s/greeting", shared);
+	assert_int_equal(mkdir(shared, 0755), 0);
+	assert_int_equal(fs_write(file, STR("hello from the host\n"), 0644, NULL), 0);
+	wait_pod(&t, "strict", "\"phase\":\"Succeeded\"");
+	wait_pod(&t, "strict", "\"podIP\":\"127.0.0.1\"");
+	log_has(&t, "strict", "stdout F 7\n");
+	log_has(&t, "strict", "77");
+	log_has(&t, "strict", "read-only");
+	log_has(&t, "strict", "memory");
+	log_has(&t, "strict", "hello from the host");
+	log_has(&t, "strict", "plumb0");
+	delete_pod(&t, "strict");
+	assert_true(fs_exists(file)); /* the host's files stay */
+	end(&t);
+}
+
+void test_kubelet__volumes_follow_their_objects(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	begin(&t);
+	fake_add(&t.api, &res_configmaps,
+		 "{\"metadata\":{\"namespace\":\"d\",\"name\":\"page\"},\"data\":{\"text\":"
+		 "\"first\"}}");
+	add_pod(&t, "reads", "\"volumes\":[{\"name\":\"c\",\"configMap\":{\"name\":\"page\"}}],",
+		"\"command\":[\"sh\",\"-c\",\"while :; do cat /c/text; echo; sleep 0.1; done\"],"
+		"\"volumeMounts\":[{\"name\":\"c\",\"mountPath\":\"/c\"}]");
+	wait_pod(&t, "reads", "\"phase\":\"Running\"");
+	log_has(&t, "reads", "stdout P first");
+	fake_add(&t.api, &res_configmaps,
+		 "{\"metadata\":{\"namespace\":\"d\",\"name\":\"page\"},\"data\":{\"text\":"
+		 "\"second\"}}");
+	log_has(&t, "reads", "stdout P second");
+	delete_pod(&t, "reads");
+	end(&t);
+}
+
 /* ---- the kubelet's own port ---- */
 
 struct asked {

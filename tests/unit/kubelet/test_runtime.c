@@ -10,6 +10,8 @@
 #include "kubelet/runtime/runtime.h"
 #include "lib/base/timefmt.h"
 
+static const char *runtime_choice = "auto";
+
 struct trial {
 	struct world w;
 	struct loop *loop;
@@ -77,7 +79,7 @@ static void prepare(struct trial *t, const char *pod_json)
 	world_image(&t->w);
 	snprintf(t->dir, sizeof(t->dir), "%s/c", t->w.dir);
 	assert_int_equal(mkdir(t->dir, 0700), 0);
-	if (runtime_init(&t->rt, t->loop, "auto", t->w.dir, &err))
+	if (runtime_init(&t->rt, t->loop, runtime_choice, t->w.dir, &err))
 		fail_msg("%s", err.msg);
 	if (image_find(&t->a, t->w.images, STR("busybox:1"), &img, &err))
 		fail_msg("%s", err.msg);
@@ -217,4 +219,24 @@ void test_runtime__its_end_while_nobody_looked_is_found(void **state)
 	turn_until(&t, &t.ended);
 	assert_int_equal(t.end.exit_code, 9);
 	finish(&t);
+}
+
+void test_runtime__runc_too(void **state)
+{
+	struct trial t;
+
+	(void)state;
+	WORLD_NEEDS_CONTAINERS();
+	if (access("/usr/sbin/runc", X_OK) && access("/usr/bin/runc", X_OK)) {
+		fprintf(stderr, "skipped: needs runc\n");
+		skip();
+	}
+	runtime_choice = "runc";
+	prepare(&t, POD("[\"sh\",\"-c\",\"echo out; exit 5\"]"));
+	(void)start(&t);
+	turn_until(&t, &t.ended);
+	assert_int_equal(t.end.exit_code, 5);
+	assert_true(log_has(&t, "stdout F out\n"));
+	finish(&t);
+	runtime_choice = "auto";
 }
