@@ -87,7 +87,7 @@ static void ensure(struct boot *b, const char *group, const char *plural, const 
 	const struct obj *live = k ? core_get(b->core, k, meta_namespace(o), meta_name(o)) : NULL;
 
 	if (!k) {
-		log_warn("a built-in kind is not served", "group", group, "resource", plural);
+		log_debug("not made: its kind is not served", "group", group, "resource", plural);
 		return;
 	}
 	if (!live) {
