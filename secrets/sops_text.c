@@ -1,0 +1,193 @@
+/*
+ * Whole SOPS files as bytes: YAML and JSON by way of their trees, dotenv line by line, binary as
+ * the JSON that wraps it. Pure.
+ */
+#include <sodium.h>
+#include <string.h>
+
+#include "secrets/sops-internal.h"
+
+enum { FILE_MAX = 16 * 1024 * 1024 };
+
+enum sops_format sops_format_of(struct str path)
+{
+	if (str_ends(path, STR(".yaml")) || str_ends(path, STR(".yml")))
+		return SOPS_YAML;
+	if (str_ends(path, STR(".json")))
+		return SOPS_JSON;
+	if (str_ends(path, STR(".env")))
+		return SOPS_DOTENV;
+	return SOPS_BINARY;
+}
+
+/* ---- YAML, JSON, binary ---- */
+
+static void write_docs(const struct yaml_docs *docs, struct buf *out)
+{
+	for (size_t i = 0; i < docs->n; i++) {
+		if (i)
+			buf_puts(out, "---\n");
+		json_write(docs->v[i], out);
+		buf_putc(out, '\n');
+	}
+}
+
+static int open_tree(const struct sops_file *f, struct buf *out, struct sops_report *ret,
+		     struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct yaml_srcs srcs = {0};
+	struct yaml_docs docs = {0};
+	struct sops_docs d = {f->keys, f->bytes, &srcs, &docs};
+	int rc = yaml_parse(&a, f->bytes, 0, &srcs, NULL, &docs, err);
+
+	if (rc == 0)
+		rc = sops_open_docs(&a, &d, ret, err);
+	yaml_srcs_release(&srcs);
+	if (rc != 0)
+		return -1;
+	if (f->format != SOPS_BINARY) {
+		write_docs(&docs, out);
+		return 0;
+	}
+	if (!json_is(json_get(docs.v[0], STR("data")), JSON_STRING))
+		return err_set(err, ERR_PARSE, "sops: no data in a binary file");
+	buf_str(out, json_str(json_get(docs.v[0], STR("data"))));
+	return 0;
+}
+
+/* ---- dotenv ---- */
+
+struct dotenv {
+	struct arena *a;
+	struct json *metadata; /* what stands behind "sops_", flat and unescaped */
+	struct sops_key key;
+	struct sops_mac *mac;
+	struct buf *out;
+	struct err *err;
+};
+
+static void unescape(struct str in, struct buf *out)
+{
+	for (size_t i = 0; i < in.n; i++) {
+		if (in.p[i] == '\\' && i + 1 < in.n && in.p[i + 1] == 'n') {
+			buf_putc(out, '\n');
+			i++;
+		} else {
+			buf_putc(out, in.p[i]);
+		}
+	}
+}
+
+static void escape(struct str in, struct buf *out)
+{
+	for (size_t i = 0; i < in.n; i++) {
+		if (in.p[i] == '\n')
+			buf_puts(out, "\\n");
+		else
+			buf_putc(out, in.p[i]);
+	}
+}
+
+/* "age__list_0__map_enc" → entry 0 of age. */
+static void put_age(struct dotenv *d, struct str name, struct str value)
+{
+	struct json *list = json_set_array(d->a, d->metadata, "age");
+	struct str rest = str_sub(name, sizeof("age__list_") - 1, name.n), number;
+	uint64_t i;
+
+	if (!str_ends(name, STR("__map_enc")) || !str_cut(rest, '_', &number, &rest) ||
+	    str_to_u64(number, &i) != 0 || json_len(list) >= 256)
+		return;
+	json_set_str(d->a, json_append_object(d->a, list), "enc", value);
+}
+
+static void read_metadata(struct dotenv *d, struct str text)
+{
+	struct str line, name, value;
+
+	while (str_next(&text, '\n', &line)) {
+		AUTO(buf) struct buf plain = {0};
+
+		if (!str_starts(line, STR("sops_")) || !str_cut(line, '=', &name, &value))
+			continue;
+		name = str_sub(name, 5, name.n);
+		unescape(value, &plain);
+		if (str_starts(name, STR("age__list_")))
+			put_age(d, name, buf_view(&plain));
+		else
+			json_set(d->a, d->metadata, name, json_new_str(d->a, buf_view(&plain)));
+	}
+}
+
+/* Only suffix rules occur in a flat file; what looks encrypted is. */
+static int open_line(struct dotenv *d, struct str line)
+{
+	struct str name, value;
+	struct buf plain = {0};
+	AUTO(buf) struct buf aad = {0};
+	enum sops_type type;
+	int rc = 0;
+
+	if (!line.n || *line.p == '#' || str_starts(line, STR("sops_")))
+		return 0;
+	if (!str_cut(line, '=', &name, &value))
+		return err_set(d->err, ERR_PARSE, "sops: a line without \"=\"");
+	buf_str(&aad, name);
+	buf_putc(&aad, ':');
+	if (sops_is_value(value)) {
+		rc = sops_value_open(&d->key, value, buf_view(&aad), &plain, &type, d->err);
+		if (rc != 0)
+			return err_wrap(d->err, "%.*s", STR_ARG(name));
+	} else {
+		unescape(value, &plain);
+	}
+	sops_mac_add(d->mac, buf_view(&plain), sops_is_value(value));
+	buf_str(d->out, name);
+	buf_putc(d->out, '=');
+	escape(buf_view(&plain), d->out);
+	buf_putc(d->out, '\n');
+	buf_wipe(&plain);
+	return rc;
+}
+
+static int open_dotenv(const struct sops_file *f, struct buf *out, struct sops_report *ret,
+		       struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct dotenv d = {.a = &a, .metadata = json_new(&a, JSON_OBJECT), .out = out, .err = err};
+	struct str text = f->bytes, line;
+	int rc;
+
+	read_metadata(&d, f->bytes);
+	rc = sops_data_key(f->keys, d.metadata, &d.key, err);
+	d.mac = sops_mac_new(
+		str_is(json_str(json_get(d.metadata, STR("mac_only_encrypted"))), "true"));
+	while (rc == 0 && str_next(&text, '\n', &line))
+		rc = open_line(&d, line);
+	if (rc == 0)
+		ret->mac_ok =
+			sops_mac_check(d.mac, &d.key, json_str(json_get(d.metadata, STR("mac"))),
+				       json_str(json_get(d.metadata, STR("lastmodified"))),
+				       &ret->mac) == 0;
+	sops_mac_free(d.mac);
+	sodium_memzero(&d.key, sizeof(d.key));
+	return rc;
+}
+
+int sops_open_bytes(const struct sops_file *f, struct buf *out, struct sops_report *ret,
+		    struct err *err)
+{
+	size_t from = out->n;
+	int rc;
+
+	*ret = (struct sops_report){.mac_ok = false};
+	if (f->bytes.n > FILE_MAX)
+		return err_set(err, ERR_LIMIT, "sops: more than %d bytes", FILE_MAX);
+	rc = f->format == SOPS_DOTENV ? open_dotenv(f, out, ret, err) : open_tree(f, out, ret, err);
+	if (rc != 0 && out->n > from) {
+		sodium_memzero(out->p + from, out->n - from);
+		out->n = from;
+	}
+	return rc;
+}
