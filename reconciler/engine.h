@@ -132,7 +132,7 @@ void source_poll(struct source *s);
 void source_watch_files(struct source *s);
 void source_unwatch_files(struct source *s);
 /* ---- source_status.c ---- */
-void source_report(struct source *s, const struct err *err, bool moved);
+void source_report(struct source *s, const struct err *err);
 /* The answer of a poll, for source_status and units. */
 void source_fetched(struct source *s, const struct json *answer, const struct err *err);
 
@@ -179,6 +179,12 @@ void unit_report(struct unit *u, const struct unit_report *rep);
 /* ---- run*.c ---- */
 void run_begin(struct unit *u);
 void run_cancel(struct unit *u);
+/* ---- farewell.c ---- */
+#define UNIT_FINALIZER "finalizers.fluxcd.io"
+/* Makes sure that deleting the Kustomization waits for us. */
+void unit_hold(struct unit *u);
+/* It is being deleted: prunes as its deletionPolicy says, then lets it go. */
+void unit_farewell(struct unit *u);
 
 /* ---- health_wait.c ---- */
 /* Judges the unit's objects now; true when it is settled either way. */

@@ -87,7 +87,7 @@ int plan_entry_parse(struct arena *a, const struct json *entry, struct plan_entr
 	return 0;
 }
 
-static bool precious(struct str kind)
+bool plan_is_precious(struct str kind)
 {
 	return str_is(kind, "Namespace") || str_is(kind, "PersistentVolumeClaim") ||
 	       str_is(kind, "PersistentVolume") || str_is(kind, "CustomResourceDefinition");
@@ -151,7 +151,7 @@ void plan_prune(struct arena *a, const struct rendered *now, const struct plan_p
 	ret->go = arena_array(a, n, sizeof(*all));
 	ret->held = arena_array(a, n, sizeof(*all));
 	for (size_t i = 0; i < n; i++) {
-		if (precious(all[i].kind) && !confirmed)
+		if (plan_is_precious(all[i].kind) && !confirmed)
 			ret->held[ret->nheld++] = all[i];
 		else
 			ret->go[ret->ngo++] = all[i];

@@ -15,6 +15,8 @@
 
 /* Lower comes first when applying, last when pruning. */
 int plan_rank(struct str group, struct str kind);
+/* Namespaces, volumes and definitions: what hangs on them goes with them. */
+bool plan_is_precious(struct str kind);
 /* By rank, then namespace and name. */
 void plan_sort(struct rendered *r);
 

@@ -21,6 +21,8 @@ static void run_free(struct run *run)
 		client_call_cancel(run->r->client, op->call);
 		free(op);
 	}
+	for (size_t i = 0; i < run->n; i++)
+		obj_unref(run->items[i].dry);
 	loop_timer_cancel(run->r->loop, &run->soon);
 	git_close(run->mirror);
 	rendered_release(&run->rendered);

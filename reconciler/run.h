@@ -13,8 +13,9 @@ struct run_item {
 	int rank;
 	bool changed; /* needs applying */
 	bool adopted;
-	bool listed;    /* stands in the inventory already */
-	bool elsewhere; /* dry-run in another namespace, since its own isn't there yet */
+	bool listed;     /* stands in the inventory already */
+	bool elsewhere;  /* dry-run in another namespace, since its own isn't there yet */
+	struct obj *dry; /* what the dry run made of it, where it is compared with what is live */
 	struct err err;
 };
 
@@ -46,6 +47,8 @@ struct run {
 	struct loop_timer soon; /* the next step, or another try for a new kind */
 	int64_t kinds_until;
 	bool failed;
+	bool farewell; /* the Kustomization is being deleted: only pruning is left */
+	bool resumed;  /* nothing but a restart lies between the last run and this one */
 	char *secret_of_vars;
 };
 
@@ -63,6 +66,10 @@ void run_render(struct run *run);
 void run_dry(struct run *run);
 /* run_prune.c */
 void run_prune(struct run *run);
+/* farewell.c: takes the finalizer off. */
+void run_farewell_end(struct run *run);
+/* Deletes run->prune.go, then ends the run. */
+void run_prune_go(struct run *run);
 /* The inventory as it is when all of `items` stand: those that aren't adopted, and what is held
  * back or not yet pruned. */
 const struct json *run_inventory(struct run *run, bool with_old);

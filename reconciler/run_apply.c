@@ -87,13 +87,30 @@ static bool declares_namespace(const struct run *run, struct str name)
 	return false;
 }
 
+/* While nobody was looking, somebody may have: what the dry run would change back is drift. */
+static void note_past_drift(struct run *run, struct run_item *item, const struct json *live)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct rendered_object *o = item->o;
+	struct drift_list l;
+
+	drift_compare(&a, schema_find_kind(o->api_version, o->kind), o->tree, live,
+		      item->dry ? obj_tree(item->dry, &a) : NULL, &l);
+	if (l.n)
+		drifts_note(run->u, entry_set(run->u, &run->rendered, o), o->tree, &l);
+}
+
 static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 {
 	AUTO(arena) struct arena a = {0};
+	struct run_item *item = &run->items[i];
 	const struct json *live =
 		answer->err.code ? NULL : json_parse(&a, answer->body, NULL, NULL);
 
-	run->items[i].adopted = live && !meta_label(live, UNIT_LABEL_NAME).n;
+	if (!item->listed)
+		item->adopted = live && !meta_label(live, UNIT_LABEL_NAME).n;
+	else if (live || answer->err.code == ERR_NOT_FOUND)
+		note_past_drift(run, item, live);
 	pump(run);
 }
 
@@ -123,10 +140,12 @@ static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 		dry_elsewhere(run, i);
 		return;
 	}
-	if (answer->err.code)
+	if (answer->err.code) {
 		failed(run, i, &answer->err);
-	else if (answer->status == 200 && !item->listed && !item->elsewhere)
+	} else if (item->listed ? run->resumed : answer->status == 200 && !item->elsewhere) {
+		item->dry = obj_from_bytes(answer->body, NULL);
 		run_call(run, &get, i, on_live);
+	}
 	pump(run);
 }
 
@@ -267,12 +286,29 @@ static bool has_changed(struct run *run, const struct rendered_object *o)
 	return text.n != e->nbytes || memcmp(text.p, e->bytes, text.n) != 0;
 }
 
+/* The first run after a start, of what was applied before: revision and spec are the same. */
+static bool resumed(struct run *run)
+{
+	AUTO(arena) struct arena a = {0};
+	struct unit *u = run->u;
+	const struct json *status = json_get(unit_tree(u, &a), STR("status"));
+
+	if (u->revision ||
+	    !str_eq(json_str(json_get(status, STR("lastAppliedRevision"))), run->revision) ||
+	    json_int(json_get(status, STR("observedGeneration")), 0) != run->generation)
+		return false;
+	u->revision = xstrndup(run->revision.p, run->revision.n);
+	memcpy(u->commit, run->commit, sizeof(u->commit));
+	return true;
+}
+
 void run_dry(struct run *run)
 {
 	AUTO(arena) struct arena a = {0};
 	AUTO(map) struct map listed = {0};
 	const struct json *old = json_at(unit_tree(run->u, &a), "status", "inventory", "entries");
 
+	run->resumed = resumed(run);
 	for (size_t i = 0; i < json_len(old); i++)
 		map_set(&listed, json_str(json_get(json_item(old, i), STR("id"))), run);
 	for (size_t i = 0; i < run->n; i++) {

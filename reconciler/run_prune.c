@@ -129,7 +129,9 @@ static void next(struct run *run)
 		}
 		run->next++;
 	}
-	if (run->prune.nheld)
+	if (run->farewell)
+		run_farewell_end(run);
+	else if (run->prune.nheld)
 		run_succeed(run, arena_strf(&run->arena,
 					    "Applied revision: %.*s; %zu objects are not pruned: "
 					    "%.*s (annotate with %s)",
@@ -138,6 +140,13 @@ static void next(struct run *run)
 	else
 		run_succeed(run, arena_strf(&run->arena, "Applied revision: %.*s",
 					    STR_ARG(run->revision)));
+}
+
+void run_prune_go(struct run *run)
+{
+	run->phase = RUN_PRUNE;
+	run->next = 0;
+	next(run);
 }
 
 void run_prune(struct run *run)
@@ -150,9 +159,7 @@ void run_prune(struct run *run)
 				       .enabled =
 					       json_bool(json_get(run->spec, STR("prune")), false)};
 
-	run->phase = RUN_PRUNE;
-	run->next = 0;
 	plan_prune(&run->arena, &run->rendered, &opts, &run->prune);
 	forget(run);
-	next(run);
+	run_prune_go(run);
 }

@@ -121,7 +121,7 @@ void source_fetched(struct source *s, const struct json *answer, const struct er
 		snprintf(s->commit, sizeof(s->commit), "%.*s", STR_ARG(commit));
 		set_text(&s->revision, json_str(json_get(answer, STR("revision"))));
 	}
-	source_report(s, err, moved);
+	source_report(s, err);
 	if (moved) {
 		log_info("new revision", "source", s->key, "revision", s->revision);
 		units_of_source(s->r, s);

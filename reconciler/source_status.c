@@ -43,25 +43,26 @@ static void send(struct source *s, struct arena *a, struct json *status)
 	client_call(s->r->client, &call, on_written, NULL);
 }
 
-void source_report(struct source *s, const struct err *err, bool moved)
+void source_report(struct source *s, const struct err *err)
 {
 	AUTO(arena) struct arena a = {0};
 	struct json *o = json_copy(&a, obj_tree(s->o, &a)), *status, *conditions;
-	bool ok = err->code == ERR_NONE, changed = moved;
+	bool ok = err->code == ERR_NONE, changed, moved;
 	int64_t now = loop_wall(s->r->loop);
 	struct str message = ok ? arena_strf(&a, "stored artifact for revision '%s'", s->revision)
 				: str_c(err->msg);
 	struct str handled = meta_annotation(o, REQUESTED_AT);
 
 	status = json_set_object(&a, o, "status");
-	changed |= condition_set(&a, o, "Ready", ok ? "True" : "False",
-				 ok ? "Succeeded" : "GitOperationFailed", message, now);
+	changed = condition_set(&a, o, "Ready", ok ? "True" : "False",
+				ok ? "Succeeded" : "GitOperationFailed", message, now);
 	conditions = json_get(status, STR("conditions"));
 	changed |= json_int(json_get(status, STR("observedGeneration")), 0) != s->o->generation;
 	changed |= handled.n &&
 		   !str_eq(handled, json_str(json_get(status, STR("lastHandledReconcileAt"))));
-	if (ok && !str_is(json_str(json_at(status, "artifact", "revision")), s->revision))
-		changed = moved = true;
+	/* After a restart everything looks new; what the status says already isn't. */
+	moved = ok && !str_is(json_str(json_at(status, "artifact", "revision")), s->revision);
+	changed |= moved;
 	if (!changed)
 		return;
 	if (!ok && (!s->error || strcmp(s->error, err->msg) != 0)) {

@@ -85,7 +85,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		unit_free(u);
 		return;
 	}
-	look = !u || u->o->generation != new->generation;
+	look = !u || u->o->generation != new->generation || new->deleted_ns;
 	if (!u) {
 		u = xalloc(sizeof(*u));
 		u->r = r;
@@ -189,8 +189,15 @@ void unit_look(struct unit *u)
 	struct source *s;
 	struct str missing;
 
-	if (!u->r->synced || !u->o || u->o->deleted_ns || unit_suspended(u))
+	if (!u->r->synced || !u->o)
 		return;
+	if (u->o->deleted_ns) {
+		unit_farewell(u);
+		return;
+	}
+	if (unit_suspended(u))
+		return;
+	unit_hold(u);
 	if (u->run) {
 		u->again = true;
 		return;

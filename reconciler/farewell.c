@@ -1,0 +1,152 @@
+/*
+ * The end of a Kustomization: a finalizer holds it until what it made is pruned, as its
+ * deletionPolicy says. Namespaces, volumes and definitions stay unless the policy is Delete or
+ * somebody confirmed: whoever takes a file out of git may not have thought of what hangs on it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/kube/resources.h"
+#include "reconciler/run.h"
+
+static bool holds(const struct json *o)
+{
+	const struct json *list = json_at(o, "metadata", "finalizers");
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		if (str_is(json_str(json_item(list, i)), UNIT_FINALIZER))
+			return true;
+	}
+	return false;
+}
+
+static void on_written(void *arg, const struct api_answer *answer)
+{
+	(void)arg;
+	if (answer->err.code && answer->err.code != ERR_NOT_FOUND &&
+	    answer->err.code != ERR_CONFLICT)
+		log_warn("cannot write a Kustomization's finalizer", "error", answer->err.msg);
+}
+
+/* The list is written whole, and only over the version that it was read from. */
+static void write_finalizers(struct unit *u, bool hold)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	const struct json *old = json_at(unit_tree(u, &a), "metadata", "finalizers");
+	struct json *list = json_new(&a, JSON_ARRAY);
+	const char *version = arena_printf(&a, "%lu", (unsigned long)u->o->revision);
+	struct api_call call = {.verb = API_PATCH,
+				.resource = &res_kustomizations,
+				.namespace = u->o->namespace,
+				.name = u->o->name,
+				.patch = API_PATCH_MERGE};
+
+	for (size_t i = 0; i < json_len(old); i++) {
+		if (!str_is(json_str(json_item(old, i)), UNIT_FINALIZER))
+			json_append(&a, list, json_item(old, i));
+	}
+	if (hold)
+		json_append_str(&a, list, STR(UNIT_FINALIZER));
+	json_write(json_build(&a, "{s:{s:s,s:o}}", "metadata", "resourceVersion", version,
+			      "finalizers", list),
+		   &body);
+	call.body = buf_view(&body);
+	client_call(u->r->client, &call, on_written, NULL);
+}
+
+void unit_hold(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+
+	if (!holds(unit_tree(u, &a)))
+		write_finalizers(u, true);
+}
+
+static bool prunes(const struct json *spec)
+{
+	struct str policy = json_str(json_get(spec, STR("deletionPolicy")));
+
+	if (json_bool(json_get(spec, STR("suspend")), false) || str_is(policy, "Orphan"))
+		return false;
+	if (str_is(policy, "Delete") || str_is(policy, "WaitForTermination"))
+		return true;
+	return json_bool(json_get(spec, STR("prune")), false);
+}
+
+static bool said_so(const struct run *run, const struct json *o)
+{
+	struct str policy = json_str(json_get(run->spec, STR("deletionPolicy")));
+
+	return meta_annotation(o, PRUNE_CONFIRM).n || str_is(policy, "Delete") ||
+	       str_is(policy, "WaitForTermination");
+}
+
+void run_farewell_end(struct run *run)
+{
+	struct unit *u = run->u;
+
+	if (run->prune.nheld) {
+		AUTO(arena) struct arena a = {0};
+
+		recorder_event(u->r->recorder, unit_tree(u, &a), "Warning", "PruneFailed",
+			       "%zu objects are left: %.*s", run->prune.nheld,
+			       STR_ARG(run->prune.why));
+	}
+	run_cancel(u);
+	write_finalizers(u, false);
+}
+
+static void plan(struct run *run, const struct json *o)
+{
+	const struct json *entries = json_at(o, "status", "inventory", "entries");
+	/* A revision that declares one object which isn't in the inventory: all else is to go. */
+	struct rendered_object other = {.id = STR("*")};
+	const struct rendered none = {.v = &other, .n = 1};
+	struct plan_prune_opts opts = {
+		.inventory = entries, .confirmed = STR("*"), .enabled = true};
+	struct plan_prune *p = &run->prune;
+	size_t n = 0;
+
+	plan_prune(&run->arena, &none, &opts, p);
+	if (said_so(run, o))
+		return;
+	for (size_t i = 0; i < p->ngo; i++) {
+		if (plan_is_precious(p->go[i].kind))
+			p->held[p->nheld++] = p->go[i];
+		else
+			p->go[n++] = p->go[i];
+	}
+	p->ngo = n;
+	p->why = STR("Namespaces, volumes and definitions are deleted only on confirmation");
+}
+
+void unit_farewell(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *o = unit_tree(u, &a);
+	struct run *run;
+
+	if (!holds(o) || (u->run && u->run->farewell))
+		return;
+	run_cancel(u);
+	loop_timer_cancel(u->r->loop, &u->timer);
+	u->health_until = 0;
+	/* From now on nothing is put back. */
+	entries_free(u);
+	if (!prunes(json_get(o, STR("spec")))) {
+		write_finalizers(u, false);
+		return;
+	}
+	run = u->run = xalloc(sizeof(*run));
+	run->u = u;
+	run->r = u->r;
+	run->farewell = true;
+	o = json_copy(&run->arena, o);
+	run->spec = json_get(o, STR("spec"));
+	run->opts.unit_name = meta_name(o);
+	run->opts.unit_namespace = meta_namespace(o);
+	plan(run, o);
+	run_prune_go(run);
+}
