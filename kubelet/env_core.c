@@ -4,8 +4,9 @@
  */
 #include "kubelet/env_core.h"
 
-#include "lib/base/pure.h"
 #include "lib/kube/obj.h"
+
+#include "lib/base/pure.h"
 
 static struct str upper(struct arena *a, struct str s)
 {

@@ -4,9 +4,10 @@
  */
 #include "kubelet/expand_core.h"
 
-#include "lib/base/pure.h"
 #include "lib/base/quantity.h"
 #include "lib/kube/obj.h"
+
+#include "lib/base/pure.h"
 
 bool env_name_ok(struct str s)
 {

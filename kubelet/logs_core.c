@@ -1,8 +1,9 @@
 /* Reads what conmon wrote. A line that isn't in its form is left out. Pure; owns nothing. */
 #include "kubelet/logs_core.h"
 
-#include "lib/base/pure.h"
 #include "lib/base/timefmt.h"
+
+#include "lib/base/pure.h"
 
 static void put(struct log_opts *o, struct log_state *s, struct str text, struct buf *out)
 {

@@ -1,9 +1,10 @@
 /* Builds the Node object. Must keep what others wrote into its conditions. Pure. */
 #include "kubelet/node_core.h"
 
-#include "lib/base/pure.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/obj.h"
+
+#include "lib/base/pure.h"
 
 #define MEMORY_LOW (INT64_C(100) << 20)
 

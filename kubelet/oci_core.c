@@ -8,8 +8,9 @@
 #include <limits.h>
 
 #include "kubelet/seccomp_core.h"
-#include "lib/base/pure.h"
 #include "lib/base/quantity.h"
+
+#include "lib/base/pure.h"
 
 static const char *const cap_names[] = {"CHOWN",
 					"DAC_OVERRIDE",

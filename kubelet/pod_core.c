@@ -4,8 +4,9 @@
  */
 #include "kubelet/pod_core.h"
 
-#include "lib/base/pure.h"
 #include "lib/base/timefmt.h"
+
+#include "lib/base/pure.h"
 
 #define IMAGE_BACKOFF_S 10
 #define BACKOFF_MAX_S 300

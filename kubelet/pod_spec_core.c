@@ -4,9 +4,10 @@
  */
 #include "kubelet/pod_spec.h"
 
-#include "lib/base/pure.h"
 #include "lib/base/quantity.h"
 #include "lib/kube/obj.h"
+
+#include "lib/base/pure.h"
 
 bool path_part_ok(struct str s)
 {

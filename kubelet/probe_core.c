@@ -1,8 +1,9 @@
 /* Thresholds and times of probes, as kube's prober counts them. Pure; owns nothing. */
 #include "kubelet/probe_core.h"
 
-#include "lib/base/pure.h"
 #include "lib/base/timefmt.h"
+
+#include "lib/base/pure.h"
 
 bool probe_count_result(struct probe_count *c, const struct probe_spec *s, bool ok)
 {

@@ -4,9 +4,10 @@
  */
 #include "kubelet/status_core.h"
 
-#include "lib/base/pure.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/obj.h"
+
+#include "lib/base/pure.h"
 
 const char *pod_phase(const struct pod_spec *s, const struct pod_obs *o)
 {

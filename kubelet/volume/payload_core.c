@@ -5,6 +5,7 @@
 #include "kubelet/volume/payload_core.h"
 
 #include "lib/base/codec.h"
+
 #include "lib/base/pure.h"
 
 bool payload_path_ok(struct str path)
