@@ -6,8 +6,8 @@
  */
 #include "apiserver/discovery.h"
 
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/codec.h"

@@ -95,7 +95,7 @@ static void serve_version(struct front_req *r)
 #if defined(__aarch64__)
 			   "linux/arm64"
 #else
-			    "linux/amd64"
+			   "linux/amd64"
 #endif
 		);
 

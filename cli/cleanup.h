@@ -8,7 +8,8 @@
 
 #include "cli/datadir.h"
 
-/* grace_ns: how long containers may take to end after SIGTERM. What could not be removed is named in err. */
+/* grace_ns: how long containers may take to end after SIGTERM. What could not be removed is named
+ * in err. */
 MUST_USE int host_cleanup(const struct datadir *d, int64_t grace_ns, struct err *err);
 
 #endif

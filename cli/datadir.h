@@ -1,4 +1,5 @@
-/* The data directory: where things are in it, who may use it, and what names its instance on the host. */
+/* The data directory: where things are in it, who may use it, and what names its instance on the
+ * host. */
 #ifndef PLUMB_CLI_DATADIR_H
 #define PLUMB_CLI_DATADIR_H
 
@@ -9,13 +10,15 @@
 
 struct datadir {
 	char path[DATADIR_MAX + 1]; /* absolute, without links */
-	char instance[9];      /* 8 hex digits: names bridges, tables and cgroups on the host */
-	int lock;              /* held while the instance runs; -1 = not held */
+	char instance[9]; /* 8 hex digits: names bridges, tables and cgroups on the host */
+	int lock;         /* held while the instance runs; -1 = not held */
 };
 
-/* Makes the directory (0700) and its instance file where missing. create false: ERR_NOT_FOUND when it isn't one of ours. */
+/* Makes the directory (0700) and its instance file where missing. create false: ERR_NOT_FOUND when
+ * it isn't one of ours. */
 MUST_USE int datadir_open(struct datadir *d, const char *path, bool create, struct err *err);
-/* Takes the lock; ERR_CONFLICT when another `plumb up` has it. Released by datadir_release or death. */
+/* Takes the lock; ERR_CONFLICT when another `plumb up` has it. Released by datadir_release or
+ * death. */
 MUST_USE int datadir_lock(struct datadir *d, struct err *err);
 /* The process id of whoever holds the lock; 0 = nobody. */
 int datadir_owner(const struct datadir *d);

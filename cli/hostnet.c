@@ -60,8 +60,8 @@ int hostnet_up(struct hostnet *h, const struct datadir *d, struct err *err)
 {
 	names(h, d);
 	if (choose(h, d, err) || net_bridge_create(h->bridge, err) ||
-	    net_addr_add(h->bridge, h->gateway, h->link.bits, err) ||
-	    net_link_up(h->bridge, err) || net_sysctl("net/ipv4/ip_forward", "1", err))
+	    net_addr_add(h->bridge, h->gateway, h->link.bits, err) || net_link_up(h->bridge, err) ||
+	    net_sysctl("net/ipv4/ip_forward", "1", err))
 		return err_wrap(err, "host network");
 	return 0;
 }
@@ -127,7 +127,8 @@ static int forward_routes(const struct hostnet *h, struct buf *notes, struct err
 	for (size_t i = 0; i < ARRAY_LEN(nets); i++) {
 		if (net_route_overlaps(*nets[i])) {
 			buf_printf(notes,
-				   "%.*s/%u is routed elsewhere on this machine: reach it from the nodes\n",
+				   "%.*s/%u is routed elsewhere on this machine: reach it from the "
+				   "nodes\n",
 				   STR_ARG(ip4_format(nets[i]->addr, ip)), nets[i]->bits);
 			continue;
 		}
@@ -139,13 +140,15 @@ static int forward_routes(const struct hostnet *h, struct buf *notes, struct err
 
 /*
  * Only one instance can answer on the machine's own addresses: the first one. It is marked by the
- * table plumb_nodeports, whose one chain names it; a chain in a table keeps others from deleting it.
+ * table plumb_nodeports, whose one chain names it; a chain in a table keeps others from deleting
+ * it.
  */
 static void release_nodeports(const struct hostnet *h)
 {
 	AUTO(buf) struct buf cmd = {0};
 
-	buf_printf(&cmd, "delete chain ip plumb_nodeports owner_%s\ndelete table ip plumb_nodeports\n",
+	buf_printf(&cmd,
+		   "delete chain ip plumb_nodeports owner_%s\ndelete table ip plumb_nodeports\n",
 		   h->table);
 	(void)!nft_run(buf_view(&cmd), NULL); /* fails as a whole when the mark is not ours */
 }
@@ -177,17 +180,20 @@ int hostnet_forward(const struct hostnet *h, struct buf *notes, struct err *err)
 		   "  oifname \"%s\" ip saddr 127.0.0.0/8 masquerade\n }\n",
 		   h->table, h->table, h->table, STR_ARG(l), h->link.bits, h->bridge, h->bridge);
 	if (!claim_nodeports(h)) {
-		buf_printf(notes, "NodePorts of another instance own this machine's addresses: use %.*s\n",
+		buf_printf(notes,
+			   "NodePorts of another instance own this machine's addresses: use %.*s\n",
 			   STR_ARG(n));
 		buf_puts(&cmd, "}\n");
 	} else {
 		buf_printf(&cmd,
 			   " chain prerouting {\n"
 			   "  type nat hook prerouting priority dstnat;\n"
-			   "  iifname != \"%s\" fib daddr type local meta l4proto { tcp, udp } th dport 30000-32767 dnat to %.*s\n }\n"
+			   "  iifname != \"%s\" fib daddr type local meta l4proto { tcp, udp } th "
+			   "dport 30000-32767 dnat to %.*s\n }\n"
 			   " chain output {\n"
 			   "  type nat hook output priority -100;\n"
-			   "  fib daddr type local meta l4proto { tcp, udp } th dport 30000-32767 dnat to %.*s\n }\n}\n",
+			   "  fib daddr type local meta l4proto { tcp, udp } th dport 30000-32767 "
+			   "dnat to %.*s\n }\n}\n",
 			   h->bridge, STR_ARG(n), STR_ARG(n));
 	}
 	snprintf(localnet, sizeof(localnet), "net/ipv4/conf/%s/route_localnet", h->bridge);

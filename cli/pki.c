@@ -148,8 +148,8 @@ static const struct identity control_plane[] = {
 	{"reconciler", "system:plumb:reconciler", NULL},
 };
 
-static int ensure_server(const struct datadir *d, const struct authority *a,
-			 const char *const *ips, struct err *err)
+static int ensure_server(const struct datadir *d, const struct authority *a, const char *const *ips,
+			 struct err *err)
 {
 	char ip_sans[16][64];
 	const char *sans[32] = {"DNS:localhost", "DNS:kubernetes", "DNS:kubernetes.default",
@@ -195,8 +195,7 @@ static int control_plane_files(const struct datadir *d, const struct authority *
 				     datadir_path(d, "pki/%s.kubeconfig", id->file), err))
 			return -1;
 	}
-	return write_kubeconfig(d, a, "admin", c->server, datadir_path(d, "admin.kubeconfig"),
-				err);
+	return write_kubeconfig(d, a, "admin", c->server, datadir_path(d, "admin.kubeconfig"), err);
 }
 
 int pki_control_plane(const struct datadir *d, const struct pki_cluster *c, struct err *err)
@@ -229,11 +228,11 @@ static int node_files(const struct datadir *d, const struct authority *a,
 	    ensure_client(d, a, kubelet, user, "system:nodes", err) ||
 	    ensure_client(d, a, proxy, "system:kube-proxy", NULL, err))
 		return -1;
-	if (write_kubeconfig(d, a, kubelet, server, datadir_path(d, "pki/kubelet-%s.kubeconfig", node),
-			     err))
+	if (write_kubeconfig(d, a, kubelet, server,
+			     datadir_path(d, "pki/kubelet-%s.kubeconfig", node), err))
 		return -1;
-	return write_kubeconfig(d, a, proxy, server, datadir_path(d, "pki/proxy-%s.kubeconfig", node),
-				err);
+	return write_kubeconfig(d, a, proxy, server,
+				datadir_path(d, "pki/proxy-%s.kubeconfig", node), err);
 }
 
 int pki_node(const struct datadir *d, const struct pki_cluster *c, const char *node, const char *ip,

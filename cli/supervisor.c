@@ -25,7 +25,7 @@
 
 struct child {
 	struct supervisor *s;
-	struct child *next;  /* in order of start */
+	struct child *next; /* in order of start */
 	struct child *before;
 	struct child_spec spec;
 	struct proc *proc;

@@ -11,17 +11,21 @@
 #define CHILD_ARGS_MAX 64
 
 struct child_spec {
-	char name[64];                       /* "apiserver", "kubelet-node1": log file and messages */
-	const char *argv[CHILD_ARGS_MAX];    /* behind the program itself; NULL-terminated; strings outlive the supervisor */
-	int netns_fd;                        /* 0 = ours */
+	char name[64];                    /* "apiserver", "kubelet-node1": log file and messages */
+	const char *argv[CHILD_ARGS_MAX]; /* behind the program itself; NULL-terminated; strings
+					     outlive the supervisor */
+	int netns_fd;                     /* 0 = ours */
 };
 
 struct supervisor;
 struct supervisor *supervisor_new(struct loop *l, const struct datadir *d);
 void supervisor_free(struct supervisor *s);
-/* ready is called once, when the role first says so; may be NULL. Order of calls is order of start; stopping goes backwards. */
-void supervisor_add(struct supervisor *s, const struct child_spec *spec, void (*ready)(void *arg), void *arg);
-/* SIGTERM to each in reverse order of start, SIGKILL after grace_ns each; then done. No restarts any more. */
+/* ready is called once, when the role first says so; may be NULL. Order of calls is order of start;
+ * stopping goes backwards. */
+void supervisor_add(struct supervisor *s, const struct child_spec *spec, void (*ready)(void *arg),
+		    void *arg);
+/* SIGTERM to each in reverse order of start, SIGKILL after grace_ns each; then done. No restarts
+ * any more. */
 void supervisor_stop(struct supervisor *s, int64_t grace_ns, void (*done)(void *arg), void *arg);
 
 #endif

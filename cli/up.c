@@ -56,20 +56,26 @@ struct up {
 
 static const char usage[] =
 	"plumb up [--repo URL] [--nodes N] [--listen ADDR:PORT] [--data-dir DIR]\n\n"
-	"Starts a cluster on this machine: API server, controllers, scheduler, reconciler and N nodes.";
+	"Starts a cluster on this machine: API server, controllers, scheduler, reconciler and N "
+	"nodes.";
 
 static int parse(struct up *u, int argc, char **argv, struct err *err)
 {
 	int nargs;
 	const struct flag flags[] = {
 		{"data-dir", 0, FLAG_STRING, &u->data_dir, "DIR", "where all state lives"},
-		{"listen", 0, FLAG_STRING, &u->listen, "ADDR:PORT", "where the API answers; port 0 takes a free one"},
-		{"nodes", 0, FLAG_INT, &u->nodes, "N", "nodes on this machine; 0 runs the control plane only"},
-		{"repo", 0, FLAG_STRING, &u->repo, "URL", "git repository to turn into the cluster"},
+		{"listen", 0, FLAG_STRING, &u->listen, "ADDR:PORT",
+		 "where the API answers; port 0 takes a free one"},
+		{"nodes", 0, FLAG_INT, &u->nodes, "N",
+		 "nodes on this machine; 0 runs the control plane only"},
+		{"repo", 0, FLAG_STRING, &u->repo, "URL",
+		 "git repository to turn into the cluster"},
 		{"branch", 0, FLAG_STRING, &u->branch, "NAME", "its branch (main)"},
 		{"path", 0, FLAG_STRING, &u->path, "PATH", "folder in it (the root)"},
-		{"interval", 0, FLAG_STRING, &u->interval, "DURATION", "how often to look for new commits (1s for file://, else 1m)"},
-		{"forge", 0, FLAG_STRING, &u->forge, "KIND=URL", "open drift reports as pull requests there"},
+		{"interval", 0, FLAG_STRING, &u->interval, "DURATION",
+		 "how often to look for new commits (1s for file://, else 1m)"},
+		{"forge", 0, FLAG_STRING, &u->forge, "KIND=URL",
+		 "open drift reports as pull requests there"},
 		{"cluster-name", 0, FLAG_STRING, &u->cluster_name, "NAME", "names drift branches"},
 		{"runtime", 0, FLAG_STRING, &u->runtime, "NAME", "crun, runc or auto"},
 		{"cluster-cidr", 0, FLAG_STRING, &u->cluster_cidr, "CIDR", "pod network"},
@@ -115,7 +121,8 @@ static int parse_listen(struct up *u, struct err *err)
 	if (!u->port)
 		return err_set(err, ERR_BAD_REQUEST, "--listen %s: no free port", u->listen);
 	bool any = !strcmp(u->host, "0.0.0.0");
-	snprintf(u->server, sizeof(u->server), "https://%s:%d", any ? "127.0.0.1" : u->host, u->port);
+	snprintf(u->server, sizeof(u->server), "https://%s:%d", any ? "127.0.0.1" : u->host,
+		 u->port);
 	return 0;
 }
 
@@ -153,7 +160,8 @@ static int prepare_node(struct up *u, const struct pki_cluster *c, unsigned i, s
 	n->tls_key = arena_printf(a, "%s/kubelet-%s.key", pki, n->name);
 	n->kubeconfig = arena_printf(a, "%s/kubelet-%s.kubeconfig", pki, n->name);
 	n->proxy_kubeconfig = arena_printf(a, "%s/proxy-%s.kubeconfig", pki, n->name);
-	if (hostnet_node(&u->net, &u->dir, n->name, i, err) || pki_node(&u->dir, c, n->name, n->ip, err))
+	if (hostnet_node(&u->net, &u->dir, n->name, i, err) ||
+	    pki_node(&u->dir, c, n->name, n->ip, err))
 		return -1;
 	n->netns = netns_open(datadir_path(&u->dir, "nodes/%s/netns", n->name), err);
 	return n->netns < 0 ? -1 : 0;

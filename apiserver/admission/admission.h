@@ -12,10 +12,11 @@ enum admission_op { ADMIT_CREATE, ADMIT_UPDATE, ADMIT_DELETE, ADMIT_CONNECT };
 
 struct admission_reader {
 	/* The object as JSON in the arena, NULL when absent. */
-	const struct json *(*get)(void *ctx, const char *group, const char *plural, struct str namespace, struct str name, struct arena *a);
+	const struct json *(*get)(void *ctx, const char *group, const char *plural,
+				  struct str namespace, struct str name, struct arena *a);
 	/* Calls fn for every object of a namespace (STR_NONE = all). */
-	void (*each)(void *ctx, const char *group, const char *plural, struct str namespace, struct arena *a,
-		     void (*fn)(void *arg, const struct json *o), void *arg);
+	void (*each)(void *ctx, const char *group, const char *plural, struct str namespace,
+		     struct arena *a, void (*fn)(void *arg, const struct json *o), void *arg);
 	void *ctx;
 };
 
@@ -30,19 +31,19 @@ struct admission_req {
 	enum admission_op op;
 	const struct kind *kind;
 	struct str namespace, name;
-	const char *subresource;            /* or NULL */
-	struct json *object;                /* may be changed; NULL on delete and connect */
-	const struct json *old;             /* NULL on create */
+	const char *subresource; /* or NULL */
+	struct json *object;     /* may be changed; NULL on delete and connect */
+	const struct json *old;  /* NULL on create */
 	struct admission_user user;
 	const struct admission_reader *reader;
 	bool dry_run;
 	int64_t now_ns;
 	struct buf *warnings;
-	int retry_after_s;                  /* set with ERR_TOO_MANY */
+	int retry_after_s; /* set with ERR_TOO_MANY */
 };
 
 struct admission {
-	const char *name;                   /* "NamespaceLifecycle" */
+	const char *name; /* "NamespaceLifecycle" */
 	int order;
 	/* 0, or -1 with the error that the client gets. */
 	int (*admit)(struct admission_req *r, struct err *err);

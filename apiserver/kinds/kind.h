@@ -13,13 +13,17 @@
 
 enum {
 	KIND_NAMESPACED = 1 << 0,
-	KIND_STATUS = 1 << 1,        /* status subresource: status is reset on create, kept on update; /status writes nothing else */
-	KIND_SCALE = 1 << 2,         /* scale subresource over spec.replicas, status.replicas, selector */
-	KIND_GENERATION = 1 << 3,    /* metadata.generation counts changes of everything but metadata and status */
-	KIND_NO_STORE = 1 << 4,      /* create answers, nothing is stored (reviews, Binding, Eviction): `answer` does the work */
-	KIND_SECRET = 1 << 5,        /* encrypted at rest, never in logs, audit or errors */
-	KIND_EXPIRES = 1 << 6,       /* Events: removed an hour after the last write */
-	KIND_GRACEFUL = 1 << 7,      /* deletion sets deletionTimestamp and grace period first (Pods) */
+	KIND_STATUS = 1 << 1, /* status subresource: status is reset on create, kept on update;
+				 /status writes nothing else */
+	KIND_SCALE = 1 << 2,  /* scale subresource over spec.replicas, status.replicas, selector */
+	KIND_GENERATION =
+		1
+		<< 3, /* metadata.generation counts changes of everything but metadata and status */
+	KIND_NO_STORE = 1 << 4, /* create answers, nothing is stored (reviews, Binding, Eviction):
+				   `answer` does the work */
+	KIND_SECRET = 1 << 5,   /* encrypted at rest, never in logs, audit or errors */
+	KIND_EXPIRES = 1 << 6,  /* Events: removed an hour after the last write */
+	KIND_GRACEFUL = 1 << 7, /* deletion sets deletionTimestamp and grace period first (Pods) */
 	KIND_UNCONDITIONAL_UPDATE = 1 << 8, /* PUT without resourceVersion is allowed */
 	KIND_NO_SCHEMA_PRUNE = 1 << 9,
 };
@@ -31,30 +35,32 @@ struct json;
 struct kind_ctx {
 	struct arena *a;
 	int64_t now_ns;
-	const char *subresource;             /* NULL for the object itself */
-	struct schema_problems problems;     /* validate: what is wrong */
-	struct buf *warnings;                /* one `Warning:` text a line, or NULL */
+	const char *subresource;         /* NULL for the object itself */
+	struct schema_problems problems; /* validate: what is wrong */
+	struct buf *warnings;            /* one `Warning:` text a line, or NULL */
 };
 
 struct kind_column {
 	const char *name, *type, *format, *description;
-	int priority;                        /* 0 always, 1 with -o wide */
-	const char *path;                    /* simple JSONPath (".spec.replicas") when there is no row function */
+	int priority;     /* 0 always, 1 with -o wide */
+	const char *path; /* simple JSONPath (".spec.replicas") when there is no row function */
 };
 
 struct kind {
 	const char *group, *version, *kind, *plural;
-	const char *list_kind;               /* NULL = kind + "List" */
-	const char *singular;                /* NULL = kind in lower case */
-	const char *const *short_names;      /* NULL-terminated, or NULL */
+	const char *list_kind;          /* NULL = kind + "List" */
+	const char *singular;           /* NULL = kind in lower case */
+	const char *const *short_names; /* NULL-terminated, or NULL */
 	const char *const *categories;
 	uint32_t flags;
-	const char *schema_name;             /* key of schema_find */
-	const struct schema *schema;         /* filled at registration for built-in kinds */
-	const char *const *subresources;     /* beyond status and scale: "log", "exec", "binding" …; NULL-terminated */
+	const char *schema_name;         /* key of schema_find */
+	const struct schema *schema;     /* filled at registration for built-in kinds */
+	const char *const *subresources; /* beyond status and scale: "log", "exec", "binding" …;
+					    NULL-terminated */
 
-	const struct kind_column *columns;   /* ended by a NULL name; NULL = name and age */
-	void (*row)(struct kind_ctx *c, const struct json *o, struct json *cells); /* appends one cell a column */
+	const struct kind_column *columns; /* ended by a NULL name; NULL = name and age */
+	void (*row)(struct kind_ctx *c, const struct json *o,
+		    struct json *cells); /* appends one cell a column */
 
 	/* Field selectors beyond metadata.name and metadata.namespace. */
 	const char *const *selectable;
@@ -62,7 +68,8 @@ struct kind {
 
 	/* Beyond the schema's defaults (clusterIP families, selectors from templates, …). */
 	void (*set_defaults)(struct kind_ctx *c, struct json *o);
-	/* What a writer may not say or change is put back silently, as Kubernetes' strategies do. live NULL on create. */
+	/* What a writer may not say or change is put back silently, as Kubernetes' strategies do.
+	 * live NULL on create. */
 	void (*prepare)(struct kind_ctx *c, struct json *next, const struct json *live);
 	/* Beyond the schema's rules: cross-field rules and immutability. live NULL on create. */
 	void (*validate)(struct kind_ctx *c, const struct json *next, const struct json *live);
@@ -74,7 +81,7 @@ struct kind {
 	void (*from_stored)(struct arena *a, struct json *o);
 	void (*to_stored)(struct arena *a, struct json *o);
 
-	void *crd;                           /* run-time kinds: owner's data */
+	void *crd; /* run-time kinds: owner's data */
 };
 
 extern const struct kind *const kind_registry[]; /* generated, ended by NULL */

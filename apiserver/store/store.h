@@ -10,17 +10,22 @@
 #include "lib/base/err.h"
 
 struct store_write {
-	struct str key;       /* "/registry-like": GROUP/PLURAL/NAMESPACE/NAME, made by the core */
-	struct str value;     /* stored bytes; STR_NONE (s NULL) = delete */
-	uint64_t revision;    /* the write's */
+	struct str key;    /* "/registry-like": GROUP/PLURAL/NAMESPACE/NAME, made by the core */
+	struct str value;  /* stored bytes; STR_NONE (s NULL) = delete */
+	uint64_t revision; /* the write's */
 };
 
 struct store;
 struct store_ops {
-	/* Every row, in key order; fn's memory is valid during the call. A non-zero answer stops. */
-	int (*load)(struct store *s, int (*fn)(void *arg, struct str key, struct str value, uint64_t revision), void *arg, struct err *err);
-	/* All or nothing, fsynced. `revision` is the highest of the batch and becomes store_revision. */
-	int (*commit)(struct store *s, const struct store_write *w, size_t n, uint64_t revision, struct err *err);
+	/* Every row, in key order; fn's memory is valid during the call. A non-zero answer stops.
+	 */
+	int (*load)(struct store *s,
+		    int (*fn)(void *arg, struct str key, struct str value, uint64_t revision),
+		    void *arg, struct err *err);
+	/* All or nothing, fsynced. `revision` is the highest of the batch and becomes
+	 * store_revision. */
+	int (*commit)(struct store *s, const struct store_write *w, size_t n, uint64_t revision,
+		      struct err *err);
 	uint64_t (*revision)(const struct store *s);
 	/* A consistent copy into a file that must not exist. */
 	int (*backup)(struct store *s, const char *path, struct err *err);
@@ -30,7 +35,8 @@ struct store {
 	const struct store_ops *ops;
 };
 
-/* Opens or makes the database file; checks its integrity (a torn or foreign file is an error that says what to do). */
+/* Opens or makes the database file; checks its integrity (a torn or foreign file is an error that
+ * says what to do). */
 struct store *store_sqlite_open(const char *path, struct err *err);
 struct store *store_memory_new(void);
 void store_free(struct store *s); /* NULL is fine */

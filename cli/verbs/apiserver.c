@@ -3,4 +3,5 @@
 
 #include "cli/verbs/verb.h"
 
-const struct verb verb_apiserver = {.name = "apiserver", .help = "run the API server", .main = apiserver_main};
+const struct verb verb_apiserver = {
+	.name = "apiserver", .help = "run the API server", .main = apiserver_main};

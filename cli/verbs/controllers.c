@@ -3,4 +3,5 @@
 
 #include "cli/verbs/verb.h"
 
-const struct verb verb_controllers = {.name = "controllers", .help = "run the controllers", .main = controllers_main};
+const struct verb verb_controllers = {
+	.name = "controllers", .help = "run the controllers", .main = controllers_main};

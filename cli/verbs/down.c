@@ -1,4 +1,5 @@
-/* `plumb down`: stops an instance and takes away what it left on the machine, also after a crash. */
+/* `plumb down`: stops an instance and takes away what it left on the machine, also after a crash.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -51,7 +52,8 @@ static int down_main(int argc, char **argv)
 	int64_t timeout_ns = 60 * NS_PER_S;
 	const struct flag flags[] = {
 		{"data-dir", 0, FLAG_STRING, &data_dir, "DIR", "the instance's data directory"},
-		{"timeout", 0, FLAG_DURATION, &timeout_ns, "DURATION", "how long the stop may take"},
+		{"timeout", 0, FLAG_DURATION, &timeout_ns, "DURATION",
+		 "how long the stop may take"},
 		{NULL, 0, 0, NULL, NULL, NULL}};
 	struct err err = {0};
 	int nargs;

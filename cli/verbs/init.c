@@ -1,4 +1,5 @@
-/* `plumb init DIR`: a new git repository from the template. Uses the git program for the first commit. */
+/* `plumb init DIR`: a new git repository from the template. Uses the git program for the first
+ * commit. */
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,8 +51,11 @@ static int commit(const char *dir, struct err *err)
 	const char *init[] = {"init", "-q", "-b", "main", NULL};
 	const char *add[] = {"add", "-A", NULL};
 	const char *own[] = {"commit", "-q", "-m", "Start from the template of plumb", NULL};
-	const char *named[] = {"-c", "user.name=plumb", "-c", "user.email=plumb@localhost",
-			       "commit", "-q", "-m", "Start from the template of plumb", NULL};
+	const char *named[] = {"-c",     "user.name=plumb",
+			       "-c",     "user.email=plumb@localhost",
+			       "commit", "-q",
+			       "-m",     "Start from the template of plumb",
+			       NULL};
 
 	if (git(dir, init, err) || git(dir, add, err))
 		return -1;
@@ -64,8 +68,8 @@ static int init_main(int argc, char **argv)
 	struct err err = {0};
 	int nargs;
 
-	if (flags_parse(argc, argv, flags, "plumb init DIR\n\nWrites a new GitOps repository.", &nargs,
-			&err))
+	if (flags_parse(argc, argv, flags, "plumb init DIR\n\nWrites a new GitOps repository.",
+			&nargs, &err))
 		goto fail;
 	if (nargs != 1) {
 		err_set(&err, ERR_BAD_REQUEST, "which directory? plumb init DIR");

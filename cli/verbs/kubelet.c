@@ -3,4 +3,5 @@
 
 #include "cli/verbs/verb.h"
 
-const struct verb verb_kubelet = {.name = "kubelet", .help = "run a node's agent", .main = kubelet_main};
+const struct verb verb_kubelet = {
+	.name = "kubelet", .help = "run a node's agent", .main = kubelet_main};

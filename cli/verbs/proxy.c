@@ -3,4 +3,5 @@
 
 #include "cli/verbs/verb.h"
 
-const struct verb verb_proxy = {.name = "proxy", .help = "run a node's Service dataplane", .main = proxy_main};
+const struct verb verb_proxy = {
+	.name = "proxy", .help = "run a node's Service dataplane", .main = proxy_main};

@@ -3,4 +3,5 @@
 
 #include "cli/verbs/verb.h"
 
-const struct verb verb_reconciler = {.name = "reconciler", .help = "run the GitOps reconciler", .main = reconciler_main};
+const struct verb verb_reconciler = {
+	.name = "reconciler", .help = "run the GitOps reconciler", .main = reconciler_main};

@@ -3,4 +3,5 @@
 
 #include "cli/verbs/verb.h"
 
-const struct verb verb_scheduler = {.name = "scheduler", .help = "run the scheduler", .main = scheduler_main};
+const struct verb verb_scheduler = {
+	.name = "scheduler", .help = "run the scheduler", .main = scheduler_main};

@@ -7,9 +7,9 @@
 #include "cli/datadir.h"
 #include "cli/verbs/verb.h"
 #include "lib/base/flags.h"
+#include "lib/json/yaml.h"
 #include "lib/kube/resources.h"
 #include "lib/os/fs.h"
-#include "lib/json/yaml.h"
 
 struct status {
 	const char *data_dir, *kubeconfig, *output;
@@ -132,7 +132,8 @@ static int status_main(int argc, char **argv)
 	struct status s = {.data_dir = DATADIR_DEFAULT, .kubeconfig = "", .output = ""};
 	const struct flag flags[] = {
 		{"data-dir", 0, FLAG_STRING, &s.data_dir, "DIR", "the instance's data directory"},
-		{"kubeconfig", 0, FLAG_STRING, &s.kubeconfig, "FILE", "how to reach the API instead"},
+		{"kubeconfig", 0, FLAG_STRING, &s.kubeconfig, "FILE",
+		 "how to reach the API instead"},
 		{"output", 'o', FLAG_STRING, &s.output, "FORMAT", "json or yaml"},
 		{NULL, 0, 0, NULL, NULL, NULL}};
 	struct err err = {0};

@@ -6,7 +6,7 @@
 
 struct verb {
 	const char *name;
-	const char *help;   /* one line for `plumb help`; NULL = not shown (helpers) */
+	const char *help; /* one line for `plumb help`; NULL = not shown (helpers) */
 	int (*main)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
 };
 

@@ -18,11 +18,12 @@ struct arena {
 
 void arena_release(struct arena *a);
 void arena_cleanup(struct arena *a);
-void arena_reset(struct arena *a); /* keeps one chunk for the next round */
+void arena_reset(struct arena *a);            /* keeps one chunk for the next round */
 void *arena_alloc(struct arena *a, size_t n); /* zeroed, aligned for any type, never NULL */
 void *arena_array(struct arena *a, size_t n, size_t size); /* checked multiplication */
 void *arena_dup(struct arena *a, const void *p, size_t n);
-struct str arena_str(struct arena *a, struct str s); /* copies; also NUL-terminated behind the end */
+struct str arena_str(struct arena *a,
+		     struct str s); /* copies; also NUL-terminated behind the end */
 char *arena_cstr(struct arena *a, struct str s);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 struct str arena_strf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #undef alloca
-#pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gmtime localtime ctime asctime alloca system popen gets tmpnam mktemp
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gmtime localtime ctime asctime  \
+	alloca system popen gets tmpnam mktemp
 
 #endif

@@ -40,8 +40,8 @@ void free_cleanup(void *p);
  * instruction, so dying is safe). Whatever is proportional to somebody's input must be checked
  * against a limit before it gets here. Results are freed with free().
  */
-void *xalloc(size_t n);                      /* zeroed */
-void *xrealloc(void *p, size_t n);           /* n > 0 */
+void *xalloc(size_t n);            /* zeroed */
+void *xrealloc(void *p, size_t n); /* n > 0 */
 void *xreallocarray(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);

@@ -14,7 +14,7 @@ struct buf {
 
 void buf_release(struct buf *b); /* frees and zeroes */
 void buf_cleanup(struct buf *b);
-void buf_reset(struct buf *b); /* keeps the memory */
+void buf_reset(struct buf *b);              /* keeps the memory */
 char *buf_reserve(struct buf *b, size_t n); /* room for n more bytes; returns where they go */
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, struct str s);

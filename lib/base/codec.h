@@ -4,9 +4,9 @@
 
 #include "lib/base/buf.h"
 
-void base64_encode(struct str in, struct buf *out); /* standard, padded */
-void base64url_encode(struct str in, struct buf *out); /* unpadded */
-MUST_USE int base64_decode(struct str in, struct buf *out); /* standard, padded, strict */
+void base64_encode(struct str in, struct buf *out);            /* standard, padded */
+void base64url_encode(struct str in, struct buf *out);         /* unpadded */
+MUST_USE int base64_decode(struct str in, struct buf *out);    /* standard, padded, strict */
 MUST_USE int base64url_decode(struct str in, struct buf *out); /* unpadded, strict */
 void hex_encode(struct str in, struct buf *out);
 MUST_USE int hex_decode(struct str in, struct buf *out);
@@ -26,10 +26,11 @@ struct rng {
 void rng_seed(struct rng *r, uint64_t seed);
 uint64_t rng_u64(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n); /* 0 … n-1; n > 0 */
-/* n characters of Kubernetes' name alphabet (bcdfghjklmnpqrstvwxz2456789), NUL-terminated: out[n + 1]. */
+/* n characters of Kubernetes' name alphabet (bcdfghjklmnpqrstvwxz2456789), NUL-terminated: out[n +
+ * 1]. */
 void rng_suffix(struct rng *r, size_t n, char *out);
 
-void random_bytes(void *p, size_t n);  /* from the kernel; cannot fail */
+void random_bytes(void *p, size_t n); /* from the kernel; cannot fail */
 #define UUID_TEXT_MAX 37
 void uuid_v4(char ret[UUID_TEXT_MAX]);
 /* The same from a generator, for simulations. */

@@ -20,21 +20,22 @@ enum err_code {
 
 struct err {
 	enum err_code code;
-	int sys; /* errno, or 0 */
+	int sys;           /* errno, or 0 */
 	int retry_after_s; /* from a 429 or 503; 0 = not said */
 	char msg[500];
 };
 
-/* Fills *err (which may be NULL) and returns -1. Messages: one line, impersonal, nothing the caller already knows. */
+/* Fills *err (which may be NULL) and returns -1. Messages: one line, impersonal, nothing the caller
+ * already knows. */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Same, with errno's text behind the message; maps ENOENT, EACCES, ENOSPC, ETIMEDOUT … to codes. */
 int err_sys(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Puts context in front: "mount volume data: " + what was there. Returns -1. */
 int err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-int err_http(enum err_code code);            /* 404 … */
-const char *err_reason(enum err_code code);  /* "NotFound" … */
-bool err_retryable(enum err_code code);      /* a later attempt with the same input can succeed */
+int err_http(enum err_code code);           /* 404 … */
+const char *err_reason(enum err_code code); /* "NotFound" … */
+bool err_retryable(enum err_code code);     /* a later attempt with the same input can succeed */
 enum err_code err_from_http(int status, const char *reason); /* reason may be NULL */
 
 #endif

@@ -34,7 +34,8 @@ static int store(const struct flag *f, const char *value, struct err *err)
 	case FLAG_DURATION:
 		if (duration_parse(str_c(value), f->to))
 			return err_set(err, ERR_BAD_REQUEST,
-				       "--%s takes a duration such as 30s, not '%s'", f->name, value);
+				       "--%s takes a duration such as 30s, not '%s'", f->name,
+				       value);
 		return 0;
 	case FLAG_STRINGS: {
 		struct flag_list *l = f->to;

@@ -24,8 +24,8 @@ struct flag {
 	const char *name; /* without dashes */
 	char letter;      /* or 0 */
 	enum flag_type type;
-	void *to;         /* holds the default before, the value after */
-	const char *arg;  /* placeholder in the help text, NULL for booleans */
+	void *to;        /* holds the default before, the value after */
+	const char *arg; /* placeholder in the help text, NULL for booleans */
 	const char *help;
 };
 
@@ -34,6 +34,7 @@ struct flag {
  * arguments are moved to the front of argv and counted in *ret_nargs. Values point into argv.
  * --help prints usage and the table on stdout and exits 0. flags ends with a row of NULL name.
  */
-MUST_USE int flags_parse(int argc, char **argv, const struct flag *flags, const char *usage, int *ret_nargs, struct err *err);
+MUST_USE int flags_parse(int argc, char **argv, const struct flag *flags, const char *usage,
+			 int *ret_nargs, struct err *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* Intrusive doubly linked list. The head is a node too; an initialised empty list points at itself. */
+/* Intrusive doubly linked list. The head is a node too; an initialised empty list points at itself.
+ */
 #ifndef PLUMB_LIST_H
 #define PLUMB_LIST_H
 

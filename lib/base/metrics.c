@@ -17,8 +17,8 @@
 struct metric_value {
 	struct metric *family;
 	struct metric_value *next;
-	char *labels;            /* name="value",… as printed; "" without labels */
-	_Atomic uint64_t bits;   /* the value, or a histogram's sum */
+	char *labels;          /* name="value",… as printed; "" without labels */
+	_Atomic uint64_t bits; /* the value, or a histogram's sum */
 	_Atomic uint64_t count;
 	_Atomic uint64_t *buckets;
 };
@@ -195,14 +195,20 @@ static void write_process(struct buf *out)
 
 	if (!f)
 		return;
-	if (fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu %lu %ld",
+	if (fscanf(f,
+		   "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d "
+		   "%*d %*d %*d %llu %lu %ld",
 		   &utime, &stime, &start, &vsize, &rss) == 5) {
 		double hz = (double)sysconf(_SC_CLK_TCK);
-		buf_printf(out,
-			   "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %g\n"
-			   "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %lld\n"
-			   "# TYPE process_virtual_memory_bytes gauge\nprocess_virtual_memory_bytes %lu\n",
-			   (double)(utime + stime) / hz, (long long)rss * sysconf(_SC_PAGESIZE), vsize);
+		buf_printf(
+			out,
+			"# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %g\n"
+			"# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes "
+			"%lld\n"
+			"# TYPE process_virtual_memory_bytes gauge\nprocess_virtual_memory_bytes "
+			"%lu\n",
+			(double)(utime + stime) / hz, (long long)rss * sysconf(_SC_PAGESIZE),
+			vsize);
 	}
 	fclose(f);
 }

@@ -173,7 +173,8 @@ static bool put_binary(unsigned __int128 nano, struct buf *out)
 
 void quantity_format(struct quantity q, struct buf *out)
 {
-	unsigned __int128 v = q.nano < 0 ? 0 - (unsigned __int128)q.nano : (unsigned __int128)q.nano;
+	unsigned __int128 v =
+		q.nano < 0 ? 0 - (unsigned __int128)q.nano : (unsigned __int128)q.nano;
 
 	if (q.nano < 0)
 		buf_putc(out, '-');
@@ -189,8 +190,8 @@ int quantity_cmp(struct quantity a, struct quantity b)
 
 static int64_t round_up(__int128 nano, __int128 unit)
 {
-	__int128 v = nano / unit + (nano > 0 && nano % unit ? 1 : 0) -
-		     (nano < 0 && nano % unit ? 1 : 0);
+	__int128 v =
+		nano / unit + (nano > 0 && nano % unit ? 1 : 0) - (nano < 0 && nano % unit ? 1 : 0);
 
 	return v > INT64_MAX ? INT64_MAX : v < INT64_MIN ? INT64_MIN : (int64_t)v;
 }

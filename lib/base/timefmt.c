@@ -152,8 +152,8 @@ static const struct {
 	const char *name;
 	int64_t ns;
 } units[] = {
-	{"ns", 1},         {"us", 1000},          {"\xc2\xb5s", 1000},   {"\xce\xbcs", 1000},
-	{"ms", NS_PER_MS}, {"s", NS_PER_S},       {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
+	{"ns", 1},         {"us", 1000},    {"\xc2\xb5s", 1000},  {"\xce\xbcs", 1000},
+	{"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
 };
 
 static int unit(struct str name, int64_t *ret)
@@ -191,8 +191,8 @@ static int duration_part(struct str *s, int64_t *sum)
 		scale /= 10;
 		rest += (s->p[k] - '0') * scale;
 	}
-	if (__builtin_mul_overflow((int64_t)v, u, &part) || __builtin_add_overflow(part, rest, &part) ||
-	    __builtin_add_overflow(*sum, part, sum))
+	if (__builtin_mul_overflow((int64_t)v, u, &part) ||
+	    __builtin_add_overflow(part, rest, &part) || __builtin_add_overflow(*sum, part, sum))
 		return -1;
 	*s = str_sub(*s, end, s->n);
 	return 0;
@@ -270,22 +270,26 @@ struct str duration_human(int64_t ns, char out[TIME_TEXT_MAX])
 	else if (s < 120)
 		n = snprintf(out, TIME_TEXT_MAX, "%llds", (long long)s);
 	else if (m < 10)
-		n = s % 60 ? snprintf(out, TIME_TEXT_MAX, "%lldm%llds", (long long)m, (long long)(s % 60))
+		n = s % 60 ? snprintf(out, TIME_TEXT_MAX, "%lldm%llds", (long long)m,
+				      (long long)(s % 60))
 			   : snprintf(out, TIME_TEXT_MAX, "%lldm", (long long)m);
 	else if (m < 180)
 		n = snprintf(out, TIME_TEXT_MAX, "%lldm", (long long)m);
 	else if (h < 8)
-		n = m % 60 ? snprintf(out, TIME_TEXT_MAX, "%lldh%lldm", (long long)h, (long long)(m % 60))
+		n = m % 60 ? snprintf(out, TIME_TEXT_MAX, "%lldh%lldm", (long long)h,
+				      (long long)(m % 60))
 			   : snprintf(out, TIME_TEXT_MAX, "%lldh", (long long)h);
 	else if (h < 48)
 		n = snprintf(out, TIME_TEXT_MAX, "%lldh", (long long)h);
 	else if (d < 8)
-		n = h % 24 ? snprintf(out, TIME_TEXT_MAX, "%lldd%lldh", (long long)d, (long long)(h % 24))
+		n = h % 24 ? snprintf(out, TIME_TEXT_MAX, "%lldd%lldh", (long long)d,
+				      (long long)(h % 24))
 			   : snprintf(out, TIME_TEXT_MAX, "%lldd", (long long)d);
 	else if (d < 730)
 		n = snprintf(out, TIME_TEXT_MAX, "%lldd", (long long)d);
 	else if (y < 8)
-		n = d % 365 ? snprintf(out, TIME_TEXT_MAX, "%lldy%lldd", (long long)y, (long long)(d % 365))
+		n = d % 365 ? snprintf(out, TIME_TEXT_MAX, "%lldy%lldd", (long long)y,
+				       (long long)(d % 365))
 			    : snprintf(out, TIME_TEXT_MAX, "%lldy", (long long)y);
 	else
 		n = snprintf(out, TIME_TEXT_MAX, "%lldy", (long long)y);

@@ -44,9 +44,9 @@ struct block {
 	void (*free_fn)(struct block *b);
 	void *owner;
 };
-struct block *block_new(struct str data);         /* copies */
-struct block *block_take(struct buf *b);          /* takes the buffer's memory */
+struct block *block_new(struct str data); /* copies */
+struct block *block_take(struct buf *b);  /* takes the buffer's memory */
 struct block *block_ref(struct block *b);
-void block_unref(struct block *b);                /* NULL is fine */
+void block_unref(struct block *b); /* NULL is fine */
 
 #endif

@@ -28,35 +28,38 @@ struct http_server;
 #define HTTP_BACKLOG_LOW (64 << 10)
 
 struct http_req {
-	struct arena arena;        /* for the handler's use too, on one thread at a time */
-	struct str method, path;   /* path is unescaped and free of NUL; never contains the query */
+	struct arena arena;      /* for the handler's use too, on one thread at a time */
+	struct str method, path; /* path is unescaped and free of NUL; never contains the query */
 	struct str raw_path, query;
 	struct http_headers headers;
-	struct str body;           /* complete, bounded by max_body */
-	const char *peer_cn;       /* from a verified client certificate, or NULL */
-	const char *const *peer_orgs; /* NULL-terminated, or NULL */
-	char remote[64];           /* "ip:port" */
-	int64_t received_ns;       /* loop_now() of its thread */
-	void *user;                /* the handler's */
-	void (*gone)(struct http_req *r); /* set inside `handle`; the client left before the answer was complete */
-	/* Set inside `handle`, on the connection's thread: a stream whose backlog was over HTTP_BACKLOG_HIGH has fallen below HTTP_BACKLOG_LOW. */
+	struct str body;                  /* complete, bounded by max_body */
+	const char *peer_cn;              /* from a verified client certificate, or NULL */
+	const char *const *peer_orgs;     /* NULL-terminated, or NULL */
+	char remote[64];                  /* "ip:port" */
+	int64_t received_ns;              /* loop_now() of its thread */
+	void *user;                       /* the handler's */
+	void (*gone)(struct http_req *r); /* set inside `handle`; the client left before the answer
+					     was complete */
+	/* Set inside `handle`, on the connection's thread: a stream whose backlog was over
+	 * HTTP_BACKLOG_HIGH has fallen below HTTP_BACKLOG_LOW. */
 	void (*drained)(struct http_req *r);
-	struct loop *loop;         /* of the connection's thread */
+	struct loop *loop; /* of the connection's thread */
 };
 
 struct http_server_opts {
-	int threads;               /* 0 = on `loop`, whose thread also calls new, listen, stop and free */
-	struct tls_ctx *tls;       /* NULL = plain text (loopback metrics, tests) */
-	size_t max_body;           /* 0 = 3 MiB */
-	size_t max_conns;          /* 0 = 20,000 */
-	size_t max_backlog;        /* unsent bytes a stream may pile up before it is cut; 0 = 8 MiB */
-	int64_t idle_ns;           /* keep-alive idle limit, 0 = 120 s */
-	int64_t head_ns;           /* to send a request's head and body, 0 = 30 s */
+	int threads;         /* 0 = on `loop`, whose thread also calls new, listen, stop and free */
+	struct tls_ctx *tls; /* NULL = plain text (loopback metrics, tests) */
+	size_t max_body;     /* 0 = 3 MiB */
+	size_t max_conns;    /* 0 = 20,000 */
+	size_t max_backlog;  /* unsent bytes a stream may pile up before it is cut; 0 = 8 MiB */
+	int64_t idle_ns;     /* keep-alive idle limit, 0 = 120 s */
+	int64_t head_ns;     /* to send a request's head and body, 0 = 30 s */
 	void (*handle)(void *arg, struct http_req *r); /* on the connection's thread */
 	void *arg;
 };
 
-struct http_server *http_server_new(struct loop *loop, const struct http_server_opts *o, struct err *err);
+struct http_server *http_server_new(struct loop *loop, const struct http_server_opts *o,
+				    struct err *err);
 /* "127.0.0.1:6443", "[::1]:0"; may be called several times. Returns the port, or -1. */
 int http_server_listen(struct http_server *s, const char *addr, struct err *err);
 /*
@@ -66,21 +69,25 @@ int http_server_listen(struct http_server *s, const char *addr, struct err *err)
 void http_server_stop(struct http_server *s, int64_t drain_ns);
 void http_server_free(struct http_server *s); /* stops it first if need be; NULL is fine */
 
-/* Keeps r's memory until the matching unref; for handlers that finish on another thread. Thread-safe. */
+/* Keeps r's memory until the matching unref; for handlers that finish on another thread.
+ * Thread-safe. */
 struct http_req *http_req_ref(struct http_req *r);
 void http_req_unref(struct http_req *r);
 
 struct http_reply {
 	int status;
-	const char *content_type;            /* or NULL */
-	const struct http_header *headers;   /* further ones; copied */
+	const char *content_type;          /* or NULL */
+	const struct http_header *headers; /* further ones; copied */
 	size_t nheaders;
 };
 /* Complete answers. Blocks are referenced until sent, not copied; body bytes are copied. */
 void http_reply_bytes(struct http_req *r, const struct http_reply *h, struct str body);
-void http_reply_blocks(struct http_req *r, const struct http_reply *h, struct block *const *blocks, size_t n);
+void http_reply_blocks(struct http_req *r, const struct http_reply *h, struct block *const *blocks,
+		       size_t n);
 
-/* Streams (watch, logs): chunked. write returns 0, or -1 when the client is gone or its backlog is over the limit (it is then cut). Batches written in one turn leave in one TLS record where they fit. */
+/* Streams (watch, logs): chunked. write returns 0, or -1 when the client is gone or its backlog is
+ * over the limit (it is then cut). Batches written in one turn leave in one TLS record where they
+ * fit. */
 void http_stream_begin(struct http_req *r, const struct http_reply *h);
 int http_stream_write(struct http_req *r, struct block *const *blocks, size_t n);
 void http_stream_end(struct http_req *r);
@@ -99,9 +106,11 @@ struct http_upgraded {
 	void (*on_drain)(struct http_upgraded *u);
 };
 void http_upgrade(struct http_req *r, const struct http_reply *h, struct http_upgraded *u);
-int http_upgraded_write(struct http_upgraded *u, struct str data); /* copies; -1 when gone or over the backlog limit */
+int http_upgraded_write(struct http_upgraded *u,
+			struct str data); /* copies; -1 when gone or over the backlog limit */
 size_t http_upgraded_backlog(const struct http_upgraded *u);
 void http_upgraded_pause(struct http_upgraded *u, bool paused); /* stops and resumes reading */
-void http_upgraded_close(struct http_upgraded *u); /* what was written is still sent; no further callback */
+void http_upgraded_close(
+	struct http_upgraded *u); /* what was written is still sent; no further callback */
 
 #endif

@@ -151,9 +151,8 @@ static bool objects_equal(const struct json *a, const struct json *b)
 	for (size_t i = 0; i < a->n; i++) {
 		const struct json_member *m = &a->members[i];
 		/* Most often both have the same order. */
-		const struct json *other = str_eq(m->key, b->members[i].key)
-						   ? &b->members[i].value
-						   : json_get(b, m->key);
+		const struct json *other = str_eq(m->key, b->members[i].key) ? &b->members[i].value
+									     : json_get(b, m->key);
 		if (!other || !json_equal(&m->value, other))
 			return false;
 	}

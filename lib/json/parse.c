@@ -12,7 +12,7 @@ struct parser {
 	struct arena *a;
 	const char *start, *p, *end;
 	size_t depth_max, nodes_left;
-	struct json *items;         /* scratch stacks */
+	struct json *items; /* scratch stacks */
 	size_t nitems, items_cap;
 	struct json_member *members;
 	size_t nmembers, members_cap;
@@ -46,7 +46,8 @@ static void skip_space(struct parser *s)
 
 static bool has_byte_below(uint64_t v, uint64_t limit)
 {
-	return ((v - UINT64_C(0x0101010101010101) * limit) & ~v & UINT64_C(0x8080808080808080)) != 0;
+	return ((v - UINT64_C(0x0101010101010101) * limit) & ~v & UINT64_C(0x8080808080808080)) !=
+	       0;
 }
 
 static bool has_byte(uint64_t v, unsigned char c)
@@ -79,7 +80,9 @@ static int hex4(struct parser *s, const char *p, unsigned *ret)
 		return -1;
 	for (int i = 0; i < 4; i++) {
 		unsigned char c = (unsigned char)p[i], low = c | 0x20;
-		unsigned d = c >= '0' && c <= '9' ? c - 48u : low >= 'a' && low <= 'f' ? low - 'a' + 10u : 16;
+		unsigned d = c >= '0' && c <= '9'       ? c - 48u
+			     : low >= 'a' && low <= 'f' ? low - 'a' + 10u
+							: 16;
 		if (d == 16)
 			return -1;
 		*ret = *ret << 4 | d;
@@ -142,7 +145,8 @@ static int escape(struct parser *s, const char **p, char **out)
 	return 0;
 }
 
-/* The end of a string that isn't plain to its quote; *ret_escapes tells whether it must be rewritten. */
+/* The end of a string that isn't plain to its quote; *ret_escapes tells whether it must be
+ * rewritten. */
 static const char *find_quote(struct parser *s, const char *p, bool *ret_escapes)
 {
 	while (p < s->end && *p != '"') {
@@ -317,7 +321,8 @@ static int parse_array(struct parser *s, struct json *ret, size_t depth)
 
 static int duplicate(struct parser *s, struct str key)
 {
-	return err_set(s->err, ERR_PARSE, "duplicate key \"%.*s\"", (int)MIN(key.n, (size_t)100), key.p);
+	return err_set(s->err, ERR_PARSE, "duplicate key \"%.*s\"", (int)MIN(key.n, (size_t)100),
+		       key.p);
 }
 
 /* Few keys are compared with each other; many are put into a table. */

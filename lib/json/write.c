@@ -1,4 +1,5 @@
-/* Writing JSON: compact, sorted and indented. Escapes as Go's encoder without HTML escaping. Pure. */
+/* Writing JSON: compact, sorted and indented. Escapes as Go's encoder without HTML escaping. Pure.
+ */
 #include "lib/json/json.h"
 
 /* ---- strings ---- */

@@ -51,7 +51,7 @@ struct watch_call {
 	const struct resource *resource;
 	struct str namespace; /* STR_NONE = all */
 	const char *label_selector, *field_selector;
-	uint64_t from; /* resourceVersion to go on from */
+	uint64_t from;      /* resourceVersion to go on from */
 	bool metadata_only; /* PartialObjectMetadata where the server can */
 	/* obj is borrowed. For bookmarks only its revision counts. */
 	void (*event)(void *arg, enum watch_event ev, const struct obj *o);
@@ -107,13 +107,11 @@ struct client_list *client_list(struct client *c, const struct resource *r, stru
 				void (*done)(void *arg, uint64_t revision, const struct err *err),
 				void *arg);
 /* The same with metadata only: enough for garbage collection, and no Secret leaves the server. */
-struct client_list *client_list_metadata(struct client *c, const struct resource *r,
-					 struct str namespace, const char *label_selector,
-					 const char *field_selector,
-					 void (*item)(void *arg, struct obj *o /* taken */),
-					 void (*done)(void *arg, uint64_t revision,
-						      const struct err *err),
-					 void *arg);
+struct client_list *
+client_list_metadata(struct client *c, const struct resource *r, struct str namespace,
+		     const char *label_selector, const char *field_selector,
+		     void (*item)(void *arg, struct obj *o /* taken */),
+		     void (*done)(void *arg, uint64_t revision, const struct err *err), void *arg);
 void client_list_cancel(struct client_list *l);
 
 /* ---- HTTP ---- */

@@ -152,7 +152,8 @@ void kubeconfig_write(const struct kubeconfig *k, const char *cluster, const cha
 	buf_printf(out, "apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n",
 		   cluster);
 	if (k->server)
-		buf_printf(out, "    server: %s\n", k->server); /* plain, for those who read it with sed */
+		buf_printf(out, "    server: %s\n",
+			   k->server); /* plain, for those who read it with sed */
 	field_text(out, "tls-server-name", k->tls_server_name);
 	field_data(out, "certificate-authority", k->ca_pem);
 	if (k->insecure)

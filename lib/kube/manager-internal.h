@@ -55,7 +55,7 @@ struct job {
 	struct client_call *call;
 	struct own_write *writes;
 	size_t nwrites;
-	const struct obj **pins;      /* what the plan's texts point into; own references */
+	const struct obj **pins; /* what the plan's texts point into; own references */
 	size_t npins, pins_cap;
 	struct loop_timer deadline; /* for waiting */
 };

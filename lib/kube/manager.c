@@ -139,10 +139,8 @@ static void on_change(void *arg, const struct obj *old, const struct obj *new)
 	AUTO(arena) struct arena a = {0};
 	const struct obj *both[] = {old, new};
 	struct view_source source = {s->runner, NULL};
-	struct view v = {.arena = &a,
-			 .ops = &manager_view_ops,
-			 .ctx = &source,
-			 .config = s->runner->config};
+	struct view v = {
+		.arena = &a, .ops = &manager_view_ops, .ctx = &source, .config = s->runner->config};
 
 	for (size_t n = 0; n < ARRAY_LEN(both); n++) {
 		if (!both[n])

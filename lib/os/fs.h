@@ -18,7 +18,8 @@ MUST_USE int fs_mkdirs(const char *path, mode_t mode, struct err *err);
 /* Removes a tree without following links or crossing mounts. Absent is success. */
 MUST_USE int fs_remove_tree(const char *path, struct err *err);
 bool fs_exists(const char *path);
-/* Opens `rel` below directory descriptor root with openat2(RESOLVE_IN_ROOT): no link leads out. -1 with err. O_CLOEXEC is added. */
+/* Opens `rel` below directory descriptor root with openat2(RESOLVE_IN_ROOT): no link leads out. -1
+ * with err. O_CLOEXEC is added. */
 MUST_USE int fs_open_in(int root, const char *rel, int flags, mode_t mode, struct err *err);
 MUST_USE int fs_mkdirs_in(int root, const char *rel, mode_t mode, struct err *err);
 /* Joins and checks: "a/b" below dir; refuses "..", absolute and empty parts. Caller frees. */

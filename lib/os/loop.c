@@ -335,7 +335,8 @@ static void turn_real(struct loop *l, int timeout_ms)
 	if (n < 0 && errno != EINTR)
 		panic("epoll_wait: %s", strerror(errno));
 	l->now = clock_ns(CLOCK_MONOTONIC);
-	/* Calls, timers and callbacks may remove descriptors that are ready in this very turn: see loop_fd_del. */
+	/* Calls, timers and callbacks may remove descriptors that are ready in this very turn: see
+	 * loop_fd_del. */
 	l->nready = MAX(n, 0);
 	run_posted(l);
 	run_timers(l);

@@ -45,7 +45,8 @@ struct loop_timer {
 	uint64_t order;
 	void (*fn)(struct loop *l, struct loop_timer *t);
 };
-void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t after_ns, void (*fn)(struct loop *, struct loop_timer *));
+void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t after_ns,
+		    void (*fn)(struct loop *, struct loop_timer *));
 void loop_timer_cancel(struct loop *l, struct loop_timer *t);
 static inline bool loop_timer_armed(const struct loop_timer *t)
 {
@@ -67,6 +68,7 @@ void loop_fd_del(struct loop *l, struct loop_fd *w); /* before close(); harmless
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
 /* ---- signals: blocked process-wide, delivered here ---- */
-MUST_USE int loop_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg, struct err *err);
+MUST_USE int loop_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg,
+			 struct err *err);
 
 #endif

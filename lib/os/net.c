@@ -299,7 +299,8 @@ int net_route_del(struct cidr to, struct err *err)
 
 	begin_route(&r, RTM_DELROUTE, 0, to);
 	if (talk(&r, NULL, NULL) && errno != ESRCH)
-		return err_sys(err, "route to %.*s/%u", STR_ARG(ip4_format(to.addr, text)), to.bits);
+		return err_sys(err, "route to %.*s/%u", STR_ARG(ip4_format(to.addr, text)),
+			       to.bits);
 	return 0;
 }
 
@@ -355,7 +356,7 @@ int net_sysctl(const char *name, const char *value, struct err *err)
 /* ---- which address is ours ---- */
 
 struct first_address {
-	unsigned oif;   /* 0 = any that isn't loopback */
+	unsigned oif; /* 0 = any that isn't loopback */
 	uint32_t ip;
 };
 

@@ -23,10 +23,13 @@ bool cidr_has(struct cidr c, uint32_t ip);
 
 /* Makes a named, mounted namespace at `path` (a file is made and bound over). */
 MUST_USE int netns_create(const char *path, struct err *err);
-MUST_USE int netns_delete(const char *path, struct err *err); /* unmounts and unlinks; absent is success */
-int netns_open(const char *path, struct err *err);            /* descriptor, O_CLOEXEC; -1 on error */
-/* Runs fn inside the namespace on this thread, then returns to the old one (panics if that fails). */
-MUST_USE int netns_do(int netns_fd, int (*fn)(void *arg, struct err *err), void *arg, struct err *err);
+MUST_USE int netns_delete(const char *path,
+			  struct err *err);        /* unmounts and unlinks; absent is success */
+int netns_open(const char *path, struct err *err); /* descriptor, O_CLOEXEC; -1 on error */
+/* Runs fn inside the namespace on this thread, then returns to the old one (panics if that fails).
+ */
+MUST_USE int netns_do(int netns_fd, int (*fn)(void *arg, struct err *err), void *arg,
+		      struct err *err);
 
 MUST_USE int net_link_up(const char *ifname, struct err *err);
 MUST_USE int net_link_delete(const char *ifname, struct err *err); /* absent is success */
@@ -34,16 +37,20 @@ bool net_link_exists(const char *ifname);
 MUST_USE int net_bridge_create(const char *ifname, struct err *err); /* exists is success */
 /* veth pair: `a` here, `b` in peer_netns_fd (or here when -1). Names at most 15 bytes. */
 MUST_USE int net_veth_create(const char *a, const char *b, int peer_netns_fd, struct err *err);
-MUST_USE int net_link_set_master(const char *ifname, const char *bridge, bool hairpin, struct err *err);
+MUST_USE int net_link_set_master(const char *ifname, const char *bridge, bool hairpin,
+				 struct err *err);
 MUST_USE int net_link_set_mtu(const char *ifname, uint32_t mtu, struct err *err);
-MUST_USE int net_addr_add(const char *ifname, uint32_t ip, uint8_t bits, struct err *err); /* exists is success */
+MUST_USE int net_addr_add(const char *ifname, uint32_t ip, uint8_t bits,
+			  struct err *err); /* exists is success */
 /* via 0 = directly on the link; exists = replaced. */
 MUST_USE int net_route_add(struct cidr to, uint32_t via, const char *ifname, struct err *err);
 MUST_USE int net_route_del(struct cidr to, struct err *err); /* absent is success */
 /* True when a route other than the default overlaps c. */
 bool net_route_overlaps(struct cidr c);
-MUST_USE int net_sysctl(const char *name, const char *value, struct err *err); /* "net/ipv4/ip_forward" */
-/* Address of the interface that the default route leaves by, or of the first one that is up and not loopback; 0 = none. */
+MUST_USE int net_sysctl(const char *name, const char *value,
+			struct err *err); /* "net/ipv4/ip_forward" */
+/* Address of the interface that the default route leaves by, or of the first one that is up and not
+ * loopback; 0 = none. */
 uint32_t net_default_ip(void);
 
 /* Runs nft commands as one transaction, in this namespace. The message names nft's line. */

@@ -47,9 +47,9 @@ struct proc {
 /* What the child needs, laid out before fork. */
 struct prep {
 	const struct proc_opts *o;
-	char *path;             /* argv[0] found in PATH */
-	int in, out, err;       /* its standard descriptors; -1 = ours */
-	int fail;               /* pipe for errno before exec */
+	char *path;       /* argv[0] found in PATH */
+	int in, out, err; /* its standard descriptors; -1 = ours */
+	int fail;         /* pipe for errno before exec */
 	pid_t parent;
 };
 
@@ -132,7 +132,8 @@ static void child_fds(struct prep *p)
 		place(p, moved[i], o->fds[i].theirs);
 		keep = MAX(keep, (unsigned)o->fds[i].theirs);
 	}
-	/* Holes between the given ones stay closed by O_CLOEXEC; everything above goes at exec too. */
+	/* Holes between the given ones stay closed by O_CLOEXEC; everything above goes at exec too.
+	 */
 	syscall(SYS_close_range, keep + 1, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
 }
 
@@ -399,8 +400,10 @@ struct proc *proc_start(struct loop *l, const struct proc_opts *o,
 	p->out.w.fd = s.out[0];
 	p->err.w.fd = s.err[0];
 	p->in.fd = s.in[1];
-	if (loop_fd_set(l, &p->pidfd, EPOLLIN, err) || watch(p, &p->out.w, s.out[0], EPOLLIN, err) ||
-	    watch(p, &p->err.w, s.err[0], EPOLLIN, err) || watch(p, &p->in, s.in[1], EPOLLOUT, err)) {
+	if (loop_fd_set(l, &p->pidfd, EPOLLIN, err) ||
+	    watch(p, &p->out.w, s.out[0], EPOLLIN, err) ||
+	    watch(p, &p->err.w, s.err[0], EPOLLIN, err) ||
+	    watch(p, &p->in, s.in[1], EPOLLOUT, err)) {
 		proc_cancel(p, true);
 		return NULL;
 	}
@@ -464,9 +467,11 @@ static int feed_and_read(const struct proc_opts *o, struct pipes *s, int pidfd, 
 				close_fd(&s->in[1]);
 		}
 		ended = p[3].revents != 0;
-		if ((p[0].revents || ended) && s->out[0] >= 0 && drain(s->out[0], &r->out, max, &r->cut))
+		if ((p[0].revents || ended) && s->out[0] >= 0 &&
+		    drain(s->out[0], &r->out, max, &r->cut))
 			close_fd(&s->out[0]);
-		if ((p[1].revents || ended) && s->err[0] >= 0 && drain(s->err[0], &r->err, max, &r->cut))
+		if ((p[1].revents || ended) && s->err[0] >= 0 &&
+		    drain(s->err[0], &r->err, max, &r->cut))
 			close_fd(&s->err[0]);
 	}
 	return 0;

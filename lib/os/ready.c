@@ -1,4 +1,5 @@
-/* Readiness, told instead of polled. Called on a role's main thread, once, at the end of its start. */
+/* Readiness, told instead of polled. Called on a role's main thread, once, at the end of its start.
+ */
 #include "lib/os/ready.h"
 
 #include <stdlib.h>

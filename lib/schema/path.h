@@ -8,8 +8,8 @@
 #include "lib/schema/schema.h"
 
 struct spath {
-	const struct spath *up;  /* NULL at the top */
-	struct str name;         /* a field or map key; p NULL for an index */
+	const struct spath *up; /* NULL at the top */
+	struct str name;        /* a field or map key; p NULL for an index */
 	size_t index;
 	const struct schema *in; /* type that the step was taken in; may be NULL */
 	bool key;                /* name is a map key: written as [name] */

@@ -72,7 +72,8 @@ void test_yaml__scalars_resolve_as_in_kubernetes(void **state)
 		{"- {a: [1, two]}", "[{\"a\":[1,\"two\"]}]"},
 		{"# only\n---\na: 1\n---\n# nothing\n", "{\"a\":1}"},
 		{"a: &x {b: 1}\nc: *x", "{\"a\":{\"b\":1},\"c\":{\"b\":1}}"},
-		{"d: &d {p: 1, q: 2}\ne:\n  <<: *d\n  q: 3", "{\"d\":{\"p\":1,\"q\":2},\"e\":{\"q\":3,\"p\":1}}"},
+		{"d: &d {p: 1, q: 2}\ne:\n  <<: *d\n  q: 3",
+		 "{\"d\":{\"p\":1,\"q\":2},\"e\":{\"q\":3,\"p\":1}}"},
 		{"y: n", "{\"true\":false}"},
 		{"{\"a\":\t1}", "{\"a\":1}"},
 	};
@@ -103,8 +104,9 @@ void test_yaml__alias_bombs_are_refused_before_they_grow(void **state)
 	(void)state;
 	buf_puts(&text, "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
 	for (int i = 1; i < 12; i++)
-		buf_printf(&text, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1, i - 1,
-			   i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+		buf_printf(&text, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n",
+			   i, i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1,
+			   i - 1);
 	refuses(buf_cstr(&text), "expands to too many values");
 }
 
@@ -120,7 +122,8 @@ void test_yaml__depth_is_bounded(void **state)
 
 void test_yaml__places_are_bytes(void **state)
 {
-	static const char text[] = "# ä\nspec:\n  name: \"grün\" # c\n  list:\n  - one\n  - two\nlast: x\n";
+	static const char text[] =
+		"# ä\nspec:\n  name: \"grün\" # c\n  list:\n  - one\n  - two\nlast: x\n";
 	AUTO(arena) struct arena a = {0};
 	struct yaml_srcs srcs = {0};
 	struct yaml_docs docs;
@@ -159,8 +162,10 @@ void test_yaml__many_keys_cost_what_they_are(void **state)
 void test_yaml__writes_what_it_would_read_back(void **state)
 {
 	static const char json[] =
-		"{\"b\":[1,{\"x\":\"y\",\"z\":[]},[\"p\"]],\"a\":\"yes\",\"c\":{},\"d\":\"a: b\",\"e\":\"l1\\nl2\\n\",\"f\":\"\",\"g\":null,"
-		"\"h\":\"-\",\"i\":\"it's\",\"j\":\"1.0\",\"k\":\"#x\",\"l\":\" lead\",\"m\":\"\\u0001\",\"n\":\"t\\n\\n\",\"o\":\"2026-01-01\"}";
+		"{\"b\":[1,{\"x\":\"y\",\"z\":[]},[\"p\"]],\"a\":\"yes\",\"c\":{},\"d\":\"a: "
+		"b\",\"e\":\"l1\\nl2\\n\",\"f\":\"\",\"g\":null,"
+		"\"h\":\"-\",\"i\":\"it's\",\"j\":\"1.0\",\"k\":\"#x\",\"l\":\" "
+		"lead\",\"m\":\"\\u0001\",\"n\":\"t\\n\\n\",\"o\":\"2026-01-01\"}";
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf out = {0};
 	struct yaml_docs docs;
