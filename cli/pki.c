@@ -158,7 +158,7 @@ static int ensure_server(const struct datadir *d, const struct authority *a, con
 	size_t n = 5;
 	struct cert_request r = {.common_name = "kube-apiserver", .sans = sans, .server = true};
 
-	for (size_t i = 0; ips[i] && i < ARRAY_LEN(ip_sans); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(ip_sans) && ips[i]; i++) {
 		snprintf(ip_sans[i], sizeof(ip_sans[i]), "IP:%s", ips[i]);
 		sans[n++] = ip_sans[i];
 	}

@@ -33,7 +33,7 @@ static int git(const char *dir, const char *const *args, struct err *err)
 	const char *argv[16] = {"git", "-C", dir};
 	struct proc_result r = {0};
 
-	for (size_t i = 0; args[i] && i < 12; i++)
+	for (size_t i = 0; i < 12 && args[i]; i++)
 		argv[i + 3] = args[i];
 	struct proc_opts o = {.argv = argv};
 	if (proc_run(&o, &r, err))

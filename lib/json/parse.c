@@ -113,7 +113,7 @@ static char *put_utf8(char *out, unsigned c)
 /* Behind "\u"; a surrogate without its other half becomes U+FFFD, as Go's decoder does. */
 static int unicode_escape(struct parser *s, const char **p, char **out)
 {
-	unsigned c, low;
+	unsigned c, low = 0;
 
 	if (hex4(s, *p, &c))
 		return fail_at(s, *p, "invalid \\u escape");
