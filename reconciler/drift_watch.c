@@ -21,6 +21,8 @@ struct fix {
 	char *hash; /* of what was sent */
 };
 
+static void recheck(struct entry *e);
+
 static struct entry *fix_entry(const struct fix *f)
 {
 	struct unit *u = map_get(&f->r->units, str_c(f->key));
@@ -41,6 +43,7 @@ static void on_fixed(void *arg, const struct api_answer *answer)
 		if (!answer->err.code) {
 			obj_unref(e->accepted);
 			e->accepted = obj_from_bytes(answer->body, &err);
+			e->gone = false;
 		}
 	}
 	if (answer->err.code && u) {
@@ -48,6 +51,9 @@ static void on_fixed(void *arg, const struct api_answer *answer)
 		u->full = true;
 		unit_look_after(u, 2 * NS_PER_S);
 	}
+	/* Another edit may have come meanwhile. */
+	if (e && !answer->err.code && !u->run)
+		recheck(e);
 	free(f->key);
 	free(f->id);
 	free(f->hash);
@@ -145,18 +151,32 @@ static void look(struct entry *e, const struct obj *live)
 	put_back(e);
 }
 
+/* What was there before our own last write tells nothing. */
+static bool is_past(const struct entry *e, const struct obj *o)
+{
+	return e->accepted && o->revision < e->accepted->revision;
+}
+
 void drift_on_change(struct reconciler *r, const struct obj *old, const struct obj *new)
 {
 	struct entry *e = entry_of(r, new ? new : old);
 
 	if (!e)
 		return;
-	/* A revision older than our own last write tells nothing. */
-	if (!e->unit->run && !unit_suspended(e->unit) &&
-	    !(new && e->accepted &&new->revision < e->accepted->revision))
+	e->gone = !new && !is_past(e, old);
+	if (!e->unit->run && !unit_suspended(e->unit) && !is_past(e, new ? new : old))
 		look(e, new);
 	if (e->unit->health_until)
 		unit_health_look(e->unit);
+}
+
+static void recheck(struct entry *e)
+{
+	const struct obj *live = entry_live(e);
+
+	/* What the cache hasn't seen yet comes as a change of its own. */
+	if (live ? !is_past(e, live) : e->gone)
+		look(e, live);
 }
 
 void drift_recheck(struct unit *u)
@@ -165,12 +185,6 @@ void drift_recheck(struct unit *u)
 
 	if (unit_suspended(u))
 		return;
-	while (map_next(&u->entries, &it)) {
-		struct entry *e = it.value;
-		const struct obj *live = entry_live(e);
-
-		/* What the cache hasn't seen yet comes as a change of its own. */
-		if (live && e->accepted && live->revision >= e->accepted->revision)
-			look(e, live);
-	}
+	while (map_next(&u->entries, &it))
+		recheck(it.value);
 }

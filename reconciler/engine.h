@@ -71,6 +71,7 @@ struct entry {
 	bool adopted;               /* it was there before us: never pruned */
 	bool seen;                  /* mark and sweep */
 	bool fixing;                /* a correction is on its way */
+	bool gone;                  /* deleted since, while it could not be put back */
 	unsigned fixes;             /* corrections within a minute of each other */
 	int64_t fixed_at;
 };

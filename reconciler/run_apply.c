@@ -161,6 +161,7 @@ static void on_applied(struct run *run, size_t i, const struct api_answer *answe
 	} else {
 		obj_unref(item->entry->accepted);
 		item->entry->accepted = obj_from_bytes(answer->body, &err);
+		item->entry->gone = false;
 	}
 	pump(run);
 }
