@@ -202,15 +202,15 @@ static void metrics_make(struct proxy *p)
 	static const double buckets[] = {0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064,
 					 0.128, 0.256, 0.512, 1.024, 2.048, 0};
 	struct metric *n = metric_new(METRIC_COUNTER, "plumb_proxy_transactions_total",
-				      "nftables transactions by kind", "kind", (char *)NULL);
+				      "nftables transactions by kind", "kind", NULL);
 	struct metric *d =
 		metric_new(METRIC_HISTOGRAM, "kubeproxy_sync_proxy_rules_duration_seconds",
 			   "time to bring a change into the kernel", NULL, buckets);
 
-	p->duration = metric_with(d, (char *)(char *)NULL);
-	p->partial = metric_with(n, "partial", (char *)(char *)NULL);
-	p->whole = metric_with(n, "full", (char *)(char *)NULL);
-	p->failures = metric_with(n, "failed", (char *)(char *)NULL);
+	p->duration = metric_with(d, (char *)NULL);
+	p->partial = metric_with(n, "partial", (char *)NULL);
+	p->whole = metric_with(n, "full", (char *)NULL);
+	p->failures = metric_with(n, "failed", (char *)NULL);
 }
 
 struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)

@@ -228,7 +228,7 @@ static void decimal(uint64_t v, uint64_t scale, const char *name, struct buf *ou
 	uint64_t frac = v % scale;
 	if (frac) {
 		buf_putc(out, '.');
-		for (scale /= 10; frac && scale; scale /= 10) {
+		while (frac && (scale /= 10) > 0) {
 			buf_putc(out, (char)('0' + frac / scale));
 			frac %= scale;
 		}
