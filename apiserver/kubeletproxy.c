@@ -116,6 +116,12 @@ static void on_end(void *arg, const struct http_answer *a)
 		     log_fmt("error dialing backend: %s", a->err ? a->err->msg : "no answer"));
 		return;
 	}
+	if (a->status >= 400 && !str_is(r->core.subresource, "proxy")) {
+		struct str why = str_sub(str_trim(a->body), 0, 400);
+		fail(k, err_from_http(a->status, NULL),
+		     arena_printf(&r->http->arena, "%.*s", STR_ARG(why)));
+		return;
+	}
 	struct http_header heads[HEADERS_MAX];
 	size_t n = pass_headers(&a->headers, heads, HEADERS_MAX);
 	const char *type = arena_cstr(&r->http->arena,
