@@ -85,7 +85,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	if (live)
 		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "selector");
 	validate_strategy(c, &at, json_get(spec, STR("strategy")));
-	podtemplate_validate(c, &template_at, json_get(spec, STR("template")));
+	rule_template(c, &template_at, json_get(spec, STR("template")), "Deployment");
 }
 
 static const char *const short_names[] = {"deploy", NULL};

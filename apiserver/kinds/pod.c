@@ -193,9 +193,33 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 
 /* ---- rules ---- */
 
+/* Who only says what he may have at most asks for as much. Templates stay as they were written. */
+static void default_requests(struct kind_ctx *c, struct json *containers)
+{
+	for (size_t i = 0; i < json_len(containers); i++) {
+		struct json *resources = json_get(json_item(containers, i), STR("resources"));
+		const struct json *limits = json_get(resources, STR("limits"));
+		struct json *requests;
+
+		if (!json_len(limits))
+			continue;
+		requests = json_set_object(c->a, resources, "requests");
+		for (size_t k = 0; k < json_len(limits); k++)
+			if (!json_get(requests, limits->members[k].key))
+				json_set(c->a, requests, limits->members[k].key,
+					 &limits->members[k].value);
+	}
+}
+
 static void set_defaults(struct kind_ctx *c, struct json *o)
 {
-	podspec_defaults(c, json_set_object(c->a, o, "spec"));
+	struct json *spec = json_set_object(c->a, o, "spec");
+
+	podspec_defaults(c, spec);
+	default_requests(c, json_get(spec, STR("containers")));
+	default_requests(c, json_get(spec, STR("initContainers")));
+	if (!json_get(spec, STR("enableServiceLinks")))
+		json_set_bool(c->a, spec, "enableServiceLinks", true);
 }
 
 /* Guaranteed when every container's limits are its requests, BestEffort when nobody asks for

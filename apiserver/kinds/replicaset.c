@@ -52,7 +52,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	rule_selector_matches(c, &at, spec);
 	if (live)
 		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "selector");
-	podtemplate_validate(c, &template_at, json_get(spec, STR("template")));
+	rule_template(c, &template_at, json_get(spec, STR("template")), "ReplicaSet");
 }
 
 static const char *const selectable[] = {"status.replicas", NULL};

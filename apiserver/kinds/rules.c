@@ -156,6 +156,23 @@ void rule_immutable(struct kind_ctx *c, const struct spath *at, const struct jso
 		rule_invalid(c, at, field, a, "field is immutable");
 }
 
+void rule_only(struct kind_ctx *c, const struct json *next, const struct json *live,
+	       const char *const *names, const char *detail)
+{
+	struct json *copy =
+		json_is(live, JSON_OBJECT) ? json_copy(c->a, live) : json_new(c->a, JSON_OBJECT);
+
+	for (; *names; names++) {
+		const struct json *v = json_get(next, str_c(*names));
+		if (v)
+			json_set(c->a, copy, str_c(*names), v);
+		else
+			json_del(copy, str_c(*names));
+	}
+	if (json_len(copy) + json_len(next) && !json_equal(copy, next))
+		rule_forbidden(c, NULL, "spec", detail);
+}
+
 void rule_non_negative(struct kind_ctx *c, const struct spath *at, const struct json *object,
 		       const char *field)
 {

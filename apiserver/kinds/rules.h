@@ -30,6 +30,8 @@ void rule_selector(struct kind_ctx *c, const struct spath *at, const char *field
 void rule_selector_matches(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 /* "field is immutable" when the member differs semantically. */
 void rule_immutable(struct kind_ctx *c, const struct spath *at, const struct json *next, const struct json *live, const char *field);
+/* Forbidden at "spec" when members other than `names` (NULL-terminated) differ. */
+void rule_only(struct kind_ctx *c, const struct json *next, const struct json *live, const char *const *names, const char *detail);
 void rule_non_negative(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *field);
 void rule_port(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
 /* A port by number, or by name as containers name them. */
@@ -51,6 +53,8 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 /* A PodTemplateSpec: its metadata and its spec. */
 void podtemplate_defaults(struct kind_ctx *c, struct json *template);
 void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const struct json *template);
+/* The template of what keeps its pods running: no end, always restarted. `owner` is the kind. */
+void rule_template(struct kind_ctx *c, const struct spath *at, const struct json *template, const char *owner);
 /* The object under `field` sets exactly one of `names` (NULL-terminated). */
 void rule_one_of(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *const *names, const char *missing, const char *many);
 void rule_range(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *field, int64_t min, int64_t max);

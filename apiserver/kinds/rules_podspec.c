@@ -279,3 +279,19 @@ void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const stru
 	rule_annotations(c, &meta, "annotations", json_at(template, "metadata", "annotations"));
 	podspec_validate(c, &spec, json_get(template, STR("spec")));
 }
+
+void rule_template(struct kind_ctx *c, const struct spath *at, const struct json *template,
+		   const char *owner)
+{
+	static const char *const always[] = {"Always", NULL};
+	struct spath spec = SPATH_FIELD(at, "spec");
+	const struct json *policy = json_at(template, "spec", "restartPolicy");
+
+	podtemplate_validate(c, at, template);
+	if (json_str(policy).n && !str_is(json_str(policy), "Always"))
+		rule_unsupported(c, &spec, "restartPolicy", policy, always);
+	if (json_at(template, "spec", "activeDeadlineSeconds"))
+		rule_forbidden(
+			c, &spec, "activeDeadlineSeconds",
+			arena_printf(c->a, "activeDeadlineSeconds in %s is not Supported", owner));
+}

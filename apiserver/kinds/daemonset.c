@@ -1,0 +1,87 @@
+/* DaemonSets: a pod on every node. Pure. */
+#include "apiserver/kinds/rules.h"
+
+#include "lib/base/pure.h"
+
+static const struct kind_column columns[] = {
+	COL_NAME,
+	COL("Desired", "integer", "Nodes that shall run it."),
+	COL("Current", "integer", "Nodes that run it."),
+	COL("Ready", "integer", "Nodes where it is ready."),
+	COL("Up-to-date", "integer", "Nodes with the newest template."),
+	COL("Available", "integer", "Nodes where it has been ready long enough."),
+	COL("Node Selector", "string", "Which nodes count."),
+	COL_AGE,
+	COL("Containers", "string", "Names of the template's containers.", .priority = 1),
+	COL("Images", "string", "Images of the template's containers.", .priority = 1),
+	COL("Selector", "string", "Labels of its pods.", .priority = 1),
+	{0},
+};
+
+static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
+{
+	static const char *const counts[] = {"desiredNumberScheduled", "currentNumberScheduled",
+					     "numberReady", "updatedNumberScheduled",
+					     "numberAvailable"};
+
+	cell_name(c, cells, o);
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+		cell_int(c, cells, json_int(json_at(o, "status", counts[i]), 0));
+	cell_labels(c, cells, json_at(o, "spec", "template", "spec", "nodeSelector"));
+	cell_age(c, cells, o);
+	cell_containers(c, cells, json_at(o, "spec", "template", "spec"));
+	cell_selector(c, cells, json_at(o, "spec", "selector"));
+}
+
+static void set_defaults(struct kind_ctx *c, struct json *o)
+{
+	struct json *spec = json_set_object(c->a, o, "spec");
+	struct json *strategy = json_set_object(c->a, spec, "updateStrategy"), *rolling;
+
+	podtemplate_defaults(c, json_set_object(c->a, spec, "template"));
+	default_str(c, strategy, "type", "RollingUpdate");
+	if (!str_is(json_str(json_get(strategy, STR("type"))), "RollingUpdate"))
+		return;
+	rolling = json_set_object(c->a, strategy, "rollingUpdate");
+	default_int(c, rolling, "maxUnavailable", 1);
+	default_int(c, rolling, "maxSurge", 0);
+}
+
+static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
+	struct spath strategy = SPATH_FIELD(&at, "updateStrategy");
+	struct spath rolling_at = SPATH_FIELD(&strategy, "rollingUpdate");
+	const struct json *spec = json_get(next, STR("spec"));
+	const struct json *rolling = json_at(spec, "updateStrategy", "rollingUpdate");
+
+	if (c->subresource)
+		return;
+	rule_non_negative(c, &at, spec, "minReadySeconds");
+	rule_non_negative(c, &at, spec, "revisionHistoryLimit");
+	rule_selector_matches(c, &at, spec);
+	rule_template(c, &template_at, json_get(spec, STR("template")), "DaemonSet");
+	rule_int_or_percent(c, &rolling_at, "maxUnavailable",
+			    json_get(rolling, STR("maxUnavailable")));
+	rule_int_or_percent(c, &rolling_at, "maxSurge", json_get(rolling, STR("maxSurge")));
+	if (live)
+		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "selector");
+}
+
+static const char *const short_names[] = {"ds", NULL};
+static const char *const categories[] = {"all", NULL};
+
+const struct kind kind_daemonset = {
+	.group = "apps",
+	.version = "v1",
+	.kind = "DaemonSet",
+	.plural = "daemonsets",
+	.short_names = short_names,
+	.categories = categories,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_GENERATION | KIND_UNCONDITIONAL_UPDATE,
+	.schema_name = "io.k8s.api.apps.v1.DaemonSet",
+	.columns = columns,
+	.row = row,
+	.set_defaults = set_defaults,
+	.validate = validate,
+};

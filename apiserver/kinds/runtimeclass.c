@@ -1,0 +1,28 @@
+/* RuntimeClasses: ways to run a pod's containers. Pure. */
+#include "apiserver/kinds/rules.h"
+
+#include "lib/base/pure.h"
+
+static const struct kind_column columns[] = {
+	COL_NAME,
+	COL("Handler", "string", "What runs them.", .path = ".handler"),
+	COL_AGE,
+	{0},
+};
+
+static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	if (live)
+		rule_immutable(c, NULL, next, live, "handler");
+}
+
+const struct kind kind_runtimeclass = {
+	.group = "node.k8s.io",
+	.version = "v1",
+	.kind = "RuntimeClass",
+	.plural = "runtimeclasses",
+	.flags = KIND_UNCONDITIONAL_UPDATE,
+	.schema_name = "io.k8s.api.node.v1.RuntimeClass",
+	.columns = columns,
+	.validate = validate,
+};

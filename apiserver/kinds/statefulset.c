@@ -1,0 +1,83 @@
+/* StatefulSets: replicas with a name, an order and volumes of their own. Pure. */
+#include "apiserver/kinds/rules.h"
+
+#include "lib/base/pure.h"
+
+static const struct kind_column columns[] = {
+	COL_NAME,
+	COL("Ready", "string", "Ready pods of those wanted."),
+	COL_AGE,
+	COL("Containers", "string", "Names of the template's containers.", .priority = 1),
+	COL("Images", "string", "Images of the template's containers.", .priority = 1),
+	{0},
+};
+
+static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
+{
+	cell_name(c, cells, o);
+	cell_text(c, cells, "%lld/%lld",
+		  (long long)json_int(json_at(o, "status", "readyReplicas"), 0),
+		  (long long)json_int(json_at(o, "spec", "replicas"), 0));
+	cell_age(c, cells, o);
+	cell_containers(c, cells, json_at(o, "spec", "template", "spec"));
+}
+
+static void set_defaults(struct kind_ctx *c, struct json *o)
+{
+	struct json *spec = json_set_object(c->a, o, "spec");
+	struct json *strategy = json_set_object(c->a, spec, "updateStrategy");
+
+	podtemplate_defaults(c, json_set_object(c->a, spec, "template"));
+	default_int(c, spec, "replicas", 1);
+	default_str(c, strategy, "type", "RollingUpdate");
+	if (str_is(json_str(json_get(strategy, STR("type"))), "RollingUpdate"))
+		default_int(c, json_set_object(c->a, strategy, "rollingUpdate"), "partition", 0);
+}
+
+/* All but these is fixed once made. */
+static const char *const free_fields[] = {"replicas",
+					  "ordinals",
+					  "template",
+					  "updateStrategy",
+					  "revisionHistoryLimit",
+					  "persistentVolumeClaimRetentionPolicy",
+					  "minReadySeconds",
+					  NULL};
+
+static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
+	const struct json *spec = json_get(next, STR("spec"));
+
+	if (c->subresource)
+		return;
+	rule_non_negative(c, &at, spec, "replicas");
+	rule_non_negative(c, &at, spec, "minReadySeconds");
+	rule_selector_matches(c, &at, spec);
+	rule_template(c, &template_at, json_get(spec, STR("template")), "StatefulSet");
+	if (live)
+		rule_only(c, spec, json_get(live, STR("spec")), free_fields,
+			  "updates to statefulset spec for fields other than 'replicas', "
+			  "'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
+			  "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "
+			  "forbidden");
+}
+
+static const char *const short_names[] = {"sts", NULL};
+static const char *const categories[] = {"all", NULL};
+
+const struct kind kind_statefulset = {
+	.group = "apps",
+	.version = "v1",
+	.kind = "StatefulSet",
+	.plural = "statefulsets",
+	.short_names = short_names,
+	.categories = categories,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_SCALE | KIND_GENERATION |
+		 KIND_UNCONDITIONAL_UPDATE,
+	.schema_name = "io.k8s.api.apps.v1.StatefulSet",
+	.columns = columns,
+	.row = row,
+	.set_defaults = set_defaults,
+	.validate = validate,
+};
