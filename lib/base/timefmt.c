@@ -224,14 +224,16 @@ int duration_parse(struct str s, int64_t *ret_ns)
 /* v / scale with the fraction that is not zero. */
 static void decimal(uint64_t v, uint64_t scale, const char *name, struct buf *out)
 {
-	buf_i64(out, (int64_t)(v / scale));
 	uint64_t frac = v % scale;
+	int width = 0;
+
+	buf_i64(out, (int64_t)(v / scale));
+	for (uint64_t s = scale; s > 1; s /= 10)
+		width++;
 	if (frac) {
-		buf_putc(out, '.');
-		while (frac && (scale /= 10) > 0) {
-			buf_putc(out, (char)('0' + frac / scale));
-			frac %= scale;
-		}
+		buf_printf(out, ".%0*llu", width, (unsigned long long)frac);
+		while (out->p[out->n - 1] == '0')
+			out->n--;
 	}
 	buf_puts(out, name);
 }
