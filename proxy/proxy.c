@@ -15,6 +15,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/informer.h"
 #include "lib/kube/resources.h"
+#include "proxy/udp.h"
 
 #define INDEX_SERVICE "service"
 
@@ -99,9 +100,10 @@ static void index_service(const struct obj *o, struct arena *a,
 		put(ctx, obj_key(a, o->namespace, service));
 }
 
-static void refresh(struct proxy *p, struct str key)
+/* What a Service wants now; its UDP addresses go to `fronts`. */
+static void refresh(struct proxy *p, struct str key, struct arena *a, struct udp_fronts *fronts)
 {
-	AUTO(arena) struct arena a = {0};
+	struct service *s = NULL;
 	struct str namespace, name;
 	const struct obj *o;
 	const struct json **slices;
@@ -109,12 +111,24 @@ static void refresh(struct proxy *p, struct str key)
 
 	obj_key_split(key, &namespace, &name);
 	o = informer_get(p->services, namespace, name);
-	set = informer_by_index(p->slices, INDEX_SERVICE, key, &a);
-	slices = arena_array(&a, set.n + 1, sizeof(const struct json *));
+	set = informer_by_index(p->slices, INDEX_SERVICE, key, a);
+	slices = arena_array(a, set.n + 1, sizeof(const struct json *));
 	for (size_t i = 0; i < set.n; i++)
-		slices[i] = obj_tree(set.v[i], &a);
-	ruleset_put(p->rules, key,
-		    o ? service_read(&a, obj_tree(o, &a), slices, set.n, str_c(p->o.node)) : NULL);
+		slices[i] = obj_tree(set.v[i], a);
+	if (o)
+		s = service_read(a, obj_tree(o, a), slices, set.n, str_c(p->o.node));
+	if (s)
+		udp_add(a, fronts, s);
+	ruleset_put(p->rules, key, s);
+}
+
+static void forget_stale(struct proxy *p, struct udp_fronts *fronts)
+{
+	struct err err = {0};
+
+	/* Best effort: without connection tracking over netlink such flows end by their timeout. */
+	if (fronts->n && p->o.forget(udp_gone, fronts, &err) < 0)
+		log_debug("stale UDP flows stay", "error", err.msg);
 }
 
 static int run(struct proxy *p, struct buf *text, struct err *err)
@@ -160,6 +174,8 @@ static void first_sync(struct proxy *p)
 static void sync_now(struct loop *l, struct loop_timer *t)
 {
 	struct proxy *p = CONTAINER_OF(t, struct proxy, sync);
+	AUTO(arena) struct arena a = {0};
+	struct udp_fronts fronts = {0};
 	struct map_iter it = {0};
 	struct err err = {0};
 	int64_t begin = stopwatch();
@@ -169,7 +185,7 @@ static void sync_now(struct loop *l, struct loop_timer *t)
 	if (!informer_synced(p->services) || !informer_synced(p->slices))
 		return;
 	while (map_next(&p->dirty, &it)) {
-		refresh(p, it.key);
+		refresh(p, it.key, &a, &fronts);
 		map_del(&p->dirty, it.key);
 	}
 	if (apply(p, &err)) {
@@ -178,6 +194,7 @@ static void sync_now(struct loop *l, struct loop_timer *t)
 		schedule(p, RETRY_NS);
 		return;
 	}
+	forget_stale(p, &fronts);
 	metric_observe(p->duration, (double)(stopwatch() - begin) / (double)NS_PER_S);
 	if (!p->synced)
 		first_sync(p);
@@ -222,6 +239,8 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 	p->o = *o;
 	if (!p->o.run)
 		p->o.run = nft_run;
+	if (!p->o.forget)
+		p->o.forget = net_udp_forget;
 	p->client = c;
 	p->full = true;
 	p->rules = ruleset_new(&o->rules);

@@ -99,6 +99,14 @@ static int kernel(struct str text, struct err *err)
 	return 0;
 }
 
+static int no_flows(bool (*gone)(void *arg, const struct net_flow *f), void *arg, struct err *err)
+{
+	(void)gone;
+	(void)arg;
+	(void)err;
+	return 0;
+}
+
 static void on_synced(void *arg)
 {
 	(void)arg;
@@ -110,7 +118,8 @@ static void on_synced(void *arg)
 
 static void begin(void)
 {
-	struct proxy_opts o = {.node = "n1", .synced = on_synced, .run = kernel};
+	struct proxy_opts o = {
+		.node = "n1", .synced = on_synced, .run = kernel, .forget = no_flows};
 
 	w = (struct world){.loop = loop_new_virtual(0)};
 	w.client = (struct client){.ops = &fake_ops, .loop = w.loop};

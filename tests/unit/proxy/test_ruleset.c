@@ -19,6 +19,7 @@
 
 #include "lib/base/codec.h"
 #include "proxy/ruleset.h"
+#include "proxy/udp.h"
 
 static const struct ruleset_opts opts = {.cluster = {0x0af40000, 16}};
 
@@ -664,5 +665,65 @@ void test_ruleset__clients_stick(void **state)
 	assert_int_equal(accepted(first ? two : one), 1);
 	close(one);
 	close(two);
+	ruleset_free(r);
+}
+
+static const char dns[] =
+	"{\"metadata\":{\"namespace\":\"default\",\"name\":\"web\"},\"spec\":{\"clusterIP\":"
+	"\"10.96.0.7\",\"ports\":[{\"port\":53,\"protocol\":\"UDP\"}]}}";
+
+static const char *dns_slice(struct arena *a, const char *ip)
+{
+	return arena_printf(a,
+			    "{\"addressType\":\"IPv4\",\"ports\":[{\"port\":5353,\"protocol\":"
+			    "\"UDP\"}],\"endpoints\":[{\"addresses\":[\"%s\"]}]}",
+			    ip);
+}
+
+static int udp_on(uint32_t ip, uint16_t port, bool listening)
+{
+	struct sockaddr_in sa = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(ip)};
+	struct timeval patience = {.tv_sec = 1};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (listening)
+		assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	else
+		assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+void test_ruleset__udp_flows_leave_an_endpoint_that_went(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct udp_fronts fronts = {0};
+	struct ruleset *r;
+	int one, two, client;
+	char got[2];
+	struct err err = {0};
+
+	(void)state;
+	if (!own_netns())
+		skip();
+	r = little_node();
+	one = udp_on(0x0af40005, 5353, true);
+	two = udp_on(0x0af40006, 5353, true);
+	client = udp_on(0x0a600007, 53, false);
+	apply(r, dns, dns_slice(&a, "10.244.0.5"));
+	assert_int_equal(send(client, "a", 1, 0), 1);
+	assert_int_equal(recv(one, got, 1, 0), 1);
+	/* The same client, the same port: the flow must go over to the other endpoint. */
+	apply(r, dns, dns_slice(&a, "10.244.0.6"));
+	udp_add(&a, &fronts, read_service(&a, dns, dns_slice(&a, "10.244.0.6")));
+	assert_int_equal(net_udp_forget(udp_gone, &fronts, &err), 1);
+	assert_int_equal(send(client, "b", 1, 0), 1);
+	assert_int_equal(recv(two, got, 1, 0), 1);
+	/* A flow that is right is left alone. */
+	assert_int_equal(net_udp_forget(udp_gone, &fronts, &err), 0);
+	close(one);
+	close(two);
+	close(client);
 	ruleset_free(r);
 }

@@ -1,0 +1,23 @@
+/* Which tracked UDP flows a change of Services has made stale. Pure. */
+#ifndef PLUMB_PROXY_UDP_H
+#define PLUMB_PROXY_UDP_H
+
+#include "lib/os/net.h"
+#include "proxy/service.h"
+
+struct udp_front {
+	uint32_t ip; /* 0 = a node port: any address, but only translated flows */
+	uint16_t port;
+	const struct service_port *behind;
+};
+struct udp_fronts {
+	struct udp_front *v;
+	size_t n, cap;
+};
+/* Adds the addresses of a Service that has changed; s must outlive f. */
+void udp_add(struct arena *a, struct udp_fronts *f, const struct service *s);
+/* arg is a struct udp_fronts: true when the flow goes where none of these Services sends it any
+ * more. */
+bool udp_gone(void *arg, const struct net_flow *flow);
+
+#endif
