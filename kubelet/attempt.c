@@ -264,6 +264,7 @@ void attempt_start(struct pod *p, size_t i)
 	if (!start(p, at, &reason, &err))
 		return;
 	start_failed(at, reason, err.msg);
+	runtime_config_drop(&p->k->rt, at->id);
 	remove_attempt(p, i, (int)at->number);
 	subpaths_teardown(p->dir, p->spec.c[i].name);
 	attempt_free(at);

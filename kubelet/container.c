@@ -246,8 +246,7 @@ static int make_config(struct make *m, struct err *err)
 	if (!config)
 		return -1;
 	json_write(config, &out);
-	AUTO(free) char *path = xasprintf("%s/config.json", m->at->dir);
-	return write_quick(path, buf_view(&out), 0600, err);
+	return runtime_config_put(&p->k->rt, m->at->dir, m->at->id, buf_view(&out), err);
 }
 
 static int make(struct make *m, const char **ret_reason, struct err *err)

@@ -132,7 +132,7 @@ static int write_process(struct handler *h, const struct attempt *at, const stru
 	json_set(&a, process, STR("args"), command);
 	json_set_bool(&a, process, "terminal", false);
 	json_write(process, &out);
-	h->file = xasprintf("%s/exec-%u.json", at->dir, ++count);
+	h->file = xasprintf("%s/exec-%d-%u", h->k->rt.config, (int)getpid(), ++count);
 	return write_quick(h->file, buf_view(&out), 0600, err);
 }
 

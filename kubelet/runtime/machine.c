@@ -2,7 +2,9 @@
  * Finds out which runtime works on this machine. Blocking, at start; owns what struct runtime
  * names.
  */
+#include <dirent.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include "lib/os/fs.h"
 
 #define CGROUP2_MAGIC_NR 0x63677270
+#define TMPFS_MAGIC_NR 0x01021994
 
 static char *find(const char *name)
 {
@@ -35,6 +38,62 @@ static bool hybrid_cgroups(void)
 	       (unsigned long)s.f_type == CGROUP2_MAGIC_NR;
 }
 
+static bool is_memory(const char *path)
+{
+	struct statfs s;
+
+	return statfs(path, &s) == 0 && (unsigned long)s.f_type == TMPFS_MAGIC_NR;
+}
+
+/* What an earlier process was about to run inside containers when it was killed. */
+static void sweep_exec(const char *config)
+{
+	DIR *d = opendir(config);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		if (!strncmp(e->d_name, "exec-", 5))
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Mounted once, and left when we end: the containers that live on need it. */
+static int make_folders(struct runtime *r, const char *state_dir, struct err *err)
+{
+	AUTO(free) char *run = xasprintf("%s/run", state_dir);
+
+	if (fs_mkdirs(run, 0700, err))
+		return -1;
+	if (!is_memory(run) && mount("tmpfs", run, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700"))
+		return err_sys(err, "mount memory at %s", run);
+	r->root = xasprintf("%s/state", run);
+	r->config = xasprintf("%s/config", run);
+	if (fs_mkdirs(r->root, 0700, err) || fs_mkdirs(r->config, 0700, err))
+		return -1;
+	sweep_exec(r->config);
+	return 0;
+}
+
+int runtime_config_put(const struct runtime *r, const char *dir, const char *id, struct str text,
+		       struct err *err)
+{
+	AUTO(free) char *real = xasprintf("%s/%s.json", r->config, id);
+	AUTO(free) char *link = xasprintf("%s/config.json", dir);
+
+	/* fs_write waits for the disk, which here is none. */
+	if (fs_write(real, text, 0600, err))
+		return -1;
+	return symlink(real, link) ? err_sys(err, "link %s", link) : 0;
+}
+
+void runtime_config_drop(const struct runtime *r, const char *id)
+{
+	AUTO(free) char *real = xasprintf("%s/%s.json", r->config, id);
+
+	unlink(real);
+}
+
 int runtime_init(struct runtime *r, struct loop *l, const char *choice, const char *state_dir,
 		 struct err *err)
 {
@@ -58,8 +117,7 @@ int runtime_init(struct runtime *r, struct loop *l, const char *choice, const ch
 	}
 	if (!r->program)
 		return err_set(err, ERR_NOT_FOUND, "%s is not installed", any ? "crun" : choice);
-	r->root = xasprintf("%s/run", state_dir);
-	return fs_mkdirs(r->root, 0700, err);
+	return make_folders(r, state_dir, err);
 }
 
 void runtime_release(struct runtime *r)
@@ -67,5 +125,6 @@ void runtime_release(struct runtime *r)
 	free(r->program);
 	free(r->conmon);
 	free(r->root);
+	free(r->config);
 	*r = (struct runtime){0};
 }

@@ -158,6 +158,7 @@ static void gone(struct run *c)
 	void *arg = c->arg;
 
 	(void)!rootfs_unmount(c->dir, NULL);
+	runtime_config_drop(c->rt, c->id);
 	run_forget(c);
 	ops.gone(arg);
 }

@@ -20,7 +20,10 @@ struct runtime {
 	char *program; /* path of crun or runc */
 	char *conmon;
 	const char *name; /* "crun", "runc" */
-	char *root;       /* its state folder */
+	/* Both in a memory file system at DIR/nodes/NODE/run: a container's environment may be
+	 * secret. */
+	char *root;   /* the runtime's state */
+	char *config; /* what config.json links to, and what is to be run inside */
 	bool hide_unified;
 };
 
@@ -28,6 +31,11 @@ struct runtime {
 MUST_USE int runtime_init(struct runtime *r, struct loop *l, const char *choice,
 			  const char *state_dir, struct err *err);
 void runtime_release(struct runtime *r);
+/* Writes the container's configuration to memory and links dir/config.json to it; gone with the
+ * container. */
+MUST_USE int runtime_config_put(const struct runtime *r, const char *dir, const char *id,
+				struct str text, struct err *err);
+void runtime_config_drop(const struct runtime *r, const char *id);
 
 struct run_end {
 	int exit_code;

@@ -72,7 +72,6 @@ static void prepare(struct trial *t, const char *pod_json)
 	struct image img;
 	struct pod_spec spec;
 	struct env env = {0};
-	char path[128];
 
 	*t = (struct trial){.loop = loop_new()};
 	world_init(&t->w);
@@ -102,8 +101,7 @@ static void prepare(struct trial *t, const char *pod_json)
 	if (!config)
 		fail_msg("%s", err.msg);
 	json_write(config, &out);
-	snprintf(path, sizeof(path), "%s/config.json", t->dir);
-	assert_int_equal(fs_write(path, buf_view(&out), 0600, &err), 0);
+	assert_int_equal(runtime_config_put(&t->rt, t->dir, "plumbtest1", buf_view(&out), &err), 0);
 }
 
 static struct run *start(struct trial *t)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +31,12 @@ static inline void world_init(struct world *w)
 
 static inline void world_release(struct world *w)
 {
+	static const char *const mounts[] = {"run", "nodes/n1/run"};
+
+	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
+		AUTO(free) char *path = xasprintf("%s/%s", w->dir, mounts[i]);
+		(void)!umount2(path, MNT_DETACH);
+	}
 	assert_int_equal(fs_remove_tree(w->dir, NULL), 0);
 }
 
