@@ -70,14 +70,14 @@ static int impersonate(struct front_req *r, struct err *err)
 
 /* ---- authorization ---- */
 
-/* The one name that a list or watch is narrowed to, as rules with resourceNames mean it. */
-static struct str selected_name(struct front_req *r)
+/* What a list or watch is narrowed to in that field; STR_NONE when it isn't. */
+static struct str selected(struct front_req *r, const char *field)
 {
 	struct str rest = http_query(&r->http->arena, r->core.query, "fieldSelector"), part;
 
 	while (rest.n && str_next(&rest, ',', &part)) {
 		struct str key, value;
-		if (!str_cut(part, '=', &key, &value) || !str_is(key, "metadata.name"))
+		if (!str_cut(part, '=', &key, &value) || !str_is(key, field))
 			continue;
 		return value.n && value.p[0] == '=' ? str_sub(value, 1, value.n) : value;
 	}
@@ -155,33 +155,44 @@ static int authorize(struct front_req *r, struct err *err)
 	q.namespace = c->namespace;
 	q.name = c->name;
 	if (!q.name.n && (c->verb == CORE_LIST || c->verb == CORE_WATCH))
-		q.name = selected_name(r);
+		q.name = selected(r, "metadata.name"); /* as rules with resourceNames mean it */
 	if (front_may(r, &q, NULL))
 		return 0;
 	forbidden(r, &q, err);
 	return -1;
 }
 
-/* A node registers itself, and its own Lease, and no other. */
-static int check_node_body(struct front_req *r, struct err *err)
+/* What the fence around nodes (rights.c) can't see in a request's attributes. */
+static int check_node(struct front_req *r, struct err *err)
 {
 	static const char prefix[] = "system:node:";
 	const struct core_req *c = &r->core;
-	struct str user = r->who.user.name;
+	struct str node = str_sub(r->who.user.name, sizeof(prefix) - 1, r->who.user.name.n), name;
+	bool reads = c->verb == CORE_LIST || c->verb == CORE_WATCH;
 
-	if (!r->resource || c->verb != CORE_CREATE || c->subresource.n ||
-	    !str_starts(user, str_c(prefix)) || !user_in_group(&r->who.user, "system:nodes") ||
+	if (!r->resource || c->subresource.n || !str_starts(r->who.user.name, str_c(prefix)) ||
+	    !user_in_group(&r->who.user, "system:nodes"))
+		return 0;
+	if (str_is(c->resource, "pods") && reads && !c->name.n) {
+		if (str_eq(selected(r, "spec.nodeName"), node))
+			return 0;
+		return err_set(
+			err, ERR_FORBIDDEN,
+			"pods is forbidden: can only list/watch pods with spec.nodeName field "
+			"selector of its own node");
+	}
+	if (c->verb != CORE_CREATE ||
 	    !(str_is(c->resource, "nodes") || str_is(c->resource, "leases")))
 		return 0;
-	struct str node = str_sub(user, sizeof(prefix) - 1, user.n);
 	const struct json *v = body_parse(&r->http->arena, c->content_type, c->body, err);
 	if (!v)
 		return -1;
-	if (str_eq(meta_name(v), node))
+	name = meta_name(v);
+	if (str_eq(name, node))
 		return 0;
 	return err_set(err, ERR_FORBIDDEN,
 		       "%.*s \"%.*s\" is forbidden: node \"%.*s\" may only create its own",
-		       STR_ARG(c->resource), STR_ARG(meta_name(v)), STR_ARG(node));
+		       STR_ARG(c->resource), STR_ARG(name), STR_ARG(node));
 }
 
 /* ---- bodies of the front's own services ---- */
@@ -347,7 +358,7 @@ void front_serve(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
-	if (impersonate(r, &err) || authorize(r, &err) || check_node_body(r, &err)) {
+	if (impersonate(r, &err) || authorize(r, &err) || check_node(r, &err)) {
 		front_fail(r, &err);
 		return;
 	}

@@ -124,7 +124,7 @@ static bool node_may(struct rights *r, const struct authz_ask *q, struct str nod
 	if (str_is(q->resource, "serviceaccounts") && str_is(q->subresource, "token"))
 		return noderefs_has(r->refs, node, q->resource, q->namespace, q->name);
 	if (str_is(q->resource, "pods"))
-		return reads(q->verb) || str_is(q->verb, "create") || pod_is_on(r, q, node);
+		return !q->name.n || pod_is_on(r, q, node);
 	return true;
 }
 
