@@ -41,6 +41,15 @@ static bool is_meta(struct str key)
 	return str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata");
 }
 
+/* Go's encoder leaves empty maps and lists out, but where the API promises that they are there. */
+static bool left_out(const struct schema_field *f, const struct json *v)
+{
+	if (!f || f->required || f->listed || v->n)
+		return false;
+	return (f->type->type == SCHEMA_MAP && v->type == JSON_OBJECT) ||
+	       (f->type->type == SCHEMA_ARRAY && v->type == JSON_ARRAY);
+}
+
 static void prune_object(const struct schema *s, struct json *v)
 {
 	uint32_t kept = 0;
@@ -56,6 +65,8 @@ static void prune_object(const struct schema *s, struct json *v)
 			continue;
 		if (type)
 			schema_prune(type, &m->value);
+		if (!custom(s) && left_out(f, &m->value))
+			continue;
 		if (kept != i)
 			v->members[kept] = *m;
 		kept++;

@@ -119,7 +119,7 @@ void schema_check(const struct schema *s, const struct json *v, struct schema_pr
 /* Fills absent fields that have a default, in place (v must be the caller's to change). */
 void schema_default(struct arena *a, const struct schema *s, struct json *v);
 /* Drops unknown fields in place, as the decoder of built-in kinds and CRD pruning do. Also drops
- * null members of built-in objects. */
+ * null members of built-in objects, and empty maps and lists that Kubernetes never writes. */
 void schema_prune(const struct schema *s, struct json *v);
 /* Equality that knows quantities, times, int-or-string, set lists, and absent = empty. */
 bool schema_equal(const struct schema *s, const struct json *a, const struct json *b);
