@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "kubelet/exec.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/logs.h"
 #include "lib/base/log.h"
@@ -80,7 +81,7 @@ static void serve_metrics(struct http_req *r)
 static void handle(void *arg, struct http_req *r)
 {
 	struct kubelet *k = arg;
-	struct str logs = STR("/containerLogs/");
+	struct str logs = STR("/containerLogs/"), exec = STR("/exec/");
 
 	if (str_is(r->path, "/healthz"))
 		reply(r, 200, "text/plain", STR("ok"));
@@ -92,6 +93,8 @@ static void handle(void *arg, struct http_req *r)
 		reply(r, 405, "text/plain", STR("only GET\n"));
 	else if (str_starts(r->path, logs))
 		logs_serve(k, r, str_sub(r->path, logs.n, r->path.n));
+	else if (str_starts(r->path, exec))
+		exec_serve(k, r, str_sub(r->path, exec.n, r->path.n));
 	else if (str_is(r->path, "/pods"))
 		serve_pods(k, r);
 	else if (str_is(r->path, "/stats/summary"))

@@ -16,6 +16,7 @@
 #include "kubelet/image/unpack.h"
 #include "lib/base/codec.h"
 #include "lib/os/fs.h"
+#include "lib/os/lazy.h"
 
 #define MEMBERS_MAX 10000
 #define MANIFEST_MAX (4 << 20)
@@ -84,12 +85,15 @@ static int put_member(struct load *l, struct archive *in, struct archive_entry *
 
 static int stage_archive(struct load *l, const char *file, struct err *err)
 {
-	struct archive *in = archive_read_new();
+	struct archive *in;
 	struct archive_entry *e;
 	int rc = 0, next = ARCHIVE_OK;
 	int64_t sum = 0;
 	size_t count = 0;
 
+	if (lazy_load(&lazy_archive, err))
+		return -1;
+	in = archive_read_new();
 	archive_read_support_filter_all(in);
 	archive_read_support_format_tar(in);
 	if (archive_read_open_filename(in, file, 65536) != ARCHIVE_OK)

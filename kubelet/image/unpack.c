@@ -17,6 +17,7 @@
 
 #include "lib/base/codec.h"
 #include "lib/os/fs.h"
+#include "lib/os/lazy.h"
 
 #define BLOCK 65536
 #define OPAQUE ".wh..wh..opq"
@@ -78,11 +79,14 @@ static int copy_raw(struct archive *in, int out, struct err *err)
 
 int layer_expand(const char *src, const char *dst, char ret_hex[65], struct err *err)
 {
-	struct archive *in = archive_read_new();
-	struct archive_entry *e;
 	AUTO(fd) int out = open(dst, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct archive *in;
+	struct archive_entry *e;
 	int rc = 0;
 
+	if (lazy_load(&lazy_archive, err))
+		return -1;
+	in = archive_read_new();
 	archive_read_support_filter_all(in);
 	archive_read_support_format_raw(in);
 	archive_read_support_format_empty(in);
@@ -302,11 +306,15 @@ static int unpack_entry(struct unpack *u, struct archive *in, struct archive_ent
 
 int layer_unpack(const char *tar, const char *folder, struct err *err)
 {
-	struct archive *in = archive_read_new();
+	struct archive *in;
 	struct archive_entry *e;
-	struct unpack u = {.root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	struct unpack u = {0};
 	int rc = 0, next = ARCHIVE_OK;
 
+	if (lazy_load(&lazy_archive, err))
+		return -1;
+	u.root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	in = archive_read_new();
 	archive_read_support_format_tar(in);
 	archive_read_support_format_empty(in);
 	if (u.root < 0)
@@ -375,11 +383,15 @@ static int pack_tree(struct archive *disk, struct archive *out, const char *fold
 
 int layer_pack(const char *folder, const char *tar, struct err *err)
 {
-	struct archive *disk = archive_read_disk_new(), *out = archive_write_new();
 	AUTO(free) char *real = realpath(folder, NULL);
+	struct archive *disk, *out;
 	struct stat st;
 	int rc;
 
+	if (lazy_load(&lazy_archive, err))
+		return -1;
+	disk = archive_read_disk_new();
+	out = archive_write_new();
 	if (!real || stat(real, &st))
 		rc = err_sys(err, "%s", folder);
 	else if (!S_ISDIR(st.st_mode))
