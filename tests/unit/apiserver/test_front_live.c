@@ -169,3 +169,90 @@ void test_front_live__access_reviews(void **state)
 	assert_int_equal(ASK(&admin, "POST", path, "{\"kind\":\"Pod\"}"), 400);
 	teardown();
 }
+
+#define POD(name, node)                                                                            \
+	"{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"" name                   \
+	"\"},\"spec\":{\"nodeName\":\"" node                                                       \
+	"\",\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"envFrom\":[{\"secretRef\":{"         \
+	"\"name\":\"of-" node "\"}}]}]}}"
+#define NODE(name) "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"" name "\"}}"
+#define SECRET(name)                                                                               \
+	"{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"" name "\"}}"
+
+void test_front_live__a_node_reaches_what_is_its_own(void **state)
+{
+	struct who node;
+
+	(void)state;
+	setup();
+	connect_as(&node, "system:node:n1", "system:nodes");
+	assert_int_equal(ASK(&node, "POST", "/api/v1/nodes", NODE("n2")), 403);
+	assert_int_equal(ASK(&node, "POST", "/api/v1/nodes", NODE("n1")), 201);
+	assert_int_equal(ASK(&admin, "POST", "/api/v1/nodes", NODE("n2")), 201);
+	assert_int_equal(ASK(&node, "DELETE", "/api/v1/nodes/n2", NULL), 403);
+	assert_int_equal(ASK(&node, "GET", "/api/v1/nodes/n2", NULL), 200);
+	assert_int_equal(ASK(&admin, "POST", NS "serviceaccounts",
+			     "{\"kind\":\"ServiceAccount\",\"apiVersion\":\"v1\",\"metadata\":{"
+			     "\"name\":\"default\"}}"),
+			 201);
+	assert_int_equal(ASK(&admin, "POST", NS "secrets", SECRET("of-n1")), 201);
+	assert_int_equal(ASK(&admin, "POST", NS "secrets", SECRET("of-n2")), 201);
+	assert_int_equal(ASK(&node, "GET", NS "secrets/of-n1", NULL), 403);
+	assert_int_equal(ASK(&admin, "POST", NS "pods", POD("a", "n1")), 201);
+	assert_int_equal(ASK(&admin, "POST", NS "pods", POD("b", "n2")), 201);
+	assert_int_equal(ASK(&node, "GET", NS "secrets/of-n1", NULL), 200);
+	assert_int_equal(ASK(&node, "GET", NS "secrets/of-n2", NULL), 403);
+	assert_int_equal(ASK(&node, "GET", NS "secrets", NULL), 403);
+	assert_int_equal(ASK(&node, "GET", NS "secrets?fieldSelector=metadata.name%3Dof-n1", NULL),
+			 200);
+	assert_int_equal(ASK(&node, "GET", "/api/v1/pods", NULL), 403);
+	assert_int_equal(ASK(&node, "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn2", NULL),
+			 403);
+	assert_int_equal(ASK(&node, "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1", NULL),
+			 200);
+	assert_int_equal(ASK(&node, "GET", NS "pods/b", NULL), 403);
+	assert_int_equal(ASK(&node, "DELETE", NS "pods/b", NULL), 403);
+	assert_int_equal(ASK(&node, "POST", NS "serviceaccounts/default/token", "{}"), 201);
+	assert_int_equal(ASK(&node, "POST",
+			     "/api/v1/namespaces/kube-system/serviceaccounts/default/"
+			     "token",
+			     "{}"),
+			 403);
+	leave(&node);
+	teardown();
+}
+
+#define RBAC "/apis/rbac.authorization.k8s.io/v1/"
+#define ROLE(name, verb, what)                                                                     \
+	"{\"kind\":\"ClusterRole\",\"apiVersion\":\"rbac.authorization.k8s.io/v1\",\"metadata\":{" \
+	"\"name\":\"" name "\"},\"rules\":[{\"verbs\":[\"" verb                                    \
+	"\"],\"apiGroups\":[\"*\"],\"resources\":[\"" what "\"]}]}"
+#define BINDING(role, user)                                                                        \
+	"{\"kind\":\"ClusterRoleBinding\",\"apiVersion\":\"rbac.authorization.k8s.io/v1\","        \
+	"\"metadata\":{\"name\":\"" role "-" user                                                  \
+	"\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\","    \
+	"\"name\":\"" role "\"},\"subjects\":[{\"apiGroup\":\"rbac.authorization.k8s.io\","        \
+	"\"kind\":\"User\",\"name\":\"" user "\"}]}"
+
+void test_front_live__nobody_gives_away_what_they_lack(void **state)
+{
+	(void)state;
+	setup();
+	assert_int_equal(
+		ASK(&admin, "POST", RBAC "clusterroles",
+		    ROLE("makers", "create\",\"get", "clusterroles\",\"clusterrolebindings")),
+		201);
+	assert_int_equal(ASK(&alice, "POST", RBAC "clusterroles", ROLE("x", "get", "nodes")), 403);
+	assert_int_equal(
+		ASK(&admin, "POST", RBAC "clusterrolebindings", BINDING("makers", "alice")), 201);
+	assert_int_equal(ASK(&alice, "POST", RBAC "clusterroles", ROLE("x", "get", "secrets")),
+			 403);
+	assert_true(said("attempting to grant RBAC permissions not currently held"));
+	assert_int_equal(ASK(&alice, "POST", RBAC "clusterroles", ROLE("x", "get", "clusterroles")),
+			 201);
+	assert_int_equal(ASK(&alice, "POST", RBAC "clusterrolebindings", BINDING("x", "bob")), 201);
+	assert_int_equal(
+		ASK(&alice, "POST", RBAC "clusterrolebindings", BINDING("cluster-admin", "alice")),
+		403);
+	teardown();
+}
