@@ -192,3 +192,35 @@ void drift_commit(struct drifts *d)
 		d->helper =
 			githelper_start(u->r->loop, "git-push", req, PUSH_TIMEOUT, on_pushed, d);
 }
+
+static void on_deleted(void *arg, const struct json *answer, const struct err *err)
+{
+	struct drifts *d = arg;
+
+	(void)answer;
+	d->helper = NULL;
+	d->commit[0] = 0;
+	if (err->code)
+		log_warn("cannot delete the drift branch", "unit", d->u->key, "branch", d->branch,
+			 "error", err->msg);
+	if (d->again) {
+		d->again = false;
+		drift_commit(d);
+	}
+}
+
+void drift_commit_delete(struct drifts *d)
+{
+	AUTO(arena) struct arena a = {0};
+	struct unit *u = d->u;
+	struct source *s = unit_source(u, json_get(unit_tree(u, &a), STR("spec")));
+	struct json *req;
+
+	if (!s || !s->url || !d->commit[0] || d->helper)
+		return;
+	req = json_build(&a, "{s:s,s:s,s:s,s:b}", "url", s->url, "mirror", s->mirror, "branch",
+			 d->branch, "delete", true);
+	if (s->auth.n)
+		json_set(&a, req, STR("auth"), json_parse(&a, buf_view(&s->auth), NULL, NULL));
+	d->helper = githelper_start(u->r->loop, "git-push", req, PUSH_TIMEOUT, on_deleted, d);
+}

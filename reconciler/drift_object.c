@@ -21,10 +21,11 @@ static struct json *item(struct arena *a, const struct drift_note *n)
 {
 	char when[TIME_TEXT_MAX];
 	struct str t = time_format_micro(n->at_ns, when);
-	struct json *v = json_build(a, "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:S,s:s}", "id", n->id,
-				    "apiVersion", n->api_version, "kind", n->kind, "name", n->name,
-				    "path", n->path, "operation", drift_op_text(n->op), "decision",
-				    "corrected", "time", t, "file", n->place);
+	struct json *v =
+		json_build(a, "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:S,s:s}", "id", n->id, "apiVersion",
+			   n->api_version, "kind", n->kind, "name", n->name, "path", n->path,
+			   "operation", drift_op_text(n->op), "decision",
+			   n->proposed ? "proposed" : "corrected", "time", t, "file", n->place);
 
 	if (n->namespace[0])
 		json_set_str(a, v, "namespace", str_c(n->namespace));
@@ -103,10 +104,10 @@ void drift_object_write(struct drifts *d)
 	struct json *o = json_build(
 		&a, "{s:s,s:s,s:{s:S,s:S},s:{s:s,s:s,s:s,s:{s:s,s:s,s:S,s:S}}}", "apiVersion",
 		"plumb.dev/v1", "kind", "DriftReport", "metadata", "namespace", u->o->namespace,
-		"name", u->o->name, "spec", "mode", "correct", "branch", d->branch, "revision",
-		u->revision ? u->revision : "", "kustomizationRef", "apiVersion",
-		"kustomize.toolkit.fluxcd.io/v1", "kind", "Kustomization", "namespace",
-		u->o->namespace, "name", u->o->name);
+		"name", u->o->name, "spec", "mode", d->proposed ? "propose" : "correct", "branch",
+		d->branch, "revision", u->revision ? u->revision : "", "kustomizationRef",
+		"apiVersion", "kustomize.toolkit.fluxcd.io/v1", "kind", "Kustomization",
+		"namespace", u->o->namespace, "name", u->o->name);
 	struct api_call call = {.verb = API_APPLY,
 				.resource = &res_driftreports,
 				.namespace = u->o->namespace,
@@ -119,4 +120,15 @@ void drift_object_write(struct drifts *d)
 	json_write(o, &body);
 	call.body = buf_view(&body);
 	client_call(u->r->client, &call, on_written, w);
+}
+
+void drift_object_delete(struct drifts *d)
+{
+	struct unit *u = d->u;
+	struct api_call call = {.verb = API_DELETE,
+				.resource = &res_driftreports,
+				.namespace = u->o->namespace,
+				.name = u->o->name};
+
+	client_call(u->r->client, &call, on_status, NULL);
 }

@@ -54,8 +54,10 @@ void drifts_free(struct unit *u)
 
 void drifts_reset(struct unit *u)
 {
-	/* What is being told right now is still told: it was true of the old revision. */
-	if (u->drifts && !u->drifts->helper && !loop_timer_armed(&u->drifts->timer))
+	/* What is being told right now is still told: it was true of the old revision; and what
+	 * waits for a decision goes on waiting. */
+	if (u->drifts && !u->drifts->proposed && !u->drifts->helper &&
+	    !loop_timer_armed(&u->drifts->timer))
 		clear(u->drifts);
 }
 
@@ -92,12 +94,25 @@ static bool is_sensitive(const struct entry *e, const struct drift_item *item)
 	return !strcmp(e->kind, "Secret") || (item->git && item->git->flags & JSON_F_SENSITIVE);
 }
 
+void drift_id(const struct entry *e, const struct json *declared, const struct drift_item *item,
+	      char ret[17])
+{
+	AUTO(arena) struct arena a = {0};
+	struct str live = drift_redacted(&a, declared, item->live);
+	char hex[65];
+
+	sha256_hex(arena_strf(&a, "%s %.*s %d %.*s", e->id, STR_ARG(item->path), item->op,
+			      STR_ARG(live)),
+		   hex);
+	memcpy(ret, hex, 16);
+	ret[16] = 0;
+}
+
 static void note_fill(struct drift_note *n, const struct entry *e, const struct json *declared,
 		      const struct drift_item *item)
 {
 	AUTO(arena) struct arena a = {0};
 	bool hide = is_sensitive(e, item);
-	char hex[65];
 
 	n->entry = xstrdup(e->id);
 	n->api_version = xstrdup(e->api_version);
@@ -117,8 +132,7 @@ static void note_fill(struct drift_note *n, const struct entry *e, const struct 
 	n->git_json = hide || item->op == DRIFT_DELETED ? NULL : json_text(item->git);
 	n->live_json = hide ? NULL : json_text(item->live);
 	n->at_ns = loop_wall(e->unit->r->loop);
-	sha256_hex(arena_strf(&a, "%s %s %d %s", n->entry, n->path, n->op, n->live), hex);
-	memcpy(n->id, hex, sizeof(n->id) - 1);
+	drift_id(e, declared, item, n->id);
 }
 
 static struct drift_note *slot_for(struct drifts *d, const struct entry *e, struct str path)
@@ -134,8 +148,17 @@ static struct drift_note *slot_for(struct drifts *d, const struct entry *e, stru
 	return d->n < NOTES_MAX ? &d->v[d->n++] : NULL;
 }
 
+void drifts_close(struct drifts *d)
+{
+	clear(d);
+	d->proposed = false;
+	loop_timer_cancel(d->u->r->loop, &d->timer);
+	drift_object_delete(d);
+	drift_commit_delete(d);
+}
+
 void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
-		 const struct drift_list *l)
+		 const struct drift_list *l, bool proposed)
 {
 	struct drifts *d = u->drifts;
 
@@ -148,8 +171,11 @@ void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
 	for (size_t i = 0; i < l->n; i++) {
 		struct drift_note *n = slot_for(d, e, l->v[i].path);
 
-		if (n)
+		if (n) {
 			note_fill(n, e, declared, &l->v[i]);
+			n->proposed = proposed;
+		}
 	}
+	d->proposed |= proposed;
 	loop_timer_set(u->r->loop, &d->timer, QUIET, on_quiet);
 }

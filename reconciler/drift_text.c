@@ -78,9 +78,10 @@ void drift_message(const struct drifts *d, const struct drift_text *t, struct bu
 {
 	drift_subject(d, t, out);
 	buf_printf(out,
-		   "\n\nOn cluster %s these fields were changed past git and put back.\n"
-		   "Merging this commit adopts them; leaving it alone keeps what git says.\n\n",
-		   t->cluster);
+		   "\n\nOn cluster %s these fields were changed past git%s.\n"
+		   "Merging this commit adopts them; %s keeps what git says.\n\n",
+		   t->cluster, d->proposed ? "; they stay until this is decided" : " and put back",
+		   d->proposed ? "deleting the branch" : "leaving it alone");
 	for (size_t i = 0; i < d->n; i++) {
 		buf_puts(out, "- ");
 		what(&d->v[i], out);
@@ -134,12 +135,14 @@ void drift_markdown(const struct drifts *d, const struct drift_text *t, struct b
 	buf_printf(
 		out,
 		"# Drift of %s on cluster %s\n\n"
-		"The cluster differed from revision `%s`. What git says was put back at once.\n"
+		"The cluster differed from revision `%s`. %s\n"
 		"Merge this branch to adopt what was live; delete it to leave things as they "
 		"are.\n\n"
 		"| object | field | in git | was live | by | noticed | declared at | manifest |\n"
 		"| --- | --- | --- | --- | --- | --- | --- | --- |\n",
-		t->unit, t->cluster, t->revision);
+		t->unit, t->cluster, t->revision,
+		d->proposed ? "What was changed stays as it is until this is decided."
+			    : "What git says was put back at once.");
 	for (size_t i = 0; i < d->n; i++)
 		row(&d->v[i], out);
 }

@@ -9,7 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/workqueue.h"
-#include "reconciler/engine.h"
+#include "reconciler/drifts.h"
 
 #define FIGHT_WINDOW (60 * NS_PER_S)
 #define FIGHT_FREE 5 /* corrections within the window before pauses begin */
@@ -44,6 +44,7 @@ static void on_fixed(void *arg, const struct api_answer *answer)
 			obj_unref(e->accepted);
 			e->accepted = obj_from_bytes(answer->body, &err);
 			e->gone = false;
+			e->overlaid = e->nfrozen > 0;
 		}
 	}
 	if (answer->err.code && u) {
@@ -63,6 +64,9 @@ static void on_fixed(void *arg, const struct api_answer *answer)
 static void put_back(struct entry *e)
 {
 	struct unit *u = e->unit;
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	const struct json *tree;
 	struct fix *f = xalloc(sizeof(*f));
 	struct api_call call = {.verb = API_APPLY,
 				.resource = e->resource,
@@ -72,6 +76,11 @@ static void put_back(struct entry *e)
 				.force = true,
 				.field_manager = FIELD_MANAGER};
 
+	if (e->nfrozen) {
+		tree = json_parse(&a, call.body, NULL, NULL);
+		json_write(entry_overlay(e, &a, tree), &body);
+		call.body = buf_view(&body);
+	}
 	f->r = u->r;
 	f->key = xstrdup(u->key);
 	f->id = xstrdup(e->id);
@@ -112,17 +121,63 @@ static struct str mode_of(const struct unit *u, const struct json *declared, str
 	return mode.n ? mode : STR("correct");
 }
 
-static void tell(struct entry *e, const struct drift_list *l, const struct json *declared)
+static void tell(struct entry *e, const struct drift_list *l, const struct json *declared,
+		 bool proposed)
 {
 	const struct drift_item *first = &l->v[0];
 
 	log_info("drift", "object", e->id, "what", drift_op_text(first->op), "path",
 		 log_fmt("%.*s", STR_ARG(first->path)), "by",
 		 log_fmt("%.*s", STR_ARG(first->manager)));
-	recorder_event(e->unit->r->recorder, declared, "Warning", "DriftCorrected",
-		       "%s%s%.*s in the cluster, not in git; put back (written by %.*s)",
+	recorder_event(e->unit->r->recorder, declared, "Warning",
+		       proposed ? "DriftProposed" : "DriftCorrected",
+		       "%s%s%.*s in the cluster, not in git; %s (written by %.*s)",
 		       drift_op_text(first->op), first->path.n ? " " : "", STR_ARG(first->path),
+		       proposed ? "proposed as a commit" : "put back",
 		       STR_ARG(first->manager.n ? first->manager : STR("somebody unknown")));
+}
+
+/* Leaves in the list what is to be put back; freezes and tells the rest. */
+static void propose(struct entry *e, const struct json *declared, struct drift_list *l)
+{
+	struct drift_list news = {.v = l->v};
+	size_t back = 0;
+	struct drift_item *copy = xreallocarray(NULL, l->n, sizeof(*copy));
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct drift_item item = l->v[i];
+		char id[17];
+
+		drift_id(e, declared, &item, id);
+		if (drift_rejected(e->unit, id))
+			copy[back++] = item;
+		else if (entry_freeze(e, &item))
+			news.v[news.n++] = item;
+	}
+	if (news.n) {
+		tell(e, &news, declared, true);
+		drifts_note(e->unit, e, declared, &news, true);
+	}
+	memcpy(l->v, copy, back * sizeof(*copy));
+	l->n = back;
+	free(copy);
+}
+
+bool drift_decide(struct entry *e, const struct json *declared, struct drift_list *l)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str mode = mode_of(e->unit, declared, &a);
+
+	if (!l->n || str_is(mode, "ignore"))
+		return false;
+	/* Merging by itself needs a policy that is still to come: until then `adopt` proposes. */
+	if (str_is(mode, "propose") || str_is(mode, "adopt"))
+		propose(e, declared, l);
+	if (!l->n || fighting(e))
+		return false;
+	tell(e, l, declared, false);
+	drifts_note(e->unit, e, declared, l, false);
+	return true;
 }
 
 static void look(struct entry *e, const struct obj *live)
@@ -131,24 +186,19 @@ static void look(struct entry *e, const struct obj *live)
 	struct drift_list l;
 	const struct json *declared = json_parse(&a, (struct str){e->bytes, e->nbytes}, NULL, NULL);
 	const struct json *tree = live ? obj_tree(live, &a) : NULL;
-	struct str mode;
 
 	if (!declared || e->fixing || !e->accepted)
 		return;
 	if (live && str_ieq(meta_annotation(tree, UNIT_RECONCILE), STR("disabled")))
 		return;
 	drift_compare(&a, schema_find_kind(str_c(e->api_version), str_c(e->kind)), declared, tree,
-		      obj_tree(e->accepted, &a), &l);
-	mode = mode_of(e->unit, declared, &a);
-	if (!l.n || str_is(mode, "ignore"))
-		return;
+		      e->overlaid ? NULL : obj_tree(e->accepted, &a), &l);
 	if (live && live->deleted_ns)
 		return; /* it comes back as DELETED */
-	if (fighting(e))
-		return;
-	tell(e, &l, declared);
-	drifts_note(e->unit, e, declared, &l);
-	put_back(e);
+	entry_thaw_settled(e, &l);
+	unit_settle(e->unit);
+	if (l.n && drift_decide(e, declared, &l))
+		put_back(e);
 }
 
 /* What was there before our own last write tells nothing. */

@@ -18,6 +18,7 @@ struct drift_note {
 	char *reason;               /* why the manifest could not be edited, or NULL */
 	char id[17];
 	int64_t at_ns;
+	bool proposed;
 };
 
 struct drifts {
@@ -30,6 +31,7 @@ struct drifts {
 	struct loop_timer timer;
 	struct githelper *helper;
 	bool again;
+	bool proposed; /* something here waits for a decision */
 };
 
 /* ---- drift_text.c (pure) ---- */
@@ -40,10 +42,17 @@ void drift_subject(const struct drifts *d, const struct drift_text *t, struct bu
 void drift_message(const struct drifts *d, const struct drift_text *t, struct buf *out);
 void drift_markdown(const struct drifts *d, const struct drift_text *t, struct buf *out);
 
+/* The same drift has the same id. */
+void drift_id(const struct entry *e, const struct json *declared, const struct drift_item *item,
+	      char ret[17]);
+/* Nothing waits any longer: branch and report go. */
+void drifts_close(struct drifts *d);
 /* ---- drift_commit.c ---- */
+void drift_commit_delete(struct drifts *d);
 /* Edits what can be edited and pushes the branch; goes on with drift_object_write. */
 void drift_commit(struct drifts *d);
 /* ---- drift_object.c ---- */
 void drift_object_write(struct drifts *d);
+void drift_object_delete(struct drifts *d);
 
 #endif

@@ -51,8 +51,9 @@ struct source {
 	struct client_call *call; /* its Secret */
 	struct loop_timer timer;
 	struct loop_fd inotify;
-	bool again;      /* something happened while a poll was running */
-	struct buf auth; /* credentials as JSON, for pushing; "" = none */
+	bool again;       /* something happened while a poll was running */
+	struct buf auth;  /* credentials as JSON, for pushing; "" = none */
+	struct buf asked; /* drift branches that the running poll asks about, as JSON */
 };
 
 /* One declared object, as it was applied last. */
@@ -72,8 +73,12 @@ struct entry {
 	bool seen;                  /* mark and sweep */
 	bool fixing;                /* a correction is on its way */
 	bool gone;                  /* deleted since, while it could not be put back */
+	bool overlaid;              /* accepted holds frozen values: no measure of what git says */
 	unsigned fixes;             /* corrections within a minute of each other */
 	int64_t fixed_at;
+	struct frozen *frozen; /* fields that wait for a decision */
+	size_t nfrozen;
+	bool frozen_gone; /* so does its deletion */
 };
 
 struct unit {
@@ -93,6 +98,7 @@ struct unit {
 	struct loop_timer timer; /* the next look, by interval or retry */
 	int64_t health_until;    /* waiting for health, 0 = not */
 	struct drifts *drifts;
+	struct map rejected; /* ids of drift that somebody decided against */
 };
 
 /* Everything live that belongs to a unit, of one kind. */
@@ -195,9 +201,29 @@ void unit_health_look(struct unit *u);
 /* ---- drift_watch.c, drift_report.c ---- */
 void drift_on_change(struct reconciler *r, const struct obj *old, const struct obj *new);
 void drift_recheck(struct unit *u); /* all of a unit's objects, after a run */
+/* proposed: it stays as it is until somebody decides. */
 void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
-		 const struct drift_list *l);
+		 const struct drift_list *l, bool proposed);
+/* Does with drift what the mode says; true when it must be put back. */
+bool drift_decide(struct entry *e, const struct json *declared, struct drift_list *l);
 void drifts_free(struct unit *u);
+
+/* ---- freeze.c: mode propose ---- */
+/* True when this is news. */
+bool entry_freeze(struct entry *e, const struct drift_item *item);
+void entry_thaw(struct entry *e);
+/* What no longer drifts waits for nothing. */
+void entry_thaw_settled(struct entry *e, const struct drift_list *now);
+/* What to apply: as declared, but for what is frozen. Thaws what git changed itself. */
+struct json *entry_overlay(struct entry *e, struct arena *a, const struct json *declared);
+/* Closes the proposal when nothing waits any longer. */
+void unit_settle(struct unit *u);
+bool drift_rejected(const struct unit *u, const char *id);
+void unit_reject(struct unit *u);
+bool unit_proposes(const struct unit *u);
+struct json *proposed_branches(struct reconciler *r, const struct source *s, struct arena *a);
+/* Of those asked for, which stand on the remote: one that is gone was rejected. */
+void source_branches(struct source *s, const struct json *asked, const struct json *there);
 /* The revision was replaced: what drifted from the old one is history. */
 void drifts_reset(struct unit *u);
 

@@ -55,6 +55,7 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 	json_write(o->tree, &text);
 	sha256_hex(buf_view(&text), hash);
 	if (strcmp(hash, e->hash)) {
+		e->frozen_gone = false;
 		obj_unref(e->accepted);
 		e->accepted = NULL;
 		memcpy(e->hash, hash, sizeof(hash));
@@ -89,6 +90,7 @@ void entry_drop(struct unit *u, struct entry *e)
 	}
 	map_del(&u->entries, str_c(e->id));
 	obj_unref(e->accepted);
+	entry_thaw(e);
 	free(e->id);
 	free(e->namespace);
 	free(e->name);

@@ -17,6 +17,7 @@
 #include <git2/tree.h>
 
 #include "lib/base/codec.h"
+#include "lib/os/lazy.h"
 
 #define LINKS_MAX 16
 
@@ -59,6 +60,8 @@ struct gitmirror *git_open(const char *path, struct err *err)
 	git_repository *repo;
 	int rc;
 
+	if (lazy_load(&lazy_git2, err))
+		return NULL;
 	git_libgit2_init();
 	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
 	rc = git_repository_open_bare(&repo, path);

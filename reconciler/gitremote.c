@@ -18,6 +18,7 @@
 #include <git2/signature.h>
 #include <git2/tree.h>
 
+#include "lib/os/lazy.h"
 #include "reconciler/gitauth.h"
 
 struct session {
@@ -26,7 +27,9 @@ struct session {
 	git_remote *remote;
 	struct gitauth auth;
 	git_remote_callbacks callbacks;
-	char refused[300]; /* what the remote said about a pushed reference */
+	const struct json *branches; /* asked for … */
+	struct json *there;          /* … and found */
+	char refused[300];           /* what the remote said about a pushed reference */
 };
 
 static int fail(struct session *s, struct err *err, int rc, const char *what)
@@ -69,6 +72,8 @@ static int session_open(struct session *s, const struct json *request, struct er
 	const char *mirror = text(s, request, "mirror"), *url = text(s, request, "url");
 	int rc;
 
+	if (lazy_load(&lazy_git2, err))
+		return -1;
 	git_libgit2_init();
 	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
 	if (!mirror || !url)
@@ -207,6 +212,17 @@ static int fetch_commit(struct session *s, const struct wanted *w, git_oid *id, 
 	return 0;
 }
 
+/* Which of the branches asked for stand there. */
+static void list_branches(struct session *s, const git_remote_head **heads, size_t n)
+{
+	for (size_t i = 0; i < json_len(s->branches); i++) {
+		struct str name = json_str(json_item(s->branches, i));
+
+		if (head_find(heads, n, arena_printf(s->a, "refs/heads/%.*s", STR_ARG(name))))
+			json_append_str(s->a, s->there, name);
+	}
+}
+
 static int fetch_ref(struct session *s, const struct wanted *w, git_oid *id, bool *fetched,
 		     struct err *err)
 {
@@ -221,6 +237,7 @@ static int fetch_ref(struct session *s, const struct wanted *w, git_oid *id, boo
 		return err_set(err, ERR_NOT_FOUND, "%s: the repository has no %s",
 			       git_remote_url(s->remote), w->ref);
 	git_oid_cpy(id, found);
+	list_branches(s, heads, n);
 	if (have(s, id))
 		return 0;
 	*fetched = true;
@@ -246,7 +263,7 @@ static struct json *fetch(struct session *s, const struct json *request, struct 
 	if (peel(s, &id, err))
 		return NULL;
 	git_oid_tostr(hex, sizeof(hex), &id);
-	return json_build(s->a, "{s:s,s:s,s:b}", "revision",
+	return json_build(s->a, "{s:o,s:s,s:s,s:b}", "branches", s->there, "revision",
 			  w.label ? arena_printf(s->a, "%s@sha1:%s", w.label, hex)
 				  : arena_printf(s->a, "sha1:%s", hex),
 			  "commit", hex, "fetched", fetched);
@@ -254,7 +271,9 @@ static struct json *fetch(struct session *s, const struct json *request, struct 
 
 struct json *gitremote_fetch(struct arena *a, const struct json *request, struct err *err)
 {
-	struct session s = {.a = a};
+	struct session s = {.a = a,
+			    .branches = json_get(request, STR("branches")),
+			    .there = json_new(a, JSON_ARRAY)};
 	struct json *answer = fetch(&s, request, err);
 
 	session_close(&s);

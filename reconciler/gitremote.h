@@ -11,7 +11,8 @@
 /*
  * request: {url, mirror, ref: {branch, tag, semver, name, commit}, known, auth: {username,
  * password, identity, identity_pub, known_hosts, ca}}. Asks the remote what the ref points to;
- * fetches only when that isn't `known`. Answer: {revision: "main@sha1:…", commit: "…", fetched:
+ * fetches only when that isn't `known`. Also says which of `branches: [name]` stand there.
+ * Answer: {branches, revision: "main@sha1:…", commit: "…", fetched:
  * bool}.
  */
 struct json *gitremote_fetch(struct arena *a, const struct json *request, struct err *err);

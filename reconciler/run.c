@@ -110,6 +110,7 @@ void run_succeed(struct run *run, struct str message)
 	unit_report(u, &rep);
 	run_cancel(u);
 	drift_recheck(u);
+	unit_settle(u);
 	unit_ended(u, true);
 	if (wait && !u->run)
 		unit_health_start(u);

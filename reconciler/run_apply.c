@@ -97,7 +97,7 @@ static void note_past_drift(struct run *run, struct run_item *item, const struct
 	drift_compare(&a, schema_find_kind(o->api_version, o->kind), o->tree, live,
 		      item->dry ? obj_tree(item->dry, &a) : NULL, &l);
 	if (l.n)
-		drifts_note(run->u, entry_set(run->u, &run->rendered, o), o->tree, &l);
+		drift_decide(entry_set(run->u, &run->rendered, o), o->tree, &l);
 }
 
 static void on_live(struct run *run, size_t i, const struct api_answer *answer)
@@ -130,6 +130,7 @@ static void dry_elsewhere(struct run *run, size_t i)
 static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 {
 	struct run_item *item = &run->items[i];
+	struct entry *e = map_get(&run->u->entries, item->o->id);
 	struct api_call get = {.verb = API_GET,
 			       .resource = resource_of(run, item->o),
 			       .namespace = item->o->namespace,
@@ -140,6 +141,8 @@ static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 		dry_elsewhere(run, i);
 		return;
 	}
+	if (answer->status == 200 && e)
+		e->frozen_gone = false; /* somebody made it again */
 	if (answer->err.code) {
 		failed(run, i, &answer->err);
 	} else if (item->listed ? run->resumed : answer->status == 200 && !item->elsewhere) {
@@ -162,6 +165,7 @@ static void on_applied(struct run *run, size_t i, const struct api_answer *answe
 		obj_unref(item->entry->accepted);
 		item->entry->accepted = obj_from_bytes(answer->body, &err);
 		item->entry->gone = false;
+		item->entry->overlaid = item->entry->nfrozen > 0;
 	}
 	pump(run);
 }
@@ -207,8 +211,9 @@ static void apply_one(struct run *run, size_t i)
 	item->entry->adopted |= item->adopted;
 	if (item->entry->resource)
 		kindwatch_get(run->r, item->entry->resource);
-	if (item->changed)
-		send(run, i, item->o->tree, false, on_applied);
+	if (item->changed && !item->entry->frozen_gone)
+		send(run, i, entry_overlay(item->entry, &run->arena, item->o->tree), false,
+		     on_applied);
 }
 
 /* ---- moving on ---- */

@@ -43,6 +43,7 @@ void source_free(struct source *s)
 	free(s->error);
 	free(s->handled);
 	buf_wipe(&s->auth);
+	buf_release(&s->asked);
 	free(s);
 }
 

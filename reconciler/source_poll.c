@@ -24,6 +24,12 @@ static void on_fetched(void *arg, const struct json *answer, const struct err *e
 
 	s->helper = NULL;
 	source_fetched(s, answer, err);
+	if (answer && s->asked.n) {
+		AUTO(arena) struct arena a = {0};
+
+		source_branches(s, json_parse(&a, buf_view(&s->asked), NULL, NULL),
+				json_get(answer, STR("branches")));
+	}
 }
 
 static void ask(struct source *s, struct arena *a, const struct json *auth)
@@ -32,6 +38,7 @@ static void ask(struct source *s, struct arena *a, const struct json *auth)
 			  *ref = json_get(spec, STR("ref"));
 	struct json *request = json_build(a, "{s:s,s:s}", "url", s->url, "mirror", s->mirror);
 	char *dir = arena_printf(a, "%s/git", s->r->opts.data_dir);
+	struct json *branches;
 	int64_t limit;
 	struct err err = {0};
 
@@ -40,6 +47,10 @@ static void ask(struct source *s, struct arena *a, const struct json *auth)
 		return;
 	}
 	json_set(a, request, STR("ref"), ref ? ref : json_new(a, JSON_OBJECT));
+	branches = proposed_branches(s->r, s, a);
+	buf_reset(&s->asked);
+	json_write(branches, &s->asked);
+	json_set(a, request, STR("branches"), branches);
 	buf_wipe(&s->auth);
 	if (auth) {
 		json_set(a, request, STR("auth"), auth);

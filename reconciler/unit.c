@@ -36,6 +36,7 @@ void unit_free(struct unit *u)
 	loop_timer_cancel(u->r->loop, &u->timer);
 	drifts_free(u);
 	entries_free(u);
+	map_release(&u->rejected);
 	map_del(&u->r->units, str_c(u->key));
 	obj_unref(u->o);
 	free(u->key);

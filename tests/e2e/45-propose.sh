@@ -1,0 +1,84 @@
+#!/bin/bash
+# Drift in mode `propose`: what somebody changed stays until the commit that tells about it is
+# merged or its branch deleted; all else goes on rolling out. The control plane alone; no root.
+. "$(dirname "$0")/lib.sh"
+for t in git "$KUBECTL"; do command -v "$t" >/dev/null || skip_all "propose" "needs $t"; done
+
+repo=$work/repo
+git init -q -b main "$repo"
+mkdir -p "$repo/app" "$repo/shop"
+cat >"$repo/app/shop.yaml" <<'Y'
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: shop
+  namespace: plumb-system
+  annotations: {plumb.dev/drift: propose}
+spec:
+  interval: 1m
+  prune: true
+  path: shop
+  sourceRef: {kind: GitRepository, name: root}
+Y
+cat >"$repo/shop/objects.yaml" <<'Y'
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+  namespace: shop
+data:
+  colour: blue # sea
+  size: big
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: other, namespace: shop}
+data: {a: b}
+Y
+git -C "$repo" add -A && git -C "$repo" commit -qm 'the shop'
+git clone -q --bare "$repo" "$work/repo.git"
+git -C "$repo" remote add origin "$work/repo.git"
+
+start --nodes 0 --repo "file://$work/repo.git" --path app
+branch=plumb/drift/default/plumb-system-shop
+is() { local v; v=$(k -n shop get configmap settings -o jsonpath="{.data.$1}" 2>&1); [ "$v" = "$2" ] || { echo "$1 is '$v', not '$2'"; return 1; }; }
+stands() { git -C "$work/repo.git" rev-parse -q --verify "refs/heads/$branch"; }
+gone() { ! stands; }
+absent() { ! k -n shop get configmap other; }
+push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q origin HEAD:main; }
+edit() { k -n shop patch configmap settings -p "{\"data\":{\"colour\":\"$1\"}}" --field-manager=eve >/dev/null; }
+
+ok "applied" soon 10 is colour blue
+edit pink
+ok "an edit is proposed on a branch" soon 10 stands
+ok "… and stays" is colour pink
+sed -i 's/size: big/size: small/' "$repo/shop/objects.yaml"; push 'small'
+ok "another field rolls out" soon 10 is size small
+ok "… and the edit still stays" is colour pink
+
+git -C "$work/repo.git" update-ref -d "refs/heads/$branch"
+ok "deleting the branch puts git's value back" soon 10 is colour blue
+edit pink
+ok "the same edit stays rejected" soon 10 is colour blue
+edit gold
+ok "another value is proposed anew" soon 10 sh -c "git -C $work/repo.git show $branch:shop/objects.yaml | grep -q 'colour: gold # sea'"
+
+git -C "$repo" fetch -q origin "$branch" && git -C "$repo" merge -q -m 'gold it is' FETCH_HEAD && git -C "$repo" push -q origin HEAD:main
+ok "merging it takes the branch away" soon 10 gone
+ok "… and adopts the value" is colour gold
+
+k -n shop delete configmap other >/dev/null
+ok "a deletion is proposed" soon 10 stands
+ok "… as the document taken out" sh -c "! git -C $work/repo.git show $branch:shop/objects.yaml | grep -q other"
+kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+sleep 1.5
+ok "… and still stays after a restart" absent
+k -n shop create configmap other --from-literal=a=b >/dev/null
+ok "a look at all of it" "$PLUMB" reconcile shop --data-dir "$data"
+ok "what went back by itself is no longer proposed" soon 10 gone
+ok "clean stop" stop
+finish
