@@ -19,7 +19,11 @@ LAYERS   := $(LIBS) $(PARTS) cli
 REGISTRIES := apiserver/kinds:kind apiserver/admission:admission controllers:controller \
               scheduler/plugins:plugin reconciler/health:health cli/verbs:verb
 
-PKGS     := sqlite3 libsodium yaml-0.1 openssl jansson libgit2 libnftables libmnl libarchive zlib
+# What every role needs is linked in, what few need is mapped at its first use (lib/os/lazy.h).
+CORE_PKGS := sqlite3 libsodium yaml-0.1 openssl zlib
+LAZY_PKGS := libgit2 libnftables libarchive
+LAZY_LIBS := git2 nftables archive
+PKGS     := $(CORE_PKGS) libmnl $(LAZY_PKGS)
 TESTPKGS := cmocka jansson
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings \
@@ -39,6 +43,8 @@ CPPFLAGS := -I. -I$(O)/gen -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' -include
 CFLAGS   := -std=gnu17 $(OPT) $(WARN) $(WERROR) $(HARDEN) $(EXTRA_CFLAGS)
 LDFLAGS  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(EXTRA_LDFLAGS)
 LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+# The program carries OpenSSL, SQLite, libsodium and libyaml itself: shared, each process pays for all of each.
+CORELIBS := -Wl,-Bstatic $(shell pkg-config --libs $(CORE_PKGS) 2>/dev/null) -Wl,-Bdynamic $(shell pkg-config --libs libmnl 2>/dev/null) -lpthread -lm
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -65,9 +71,15 @@ $(call archive,$(1)): $(call layer_obj,$(1))
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rules,$(l))))
 
-$(O)/plumb: $(call archive,cli) $(foreach p,$(PARTS),$(call archive,$(p))) $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
+PROGRAM := $(call archive,cli) $(foreach p,$(PARTS),$(call archive,$(p))) $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
+$(O)/plumb: $(PROGRAM) $(O)/gen/lazy.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(O)/cli/main.o -Wl,--start-group $^ -Wl,--end-group $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(O)/cli/main.o $(O)/gen/lazy.o -Wl,--start-group $(PROGRAM) -Wl,--end-group $(CORELIBS)
+$(O)/gen/lazy.S: $(PROGRAM) tools/lazylib
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && CC='$(CC)' tools/lazylib '$(LAZY_LIBS)' $(PROGRAM) > $@
+$(O)/gen/lazy.o: $(O)/gen/lazy.S
+	$(Q)$(CC) -c -o $@ $<
 
 # ---- objects: rebuilt when flags change --------------------------------------------------------
 FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
