@@ -14,6 +14,7 @@
 #include "kubelet/podfiles_core.h"
 #include "kubelet/status_core.h"
 #include "kubelet/user_core.h"
+#include "kubelet/websocket_core.h"
 #include "lib/base/timefmt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -156,6 +157,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (log_render(in, &logs, &state, &out) > n)
 		abort();
+	AUTO(buf) struct buf frames = {0};
+	struct ws_frame frame;
+	buf_str(&frames, in);
+	for (size_t at = 0, took; at < n; at += took) {
+		took = ws_parse(frames.p + at, n - at, &frame);
+		if (took == 0 || took == WS_BROKEN)
+			break;
+		if (took > n - at || frame.payload.n > took)
+			abort();
+	}
 	if (!image_name_normal(&a, in, &normal, &err) &&
 	    image_name_normal(&a, normal, &normal, &err))
 		abort(); /* a normal name is its own normal form */

@@ -15,6 +15,7 @@
 #include "kubelet/probe_core.h"
 #include "kubelet/status_core.h"
 #include "kubelet/user_core.h"
+#include "kubelet/websocket_core.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/obj.h"
 
@@ -555,4 +556,27 @@ void test_cores__the_node_keeps_foreign_conditions(void **state)
 	assert_true(str_is(json_str(json_at(condition_find(holder, "Ready"), "status")), "True"));
 	assert_true(str_is(json_str(json_at(st, "capacity", "memory")), "1048576Ki"));
 	arena_release(&a);
+}
+
+void test_cores__websocket_frames(void **state)
+{
+	char whole[] = "\x82\x83\x01\x02\x03\x04\x01jj"; /* masked: 0, 'h', 'i' */
+	char naked[] = "\x82\x02hi", huge[] = "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff....";
+	AUTO(buf) struct buf out = {0};
+	struct ws_frame f;
+
+	(void)state;
+	for (size_t n = 0; n < 9; n++)
+		assert_int_equal(ws_parse(whole, n, &f), 0);
+	assert_int_equal(ws_parse(whole, 9, &f), 9);
+	assert_true(f.opcode == WS_BINARY && f.payload.n == 3 && !memcmp(f.payload.p, "\0hi", 3));
+	assert_true(ws_parse(naked, 4, &f) == WS_BROKEN);
+	assert_true(ws_parse(huge, 14, &f) == WS_BROKEN);
+	ws_put(&out, WS_BINARY, 1, STR("ok"));
+	assert_true(out.n == 5 && !memcmp(out.p, "\x82\x03\x01ok", 5));
+	buf_reset(&out);
+	char big[300] = {0};
+	ws_put(&out, WS_BINARY, -1, (struct str){big, sizeof(big)});
+	assert_true(out.n == 304 && (unsigned char)out.p[1] == 126 && out.p[2] == 1 &&
+		    out.p[3] == 44);
 }
