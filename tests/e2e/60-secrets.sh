@@ -1,0 +1,44 @@
+#!/bin/bash
+# Secrets: sealed anywhere, opened only where they belong, never in clear on disk; key rotation.
+. "$(dirname "$0")/lib.sh"
+command -v "$KUBECTL" >/dev/null || skip_all "secrets" "needs kubectl"
+start --nodes 0
+seal() { "$PLUMB" seal --data-dir "$data" "$@"; }
+value() { [ "$(k -n "$1" get secret db -o jsonpath='{.data.password}' 2>/dev/null | base64 -d)" = "$2" ]; }
+reason() { [ "$(k -n "$1" get sealedsecret db -o jsonpath='{.status.conditions[0].reason}')" = "$2" ]; }
+published() { k -n kube-public get configmap plumb-sealing-key -o jsonpath='{.data.cluster\.pub}'; }
+
+ok "a sealing key is published" soon 10 sh -c "$(declare -f k published); KUBECTL='$KUBECTL' data='$data'; published | grep -q ^plumb-seal-v1:"
+cat >"$work/secret.yaml" <<'Y'
+apiVersion: v1
+kind: Secret
+metadata: {name: db, namespace: default, labels: {app: x}}
+type: example.com/db
+stringData: {password: correct-horse-battery}
+Y
+seal -f "$work/secret.yaml" >"$work/sealed.yaml"
+ok "the sealed file hides the value" sh -c "grep -q 'kind: SealedSecret' '$work/sealed.yaml' && ! grep -qE 'correct-horse|$(printf correct-horse-battery | base64 | cut -c1-20)' '$work/sealed.yaml'"
+k apply -f "$work/sealed.yaml" >/dev/null
+ok "it becomes the Secret" soon 5 value default correct-horse-battery
+ok "with its type and labels" sh -c "[ '$(k get secret db -o jsonpath='{.type} {.metadata.labels.app}')' = 'example.com/db x' ]"
+ok "which is in clear nowhere in the store" sh -c "! cat '$data'/store.db* | grep -aqE 'correct-horse|$(printf correct-horse-battery | base64 | cut -c1-20)'"
+
+k create namespace thief >/dev/null
+sed 's/namespace: default/namespace: thief/' "$work/sealed.yaml" | k apply -f - >/dev/null
+ok "elsewhere it doesn't open, and says why" soon 5 reason thief WrongScope
+ok "and makes no Secret" sh -c "! '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n thief get secret db 2>/dev/null"
+
+seal --merge-into "$work/sealed.yaml" --from-file "password=/etc/hostname" 2>/dev/null
+k apply -f "$work/sealed.yaml" >/dev/null
+ok "a value replaced in the file is replaced in the Secret" soon 5 value default "$(cat /etc/hostname)"
+before=$(published)
+"$PLUMB" keys rotate --data-dir "$data" >/dev/null
+changed() { [ "$(published)" != "$before" ]; }
+ok "a new key takes over" soon 5 changed
+k delete secret db >/dev/null
+ok "and the old one still opens" soon 5 value default "$(cat /etc/hostname)"
+k delete sealedsecret db >/dev/null
+gone() { ! k get secret db 2>/dev/null; }
+ok "the Secret goes with its SealedSecret" soon 15 gone
+ok "clean stop" stop
+finish
