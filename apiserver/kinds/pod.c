@@ -6,6 +6,7 @@
  */
 #include "apiserver/kinds/rules.h"
 
+#include "lib/base/quantity.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/obj.h"
 
@@ -222,6 +223,17 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 		json_set_bool(c->a, spec, "enableServiceLinks", true);
 }
 
+/* 1 and 1000m are the same. */
+static bool same_amount(const struct json *x, const struct json *y)
+{
+	struct quantity a, b;
+
+	if (json_equal(x, y))
+		return true;
+	return !quantity_parse(json_str(x), &a) && !quantity_parse(json_str(y), &b) &&
+	       !quantity_cmp(a, b);
+}
+
 /* Guaranteed when every container's limits are its requests, BestEffort when nobody asks for
  * anything. */
 static const char *qos_class(const struct json *o)
@@ -243,7 +255,7 @@ static const char *qos_class(const struct json *o)
 
 				any = any || limit || request;
 				guaranteed = guaranteed && limit &&
-					     (!request || json_equal(limit, request));
+					     (!request || same_amount(limit, request));
 			}
 	}
 	return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";

@@ -9,37 +9,56 @@
 #include "lib/schema/path.h"
 
 /* ---- reporting; field may be NULL (the path itself), detail may be NULL ---- */
-void rule_required(struct kind_ctx *c, const struct spath *at, const char *field, const char *detail);
-void rule_invalid(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value, const char *detail);
-void rule_forbidden(struct kind_ctx *c, const struct spath *at, const char *field, const char *detail);
-void rule_duplicate(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
-void rule_not_found(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+void rule_required(struct kind_ctx *c, const struct spath *at, const char *field,
+		   const char *detail);
+void rule_invalid(struct kind_ctx *c, const struct spath *at, const char *field,
+		  const struct json *value, const char *detail);
+void rule_forbidden(struct kind_ctx *c, const struct spath *at, const char *field,
+		    const char *detail);
+void rule_duplicate(struct kind_ctx *c, const struct spath *at, const char *field,
+		    const struct json *value);
+void rule_not_found(struct kind_ctx *c, const struct spath *at, const char *field,
+		    const struct json *value);
 /* allowed is NULL-terminated. */
-void rule_unsupported(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value, const char *const *allowed);
+void rule_unsupported(struct kind_ctx *c, const struct spath *at, const char *field,
+		      const struct json *value, const char *const *allowed);
 void rule_too_long(struct kind_ctx *c, const struct spath *at, const char *field, size_t max);
 void rule_warn(struct kind_ctx *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* ---- common rules ---- */
-/* The object's metadata: names, labels, annotations, owners, finalizers, and what an update may not change. */
-void rule_metadata(struct kind_ctx *c, const struct kind *k, const struct json *next, const struct json *live);
-void rule_labels(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *labels);
-void rule_annotations(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *annotations);
+/* The object's metadata: names, labels, annotations, owners, finalizers, and what an update may not
+ * change. */
+void rule_metadata(struct kind_ctx *c, const struct kind *k, const struct json *next,
+		   const struct json *live);
+void rule_labels(struct kind_ctx *c, const struct spath *at, const char *field,
+		 const struct json *labels);
+void rule_annotations(struct kind_ctx *c, const struct spath *at, const char *field,
+		      const struct json *annotations);
 /* metav1.LabelSelector: operators, values, keys. */
-void rule_selector(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *selector);
-/* Must be present and not empty, be well-formed, and match the template's labels. `spec` is where both stand. */
+void rule_selector(struct kind_ctx *c, const struct spath *at, const char *field,
+		   const struct json *selector);
+/* Must be present and not empty, be well-formed, and match the template's labels. `spec` is where
+ * both stand. */
 void rule_selector_matches(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 /* "field is immutable" when the member differs semantically. */
-void rule_immutable(struct kind_ctx *c, const struct spath *at, const struct json *next, const struct json *live, const char *field);
+void rule_immutable(struct kind_ctx *c, const struct spath *at, const struct json *next,
+		    const struct json *live, const char *field);
 /* Forbidden at "spec" when members other than `names` (NULL-terminated) differ. */
-void rule_only(struct kind_ctx *c, const struct json *next, const struct json *live, const char *const *names, const char *detail);
-void rule_non_negative(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *field);
-void rule_port(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+void rule_only(struct kind_ctx *c, const struct json *next, const struct json *live,
+	       const char *const *names, const char *detail);
+void rule_non_negative(struct kind_ctx *c, const struct spath *at, const struct json *object,
+		       const char *field);
+void rule_port(struct kind_ctx *c, const struct spath *at, const char *field,
+	       const struct json *value);
 /* A port by number, or by name as containers name them. */
-void rule_port_or_name(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+void rule_port_or_name(struct kind_ctx *c, const struct spath *at, const char *field,
+		       const struct json *value);
 /* An int-or-percent that is not negative. */
-void rule_int_or_percent(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value);
+void rule_int_or_percent(struct kind_ctx *c, const struct spath *at, const char *field,
+			 const struct json *value);
 /* Text that must pass name_check_…: says why when it doesn't. Absent is fine. */
-void rule_name(struct kind_ctx *c, const struct spath *at, const char *field, const struct json *value, const char *(*check)(struct str));
+void rule_name(struct kind_ctx *c, const struct spath *at, const char *field,
+	       const struct json *value, const char *(*check)(struct str));
 /* Keys of ConfigMaps and Secrets. */
 const char *rule_config_key(struct str key);
 void rule_quantities(struct kind_ctx *c, const struct spath *at, const struct json *resources);
@@ -54,10 +73,13 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 void podtemplate_defaults(struct kind_ctx *c, struct json *template);
 void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const struct json *template);
 /* The template of what keeps its pods running: no end, always restarted. `owner` is the kind. */
-void rule_template(struct kind_ctx *c, const struct spath *at, const struct json *template, const char *owner);
+void rule_template(struct kind_ctx *c, const struct spath *at, const struct json *template,
+		   const char *owner);
 /* The object under `field` sets exactly one of `names` (NULL-terminated). */
-void rule_one_of(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *const *names, const char *missing, const char *many);
-void rule_range(struct kind_ctx *c, const struct spath *at, const struct json *object, const char *field, int64_t min, int64_t max);
+void rule_one_of(struct kind_ctx *c, const struct spath *at, const struct json *object,
+		 const char *const *names, const char *missing, const char *many);
+void rule_range(struct kind_ctx *c, const struct spath *at, const struct json *object,
+		const char *field, int64_t min, int64_t max);
 void containers_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 

@@ -198,6 +198,20 @@ void test_kinds__pod_is_filled_in(void **state)
 	arena_release(&a);
 }
 
+void test_kinds__pod_quality_compares_amounts(void **state)
+{
+	struct json *v = made("Pod", POD("\"containers\":[{\"name\":\"c\",\"image\":\"i\","
+					 "\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":"
+					 "\"1Gi\"},\"requests\":{\"cpu\":\"1000m\",\"memory\":"
+					 "\"1024Mi\"}}}]"));
+
+	(void)state;
+	assert_true(str_is(json_str(json_at(v, "status", "qosClass")), "Guaranteed"));
+	v = made("Pod", POD(ONE));
+	assert_true(str_is(json_str(json_at(v, "status", "qosClass")), "BestEffort"));
+	arena_release(&a);
+}
+
 void test_kinds__pod_without_containers_is_refused(void **state)
 {
 	(void)state;

@@ -71,7 +71,8 @@ void test_schema__unknown_fields_are_named_as_go_names_them(void **state)
 	assert_string_equal(problems("{\"spec\":{\"containers\":[{\"name\":\"c\",\"imag\":\"x\"}]"
 				     ",\"foo\":1}}",
 				     true),
-			    "spec.containers[0].imag|unknown field \"spec.containers[0].imag\";spec.foo|unknown field "
+			    "spec.containers[0].imag|unknown field "
+			    "\"spec.containers[0].imag\";spec.foo|unknown field "
 			    "\"spec.foo\";");
 	arena_release(&a);
 }
