@@ -118,11 +118,11 @@ static struct run *start(struct trial *t)
 static void finish(struct trial *t)
 {
 	turn_until(t, &t->gone);
-	static const char *const groups[] = {"/sys/fs/cgroup",         "/sys/fs/cgroup/memory",
-					     "/sys/fs/cgroup/cpu",     "/sys/fs/cgroup/cpuset",
-					     "/sys/fs/cgroup/pids",    "/sys/fs/cgroup/devices",
-					     "/sys/fs/cgroup/freezer", "/sys/fs/cgroup/blkio",
-					     "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/systemd"};
+	static const char *const groups[] = {
+		"/sys/fs/cgroup",         "/sys/fs/cgroup/memory", "/sys/fs/cgroup/cpu",
+		"/sys/fs/cgroup/cpuset",  "/sys/fs/cgroup/pids",   "/sys/fs/cgroup/devices",
+		"/sys/fs/cgroup/freezer", "/sys/fs/cgroup/blkio",  "/sys/fs/cgroup/cpuacct",
+		"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"};
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
 		char path[128];
 		snprintf(path, sizeof(path), "%s/plumb-test", groups[i]);
