@@ -171,6 +171,12 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 		log_warn("cannot push the drift commit", "unit", d->u->key, "branch", d->branch,
 			 "error", err->msg);
 	}
+	if (d->closing) {
+		d->closing = false;
+		drift_object_delete(d);
+		drift_commit_delete(d);
+		return;
+	}
 	drift_object_write(d);
 	if (d->again) {
 		d->again = false;
@@ -216,6 +222,7 @@ void drift_commit_delete(struct drifts *d)
 	struct source *s = unit_source(u, json_get(unit_tree(u, &a), STR("spec")));
 	struct json *req;
 
+	d->closing = d->helper != NULL;
 	if (!s || !s->url || !d->commit[0] || d->helper)
 		return;
 	req = json_build(&a, "{s:s,s:s,s:s,s:b}", "url", s->url, "mirror", s->mirror, "branch",

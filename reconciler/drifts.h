@@ -31,6 +31,7 @@ struct drifts {
 	struct loop_timer timer;
 	struct githelper *helper;
 	bool again;
+	bool closing;  /* to be taken away once the running push is over */
 	bool proposed; /* something here waits for a decision */
 };
 

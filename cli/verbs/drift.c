@@ -61,7 +61,7 @@ static int drift(struct unitverb *v, const char *output, struct err *err)
 		for (size_t i = 0; i < json_len(items); i++)
 			print_report(json_item(items, i));
 	}
-	return fwrite(out.p, 1, out.n, stdout) == out.n ? 0 : -1;
+	return !out.n || fwrite(out.p, 1, out.n, stdout) == out.n ? 0 : -1;
 }
 
 static int drift_main(int argc, char **argv)
