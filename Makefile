@@ -166,8 +166,12 @@ asan-run: $(UNITBIN) $(O)/sim $(patsubst %,$(O)/fuzz/%,$(FUZZ))
 	$(Q)O=$(O) SIM_SEEDS=100 tools/run-tests $(UNITBIN) $(patsubst %,$(O)/fuzz/%,$(FUZZ)) $(O)/sim
 tsan:
 	$(Q)$(MAKE) O=$(O)/tsan SAN=thread UNITBIN='$(patsubst %,$(O)/tsan/tests/%,lib-http/test_server)' unit
-bench: all
-	$(Q)bench/run
+BENCH := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
+$(O)/bench/%: $(O)/bench/%.o $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+bench: all $(BENCH)
+	$(Q)O=$(O) bench/run
 check: format headers layers lint
 format:
 	$(Q)tools/check-format

@@ -1,0 +1,159 @@
+/*
+ * load KUBECONFIG WHAT CONNECTIONS REQUESTS: drives the API server as fast as it answers, keeping
+ * one request under way on each connection, and prints requests/s, MB/s and latencies.
+ * WHAT: create-configmaps, create-pods (namespace "bench", which must exist), get, list-500, list.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/timefmt.h"
+#include "lib/http/client.h"
+#include "lib/kube/client.h"
+
+struct load {
+	struct loop *loop;
+	struct http_client *http;
+	const char *what;
+	long started, total, done, failed;
+	unsigned long long bytes;
+	double *ms;
+	char error[800];
+};
+
+struct one {
+	struct load *l;
+	int64_t at;
+};
+
+static void next(struct one *o);
+
+static void on_done(void *arg, const struct http_answer *a)
+{
+	struct one *o = arg;
+	struct load *l = o->l;
+
+	l->ms[l->done++] = (double)(loop_now(l->loop) - o->at) / 1e6;
+	l->bytes += a->body.n;
+	if (a->status / 100 != 2 && !l->failed++)
+		snprintf(l->error, sizeof(l->error), "%d %s %.*s", a->status,
+			 a->err ? a->err->msg : "", (int)MIN(a->body.n, 200),
+			 a->body.p ? a->body.p : "");
+	if (l->done == l->total)
+		loop_stop(l->loop);
+	else
+		next(o);
+}
+
+static void describe(const struct load *l, long i, struct buf *path, struct buf *body)
+{
+	if (!strcmp(l->what, "create-configmaps")) {
+		buf_puts(path, "/api/v1/namespaces/bench/configmaps");
+		buf_printf(body,
+			   "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+			   "\"cm-%d-%ld\"},"
+			   "\"data\":{\"key\":\"%0200d\"}}",
+			   (int)getpid(), i, 7);
+	} else if (!strcmp(l->what, "create-pods")) {
+		buf_puts(path, "/api/v1/namespaces/bench/pods");
+		buf_printf(body,
+			   "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p-%d-%"
+			   "ld\",\"labels\":{\"app\":\"b\"}},"
+			   "\"spec\":{\"schedulerName\":\"none\",\"containers\":[{\"name\":\"c\","
+			   "\"image\":\"x:1\",\"resources\":{"
+			   "\"requests\":{\"cpu\":\"10m\",\"memory\":\"16Mi\"}}}]}}",
+			   (int)getpid(), i);
+	} else if (!strcmp(l->what, "get")) {
+		buf_puts(path, "/api/v1/namespaces/default");
+	} else if (!strcmp(l->what, "list-500")) {
+		buf_puts(path, "/api/v1/namespaces/bench/pods?limit=500&resourceVersion=0");
+	} else {
+		buf_puts(path, "/api/v1/namespaces/bench/pods");
+	}
+}
+
+static void next(struct one *o)
+{
+	struct load *l = o->l;
+	AUTO(buf) struct buf path = {0};
+	AUTO(buf) struct buf body = {0};
+	struct http_call c = {.done = on_done, .arg = o, .max_body = 1 << 30};
+
+	if (l->started == l->total)
+		return;
+	describe(l, l->started++, &path, &body);
+	c.method = body.n ? "POST" : "GET";
+	c.path = buf_view(&path);
+	c.body = buf_view(&body);
+	c.content_type = body.n ? "application/json" : NULL;
+	o->at = loop_now(l->loop);
+	(void)http_client_call(l->http, &c);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void report(struct load *l, int64_t ns, int connections)
+{
+	double s = (double)ns / 1e9;
+
+	qsort(l->ms, (size_t)l->done, sizeof(*l->ms), by_size);
+	printf("%s over %d connections: %.0f/s, %.1f MB/s, p50 %.2f ms, p99 %.2f ms, %ld "
+	       "failed%s%s\n",
+	       l->what, connections, (double)l->done / s, (double)l->bytes / 1e6 / s,
+	       l->ms[l->done / 2], l->ms[l->done * 99 / 100], l->failed, l->failed ? ": " : "",
+	       l->error);
+}
+
+static struct http_client *dial(struct loop *l, const char *path, int connections, struct err *err)
+{
+	struct http_client_opts o = {.max_conns = connections};
+	struct tls_files files = {0};
+	struct str host, port;
+	struct kubeconfig k;
+	int64_t n;
+
+	if (kubeconfig_load(path, &k, err))
+		return NULL;
+	files.ca_pem = str_c(k.ca_pem);
+	files.cert_pem = str_c(k.cert_pem);
+	files.key_pem = str_c(k.key_pem);
+	str_rcut(str_c(k.server), ':', &host, &port);
+	if (str_to_i64(port, &n) || !(o.tls = tls_client_new(&files, err)))
+		return NULL;
+	o.port = (int)n;
+	o.host = xstrndup(host.p + strlen("https://"), host.n - strlen("https://"));
+	return http_client_new(l, &o, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct load l = {.loop = loop_new()};
+	struct err err = {0};
+	int connections = argc == 5 ? (int)strtol(argv[3], NULL, 10) : 0;
+	struct one *ones;
+	int64_t begin;
+
+	if (connections < 1 || !(l.http = dial(l.loop, argv[1], connections, &err))) {
+		fprintf(stderr, "load KUBECONFIG WHAT CONNECTIONS REQUESTS: %s\n", err.msg);
+		return 2;
+	}
+	l.what = argv[2];
+	l.total = strtol(argv[4], NULL, 10);
+	l.ms = xreallocarray(NULL, (size_t)l.total + 1, sizeof(*l.ms));
+	ones = xreallocarray(NULL, (size_t)connections, sizeof(*ones));
+	begin = loop_now(l.loop);
+	for (int i = 0; i < connections; i++) {
+		ones[i] = (struct one){.l = &l};
+		next(&ones[i]);
+	}
+	loop_run(l.loop);
+	loop_turn(l.loop, 0); /* reads the clock */
+	report(&l, loop_now(l.loop) - begin, connections);
+	return l.failed != 0;
+}
