@@ -83,15 +83,36 @@ void dep_scale_to(struct dep *d, struct dep_rs *rs, int64_t replicas)
 
 /* ---- rolling ---- */
 
+/*
+ * Room for pods of the current ReplicaSet. The bound is on pods, not on what was asked for: another
+ * one that was told to shrink counts in full until its pods are gone, and while it may still be
+ * acting on an older size nothing is certain.
+ */
+static int64_t room_for_current(const struct dep *d)
+{
+	int64_t room = max_replicas(d);
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct dep_rs *rs = d->all[i];
+
+		if (rs == d->current)
+			continue;
+		if (!rs->settled && (rs->had || rs->actual))
+			return 0;
+		room -= MAX(rs->replicas, rs->actual);
+	}
+	return room;
+}
+
 static bool roll_up(struct dep *d)
 {
 	struct dep_rs *rs = d->current;
-	int64_t room = max_replicas(d) - total_spec(d), want = rs->replicas;
+	int64_t room = room_for_current(d), want = rs->replicas;
 
 	if (rs->replicas > d->replicas)
 		want = d->replicas;
-	else if (room > 0)
-		want += MIN(room, d->replicas - rs->replicas);
+	else if (room > rs->replicas)
+		want = MIN(room, d->replicas);
 	if (want == rs->replicas)
 		return false;
 	dep_scale_to(d, rs, want);

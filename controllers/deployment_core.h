@@ -22,7 +22,8 @@ struct dep_rs {
 	int64_t had;                      /* spec.replicas as it is */
 	int64_t actual, ready, available; /* status */
 	int64_t revision, created_ns;
-	bool dirty; /* `new` differs from `was` */
+	bool settled; /* its controller has acted on its spec as it is */
+	bool dirty;   /* `new` differs from `was` */
 };
 
 struct dep {

@@ -46,6 +46,8 @@ static struct dep_rs *describe(struct dep *d, const struct json *rs)
 	r->name = meta_name(rs);
 	r->had = r->replicas = count_of(json_at(rs, "spec", "replicas"), 1);
 	r->actual = count_of(json_at(rs, "status", "replicas"), 0);
+	r->settled = json_int(json_at(rs, "status", "observedGeneration"), 0) >=
+		     json_int(json_at(rs, "metadata", "generation"), 0);
 	r->ready = count_of(json_at(rs, "status", "readyReplicas"), 0);
 	r->available = count_of(json_at(rs, "status", "availableReplicas"), 0);
 	r->created_ns = meta_created_ns(rs);

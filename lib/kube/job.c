@@ -59,11 +59,24 @@ static bool all_seen(const struct job *job)
 	return true;
 }
 
+/* What a repetition can't heal is still looked at once more, to be able to say so. */
+static void try_again(struct job *job)
+{
+	struct runner *r = job->runner;
+	bool first = !map_has(&r->failed, job->key);
+
+	runner_failed(r, job->key, &job->err);
+	if (err_retryable(job->err.code) || first)
+		workqueue_add_failed(r->queue, job->key);
+}
+
 static void finish(struct job *job)
 {
 	struct runner *r = job->runner;
 
-	if (job->plan.requeue_ns)
+	if (job->err.code != ERR_NONE)
+		try_again(job);
+	else if (job->plan.requeue_ns)
 		workqueue_add_after(r->queue, job->key, job->plan.requeue_ns);
 	job_free(job);
 	runner_go(r);
@@ -113,25 +126,21 @@ static void remember(struct job *job, const struct plan_op *op, struct str body)
 		job->nwrites++;
 }
 
+/*
+ * The first failure ends the plan. What it wrote before that is waited for like any other write:
+ * the next look at this key must not miss it.
+ */
 static void fail(struct job *job, const struct err *err)
 {
-	struct runner *r = job->runner;
-	/* What a repetition can't heal is still looked at once more, to be able to say so. */
-	bool first = !map_has(&r->failed, job->key);
-	bool usual =
-		err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND || err->code == ERR_EXISTS;
+	const char *controller = job->runner->controller->name;
+	const char *key = log_fmt("%.*s", STR_ARG(job->key));
 
-	if (usual)
-		log_debug("write refused", "controller", r->controller->name, "key",
-			  log_fmt("%.*s", STR_ARG(job->key)), "error", err->msg);
+	if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND || err->code == ERR_EXISTS)
+		log_debug("write refused", "controller", controller, "key", key, "error", err->msg);
 	else
-		log_warn("write failed", "controller", r->controller->name, "key",
-			 log_fmt("%.*s", STR_ARG(job->key)), "error", err->msg);
-	runner_failed(r, job->key, err);
-	if (err_retryable(err->code) || first)
-		workqueue_add_failed(r->queue, job->key);
-	job_free(job);
-	runner_go(r);
+		log_warn("write failed", "controller", controller, "key", key, "error", err->msg);
+	job->err = *err;
+	wait_seen(job);
 }
 
 static bool tolerated(const struct plan_op *op, const struct err *err)

@@ -58,6 +58,7 @@ struct job {
 	const struct obj **pins; /* what the plan's texts point into; own references */
 	size_t npins, pins_cap;
 	struct loop_timer deadline; /* for waiting */
+	struct err err;             /* what ended the plan early */
 };
 
 struct manager {

@@ -176,7 +176,8 @@ void invariants_asked(struct world *w, int d, int64_t replicas, int64_t surge, i
 
 	t->most_allowed = now < t->most_until ? MAX(t->most_allowed, most) : most;
 	t->fewest_wanted = now < t->fewest_until ? MIN(t->fewest_wanted, fewest) : fewest;
-	t->most_until = t->fewest_until = now + WINDOW;
+	t->most_until = MAX(t->most_until, now + WINDOW);
+	t->fewest_until = now + WINDOW;
 	if (replicas > t->replicas) /* the new ones have to come first */
 		t->excused_until = MAX(t->excused_until, now + WINDOW);
 	t->replicas = replicas;
@@ -188,6 +189,14 @@ void invariants_excuse(struct world *w)
 {
 	for (int d = 0; d < DEPLOYMENTS_MAX; d++)
 		w->traces[d].excused_until = world_now(w) + 2 * WINDOW;
+}
+
+void invariants_leftovers(struct world *w, int d)
+{
+	struct deployment_trace *t = &w->traces[d];
+
+	t->most_allowed = INT32_MAX;
+	t->most_until = world_now(w) + 2 * WINDOW;
 }
 
 /* ---- in the end ---- */

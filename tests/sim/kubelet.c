@@ -82,26 +82,49 @@ static void ready_pod(struct kubelet *k, const struct obj *o)
 	call(k, &c);
 }
 
+static void look(struct loop *l, struct loop_timer *t);
+
+static void look_soon(struct kubelet *k)
+{
+	if (!loop_timer_armed(&k->look))
+		loop_timer_set(k->w->loop, &k->look,
+			       (int64_t)(100 + rng_below(&k->w->rng, 400)) * NS_PER_MS, look);
+}
+
+static void on_pod(void *arg, const struct obj *old, const struct obj *new)
+{
+	(void)old;
+	(void)new;
+	look_soon(arg);
+}
+
+/* As long as anything is left to do it looks again. */
 static void look(struct loop *l, struct loop_timer *t)
 {
 	struct kubelet *k = CONTAINER_OF(t, struct kubelet, look);
 	AUTO(arena) struct arena a = {0};
 	struct obj_set pods = informer_list(k->pods, &a);
+	bool again = false;
 
+	(void)l;
 	for (size_t i = 0; i < pods.n; i++) {
 		const struct obj *o = pods.v[i];
 		const struct json *tree = obj_tree(o, &a);
 		bool ready = str_is(
 			json_str(json_get(condition_find(tree, "Ready"), STR("status"))), "True");
 
+		if (ready && !o->deleted_ns)
+			continue;
+		again = true;
 		if (rng_below(&k->w->rng, 3))
 			continue;
 		if (o->deleted_ns)
 			delete_pod(k, o);
-		else if (!ready)
+		else
 			ready_pod(k, o);
 	}
-	loop_timer_set(l, t, (int64_t)(100 + rng_below(&k->w->rng, 400)) * NS_PER_MS, look);
+	if (again)
+		look_soon(k);
 }
 
 /* ---- the node ---- */
@@ -166,9 +189,9 @@ struct kubelet *kubelet_new(struct world *w, int number)
 	k->client = inproc_client(w->net, "system:node", NULL, "kubelet");
 	o.field_selector = k->selector;
 	k->pods = informer_new(k->client, &o);
+	informer_on_change(k->pods, on_pod, k);
 	informer_start(k->pods);
 	loop_timer_set(w->loop, &k->renew, 0, renew);
-	loop_timer_set(w->loop, &k->look, NS_PER_S / 5, look);
 	return k;
 }
 

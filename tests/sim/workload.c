@@ -48,6 +48,7 @@ static void delete_deployment(struct world *w, int d)
 
 	snprintf(name, sizeof(name), "d%d", d);
 	invariants_excuse(w);
+	invariants_leftovers(w, d);
 	world_say(w, "delete %s: %d", name,
 		  world_ask(w, CORE_DELETE, &res_deployments, "default", name, NULL,
 			    "application/json", STR_NONE, NULL));

@@ -70,11 +70,36 @@ static int64_t core_clock(void *arg)
 	return world_now(arg);
 }
 
+/* The story of rollouts: ReplicaSets' sizes, pods' lives. */
+static void tell_change(struct world *w, const struct kind *k, const struct obj *old,
+			const struct obj *new)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct obj *o = new ? new : old;
+	const struct json *t = obj_tree(o, &a);
+
+	if (!strcmp(k->kind, "ReplicaSet"))
+		world_say(w, "  %llu replicaset %.*s: wants %lld, has %lld, %lld available%s",
+			  (unsigned long long)o->revision, STR_ARG(o->name),
+			  (long long)json_int(json_at(t, "spec", "replicas"), 0),
+			  (long long)json_int(json_at(t, "status", "replicas"), 0),
+			  (long long)json_int(json_at(t, "status", "availableReplicas"), 0),
+			  new ? "" : ", gone");
+	else if (!strcmp(k->kind, "Pod") && (!old || !new || (new->deleted_ns && !old->deleted_ns)))
+		world_say(w, "  %llu pod %.*s: %s", (unsigned long long)o->revision,
+			  STR_ARG(o->name),
+			  !old   ? "made"
+			  : !new ? "gone"
+				 : "told to stop");
+}
+
 static void on_change(void *arg, const struct kind *k, const struct obj *old, const struct obj *new)
 {
 	struct world *w = arg;
 
 	w->commits++;
+	if (w->verbose)
+		tell_change(w, k, old, new);
 	invariants_change(w, k, old, new);
 }
 

@@ -88,7 +88,9 @@ void invariants_change(struct world *w, const struct kind *k, const struct obj *
 /* After a deployment's spec was written. */
 void invariants_asked(struct world *w, int deployment, int64_t replicas, int64_t surge,
 		      int64_t unavailable);
-void invariants_excuse(struct world *w);    /* pods may be fewer for a while */
+void invariants_excuse(struct world *w); /* pods may be fewer for a while */
+/* A deployment is deleted: its pods stay until they are collected, also when it is made anew. */
+void invariants_leftovers(struct world *w, int deployment);
 void invariants_converged(struct world *w); /* when faults have ended and time has passed */
 
 /* ---- workload.c ---- */
