@@ -30,7 +30,7 @@ struct child {
 	struct child_spec spec;
 	struct proc *proc;
 	int64_t started, pause;
-	unsigned restarts;
+	unsigned restarts, failures; /* failures: ends before it was ever ready */
 	struct loop_timer timer;
 	struct loop_fd ready_fd;
 	void (*ready)(void *arg);
@@ -47,6 +47,8 @@ struct supervisor {
 	int64_t grace;
 	void (*done)(void *arg);
 	void *arg;
+	void (*hopeless)(void *arg, const char *role, struct str said);
+	void *hopeless_arg;
 };
 
 static void child_start(struct child *c);
@@ -115,8 +117,36 @@ static void on_timer(struct loop *l, struct loop_timer *t)
 	child_start(c);
 }
 
+void supervisor_on_hopeless(struct supervisor *s,
+			    void (*fn)(void *arg, const char *role, struct str said), void *arg)
+{
+	s->hopeless = fn;
+	s->hopeless_arg = arg;
+}
+
+/* The end of a role's log: why it ended, in most cases. */
+static struct str last_words(const struct child *c, struct buf *text)
+{
+	AUTO(fd)
+	int fd = open(datadir_path(c->s->dir, "log/%s.log", c->spec.name),
+		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct str said, before;
+	char tail[1024];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st))
+		return STR_NONE;
+	n = pread(fd, tail, sizeof(tail), MAX(st.st_size - (off_t)sizeof(tail), 0));
+	buf_put(text, tail, n > 0 ? (size_t)n : 0);
+	said = str_trim(buf_view(text));
+	return str_rcut(said, '\n', &before, &said) ? said : str_trim(buf_view(text));
+}
+
 static void on_end(void *arg, struct proc_result *r)
 {
+	AUTO(buf) struct buf text = {0};
+	struct str said;
 	struct child *c = arg;
 	struct supervisor *s = c->s;
 
@@ -130,8 +160,13 @@ static void on_end(void *arg, struct proc_result *r)
 	}
 	if (loop_now(s->loop) - c->started > STEADY)
 		c->pause = 0;
+	said = last_words(c, &text);
 	log_warn("ended, starting it again", "role", c->spec.name, "status", log_i64(r->status),
-		 "in_ms", log_i64(c->pause / NS_PER_MS));
+		 "in_ms", log_i64(c->pause / NS_PER_MS), "said", log_fmt("%.*s", STR_ARG(said)));
+	if (c->ready && ++c->failures == 3 && s->hopeless)
+		s->hopeless(s->hopeless_arg, c->spec.name, said);
+	if (s->stopping)
+		return;
 	loop_timer_set(s->loop, &c->timer, c->pause, on_timer);
 	c->pause = c->pause ? MIN(c->pause * 2, PAUSE_MAX) : PAUSE_MIN;
 }

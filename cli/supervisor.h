@@ -6,6 +6,7 @@
 #define PLUMB_CLI_SUPERVISOR_H
 
 #include "cli/datadir.h"
+#include "lib/base/str.h"
 #include "lib/os/loop.h"
 
 #define CHILD_ARGS_MAX 64
@@ -24,6 +25,12 @@ void supervisor_free(struct supervisor *s);
  * stopping goes backwards. */
 void supervisor_add(struct supervisor *s, const struct child_spec *spec, void (*ready)(void *arg),
 		    void *arg);
+/*
+ * Called when a role that was never ready has ended three times: what its log said last (borrowed).
+ * It is still started again; the caller may stop everything.
+ */
+void supervisor_on_hopeless(struct supervisor *s,
+			    void (*fn)(void *arg, const char *role, struct str said), void *arg);
 /* SIGTERM to each in reverse order of start, SIGKILL after grace_ns each; then done. No restarts
  * any more. */
 void supervisor_stop(struct supervisor *s, int64_t grace_ns, void (*done)(void *arg), void *arg);

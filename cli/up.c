@@ -52,6 +52,7 @@ struct up {
 	int port;
 	int64_t started;
 	unsigned waiting; /* roles that are not ready yet */
+	bool hopeless;    /* the API server does not start */
 };
 
 static const char usage[] =
@@ -340,20 +341,44 @@ static void on_signal(void *p, int signo)
 	supervisor_stop(u->super, STOP_GRACE, on_stopped, u);
 }
 
+/* Without an API server nothing else makes sense; the other roles are left to be tried for ever. */
+static void on_hopeless(void *p, const char *role, struct str said)
+{
+	struct up *u = p;
+
+	if (!str_is(str_c(role), "apiserver"))
+		return;
+	fprintf(stderr, "plumb up: the API server does not start: %.*s\n", STR_ARG(said));
+	u->hopeless = true;
+	supervisor_stop(u->super, STOP_GRACE, on_stopped, u);
+}
+
 static int run(struct up *u, struct err *err)
 {
+	struct err ignored = {0};
+
 	u->loop = loop_new();
 	u->started = loop_now(u->loop);
 	if (loop_signal(u->loop, SIGTERM, on_signal, u, err) ||
-	    loop_signal(u->loop, SIGINT, on_signal, u, err) || prepare(u, err))
+	    loop_signal(u->loop, SIGINT, on_signal, u, err))
 		return -1;
+	if (prepare(u, err)) {
+		if (u->nodes && u->dir.path[0])
+			(void)!host_cleanup(&u->dir, 0, &ignored);
+		return -1;
+	}
 	u->super = supervisor_new(u->loop, &u->dir);
+	supervisor_on_hopeless(u->super, on_hopeless, u);
 	start_apiserver(u);
 	loop_run(u->loop);
 	supervisor_free(u->super);
 	for (unsigned i = 0; i < u->nodes; i++)
 		close(u->node[i].netns);
-	return u->nodes ? host_cleanup(&u->dir, CONTAINER_GRACE, err) : 0;
+	if (u->nodes && host_cleanup(&u->dir, CONTAINER_GRACE, err))
+		return -1;
+	return u->hopeless ? err_set(err, ERR_INTERNAL, "nothing was started; the log is in %s",
+				     datadir_path(&u->dir, "log"))
+			   : 0;
 }
 
 int up_main(int argc, char **argv)
