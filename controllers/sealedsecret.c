@@ -12,11 +12,13 @@
 #include "secrets/seal.h"
 
 #include "lib/base/codec.h"
+#include "lib/base/timefmt.h"
 
 #include "lib/base/pure.h"
 
 #define LABEL "plumb.dev/sealing-key"
 #define PREFIX "plumb-sealing-key-"
+#define MADE "plumb.dev/sealing-key-made" /* to the microsecond: two may be made in one second */
 #define PUBLISHED "plumb-sealing-key"
 #define INDEX_KEYS "sealing-keys"
 /* No object can have this name: the key under which the sealing keys are looked after. */
@@ -64,11 +66,17 @@ static struct seal_keys *load_keys(const struct view *v)
 	return keys;
 }
 
+static struct str made_at(const struct json *secret)
+{
+	return json_str_or(json_get(json_at(secret, "metadata", "annotations"), STR(MADE)),
+			   json_str(json_at(secret, "metadata", "creationTimestamp")));
+}
+
 static bool newer(const struct json *a, const struct json *b)
 {
-	int64_t x = meta_created_ns(a), y = meta_created_ns(b);
+	int c = str_cmp(made_at(a), made_at(b));
 
-	return x != y ? x > y : str_cmp(meta_name(a), meta_name(b)) > 0;
+	return c ? c > 0 : str_cmp(meta_name(a), meta_name(b)) > 0;
 }
 
 /* The key that seals: the newest active one whose private part is whole. */
@@ -106,6 +114,7 @@ static void plan_key(const struct view *v, struct plan *p)
 {
 	struct buf private = {0}, public = {0};
 	char id[SEAL_ID_TEXT];
+	char now[TIME_TEXT_MAX];
 	struct seal_pub pub;
 	struct json *o, *data;
 
@@ -114,6 +123,8 @@ static void plan_key(const struct view *v, struct plan *p)
 	o = object_new(v->arena, &res_secrets, key_namespace,
 		       arena_strf(v->arena, PREFIX "%s", seal_id_text(pub.id, id)));
 	json_set_str(v->arena, meta_set_object(v->arena, o, "labels"), LABEL, STR("active"));
+	json_set_str(v->arena, meta_set_object(v->arena, o, "annotations"), MADE,
+		     time_format_micro(v->now_ns, now));
 	json_set_str(v->arena, o, "type", STR("plumb.dev/sealing-key"));
 	data = json_set_object(v->arena, o, "data");
 	set_base64(v->arena, data, "private", buf_view(&private));

@@ -11,11 +11,13 @@
 #include "cli/verbs/verb.h"
 #include "lib/base/codec.h"
 #include "lib/base/flags.h"
+#include "lib/base/timefmt.h"
 #include "lib/json/yaml.h"
 #include "lib/kube/resources.h"
 
 #define LABEL "plumb.dev/sealing-key"
 #define PREFIX "plumb-sealing-key-"
+#define MADE "plumb.dev/sealing-key-made" /* as controllers/sealedsecret.c writes it */
 
 struct keys {
 	struct sealkey_opts where;
@@ -49,10 +51,12 @@ static int read_row(struct keys *k, const struct json *secret, struct key_row *r
 {
 	AUTO(buf) struct buf text = {0};
 
-	*ret = (struct key_row){.name = meta_name(secret),
-				.state = meta_label(secret, LABEL),
-				.created =
-					json_str(json_at(secret, "metadata", "creationTimestamp"))};
+	*ret = (struct key_row){
+		.name = meta_name(secret),
+		.state = meta_label(secret, LABEL),
+		.created =
+			json_str_or(json_get(json_at(secret, "metadata", "annotations"), STR(MADE)),
+				    json_str(json_at(secret, "metadata", "creationTimestamp")))};
 	(void)k;
 	if (base64_decode(json_str(json_at(secret, "data", "public")), &text) != 0)
 		return err_set(err, ERR_PARSE, "not base64");
@@ -161,16 +165,17 @@ static int rotate(struct keys *k, const char *unused UNUSED, struct err *err)
 	struct api_call call = {
 		.verb = API_CREATE, .resource = &res_secrets, .namespace = STR("kube-system")};
 	struct json *o, *data;
-	char id[SEAL_ID_TEXT];
+	char id[SEAL_ID_TEXT], now[TIME_TEXT_MAX];
 	struct seal_pub pub;
 	int rc;
 
 	seal_key_generate(&private, &pub);
 	seal_pub_write(&pub, &public);
-	o = json_build(&k->arena, "{s:s, s:s, s:s, s:{s:S, s:s, s:{s:s}}}", "apiVersion", "v1",
-		       "kind", "Secret", "type", "plumb.dev/sealing-key", "metadata", "name",
+	o = json_build(&k->arena, "{s:s, s:s, s:s, s:{s:S, s:s, s:{s:s}, s:{s:S}}}", "apiVersion",
+		       "v1", "kind", "Secret", "type", "plumb.dev/sealing-key", "metadata", "name",
 		       arena_strf(&k->arena, PREFIX "%s", seal_id_text(pub.id, id)), "namespace",
-		       "kube-system", "labels", LABEL, "active");
+		       "kube-system", "labels", LABEL, "active", "annotations", MADE,
+		       time_format_micro(loop_wall(k->client->loop), now));
 	data = json_set_object(&k->arena, o, "data");
 	set_base64(&k->arena, data, "private", buf_view(&private));
 	set_base64(&k->arena, data, "public", buf_view(&public));
