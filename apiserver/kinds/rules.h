@@ -83,6 +83,13 @@ void rule_range(struct kind_ctx *c, const struct spath *at, const struct json *o
 void containers_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 
+/* ---- roles and bindings (rules_rbac.c) ---- */
+extern const struct kind_column rbac_role_columns[], rbac_binding_columns[];
+void rbac_rules_validate(struct kind_ctx *c, const struct json *next, bool namespaced);
+void rbac_binding_row(struct kind_ctx *c, const struct json *o, struct json *cells);
+void rbac_binding_defaults(struct kind_ctx *c, struct json *o);
+void rbac_binding_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
+
 /* ---- rows ---- */
 #define COL_NAME                                                                                   \
 	{                                                                                          \

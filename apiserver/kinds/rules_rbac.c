@@ -1,0 +1,100 @@
+/* What Roles and ClusterRoles, and their bindings, have in common. Pure. */
+#include "apiserver/kinds/rules.h"
+
+#include "lib/base/pure.h"
+
+/* ---- roles ---- */
+
+const struct kind_column rbac_role_columns[] = {
+	COL_NAME,
+	{.name = "Created At",
+	 .type = "date",
+	 .description = "When it was made.",
+	 .path = ".metadata.creationTimestamp"},
+	{0},
+};
+
+void rbac_rules_validate(struct kind_ctx *c, const struct json *next, bool namespaced)
+{
+	const struct json *rules = json_get(next, STR("rules"));
+	struct spath at = SPATH_FIELD(NULL, "rules");
+
+	for (size_t i = 0; i < json_len(rules); i++) {
+		const struct json *r = json_item(rules, i);
+		struct spath item = SPATH_INDEX(&at, i);
+		bool urls = json_len(json_get(r, STR("nonResourceURLs"))) > 0;
+
+		if (!json_len(json_get(r, STR("verbs"))))
+			rule_required(c, &item, "verbs", "verbs must contain at least one value");
+		if (urls && namespaced)
+			rule_invalid(c, &item, "nonResourceURLs",
+				     json_get(r, STR("nonResourceURLs")),
+				     "namespaced rules cannot apply to non-resource URLs");
+		if (!urls && !json_len(json_get(r, STR("apiGroups"))))
+			rule_required(c, &item, "apiGroups",
+				      "resource rules must supply at least one api group");
+		if (!urls && !json_len(json_get(r, STR("resources"))))
+			rule_required(c, &item, "resources",
+				      "resource rules must supply at least one resource");
+	}
+}
+
+/* ---- bindings ---- */
+
+const struct kind_column rbac_binding_columns[] = {
+	COL_NAME,
+	COL("Role", "string", "The role that is handed out."),
+	COL_AGE,
+	{0},
+};
+
+void rbac_binding_row(struct kind_ctx *c, const struct json *o, struct json *cells)
+{
+	const struct json *ref = json_get(o, STR("roleRef"));
+
+	cell_name(c, cells, o);
+	cell_text(c, cells, "%.*s/%.*s", STR_ARG(json_str(json_get(ref, STR("kind")))),
+		  STR_ARG(json_str(json_get(ref, STR("name")))));
+	cell_age(c, cells, o);
+}
+
+void rbac_binding_defaults(struct kind_ctx *c, struct json *o)
+{
+	struct json *subjects = json_get(o, STR("subjects"));
+
+	default_str(c, json_set_object(c->a, o, "roleRef"), "apiGroup",
+		    "rbac.authorization.k8s.io");
+	for (size_t i = 0; i < json_len(subjects); i++) {
+		struct json *s = json_item(subjects, i);
+		bool account = str_is(json_str(json_get(s, STR("kind"))), "ServiceAccount");
+
+		if (!account)
+			default_str(c, s, "apiGroup", "rbac.authorization.k8s.io");
+	}
+}
+
+void rbac_binding_validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	static const char *const kinds[] = {"ServiceAccount", "User", "Group", NULL};
+	const struct json *subjects = json_get(next, STR("subjects"));
+	struct spath ref = SPATH_FIELD(NULL, "roleRef"), at = SPATH_FIELD(NULL, "subjects");
+
+	if (!json_str(json_at(next, "roleRef", "name")).n)
+		rule_required(c, &ref, "name", NULL);
+	if (live && !json_equal(json_get(next, STR("roleRef")), json_get(live, STR("roleRef"))))
+		rule_invalid(c, NULL, "roleRef", json_get(next, STR("roleRef")),
+			     "cannot change roleRef");
+	for (size_t i = 0; i < json_len(subjects); i++) {
+		const struct json *s = json_item(subjects, i), *kind = json_get(s, STR("kind"));
+		struct spath item = SPATH_INDEX(&at, i);
+
+		if (!json_str(json_get(s, STR("name"))).n)
+			rule_required(c, &item, "name", NULL);
+		if (str_is(json_str(kind), "ServiceAccount")) {
+			if (!json_str(json_get(s, STR("namespace"))).n)
+				rule_required(c, &item, "namespace", NULL);
+		} else if (!str_is(json_str(kind), "User") && !str_is(json_str(kind), "Group")) {
+			rule_unsupported(c, &item, "kind", kind, kinds);
+		}
+	}
+}
