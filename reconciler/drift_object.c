@@ -10,11 +10,11 @@
 #include "lib/kube/resources.h"
 #include "reconciler/drifts.h"
 
-static void on_status(void *arg, const struct api_answer *answer)
+static void on_deleted(void *arg, const struct api_answer *answer)
 {
 	(void)arg;
 	if (answer->err.code && answer->err.code != ERR_NOT_FOUND)
-		log_warn("cannot write a DriftReport's status", "error", answer->err.msg);
+		log_warn("cannot delete a DriftReport", "error", answer->err.msg);
 }
 
 static struct json *item(struct arena *a, const struct drift_note *n)
@@ -62,19 +62,9 @@ static struct json *status_of(const struct drifts *d, struct arena *a)
 static void write_status(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
-	AUTO(buf) struct buf body = {0};
-	struct api_call call = {.verb = API_PATCH,
-				.resource = &res_driftreports,
-				.namespace = u->o->namespace,
-				.name = u->o->name,
-				.subresource = "status",
-				.patch = API_PATCH_MERGE};
 
-	if (!u->drifts)
-		return;
-	json_write(status_of(u->drifts, &a), &body);
-	call.body = buf_view(&body);
-	client_call(u->r->client, &call, on_status, NULL);
+	if (u->drifts)
+		statusq_put(u->r->statuses, &res_driftreports, u->o, status_of(u->drifts, &a));
 }
 
 struct written {
@@ -130,5 +120,5 @@ void drift_object_delete(struct drifts *d)
 				.namespace = u->o->namespace,
 				.name = u->o->name};
 
-	client_call(u->r->client, &call, on_status, NULL);
+	client_call(u->r->client, &call, on_deleted, NULL);
 }

@@ -80,6 +80,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	r->opts = *o;
 	r->restmap = restmap_new(c);
 	r->recorder = recorder_new(c, "reconciler", "");
+	r->statuses = statusq_new(c);
 	restmap_refresh(r->restmap, on_discovery, r);
 	r->sources_informer = watch(r, &res_gitrepositories, on_source);
 	r->units_informer = watch(r, &res_kustomizations, on_unit);
@@ -107,6 +108,7 @@ void reconciler_stop(struct reconciler *r)
 	map_release(&r->sources);
 	map_release(&r->owned);
 	recorder_free(r->recorder);
+	statusq_free(r->statuses);
 	restmap_free(r->restmap);
 	free(r);
 }

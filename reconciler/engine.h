@@ -19,6 +19,7 @@
 #include "reconciler/githelper.h"
 #include "reconciler/plan.h"
 #include "reconciler/render.h"
+#include "reconciler/statusq.h"
 
 #define FIELD_MANAGER "plumb"
 #define REQUESTED_AT "reconcile.fluxcd.io/requestedAt"
@@ -113,6 +114,7 @@ struct reconciler {
 	struct reconciler_opts opts;
 	struct restmap *restmap;
 	struct recorder *recorder;
+	struct statusq *statuses;
 	struct informer *sources_informer, *units_informer;
 	struct map sources, units; /* key → struct source, struct unit */
 	struct map owned;          /* identity → struct entry: see entry_key */

@@ -10,13 +10,6 @@
 #include "lib/kube/resources.h"
 #include "reconciler/engine.h"
 
-static void on_written(void *arg, const struct api_answer *answer)
-{
-	(void)arg;
-	if (answer->err.code && answer->err.code != ERR_NOT_FOUND)
-		log_warn("cannot write a GitRepository's status", "error", answer->err.msg);
-}
-
 static void set_artifact(struct source *s, struct arena *a, struct json *status, int64_t now)
 {
 	char when[TIME_TEXT_MAX];
@@ -26,21 +19,6 @@ static void set_artifact(struct source *s, struct arena *a, struct json *status,
 	json_set(a, status, STR("artifact"),
 		 json_build(a, "{s:s,s:s,s:s,s:s,s:S}", "revision", s->revision, "digest", digest,
 			    "path", "", "url", s->url, "lastUpdateTime", t));
-}
-
-static void send(struct source *s, struct arena *a, struct json *status)
-{
-	AUTO(buf) struct buf body = {0};
-	struct api_call call = {.verb = API_PATCH,
-				.resource = &res_gitrepositories,
-				.namespace = s->o->namespace,
-				.name = s->o->name,
-				.subresource = "status",
-				.patch = API_PATCH_MERGE};
-
-	json_write(json_build(a, "{s:o}", "status", status), &body);
-	call.body = buf_view(&body);
-	client_call(s->r->client, &call, on_written, NULL);
 }
 
 void source_report(struct source *s, const struct err *err)
@@ -63,7 +41,7 @@ void source_report(struct source *s, const struct err *err)
 	/* After a restart everything looks new; what the status says already isn't. */
 	moved = ok && !str_is(json_str(json_at(status, "artifact", "revision")), s->revision);
 	changed |= moved;
-	if (!changed)
+	if (!changed && !statusq_busy(s->r->statuses, &res_gitrepositories, s->o))
 		return;
 	if (!ok && (!s->error || strcmp(s->error, err->msg) != 0)) {
 		log_warn("cannot fetch", "source", s->key, "error", err->msg);
@@ -81,5 +59,6 @@ void source_report(struct source *s, const struct err *err)
 		set_artifact(s, &a, patch, now);
 	if (handled.n)
 		json_set_str(&a, patch, "lastHandledReconcileAt", handled);
-	send(s, &a, patch);
+	statusq_put(s->r->statuses, &res_gitrepositories, s->o,
+		    json_build(&a, "{s:o}", "status", patch));
 }

@@ -11,28 +11,6 @@
 
 #define MESSAGE_MAX 20000
 
-static void on_written(void *arg, const struct api_answer *answer)
-{
-	(void)arg;
-	if (answer->err.code && answer->err.code != ERR_NOT_FOUND)
-		log_warn("cannot write a Kustomization's status", "error", answer->err.msg);
-}
-
-static void send(struct unit *u, struct arena *a, const struct json *status)
-{
-	AUTO(buf) struct buf body = {0};
-	struct api_call call = {.verb = API_PATCH,
-				.resource = &res_kustomizations,
-				.namespace = u->o->namespace,
-				.name = u->o->name,
-				.subresource = "status",
-				.patch = API_PATCH_MERGE};
-
-	json_write(json_build(a, "{s:o}", "status", status), &body);
-	call.body = buf_view(&body);
-	client_call(u->r->client, &call, on_written, NULL);
-}
-
 static bool set_text(struct arena *a, struct json *patch, const struct json *status,
 		     const char *key, struct str value)
 {
@@ -100,8 +78,9 @@ void unit_report(struct unit *u, const struct unit_report *rep)
 			 json_build(&a, "{s:o}", "entries", r.inventory));
 		changed = true;
 	}
-	if (changed)
-		send(u, &a, patch);
+	if (changed || statusq_busy(u->r->statuses, &res_kustomizations, u->o))
+		statusq_put(u->r->statuses, &res_kustomizations, u->o,
+			    json_build(&a, "{s:o}", "status", patch));
 	if (r.event && (conditions || !u->ready))
 		tell(u, o, &r);
 }
