@@ -85,11 +85,12 @@ struct core {
 	struct core_opts o;
 	struct rng rng;
 	uint64_t revision;
-	struct served *served;
+	struct served **served;
 	size_t nserved;
 	struct map by_path; /* "group/version/plural" → struct served + 1 … see core_table.c */
 	struct table **tables;
 	size_t ntables;
+	struct crd *crds, *crds_retired; /* core_crd.c */
 	struct core_req *queue, **queue_end;
 	struct change *changes;
 	size_t nchanges, changes_cap;
@@ -115,6 +116,20 @@ struct served *core_served(const struct core *c, struct str group, struct str ve
 			   struct str plural);
 /* The table of a group's resource in whichever version, NULL when unknown. */
 struct table *core_table(const struct core *c, const char *group, const char *plural);
+
+/* The table of a stored kind, made when there is none. */
+struct table *core_table_for(struct core *c, const struct kind *k);
+/* Kinds that come and go: the kind must live as long as the core. */
+void core_register(struct core *c, const struct kind *k, struct table *t);
+void core_unregister(struct core *c, const struct kind *k);
+
+/* ---- CustomResourceDefinitions (core_crd.c) ---- */
+/* Serves what the loaded definitions define; resume goes on with deleting. */
+void core_crd_load(struct core *c);
+void core_crd_resume(struct core *c);
+/* After each commit, before anybody else hears of the change. */
+void core_crd_change(struct core *c, const struct change *ch);
+void core_crd_free(struct core *c);
 
 /* Takes o's reference over and drops it when the turn is done. */
 void core_keep(struct core *c, const struct obj *o);

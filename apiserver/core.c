@@ -48,7 +48,7 @@ struct table *core_table(const struct core *c, const char *group, const char *pl
 
 const struct kind *core_kind_at(const struct core *c, size_t i)
 {
-	return i < c->nserved ? c->served[i].kind : NULL;
+	return i < c->nserved ? c->served[i]->kind : NULL;
 }
 
 const struct kind *core_kind_find(const struct core *c, struct str group, struct str version,
@@ -59,7 +59,7 @@ const struct kind *core_kind_find(const struct core *c, struct str group, struct
 	return s ? s->kind : NULL;
 }
 
-static struct table *table_new(struct core *c, const struct kind *k)
+struct table *core_table_for(struct core *c, const struct kind *k)
 {
 	struct table *t = core_table(c, k->group, k->plural);
 
@@ -67,6 +67,7 @@ static struct table *table_new(struct core *c, const struct kind *k)
 		return t;
 	t = xalloc(sizeof(*t));
 	t->kind = k;
+	t->forgotten = c->revision;
 	list_init(&t->watchers);
 	c->tables = xreallocarray(c->tables, c->ntables + 1, sizeof(struct table *));
 	c->tables[c->ntables++] = t;
@@ -86,24 +87,42 @@ static const struct kind *with_schema(const struct kind *k)
 	return copy;
 }
 
-static void register_kinds(struct core *c)
+void core_register(struct core *c, const struct kind *k, struct table *t)
 {
 	AUTO(arena) struct arena a = {0};
-	size_t n = 0;
+	struct served *s = xalloc(sizeof(*s));
 
-	while (kind_registry[n])
-		n++;
-	c->served = xreallocarray(NULL, n + 1, sizeof(*c->served));
-	for (size_t i = 0; i < n; i++) {
+	*s = (struct served){k, t};
+	c->served = xreallocarray(c->served, c->nserved + 1, sizeof(struct served *));
+	c->served[c->nserved++] = s;
+	map_set(&c->by_path, served_key(&a, str_c(k->group), str_c(k->version), str_c(k->plural)),
+		s);
+}
+
+void core_unregister(struct core *c, const struct kind *k)
+{
+	AUTO(arena) struct arena a = {0};
+	size_t i = 0;
+
+	while (i < c->nserved && c->served[i]->kind != k)
+		i++;
+	if (i == c->nserved)
+		return;
+	map_del(&c->by_path, served_key(&a, str_c(k->group), str_c(k->version), str_c(k->plural)));
+	free(c->served[i]);
+	memmove(&c->served[i], &c->served[i + 1], (--c->nserved - i) * sizeof(struct served *));
+}
+
+static void register_kinds(struct core *c)
+{
+	for (size_t i = 0; kind_registry[i]; i++) {
 		const struct kind *k = with_schema(kind_registry[i]);
 		const struct kind *stored = k->stored ? with_schema(k->stored) : k;
-		struct served *s = &c->served[c->nserved++];
+		struct table *t = core_table_for(c, stored);
 
-		*s = (struct served){k, table_new(c, stored)};
-		if (stored != k && s->table->kind != stored)
+		core_register(c, k, t);
+		if (stored != k && t->kind != stored)
 			free((void *)(uintptr_t)stored);
-		map_set(&c->by_path,
-			served_key(&a, str_c(k->group), str_c(k->version), str_c(k->plural)), s);
 	}
 }
 
@@ -134,19 +153,15 @@ static struct table *table_of_key(struct core *c, struct str key)
 struct loading {
 	struct core *c;
 	struct err *err;
+	struct map later; /* rows of kinds that are not known yet: key → struct buf */
 };
 
-static int load_row(void *arg, struct str key, struct str value, uint64_t revision)
+static int load_object(struct loading *l, struct table *t, struct str key, struct str value)
 {
-	struct loading *l = arg;
 	struct core *c = l->c;
-	struct table *t = table_of_key(c, key);
 	AUTO(buf) struct buf plain = {0};
 	struct obj *o;
 
-	(void)revision;
-	if (!t)
-		return 0; /* a kind that this version does not know; kept as it is */
 	if ((t->kind->flags & KIND_SECRET) && c->o.open) {
 		if (c->o.open(c->o.seal_arg, key, value, &plain, l->err))
 			return err_wrap(l->err, "%.*s", STR_ARG(key));
@@ -159,16 +174,54 @@ static int load_row(void *arg, struct str key, struct str value, uint64_t revisi
 	return 0;
 }
 
+static int load_row(void *arg, struct str key, struct str value, uint64_t revision)
+{
+	struct loading *l = arg;
+	struct table *t = table_of_key(l->c, key);
+	struct buf *kept;
+
+	(void)revision;
+	if (t)
+		return load_object(l, t, key, value);
+	kept = xalloc(sizeof(*kept));
+	buf_str(kept, value);
+	map_set(&l->later, key, kept);
+	return 0;
+}
+
+/* Objects of custom kinds, once their definitions are known. The rows of kinds that this server
+ * does not know stay in the store as they are. */
+static int load_later(struct loading *l)
+{
+	struct map_iter it = {0};
+	int r = 0;
+
+	core_crd_load(l->c);
+	while (map_next(&l->later, &it)) {
+		struct buf *kept = it.value;
+		struct table *t = table_of_key(l->c, it.key);
+
+		if (t && !r)
+			r = load_object(l, t, it.key, buf_view(kept));
+		buf_release(kept);
+		free(kept);
+	}
+	map_release(&l->later);
+	return r;
+}
+
 static int load(struct core *c, struct err *err)
 {
-	struct loading l = {c, err};
+	struct loading l = {.c = c, .err = err};
 	struct store *s = c->o.store;
+	int r = s->ops->load(s, load_row, &l, err);
 
-	if (s->ops->load(s, load_row, &l, err))
+	if (load_later(&l) || r)
 		return -1;
 	c->revision = s->ops->revision(s);
 	for (size_t i = 0; i < c->ntables; i++)
 		c->tables[i]->forgotten = c->revision;
+	core_crd_resume(c);
 	return 0;
 }
 
@@ -243,7 +296,8 @@ static void table_free(struct table *t)
 		obj_unref(t->rows[i]);
 	watch_log_release(t);
 	free(t->rows);
-	free((void *)(uintptr_t)t->kind);
+	if (!t->kind->crd)
+		free((void *)(uintptr_t)t->kind);
 	free(t);
 }
 
@@ -264,11 +318,16 @@ void core_free(struct core *c)
 	watch_free_all(c);
 	LIST_FOREACH (it, &c->snapshots)
 		snapshot_free(c, CONTAINER_OF(it, struct snapshot, all));
-	for (size_t i = 0; i < c->nserved; i++)
-		if (c->served[i].table->kind != c->served[i].kind)
-			free((void *)(uintptr_t)c->served[i].kind);
+	for (size_t i = 0; i < c->nserved; i++) {
+		const struct served *s = c->served[i];
+
+		if (s->table->kind != s->kind && !s->kind->crd)
+			free((void *)(uintptr_t)s->kind);
+		free(c->served[i]);
+	}
 	for (size_t i = 0; i < c->ntables; i++)
 		table_free(c->tables[i]);
+	core_crd_free(c);
 	for (size_t i = 0; i < ARRAY_LEN(c->event_head); i++)
 		block_unref(c->event_head[i]);
 	block_unref(c->event_tail);
@@ -605,6 +664,7 @@ static void publish(struct core *c)
 	for (size_t i = 0; i < c->nchanges; i++) {
 		struct change *ch = &c->changes[i];
 
+		core_crd_change(c, ch);
 		watch_log_add(c, ch->table, ch);
 		for (size_t h = 0; h < c->nhooks; h++)
 			c->hooks[h].fn(c->hooks[h].arg, ch->table->kind, ch->old, ch->new);

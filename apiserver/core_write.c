@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "apiserver/core-internal.h"
+#include "apiserver/crd.h"
 #include "apiserver/kinds/rules.h"
 #include "lib/json/yaml.h"
 #include "lib/schema/apply.h"
+#include "lib/schema/crd_schema.h"
 #include "lib/schema/proto.h"
 
 /* ---- decoding ---- */
@@ -125,6 +127,33 @@ static int check_schema(struct op *op, const struct kind *k, struct json *v)
 		return -1;
 	if (!(k->flags & KIND_NO_SCHEMA_PRUNE))
 		schema_prune(k->schema, v);
+	return 0;
+}
+
+static bool of_status(const struct op *op);
+
+/*
+ * Custom resources: unknown fields go, then nulls, then defaults come, and what is there then is
+ * checked. Values that are wrong are always causes of a 422.
+ */
+static int check_custom(struct op *op, const struct kind *k, struct json *v)
+{
+	struct schema_problems unknown = {.a = op->a}, ignored = {.a = op->a};
+
+	if (k->flags & KIND_STATUS && !of_status(op))
+		json_del(v, STR("status"));
+	schema_check(k->schema, v, &ignored, &unknown);
+	if (treat_unknown(op, &unknown))
+		return -1;
+	schema_prune(k->schema, v);
+	crd_schema_drop_nulls(k->schema, v);
+	schema_default(op->a, k->schema, v);
+	schema_check(k->schema, v, &op->problems, NULL);
+	for (size_t i = 0; i < op->problems.n; i++)
+		if (!op->problems.v[i].field.n)
+			return err_set(&op->err, ERR_BAD_REQUEST, "%.*s",
+				       STR_ARG(op->problems.v[i].message));
+	crd_set_version(op->a, k, v);
 	return 0;
 }
 
@@ -509,7 +538,7 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 {
 	const struct json *tree = live ? obj_tree(live, op->a) : NULL;
 
-	if (check_schema(op, op->kind, next) ||
+	if ((op->kind->crd ? check_custom(op, op->kind, next) : check_schema(op, op->kind, next)) ||
 	    (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next)))
 		return NULL;
 	default_all(op, next);
@@ -525,6 +554,8 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 		bump_generation(op, next, tree);
 	if (tracked)
 		track(op, next, tree);
+	if (op->kind->crd)
+		crd_set_version(op->a, op->served->table->kind, next);
 	return put(op, next, live, tree);
 }
 
@@ -541,9 +572,12 @@ void core_create_object(struct op *op, struct json *next, bool tracked)
 	struct str name = meta_name(next);
 	const struct obj *o = NULL;
 
-	if (name.n && (op->kind->flags & KIND_NAMESPACED ? op->req->namespace.n : 1) &&
-	    table_get(op->served->table,
-		      op->kind->flags & KIND_NAMESPACED ? op->req->namespace : STR_NONE, name))
+	if (op->kind->crd && crd_version(op->kind)->crd->terminating)
+		err_set(&op->err, ERR_METHOD_NOT_ALLOWED,
+			"create not allowed while custom resource definition is terminating");
+	else if (name.n && (op->kind->flags & KIND_NAMESPACED ? op->req->namespace.n : 1) &&
+		 table_get(op->served->table,
+			   op->kind->flags & KIND_NAMESPACED ? op->req->namespace : STR_NONE, name))
 		exists(op, name);
 	else
 		o = write_object(op, next, NULL, tracked);

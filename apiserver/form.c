@@ -3,17 +3,28 @@
  * Specification: meta.k8s.io/v1 (Table, PartialObjectMetadata).
  */
 #include "apiserver/core-internal.h"
+#include "apiserver/crd.h"
 #include "apiserver/table.h"
 
 static const struct json *in_version(const struct kind *k, const struct obj *o, struct arena *a)
 {
 	struct json *tree;
 
-	if (!k->from_stored)
+	if (!k->from_stored && !k->crd)
 		return obj_tree(o, a);
 	tree = json_copy(a, obj_tree(o, a));
-	k->from_stored(a, tree);
+	if (k->crd)
+		crd_set_version(a, k, tree);
+	else
+		k->from_stored(a, tree);
 	return tree;
+}
+
+/* Whether objects are shown as they are stored. A custom kind of several versions may have been
+ * stored in another one than today. */
+static bool as_stored(const struct kind *k)
+{
+	return !k->from_stored && (!k->crd || crd_version(k)->crd->n == 1);
 }
 
 static void partial_write(const struct obj *o, struct arena *a, struct buf *out)
@@ -32,7 +43,7 @@ struct block *form_block(const struct kind *k, enum core_form form, const struct
 
 	switch (form) {
 	case CORE_FORM_OBJECT:
-		if (!k->from_stored)
+		if (as_stored(k))
 			return block_ref(o->block);
 		json_write(in_version(k, o, &a), &out);
 		break;

@@ -1,6 +1,7 @@
 /* Tables: the columns and cells of kinds, their own or name and age. Pure. */
 #include "apiserver/table.h"
 
+#include "apiserver/crd.h"
 #include "apiserver/kinds/rules.h"
 
 #include "lib/base/pure.h"
@@ -53,8 +54,13 @@ static void cells_by_path(struct kind_ctx *c, const struct kind *k, const struct
 	static const struct json null = {.type = JSON_NULL};
 
 	for (const struct kind_column *col = columns_of(k); col->name; col++) {
-		const struct json *v = by_path(o, str_c(col->path));
+		const struct json *v;
 
+		if (k->crd) {
+			crd_cell(c, col, o, cells);
+			continue;
+		}
+		v = by_path(o, str_c(col->path));
 		if (str_is(str_c(col->name), "Age") && v)
 			cell_since(c, cells, v);
 		else
