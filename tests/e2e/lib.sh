@@ -25,6 +25,10 @@ trap 'exit 1' INT TERM
 
 pass() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $*"; }
 fail() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $*"; }
+# skip NAME REASON: one test that this machine cannot run.
+skip() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1 # SKIP $2"; }
+# Minor version of the client: 32 for v1.32.4.
+kubectl_minor() { "$KUBECTL" version --client -o json 2>/dev/null | sed -n 's/.*"gitVersion": "v1\.\([0-9]*\)\..*/\1/p' | head -1; }
 skip_all() { echo "ok 1 - $1 # SKIP $2"; tap_bad=0; exit 0; }
 # ok NAME COMMAND…: one test; what the command printed is shown when it fails.
 ok() {
