@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "apiserver/core-internal.h"
+#include "apiserver/crd.h"
+#include "lib/json/jsonpath.h"
 #include "lib/json/patch.h"
 #include "lib/json/yaml.h"
 #include "lib/schema/proto.h"
@@ -157,27 +159,74 @@ static void evict(struct op *op)
 
 /* ---- scale ---- */
 
+static const char *replicas_path(const struct op *op, const char *part)
+{
+	const struct crd_version *v = crd_version(op->kind);
+
+	if (!strcmp(part, "spec"))
+		return v ? v->replicas : ".spec.replicas";
+	return v ? v->status_replicas : ".status.replicas";
+}
+
+/* Kinds of definitions keep their selector as text, at a place of their own. */
+static void put_selector(struct op *op, const struct json *tree, struct json *scale)
+{
+	const struct crd_version *v = crd_version(op->kind);
+	AUTO(buf) struct buf text = {0};
+	struct selector s;
+
+	if (v && v->selector)
+		buf_str(&text, json_str(jsonpath_first(tree, str_c(v->selector))));
+	else if (!v && !selector_from_json(op->a, json_at(tree, "spec", "selector"), &s, NULL))
+		selector_write(&s, &text);
+	if (text.n || !v)
+		json_set_str(op->a, json_get(scale, STR("status")), "selector", buf_view(&text));
+}
+
 static struct json *scale_of(struct op *op, const struct obj *o)
 {
 	const struct json *tree = obj_tree(o, op->a);
+	const struct json *want = jsonpath_first(tree, str_c(replicas_path(op, "spec"))),
+			  *have = jsonpath_first(tree, str_c(replicas_path(op, "status")));
 	struct json *scale =
 		json_build(op->a, "{s:s, s:s, s:{s:S, s:S, s:S}, s:{s:I}, s:{s:I}}", "kind",
 			   "Scale", "apiVersion", "autoscaling/v1", "metadata", "name", o->name,
 			   "namespace", o->namespace, "uid", o->uid, "spec", "replicas",
-			   json_int(json_at(tree, "spec", "replicas"), 0), "status", "replicas",
-			   json_int(json_at(tree, "status", "replicas"), 0));
-	AUTO(buf) struct buf text = {0};
-	struct selector s;
+			   json_int(want, 0), "status", "replicas", json_int(have, 0));
 
 	json_set(op->a, json_get(scale, STR("metadata")), STR("resourceVersion"),
 		 json_at(tree, "metadata", "resourceVersion"));
 	json_set(op->a, json_get(scale, STR("metadata")), STR("creationTimestamp"),
 		 json_at(tree, "metadata", "creationTimestamp"));
-	if (!selector_from_json(op->a, json_at(tree, "spec", "selector"), &s, NULL)) {
-		selector_write(&s, &text);
-		json_set_str(op->a, json_get(scale, STR("status")), "selector", buf_view(&text));
-	}
+	put_selector(op, tree, scale);
 	return scale;
+}
+
+static struct json *child_object(struct op *op, struct json *o, struct str name)
+{
+	struct json *have = json_get(o, name);
+
+	if (have && have->type != JSON_NULL)
+		return have;
+	return json_set_object(op->a, o, arena_cstr(op->a, name));
+}
+
+/* ".spec.replicas" and the like: plain members, as validation demands of definitions. */
+static void set_replicas(struct op *op, struct json *next, int64_t n)
+{
+	struct str rest = str_c(replicas_path(op, "spec")), part;
+	struct json *at = next;
+
+	while (str_next(&rest, '.', &part)) {
+		if (!part.n)
+			continue;
+		if (!json_is(at, JSON_OBJECT))
+			return; /* something else stands in the way; the schema will say so */
+		if (!rest.p)
+			json_set_int(op->a, at, arena_cstr(op->a, part), n);
+		else
+			at = child_object(op, at, part);
+	}
 }
 
 static struct json *wanted_scale(struct op *op, const struct obj *live)
@@ -214,8 +263,7 @@ static void scale(struct op *op)
 			"spec.replicas: Invalid value: must be greater than or equal to 0");
 	} else if (wanted) {
 		next = json_copy(op->a, obj_tree(live, op->a));
-		json_set_int(op->a, json_set_object(op->a, next, "spec"), "replicas",
-			     json_int(replicas, 0));
+		set_replicas(op, next, json_int(replicas, 0));
 		json_set(op->a, json_set_object(op->a, next, "metadata"), STR("resourceVersion"),
 			 json_at(wanted, "metadata", "resourceVersion"));
 		o = write_object(op, next, live, true);

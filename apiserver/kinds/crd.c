@@ -181,7 +181,7 @@ static void check_path(struct kind_ctx *c, struct str at, const char *field, con
 
 	if (path.n && (!jsonpath_ok(path) || (path.p[0] != '.' && path.p[0] != '[')))
 		invalid(c, arena_strf(c->a, "%.*s.%s", STR_ARG(at), field), path,
-			"is an invalid path: must be a simple JSONPath");
+			"is an invalid path: must be a simple json path");
 }
 
 static void check_scale(struct kind_ctx *c, struct str at, const struct json *scale)
@@ -196,6 +196,9 @@ static void check_scale(struct kind_ctx *c, struct str at, const struct json *sc
 		struct str path = text_at(scale, paths[i].field);
 
 		check_path(c, at, paths[i].field, scale);
+		if (path.n && memchr(path.p, '[', path.n))
+			invalid(c, arena_strf(c->a, "%.*s.%s", STR_ARG(at), paths[i].field), path,
+				"should be a simple json path without array notation");
 		if (path.n && paths[i].below && !str_starts(path, str_c(paths[i].below)))
 			invalid(c, arena_strf(c->a, "%.*s.%s", STR_ARG(at), paths[i].field), path,
 				arena_printf(c->a, "should be a json path under %.*s",

@@ -6,6 +6,7 @@
 #include "lib/schema/limits.h"
 
 #include "lib/base/map.h"
+#include "lib/schema/pattern.h"
 
 #include "lib/base/pure.h"
 
@@ -50,6 +51,8 @@ static void check_text(const struct limit *c)
 	if (c->l->min_len >= 0 && n < (size_t)c->l->min_len)
 		invalid(c, text_of(c),
 			arena_printf(a, "be at least %lld chars long", (long long)c->l->min_len));
+	if (c->l->pattern && !pattern_matches(c->l->pattern, json_str(c->v)))
+		invalid(c, text_of(c), arena_printf(a, "match '%s'", c->l->pattern));
 }
 
 static void check_number(const struct limit *c)
