@@ -117,6 +117,9 @@ struct served *core_served(const struct core *c, struct str group, struct str ve
 /* The table of a group's resource in whichever version, NULL when unknown. */
 struct table *core_table(const struct core *c, const char *group, const char *plural);
 
+/* The built-in kinds, and then the whole store. */
+void core_load_kinds(struct core *c);
+MUST_USE int core_load(struct core *c, struct err *err);
 /* The table of a stored kind, made when there is none. */
 struct table *core_table_for(struct core *c, const struct kind *k);
 /* Kinds that come and go: the kind must live as long as the core. */
@@ -168,6 +171,8 @@ void core_watch(struct op *op);
 /* ---- writing ---- */
 /* The request's body as a tree of the kind, checked; NULL with op->err. */
 struct json *write_decode(struct op *op);
+/* Against the kind's schema; drops what may not stay. -1 with op->err when that ends it. */
+int write_check(struct op *op, struct json *v);
 /* From a decoded object to the stored one (or, dry, what would be): NULL with op->err. live NULL =
  * create. */
 const struct obj *write_object(struct op *op, struct json *next, const struct obj *live,

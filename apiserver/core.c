@@ -17,214 +17,6 @@ int64_t core_now(const struct core *c)
 	return c->o.now(c->o.now_arg);
 }
 
-/* ---- kinds ---- */
-
-static struct str served_key(struct arena *a, struct str group, struct str version,
-			     struct str plural)
-{
-	return arena_strf(a, "%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(version), STR_ARG(plural));
-}
-
-struct served *core_served(const struct core *c, struct str group, struct str version,
-			   struct str plural)
-{
-	char text[512];
-	int n = snprintf(text, sizeof(text), "%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(version),
-			 STR_ARG(plural));
-
-	if (n < 0 || (size_t)n >= sizeof(text))
-		return NULL;
-	return map_get(&c->by_path, (struct str){text, (size_t)n});
-}
-
-struct table *core_table(const struct core *c, const char *group, const char *plural)
-{
-	for (size_t i = 0; i < c->ntables; i++)
-		if (!strcmp(c->tables[i]->kind->plural, plural) &&
-		    !strcmp(c->tables[i]->kind->group, group))
-			return c->tables[i];
-	return NULL;
-}
-
-const struct kind *core_kind_at(const struct core *c, size_t i)
-{
-	return i < c->nserved ? c->served[i]->kind : NULL;
-}
-
-const struct kind *core_kind_find(const struct core *c, struct str group, struct str version,
-				  struct str plural)
-{
-	const struct served *s = core_served(c, group, version, plural);
-
-	return s ? s->kind : NULL;
-}
-
-struct table *core_table_for(struct core *c, const struct kind *k)
-{
-	struct table *t = core_table(c, k->group, k->plural);
-
-	if (t)
-		return t;
-	t = xalloc(sizeof(*t));
-	t->kind = k;
-	t->forgotten = c->revision;
-	list_init(&t->watchers);
-	c->tables = xreallocarray(c->tables, c->ntables + 1, sizeof(struct table *));
-	c->tables[c->ntables++] = t;
-	return t;
-}
-
-/* The registry's rows are constant; what is filled at registration stands in copies of them. */
-static const struct kind *with_schema(const struct kind *k)
-{
-	struct kind *copy = xalloc(sizeof(*copy));
-
-	*copy = *k;
-	if (!copy->schema)
-		copy->schema = copy->schema_name ? schema_find(str_c(copy->schema_name)) : NULL;
-	if (!copy->schema)
-		panic("kind %s: no schema %s", k->kind, k->schema_name ? k->schema_name : "");
-	return copy;
-}
-
-void core_register(struct core *c, const struct kind *k, struct table *t)
-{
-	AUTO(arena) struct arena a = {0};
-	struct served *s = xalloc(sizeof(*s));
-
-	*s = (struct served){k, t};
-	c->served = xreallocarray(c->served, c->nserved + 1, sizeof(struct served *));
-	c->served[c->nserved++] = s;
-	map_set(&c->by_path, served_key(&a, str_c(k->group), str_c(k->version), str_c(k->plural)),
-		s);
-}
-
-void core_unregister(struct core *c, const struct kind *k)
-{
-	AUTO(arena) struct arena a = {0};
-	size_t i = 0;
-
-	while (i < c->nserved && c->served[i]->kind != k)
-		i++;
-	if (i == c->nserved)
-		return;
-	map_del(&c->by_path, served_key(&a, str_c(k->group), str_c(k->version), str_c(k->plural)));
-	free(c->served[i]);
-	memmove(&c->served[i], &c->served[i + 1], (--c->nserved - i) * sizeof(struct served *));
-}
-
-static void register_kinds(struct core *c)
-{
-	for (size_t i = 0; kind_registry[i]; i++) {
-		const struct kind *k = with_schema(kind_registry[i]);
-		const struct kind *stored = k->stored ? with_schema(k->stored) : k;
-		struct table *t = core_table_for(c, stored);
-
-		core_register(c, k, t);
-		if (stored != k && t->kind != stored)
-			free((void *)(uintptr_t)stored);
-	}
-}
-
-/* ---- loading ---- */
-
-/* GROUP/PLURAL/NAMESPACE/NAME; the namespace is empty for cluster-scoped kinds. */
-static struct str object_key(struct arena *a, const struct table *t, const struct obj *o)
-{
-	return arena_strf(a, "%s/%s/%.*s/%.*s", t->kind->group, t->kind->plural,
-			  STR_ARG(o->namespace), STR_ARG(o->name));
-}
-
-static struct table *table_of_key(struct core *c, struct str key)
-{
-	char group[256], plural[256];
-	struct str g, rest, p, tail;
-
-	if (!str_cut(key, '/', &g, &rest) || !str_cut(rest, '/', &p, &tail) ||
-	    g.n >= sizeof(group) || p.n >= sizeof(plural))
-		return NULL;
-	memcpy(group, g.p, g.n);
-	group[g.n] = 0;
-	memcpy(plural, p.p, p.n);
-	plural[p.n] = 0;
-	return core_table(c, group, plural);
-}
-
-struct loading {
-	struct core *c;
-	struct err *err;
-	struct map later; /* rows of kinds that are not known yet: key → struct buf */
-};
-
-static int load_object(struct loading *l, struct table *t, struct str key, struct str value)
-{
-	struct core *c = l->c;
-	AUTO(buf) struct buf plain = {0};
-	struct obj *o;
-
-	if ((t->kind->flags & KIND_SECRET) && c->o.open) {
-		if (c->o.open(c->o.seal_arg, key, value, &plain, l->err))
-			return err_wrap(l->err, "%.*s", STR_ARG(key));
-		value = buf_view(&plain);
-	}
-	o = obj_from_bytes(value, l->err);
-	if (!o)
-		return err_wrap(l->err, "%.*s", STR_ARG(key));
-	obj_unref(table_put(t, o));
-	return 0;
-}
-
-static int load_row(void *arg, struct str key, struct str value, uint64_t revision)
-{
-	struct loading *l = arg;
-	struct table *t = table_of_key(l->c, key);
-	struct buf *kept;
-
-	(void)revision;
-	if (t)
-		return load_object(l, t, key, value);
-	kept = xalloc(sizeof(*kept));
-	buf_str(kept, value);
-	map_set(&l->later, key, kept);
-	return 0;
-}
-
-/* Objects of custom kinds, once their definitions are known. The rows of kinds that this server
- * does not know stay in the store as they are. */
-static int load_later(struct loading *l)
-{
-	struct map_iter it = {0};
-	int r = 0;
-
-	core_crd_load(l->c);
-	while (map_next(&l->later, &it)) {
-		struct buf *kept = it.value;
-		struct table *t = table_of_key(l->c, it.key);
-
-		if (t && !r)
-			r = load_object(l, t, it.key, buf_view(kept));
-		buf_release(kept);
-		free(kept);
-	}
-	map_release(&l->later);
-	return r;
-}
-
-static int load(struct core *c, struct err *err)
-{
-	struct loading l = {.c = c, .err = err};
-	struct store *s = c->o.store;
-	int r = s->ops->load(s, load_row, &l, err);
-
-	if (load_later(&l) || r)
-		return -1;
-	c->revision = s->ops->revision(s);
-	for (size_t i = 0; i < c->ntables; i++)
-		c->tables[i]->forgotten = c->revision;
-	core_crd_resume(c);
-	return 0;
-}
-
 static void load_alloc(struct core *c)
 {
 	struct table *t = core_table(c, "", "services");
@@ -280,9 +72,9 @@ struct core *core_new(const struct core_opts *o, struct err *err)
 	c->event_tail = block_new(STR("}\n"));
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		c->event_head[i] = block_new(str_c(heads[i]));
-	register_kinds(c);
+	core_load_kinds(c);
 	c->alloc = alloc_new(o->service_cidr ? o->service_cidr : "10.96.0.0/16", err);
-	if (!c->alloc || load(c, err)) {
+	if (!c->alloc || core_load(c, err)) {
 		core_free(c);
 		return NULL;
 	}
@@ -607,6 +399,13 @@ static void undo(struct core *c)
 		obj_unref(ch->new);
 		obj_unref(ch->event_new);
 	}
+}
+
+/* GROUP/PLURAL/NAMESPACE/NAME; the namespace is empty for cluster-scoped kinds. */
+static struct str object_key(struct arena *a, const struct table *t, const struct obj *o)
+{
+	return arena_strf(a, "%s/%s/%.*s/%.*s", t->kind->group, t->kind->plural,
+			  STR_ARG(o->namespace), STR_ARG(o->name));
 }
 
 static int seal_value(struct core *c, const struct table *t, struct str key, struct str plain,

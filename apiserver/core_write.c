@@ -11,7 +11,6 @@
 #include "apiserver/kinds/rules.h"
 #include "lib/json/yaml.h"
 #include "lib/schema/apply.h"
-#include "lib/schema/crd_schema.h"
 #include "lib/schema/proto.h"
 
 /* ---- decoding ---- */
@@ -75,85 +74,6 @@ static int check_type(struct op *op, struct json *v)
 	json_set_str(op->a, v, "apiVersion",
 		     k->group[0] ? arena_strf(op->a, "%s/%s", k->group, k->version)
 				 : str_c(k->version));
-	return 0;
-}
-
-static int refuse_strict(struct op *op, const struct schema_problems *unknown)
-{
-	AUTO(buf) struct buf text = {0};
-
-	for (size_t i = 0; i < unknown->n; i++) {
-		if (i)
-			buf_puts(&text, ", ");
-		buf_str(&text, unknown->v[i].message);
-	}
-	return err_set(&op->err, ERR_BAD_REQUEST, "strict decoding error: %s", buf_cstr(&text));
-}
-
-/* ?fieldValidation: unknown fields are refused, warned of (the default) or dropped quietly. */
-static int treat_unknown(struct op *op, const struct schema_problems *unknown)
-{
-	struct str how = op_query(op, "fieldValidation");
-
-	if (how.n && !str_is(how, "Strict") && !str_is(how, "Warn") && !str_is(how, "Ignore"))
-		return err_set(&op->err, ERR_BAD_REQUEST,
-			       "fieldValidation: Unsupported value: \"%.*s\"", (int)MIN(how.n, 50),
-			       how.p);
-	if (unknown->n && str_is(how, "Strict"))
-		return refuse_strict(op, unknown);
-	for (size_t i = 0; i < unknown->n && !str_is(how, "Ignore"); i++)
-		buf_printf(&op->warnings, "%.*s\n", STR_ARG(unknown->v[i].message));
-	return 0;
-}
-
-/* What Go's decoder would refuse has no field, and is a 400; the rest are causes of a 422. */
-static int check_schema(struct op *op, const struct kind *k, struct json *v)
-{
-	struct schema_problems unknown = {.a = op->a};
-
-	schema_check(k->schema, v, &op->problems, &unknown);
-	for (size_t i = 0; i < op->problems.n; i++) {
-		struct schema_problem *p = &op->problems.v[i];
-
-		if (p->field.n)
-			continue;
-		err_set(&op->err, ERR_BAD_REQUEST,
-			"%s in version \"%s\" cannot be handled as a %s: %.*s", k->kind, k->version,
-			k->kind, STR_ARG(p->message));
-		op->problems.n = 0;
-		return -1;
-	}
-	if (treat_unknown(op, &unknown))
-		return -1;
-	if (!(k->flags & KIND_NO_SCHEMA_PRUNE))
-		schema_prune(k->schema, v);
-	return 0;
-}
-
-static bool of_status(const struct op *op);
-
-/*
- * Custom resources: unknown fields go, then nulls, then defaults come, and what is there then is
- * checked. Values that are wrong are always causes of a 422.
- */
-static int check_custom(struct op *op, const struct kind *k, struct json *v)
-{
-	struct schema_problems unknown = {.a = op->a}, ignored = {.a = op->a};
-
-	if (k->flags & KIND_STATUS && !of_status(op))
-		json_del(v, STR("status"));
-	schema_check(k->schema, v, &ignored, &unknown);
-	if (treat_unknown(op, &unknown))
-		return -1;
-	schema_prune(k->schema, v);
-	crd_schema_drop_nulls(k->schema, v);
-	schema_default(op->a, k->schema, v);
-	schema_check(k->schema, v, &op->problems, NULL);
-	for (size_t i = 0; i < op->problems.n; i++)
-		if (!op->problems.v[i].field.n)
-			return err_set(&op->err, ERR_BAD_REQUEST, "%.*s",
-				       STR_ARG(op->problems.v[i].message));
-	crd_set_version(op->a, k, v);
 	return 0;
 }
 
@@ -538,7 +458,7 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 {
 	const struct json *tree = live ? obj_tree(live, op->a) : NULL;
 
-	if ((op->kind->crd ? check_custom(op, op->kind, next) : check_schema(op, op->kind, next)) ||
+	if (write_check(op, next) ||
 	    (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next)))
 		return NULL;
 	default_all(op, next);
