@@ -208,17 +208,20 @@ static bool same_spec(const struct obj *x, const struct obj *y)
 						    json_get(obj_tree(y, &a), STR("spec")));
 }
 
+static void definition_gone(struct core *c, const struct obj *old)
+{
+	struct crd *d = find(c, old->name);
+
+	if (!d)
+		return;
+	withdraw(c, d);
+	retire(c, d);
+}
+
 static void definition_changed(struct core *c, const struct obj *old, const struct obj *new)
 {
-	struct crd *d = find(c, (new ? new : old)->name);
+	struct crd *d = find(c, new->name);
 
-	if (!new) {
-		if (d) {
-			withdraw(c, d);
-			retire(c, d);
-		}
-		return;
-	}
 	if (!d || !old || !same_spec(old, new))
 		renew(c, new);
 	d = find(c, new->name);
@@ -243,7 +246,9 @@ static void object_gone(struct core *c, const struct table *t)
 
 void core_crd_change(struct core *c, const struct change *ch)
 {
-	if (ch->table == definition_table(c))
+	if (ch->table == definition_table(c) && !ch->new)
+		definition_gone(c, ch->old);
+	else if (ch->table == definition_table(c))
 		definition_changed(c, ch->old, ch->new);
 	else if (ch->table->kind->crd && !ch->new)
 		object_gone(c, ch->table);

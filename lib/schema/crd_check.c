@@ -163,6 +163,29 @@ static void check_below(struct walk *w, const struct json *o, struct str at)
 			       "Required value: must be specified");
 }
 
+/* A default must be what it is a default of. */
+static void check_default(struct walk *w, const struct json *o, struct str at)
+{
+	const struct json *v = json_get(o, STR("default"));
+	struct schema_problems ps = {.a = w->a, .max = 10};
+	const struct schema *s;
+	struct json *in;
+
+	if (!v)
+		return;
+	s = crd_schema_build(
+		w->a,
+		json_build(w->a, "{s:s,s:{s:o}}", "type", "object", "properties", "default", o),
+		false);
+	in = json_copy(w->a, json_build(w->a, "{s:o}", "default", v));
+	schema_default(w->a, s, in);
+	schema_check(s, in, &ps, NULL);
+	for (size_t i = 0; i < ps.n; i++)
+		schema_problem(w->ps, ps.v[i].reason,
+			       arena_strf(w->a, "%.*s.%.*s", STR_ARG(at), STR_ARG(ps.v[i].field)),
+			       0, "%.*s", STR_ARG(ps.v[i].message));
+}
+
 static void check(struct walk *w, const struct json *o, struct str at)
 {
 	static const char *const never[] = {"definitions", "dependencies", "$ref",
@@ -183,6 +206,7 @@ static void check(struct walk *w, const struct json *o, struct str at)
 	if (keyword(o, "properties") && keyword(o, "additionalProperties"))
 		forbidden(w, at, "additionalProperties",
 			  "additionalProperties and properties are mutual exclusive");
+	check_default(w, o, at);
 	check_type(w, o, at);
 	check_extensions(w, o, at);
 	check_branches(w, o, at);

@@ -132,6 +132,10 @@ void test_crd_schema__structural(void **state)
 		   "");
 	structural("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\"}}}",
 		   "s.properties[a].items: Required value: must be specified");
+	structural("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\","
+		   "\"default\":\"x\"}}}",
+		   "s.properties[a].default: Invalid value: \"string\": default in body must be of "
+		   "type integer: \"string\"");
 	structural("{\"type\":\"object\",\"$ref\":\"x\"}",
 		   "s.$ref: Forbidden: must be empty to be structural");
 }
