@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apiserver/core-internal.h"
+#include "apiserver/crd.h"
 #include "lib/base/log.h"
 
 #define TURN_MAX 256 /* requests of one commit: bounds how long an answer waits */
@@ -275,6 +276,8 @@ static bool find_kind(struct op *op)
 		return false;
 	}
 	op->kind = op->served->kind;
+	if (op->kind->crd && crd_version(op->kind)->deprecation)
+		buf_printf(&op->warnings, "%s\n", crd_version(op->kind)->deprecation);
 	if ((op->kind->flags & KIND_NAMESPACED) && !r->namespace.n &&
 	    (r->name.n || r->verb == CORE_CREATE)) {
 		err_set(&op->err, ERR_BAD_REQUEST,
