@@ -145,6 +145,7 @@ struct op {
 	const struct kind *kind; /* as asked for */
 	struct arena *a;
 	struct buf warnings;
+	struct str name; /* of the object a create is about, once it has one: for errors */
 	bool dry_run;
 	struct err err;                  /* code ERR_NONE while all is well */
 	struct schema_problems problems; /* causes of ERR_INVALID */

@@ -184,7 +184,8 @@ void op_answer_error(struct op *op)
 	bool invalid = op->err.code == ERR_INVALID && op->kind;
 
 	core_status_write_causes(&op->err, r->group, invalid ? str_c(op->kind->kind) : r->resource,
-				 r->name, STR_NONE, op->problems.n ? &op->problems : NULL, &text);
+				 r->name.n ? r->name : op->name, STR_NONE,
+				 op->problems.n ? &op->problems : NULL, &text);
 	answer_buf(op, err_http(op->err.code), &text);
 }
 

@@ -356,6 +356,7 @@ static int make_new(struct op *op, struct json *next)
 			       "resourceVersion should not be set on objects to be created");
 	if (check_namespace(op, next) || give_name(op, next))
 		return -1;
+	op->name = meta_name(next);
 	stamp_new(op, next);
 	if (op->kind->flags & KIND_STATUS)
 		json_del(next, STR("status"));
@@ -489,7 +490,7 @@ static int exists(struct op *op, struct str name)
 
 void core_create_object(struct op *op, struct json *next, bool tracked)
 {
-	struct str name = meta_name(next);
+	struct str name = op->name = meta_name(next);
 	const struct obj *o = NULL;
 
 	if (op->kind->crd && crd_version(op->kind)->crd->terminating)
