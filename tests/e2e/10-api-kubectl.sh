@@ -44,7 +44,7 @@ ok "select by label" sh -c "[ \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig 
 ok "an unknown field is refused" sh -c "sed 's/replicas/replcas/' $work/deploy.yaml | $KUBECTL --kubeconfig $data/admin.kubeconfig replace -f - 2>&1 | grep -q 'replcas'"
 ok "a wrong type is refused" sh -c "! sed 's/replicas: 4/replicas: many/' $work/deploy.yaml | $KUBECTL --kubeconfig $data/admin.kubeconfig replace -f - 2>&1 | grep -q replaced"
 bad='{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"bad"},"spec":{"replicas":-1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}}'
-ok "what is invalid is named, with the field" sh -c "echo '$bad' | $KUBECTL --kubeconfig $data/admin.kubeconfig create --validate=false -f - 2>&1 | grep -q 'Deployment.apps \"bad\" is invalid: spec.replicas'"
+ok "what is invalid is named, with the field" sh -c "echo '$bad' | $KUBECTL --kubeconfig $data/admin.kubeconfig create --validate=false -f - 2>&1 | grep -q 'The Deployment \"bad\" is invalid: spec.replicas'"
 ok "describe" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig -n shop describe deployment front | grep -q 'StrategyType:  *RollingUpdate'"
 ok "explain" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig explain deployment.spec.replicas | grep -qi integer"
 ok "api-resources lists our kinds" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig api-resources | grep -q driftreports"
