@@ -18,7 +18,7 @@
 #include "lib/os/fs.h"
 
 static char dir[] = "/tmp/plumb-store-XXXXXX";
-static char path[64];
+static char path[96];
 
 static void begin(void)
 {
@@ -197,7 +197,7 @@ void test_store__foreign_and_damaged_files_are_refused(void **state)
 void test_store__backup_is_a_whole_store_and_never_overwrites(void **state)
 {
 	struct err err = {0};
-	char copy[80];
+	char copy[64];
 	struct store *s;
 
 	(void)state;
