@@ -1,0 +1,109 @@
+# Repositories over ssh (a real sshd) and https (git's own backend behind TLS and a password).
+. tests/e2e/lib.sh
+for t in git curl openssl python3 ssh-keygen "$KUBECTL"; do command -v "$t" >/dev/null || skip_all "remote repositories" "needs $t"; done
+sshd=$(command -v sshd || true); sshd=${sshd:-/usr/sbin/sshd}
+[ -x "$sshd" ] || skip_all "remote repositories" "needs sshd (Debian package openssh-server)"
+backend=$(git --exec-path)/git-http-backend
+[ -x "$backend" ] || skip_all "remote repositories" "needs git http-backend"
+[ "$(id -u)" -eq 0 ] || skip_all "remote repositories" "needs root for sshd"
+mkdir -p /run/sshd
+
+repo=$work/repo
+git init -q --bare -b main "$work/srv/r.git"
+git clone -q "$work/srv/r.git" "$repo" 2>/dev/null
+page() { printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: default}\ndata: {word: %s}\n' "$1" "$2" >"$repo/$1.yaml"; }
+push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q origin HEAD:main; }
+page ssh one; page https one; push one
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# ---- servers ----
+ssh-keygen -q -t ed25519 -N '' -f "$work/host" && ssh-keygen -q -t ed25519 -N '' -f "$work/user"
+ssh_port=$(free_port)
+mkdir -p /run/sshd
+cat >"$work/sshd_config" <<END
+Port $ssh_port
+ListenAddress 127.0.0.1
+HostKey $work/host
+AuthorizedKeysFile $work/user.pub
+PasswordAuthentication no
+StrictModes no
+UsePAM no
+PidFile $work/sshd.pid
+END
+"$sshd" -D -f "$work/sshd_config" -E "$work/sshd.log" & sshd_pid=$!
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+	-keyout "$work/tls.key" -out "$work/tls.crt" 2>/dev/null
+cat >"$work/https.py" <<'END'
+import base64, http.server, os, ssl, subprocess, sys
+class Git(http.server.BaseHTTPRequestHandler):
+    def handle_any(self):
+        if self.headers.get("Authorization") != "Basic " + base64.b64encode(b"bot:s3cret").decode():
+            self.send_response(401); self.send_header("WWW-Authenticate", 'Basic realm="git"'); self.send_header("Content-Length", "0"); self.end_headers(); return
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        env = dict(os.environ, GIT_PROJECT_ROOT=sys.argv[2], GIT_HTTP_EXPORT_ALL="1", PATH_INFO=path, QUERY_STRING=query, REQUEST_METHOD=self.command,
+                   CONTENT_TYPE=self.headers.get("Content-Type", ""), CONTENT_LENGTH=str(len(body)), REMOTE_USER="bot", REMOTE_ADDR="127.0.0.1")
+        out = subprocess.run([sys.argv[5]], input=body, env=env, stdout=subprocess.PIPE).stdout
+        head, _, rest = out.partition(b"\r\n\r\n")
+        lines = [l.split(b": ", 1) for l in head.split(b"\r\n")]
+        status = [v for k, v in lines if k == b"Status"]
+        self.send_response(int(status[0].split()[0]) if status else 200)
+        for k, v in lines:
+            if k != b"Status": self.send_header(k.decode(), v.decode())
+        self.send_header("Content-Length", str(len(rest))); self.end_headers(); self.wfile.write(rest)
+    do_GET = do_POST = handle_any
+    def log_message(self, *a): pass
+s = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Git)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); c.load_cert_chain(sys.argv[3], sys.argv[4]); s.socket = c.wrap_socket(s.socket, server_side=True)
+s.serve_forever()
+END
+https_port=$(free_port)
+python3 "$work/https.py" "$https_port" "$work/srv" "$work/tls.crt" "$work/tls.key" "$backend" & https_pid=$!
+servers_down() { kill "$sshd_pid" "$https_pid" 2>/dev/null; wait "$sshd_pid" "$https_pid" 2>/dev/null; }
+trap 'servers_down; cleanup' EXIT
+
+# ---- sources ----
+start --nodes 0
+printf '[127.0.0.1]:%s %s\n' "$ssh_port" "$(cut -d' ' -f1,2 "$work/host.pub")" >"$work/known_hosts"
+k create secret generic deploy-key -n plumb-system --from-file=identity="$work/user" --from-file=identity.pub="$work/user.pub" --from-file=known_hosts="$work/known_hosts" >/dev/null
+k create secret generic login -n plumb-system --from-literal=username=bot --from-literal=password=s3cret --from-file=ca.crt="$work/tls.crt" >/dev/null
+source_of() { # source_of NAME URL SECRET
+	cat <<END
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: $1, namespace: plumb-system}
+spec: {url: "$2", interval: 1s, ref: {branch: main}, secretRef: {name: $3}}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: $1, namespace: plumb-system}
+spec: {interval: 1m, prune: false, sourceRef: {kind: GitRepository, name: $1}, path: ./}
+END
+}
+word() { [ "$(k get configmap "$1" -o jsonpath='{.data.word}')" = "$2" ]; }
+message() { k -n plumb-system get gitrepository "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}' | grep -qiE "$2"; }
+
+source_of over-ssh "ssh://root@127.0.0.1:$ssh_port$work/srv/r.git" deploy-key | k apply -f - >/dev/null
+ok "a repository over ssh is applied" soon 15 word ssh one
+page ssh two; push two
+ok "… and followed" soon 15 word ssh two
+
+source_of over-https "https://localhost:$https_port/r.git" login | k apply -f - >/dev/null
+k -n plumb-system delete kustomization over-ssh --wait=false >/dev/null
+k -n plumb-system delete gitrepository over-ssh >/dev/null
+page https three; push three
+ok "a repository over https with a password and a CA of its own is applied" soon 15 word https three
+k create secret generic wrong -n plumb-system --from-literal=username=bot --from-literal=password=no --from-file=ca.crt="$work/tls.crt" >/dev/null
+source_of bad-login "https://localhost:$https_port/r.git" wrong | k apply -f - >/dev/null
+ok "a wrong password is told" soon 15 message bad-login 'auth|credential|401|password'
+k create secret generic no-ca -n plumb-system --from-literal=username=bot --from-literal=password=s3cret >/dev/null
+source_of no-ca "https://localhost:$https_port/r.git" no-ca | k apply -f - >/dev/null
+ok "a certificate that nobody vouches for is refused" soon 15 message no-ca 'certificate|SSL|TLS'
+printf '[127.0.0.1]:%s %s\n' "$ssh_port" "$(cut -d' ' -f1,2 "$work/user.pub")" >"$work/known_hosts"
+k create secret generic stranger -n plumb-system --from-file=identity="$work/user" --from-file=known_hosts="$work/known_hosts" >/dev/null
+source_of stranger "ssh://root@127.0.0.1:$ssh_port$work/srv/r.git" stranger | k apply -f - >/dev/null
+ok "an unknown host key is refused" soon 15 message stranger 'host key'
+ok "no secret stands in any log" sh -c "! grep -rqE 's3cret|OPENSSH PRIVATE' '$data/log'"
+ok "clean stop" stop
+finish
