@@ -97,7 +97,7 @@ static int64_t room_for_current(const struct dep *d)
 
 		if (rs == d->current)
 			continue;
-		if (!rs->settled && (rs->had || rs->actual))
+		if (!rs->settled)
 			return 0;
 		room -= MAX(rs->replicas, rs->actual);
 	}
