@@ -280,12 +280,24 @@ static bool current_saturated(const struct dep *d)
 	       desired == d->replicas;
 }
 
+/* Sizes are what they say: nobody acts on an older one, and what was to go is gone. */
+static bool all_settled(const struct dep *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (!d->all[i]->settled || d->all[i]->actual > d->all[i]->had)
+			return false;
+	return true;
+}
+
+/* Growing waits until all is settled: the next status of a ReplicaSet brings us back here. */
 void dep_scale_proportionally(struct dep *d)
 {
 	struct dep_rs **active = arena_array(d->v->arena, d->n + 1, sizeof(struct dep_rs *));
 	struct dep_rs *only;
 	size_t n = 0;
 
+	if (max_replicas(d) > total_spec(d) && !all_settled(d))
+		return;
 	for (size_t i = 0; i < d->n; i++)
 		if (d->all[i]->replicas > 0)
 			active[n++] = d->all[i];
