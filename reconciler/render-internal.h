@@ -19,6 +19,12 @@ struct render {
 
 /* Parses one file and adds what it declares. */
 MUST_USE int render_file(struct render *r, const struct git_file *f, struct err *err);
+/* Opens what sops encrypted, in place. */
+MUST_USE int render_decrypt(struct render *r, uint32_t file, const struct yaml_docs *docs,
+			    struct err *err);
+/* The same for a file that is no manifest; *ret is f->data when it isn't encrypted. */
+MUST_USE int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str *ret,
+				  struct err *err);
 /* Everything below a folder, or what its kustomization.yaml names. */
 MUST_USE int render_folder(struct render *r, const struct git_files *files, struct str dir,
 			   struct err *err);

@@ -166,6 +166,8 @@ int render_file(struct render *r, const struct git_file *f, struct err *err)
 
 	if (yaml_parse(r->a, f->data, file, &r->out->srcs, NULL, &docs, &why))
 		return parse_failed(r, file, &why, err);
+	if (render_decrypt(r, file, &docs, err))
+		return -1;
 	for (size_t i = 0; i < docs.n; i++) {
 		const struct yaml_src *src = yaml_src_of(&r->out->srcs, docs.v[i]);
 		struct rendered_object o = {.file = file,

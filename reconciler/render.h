@@ -31,6 +31,8 @@ struct render_var {
 	bool sensitive;
 };
 
+struct age_keys;
+
 struct render_opts {
 	const char *path;                     /* clean; "" = root */
 	struct str unit_namespace, unit_name; /* go into labels; STR_NONE name = no labels */
@@ -38,6 +40,8 @@ struct render_opts {
 	const struct json *common_metadata;   /* {labels, annotations} or NULL */
 	const struct json *images;            /* [{name, newName, newTag, digest}] or NULL */
 	bool substitute;
+	const struct age_keys *keys; /* for files encrypted with sops, or NULL */
+	bool broken_mac_ok;          /* a MAC that does not fit is told, not refused */
 	const struct render_var *vars;
 	size_t nvars;
 };
@@ -59,6 +63,8 @@ struct rendered {
 	size_t n;
 	struct git_files files; /* every file read, by the numbers in srcs */
 	struct yaml_srcs srcs;
+	struct str broken; /* "file:line: why" of the first file whose MAC does not fit */
+	size_t nbroken;
 };
 void rendered_release(struct rendered *r);
 

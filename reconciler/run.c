@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "secrets/age.h"
 
 static void run_free(struct run *run)
 {
@@ -26,6 +27,7 @@ static void run_free(struct run *run)
 	loop_timer_cancel(run->r->loop, &run->soon);
 	git_close(run->mirror);
 	rendered_release(&run->rendered);
+	age_keys_free(run->keys);
 	arena_release(&run->arena);
 	free(run);
 }
@@ -191,7 +193,7 @@ static struct str text(const struct json *spec, const char *key)
 /* What this build cannot do yet is refused, not left out. */
 static const char *unsupported(const struct json *spec)
 {
-	static const char *const keys[] = {"components", "decryption", "kubeConfig", "namePrefix",
+	static const char *const keys[] = {"components", "kubeConfig", "namePrefix",
 					   "nameSuffix", "patches",    "ignore"};
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
@@ -234,7 +236,8 @@ static bool unchanged(const struct run *run)
 	const struct unit *u = run->u;
 
 	return !u->full && !u->failures && u->tree[0] && !strcmp(u->tree, run->tree) &&
-	       u->generation == run->generation && !json_get(run->spec, STR("postBuild"));
+	       u->generation == run->generation && !json_get(run->spec, STR("postBuild")) &&
+	       !json_get(run->spec, STR("decryption"));
 }
 
 static void rename_only(struct run *run)
@@ -278,5 +281,5 @@ void run_begin(struct unit *u)
 		return;
 	}
 	u->health_until = 0;
-	run_vars(run);
+	run_keys(run);
 }

@@ -4,7 +4,7 @@
 
 #include "reconciler/engine.h"
 
-enum run_phase { RUN_VARS, RUN_RENDER, RUN_DRY, RUN_APPLY, RUN_PRUNE };
+enum run_phase { RUN_KEYS, RUN_VARS, RUN_RENDER, RUN_DRY, RUN_APPLY, RUN_PRUNE };
 
 /* What is done with one object, in order of rank. */
 struct run_item {
@@ -38,6 +38,7 @@ struct run {
 	struct str revision;
 	int64_t generation;
 	struct render_opts opts;
+	struct age_keys *keys; /* for this run alone */
 	struct rendered rendered;
 	bool refreshed; /* discovery was read anew */
 	struct run_item *items;
@@ -59,6 +60,8 @@ void run_call(struct run *run, const struct api_call *call, size_t i,
 void run_fail(struct run *run, const char *reason, struct str message);
 void run_succeed(struct run *run, struct str message);
 
+/* run_keys.c: calls run_vars when done. */
+void run_keys(struct run *run);
 /* run_vars.c: calls run_render when done. */
 void run_vars(struct run *run);
 void run_render(struct run *run);

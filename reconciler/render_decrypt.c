@@ -1,0 +1,107 @@
+/*
+ * Files that SOPS encrypted, opened between reading and using them: manifests as trees, what a
+ * generator takes in as bytes. Every value that was encrypted is flagged, so that no report shows
+ * it. Never puts a value into an error. Pure; memory: the render's arena, which is the run's.
+ */
+#include <string.h>
+
+#include "reconciler/render-internal.h"
+#include "secrets/sops.h"
+
+#include "lib/base/pure.h"
+
+/* The line of the leaf that a message names ("stringData:key: why"), as deep as it can be followed.
+ */
+static uint32_t line_of(const struct render *r, const struct json *doc, struct str message)
+{
+	const struct json *at = doc;
+	uint32_t line = render_line(r, doc, 1);
+	struct str path = message, key;
+	ptrdiff_t end = str_find(message, STR(": "));
+
+	path.n = end < 0 ? 0 : (size_t)end;
+	while (path.n && str_next(&path, ':', &key)) {
+		at = json_get(at, key);
+		if (!at)
+			break;
+		line = render_line(r, at, line);
+	}
+	return line;
+}
+
+/* A MAC that does not fit: a reason to stop, or to say so and go on. */
+static int check_mac(struct render *r, uint32_t file, uint32_t line,
+		     const struct sops_report *report, struct err *err)
+{
+	struct rendered *out = r->out;
+
+	if (report->mac_ok)
+		return 0;
+	if (!out->nbroken++)
+		out->broken = arena_strf(r->a, "%.*s:%u: %s", STR_ARG(out->files.v[file].path),
+					 line, report->mac.msg);
+	if (r->o->broken_mac_ok)
+		return 0;
+	render_fail(r, file, line, err, "%s", report->mac.msg);
+	err->code = ERR_CORRUPT;
+	return -1;
+}
+
+int render_decrypt(struct render *r, uint32_t file, const struct yaml_docs *docs, struct err *err)
+{
+	struct sops_docs d = {.keys = r->o->keys,
+			      .text = r->out->files.v[file].data,
+			      .srcs = &r->out->srcs,
+			      .docs = docs};
+	const struct json *first = docs->n ? docs->v[0] : NULL, *shape;
+	uint32_t line = render_line(r, json_get(first, STR("sops")), 1);
+	struct sops_report report;
+	struct err why = {0};
+
+	if (!sops_is_encrypted(first))
+		return 0;
+	if (!d.keys)
+		return render_fail(r, file, line, err,
+				   "encrypted with sops, but the Kustomization has no "
+				   "spec.decryption");
+	/* Opening takes the metadata out, and an error needs the places. */
+	shape = json_copy(r->a, first);
+	if (sops_open_docs(r->a, &d, &report, &why))
+		return render_fail(r, file,
+				   why.code == ERR_NOT_FOUND ? line
+							     : line_of(r, shape, str_c(why.msg)),
+				   err, "cannot decrypt: %s", why.msg);
+	return check_mac(r, file, line, &report, err);
+}
+
+/* What sops leaves in any format: its metadata's own words. */
+static bool looks_encrypted(enum sops_format format, struct str bytes)
+{
+	if (format == SOPS_DOTENV)
+		return str_starts(bytes, STR("sops_")) || str_find(bytes, STR("\nsops_")) >= 0;
+	return str_find(bytes, STR("ENC[AES256_GCM,")) >= 0 && str_find(bytes, STR("sops")) >= 0;
+}
+
+int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str *ret,
+			 struct err *err)
+{
+	uint32_t file = render_file_number(r, f);
+	AUTO(buf) struct buf plain = {0};
+	struct sops_report report;
+	struct sops_file in = {
+		.keys = r->o->keys, .format = sops_format_of(f->path), .bytes = f->data};
+	struct err why = {0};
+
+	*ret = f->data;
+	if (!looks_encrypted(in.format, f->data))
+		return 0;
+	if (!in.keys)
+		return render_fail(r, file, 0, err,
+				   "encrypted with sops, but the Kustomization has no "
+				   "spec.decryption");
+	if (sops_open_bytes(&in, &plain, &report, &why))
+		return render_fail(r, file, 0, err, "cannot decrypt: %s", why.msg);
+	*ret = arena_str(r->a, buf_view(&plain));
+	buf_wipe(&plain);
+	return check_mac(r, file, 1, &report, err);
+}
