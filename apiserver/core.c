@@ -242,10 +242,17 @@ uint64_t core_revision(const struct core *c)
 	return c->revision;
 }
 
+static const struct table *table_of(const struct core *c, const struct kind *k)
+{
+	if (k->stored)
+		k = k->stored;
+	return core_table(c, k->group, k->plural);
+}
+
 const struct obj *core_get(const struct core *c, const struct kind *k, struct str namespace,
 			   struct str name)
 {
-	const struct table *t = core_table(c, k->group, k->plural);
+	const struct table *t = table_of(c, k);
 
 	return t ? table_get(t, namespace, name) : NULL;
 }
@@ -253,7 +260,7 @@ const struct obj *core_get(const struct core *c, const struct kind *k, struct st
 void core_each(const struct core *c, const struct kind *k,
 	       void (*fn)(void *arg, const struct obj *o), void *arg)
 {
-	const struct table *t = core_table(c, k->group, k->plural);
+	const struct table *t = table_of(c, k);
 
 	for (size_t i = 0; t && i < t->n; i++)
 		fn(arg, t->rows[i]);

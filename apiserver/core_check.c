@@ -3,8 +3,8 @@
  * limits are checked. Built-in kinds and custom ones go different ways here and nowhere else. Pure
  * but for the request. One thread.
  */
+#include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
-#include "apiserver/crd.h"
 #include "lib/schema/crd_schema.h"
 
 static int refuse_strict(struct op *op, const struct schema_problems *unknown)
@@ -80,7 +80,7 @@ static int check_custom(struct op *op, const struct kind *k, struct json *v)
 		if (!op->problems.v[i].field.n)
 			return err_set(&op->err, ERR_BAD_REQUEST, "%.*s",
 				       STR_ARG(op->problems.v[i].message));
-	crd_set_version(op->a, k, v);
+	json_set_str(op->a, v, "apiVersion", convert_api_version(op->a, k));
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "lib/json/yaml.h"
 #include "lib/schema/proto.h"
@@ -241,7 +242,7 @@ void core_delete_collection(struct op *op)
 			op_answer_error(op);
 			return;
 		}
-		json_append(op->a, items, obj_tree(o, op->a));
+		json_append(op->a, items, convert_view(op->a, op->kind, o));
 	}
 	op_answer_json(op, 200, list);
 }

@@ -104,17 +104,46 @@ void core_unregister(struct core *c, const struct kind *k)
 	memmove(&c->served[i], &c->served[i + 1], (--c->nserved - i) * sizeof(struct served *));
 }
 
+/*
+ * Another version of a kind whose table is there. What it does not say itself it has from the
+ * stored one: names, flags, columns, selectable fields; rules are about the stored version only.
+ */
+static void load_version(struct core *c, const struct kind *version)
+{
+	struct table *t = core_table(c, version->stored->group, version->stored->plural);
+	struct kind *k;
+
+	if (!t)
+		panic("kind %s/%s: its stored version is not served", version->kind,
+		      version->version);
+	k = (struct kind *)(uintptr_t)with_schema(version);
+	k->stored = t->kind;
+	k->list_kind = k->list_kind ? k->list_kind : t->kind->list_kind;
+	k->short_names = k->short_names ? k->short_names : t->kind->short_names;
+	k->categories = k->categories ? k->categories : t->kind->categories;
+	k->subresources = k->subresources ? k->subresources : t->kind->subresources;
+	k->flags = t->kind->flags;
+	k->columns = t->kind->columns;
+	k->row = t->kind->row;
+	if (!k->field) {
+		k->selectable = t->kind->selectable;
+		k->field = t->kind->field;
+	}
+	k->name_check = t->kind->name_check;
+	core_register(c, k, t);
+}
+
 void core_load_kinds(struct core *c)
 {
-	for (size_t i = 0; kind_registry[i]; i++) {
-		const struct kind *k = with_schema(kind_registry[i]);
-		const struct kind *stored = k->stored ? with_schema(k->stored) : k;
-		struct table *t = core_table_for(c, stored);
+	for (size_t i = 0; kind_registry[i]; i++)
+		if (!kind_registry[i]->stored) {
+			const struct kind *k = with_schema(kind_registry[i]);
 
-		core_register(c, k, t);
-		if (stored != k && t->kind != stored)
-			free((void *)(uintptr_t)stored);
-	}
+			core_register(c, k, core_table_for(c, k));
+		}
+	for (size_t i = 0; kind_registry[i]; i++)
+		if (kind_registry[i]->stored)
+			load_version(c, kind_registry[i]);
 }
 
 /* ---- loading ---- */

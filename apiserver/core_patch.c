@@ -2,6 +2,7 @@
  * PATCH in its four forms. Each makes a whole object out of the live one and goes the way of an
  * update; an apply may also create. One thread, so nothing moves underneath and nothing is retried.
  */
+#include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "lib/json/patch.h"
 #include "lib/json/yaml.h"
@@ -58,7 +59,7 @@ static void plain_patch(struct op *op, struct str type)
 {
 	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
 			 *o = NULL;
-	struct json *next = live ? patched(op, type, obj_tree(live, op->a)) : NULL;
+	struct json *next = live ? patched(op, type, convert_view(op->a, op->kind, live)) : NULL;
 
 	if (!live)
 		not_found(op);
@@ -173,7 +174,7 @@ static void apply(struct op *op)
 	if (config && !live && op->req->subresource.n)
 		not_found(op);
 	else if (config && !apply_preconditions(op, config, live))
-		next = applied(op, config, live ? obj_tree(live, op->a) : NULL);
+		next = applied(op, config, live ? convert_view(op->a, op->kind, live) : NULL);
 	if (next && !live) {
 		core_create_object(op, next, false);
 		return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 
 #define SNAPSHOTS_MAX 64
@@ -52,7 +53,9 @@ static struct str field_get(void *arg, struct str field)
 	if (!f->kind->field)
 		return STR("");
 	if (!f->tree)
-		f->tree = obj_tree(f->o, f->a);
+		f->tree = f->kind->stored && f->kind->field == f->kind->stored->field
+				  ? obj_tree(f->o, f->a)
+				  : convert_view(f->a, f->kind, f->o);
 	return f->kind->field(f->tree, field, f->a);
 }
 
@@ -216,8 +219,6 @@ static int check_revision(struct op *op)
 
 static struct block *item_block(const struct op *op, const struct obj *o, struct str include)
 {
-	if (op->req->form == CORE_FORM_OBJECT && op->kind == op->served->table->kind)
-		return block_ref(o->block);
 	return form_block(op->kind, op->req->form, o, include, core_now(op->core));
 }
 

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "apiserver/crd.h"
 #include "lib/json/jsonpath.h"
@@ -185,7 +186,7 @@ static void put_selector(struct op *op, const struct json *tree, struct json *sc
 
 static struct json *scale_of(struct op *op, const struct obj *o)
 {
-	const struct json *tree = obj_tree(o, op->a);
+	const struct json *tree = convert_view(op->a, op->kind, o);
 	const struct json *want = jsonpath_first(tree, str_c(replicas_path(op, "spec"))),
 			  *have = jsonpath_first(tree, str_c(replicas_path(op, "status")));
 	struct json *scale =
@@ -262,7 +263,7 @@ static void scale(struct op *op)
 		err_set(&op->err, ERR_INVALID,
 			"spec.replicas: Invalid value: must be greater than or equal to 0");
 	} else if (wanted) {
-		next = json_copy(op->a, obj_tree(live, op->a));
+		next = json_copy(op->a, convert_view(op->a, op->kind, live));
 		set_replicas(op, next, json_int(replicas, 0));
 		json_set(op->a, json_set_object(op->a, next, "metadata"), STR("resourceVersion"),
 			 json_at(wanted, "metadata", "resourceVersion"));

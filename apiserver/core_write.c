@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "apiserver/crd.h"
 #include "apiserver/kinds/rules.h"
@@ -186,6 +187,7 @@ static bool spec_changed(const struct op *op, const struct json *next, const str
 		struct str key = next->members[i].key;
 
 		if (!str_is(key, "metadata") && !str_is(key, "status") &&
+		    !str_is(key, "apiVersion") &&
 		    !json_equal(&next->members[i].value, json_get(live, key)))
 			return true;
 	}
@@ -336,15 +338,27 @@ int write_admit(struct op *op, enum admission_op what, struct str name, struct j
 	}
 }
 
-static void track(struct op *op, struct json *next, const struct json *live)
+/* In the version that the writer speaks: that is whose field paths are kept. */
+static void track(struct op *op, const struct kind *asked, struct json *next,
+		  const struct json *live)
 {
 	struct str manager = op_query(op, "fieldManager"), agent, rest;
 	struct apply_opts o = {.now_ns = core_now(op->core), .subresource = op->req->subresource};
 
 	str_cut(op->req->user_agent, '/', &agent, &rest);
 	o.manager = manager.n ? manager : agent.n ? agent : STR("unknown");
-	o.api_version = json_str(json_get(next, STR("apiVersion")));
-	apply_track_update(op->a, op->kind->schema, live, next, &o);
+	o.api_version = convert_api_version(op->a, asked);
+	if (!convert_moves(asked)) {
+		apply_track_update(op->a, asked->schema, live, next, &o);
+		return;
+	}
+	struct json *shown = json_copy(op->a, next), *was = live ? json_copy(op->a, live) : NULL;
+
+	convert_from_stored(op->a, asked, shown);
+	if (was)
+		convert_from_stored(op->a, asked, was);
+	apply_track_update(op->a, asked->schema, was, shown, &o);
+	replace_member(op, metadata(op, next), "managedFields", json_get(shown, STR("metadata")));
 }
 
 /* ---- the pipeline ---- */
@@ -454,13 +468,13 @@ static void bump_generation(struct op *op, struct json *next, const struct json 
 			     json_int(json_at(live, "metadata", "generation"), 0) + 1);
 }
 
-const struct obj *write_object(struct op *op, struct json *next, const struct obj *live,
-			       bool tracked)
+/* asked: the version whose fields the writer comes to own, NULL when that is settled. */
+static const struct obj *write_stored(struct op *op, struct json *next, const struct obj *live,
+				      const struct kind *asked)
 {
 	const struct json *tree = live ? obj_tree(live, op->a) : NULL;
 
-	if (write_check(op, next) ||
-	    (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next)))
+	if (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next))
 		return NULL;
 	default_all(op, next);
 	if (write_admit(op, live ? ADMIT_UPDATE : ADMIT_CREATE, meta_name(next), next, tree))
@@ -473,11 +487,31 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 		return NULL;
 	if (live)
 		bump_generation(op, next, tree);
-	if (tracked)
-		track(op, next, tree);
-	if (op->kind->crd)
-		crd_set_version(op->a, op->served->table->kind, next);
+	if (asked)
+		track(op, asked, next, tree);
 	return put(op, next, live, tree);
+}
+
+/*
+ * The body is read in the version that was asked for; from there on everything is about the stored
+ * version. Definitions' versions differ in their schemas, which the asked one's stays in charge of.
+ */
+const struct obj *write_object(struct op *op, struct json *next, const struct obj *live,
+			       bool tracked)
+{
+	const struct kind *asked = op->kind, *stored = op->served->table->kind;
+	const struct obj *o;
+
+	if (write_check(op, next))
+		return NULL;
+	if (asked->stored && !asked->crd)
+		default_all(op, next);
+	convert_to_stored(op->a, asked, stored, next);
+	if (!asked->crd)
+		op->kind = stored;
+	o = write_stored(op, next, live, tracked ? asked : NULL);
+	op->kind = asked;
+	return o;
 }
 
 /* ---- verbs ---- */

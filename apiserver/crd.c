@@ -220,8 +220,3 @@ void crd_free(struct crd *c)
 	arena_release(&c->a);
 	free(c);
 }
-
-void crd_set_version(struct arena *a, const struct kind *k, struct json *o)
-{
-	json_set_str(a, o, "apiVersion", arena_strf(a, "%s/%s", k->group, k->version));
-}

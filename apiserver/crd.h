@@ -41,8 +41,6 @@ static inline const struct crd_version *crd_version(const struct kind *k)
 {
 	return k->crd;
 }
-/* The object's apiVersion becomes the kind's. */
-void crd_set_version(struct arena *a, const struct kind *k, struct json *o);
 /* A cell of a table by the column's JSONPath. */
 void crd_cell(struct kind_ctx *c, const struct kind_column *col, const struct json *o,
 	      struct json *cells);

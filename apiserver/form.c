@@ -2,36 +2,22 @@
  * The forms that an object is answered in: itself, a row of a Table, or its metadata only. Pure.
  * Specification: meta.k8s.io/v1 (Table, PartialObjectMetadata).
  */
+#include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
-#include "apiserver/crd.h"
 #include "apiserver/table.h"
 
-static const struct json *in_version(const struct kind *k, const struct obj *o, struct arena *a)
+/* Cells are about the stored version, as Kubernetes prints them; those of definitions say in their
+ * own version's terms where they come from. */
+static const struct json *row_tree(struct arena *a, const struct kind *k, const struct obj *o)
 {
-	struct json *tree;
-
-	if (!k->from_stored && !k->crd)
-		return obj_tree(o, a);
-	tree = json_copy(a, obj_tree(o, a));
-	if (k->crd)
-		crd_set_version(a, k, tree);
-	else
-		k->from_stored(a, tree);
-	return tree;
+	return k->crd ? convert_view(a, k, o) : obj_tree(o, a);
 }
 
-/* Whether objects are shown as they are stored. A custom kind of several versions may have been
- * stored in another one than today. */
-static bool as_stored(const struct kind *k)
-{
-	return !k->from_stored && (!k->crd || crd_version(k)->crd->n == 1);
-}
-
-static void partial_write(const struct obj *o, struct arena *a, struct buf *out)
+static void partial_write(const struct json *o, struct buf *out)
 {
 	buf_puts(out, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/"
 		      "v1\",\"metadata\":");
-	json_write(json_get(obj_tree(o, a), STR("metadata")), out);
+	json_write(json_get(o, STR("metadata")), out);
 	buf_putc(out, '}');
 }
 
@@ -43,15 +29,15 @@ struct block *form_block(const struct kind *k, enum core_form form, const struct
 
 	switch (form) {
 	case CORE_FORM_OBJECT:
-		if (as_stored(k))
+		if (convert_is_plain(k, o))
 			return block_ref(o->block);
-		json_write(in_version(k, o, &a), &out);
+		json_write(convert_view(&a, k, o), &out);
 		break;
 	case CORE_FORM_TABLE:
-		table_row(k, in_version(k, o, &a), include, now_ns, &out);
+		table_row(k, row_tree(&a, k, o), include, now_ns, &out);
 		break;
 	case CORE_FORM_PARTIAL:
-		partial_write(o, &a, &out);
+		partial_write(convert_moves(k) ? convert_view(&a, k, o) : obj_tree(o, &a), &out);
 		break;
 	}
 	return block_take(&out);
@@ -75,7 +61,7 @@ struct block *form_single(const struct kind *k, enum core_form form, const struc
 	else
 		buf_puts(&out, "null");
 	buf_puts(&out, ",\"rows\":[");
-	table_row(k, in_version(k, o, &a), include, now_ns, &out);
+	table_row(k, row_tree(&a, k, o), include, now_ns, &out);
 	buf_puts(&out, "]}");
 	return block_take(&out);
 }

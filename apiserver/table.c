@@ -1,6 +1,7 @@
 /* Tables: the columns and cells of kinds, their own or name and age. Pure. */
 #include "apiserver/table.h"
 
+#include "apiserver/convert.h"
 #include "apiserver/crd.h"
 #include "apiserver/kinds/rules.h"
 
@@ -82,6 +83,19 @@ static void write_object(const struct json *o, struct str include, struct buf *o
 	}
 }
 
+/* The object beside the cells is in the version that was asked for. */
+static const struct json *shown(struct arena *a, const struct kind *k, const struct json *o,
+				struct str include)
+{
+	struct json *v;
+
+	if (!k->stored || k->crd || (!convert_moves(k) && !str_is(include, "Object")))
+		return o;
+	v = json_copy(a, o);
+	convert_from_stored(a, k, v);
+	return v;
+}
+
 void table_row(const struct kind *k, const struct json *o, struct str include, int64_t now_ns,
 	       struct buf *out)
 {
@@ -96,6 +110,6 @@ void table_row(const struct kind *k, const struct json *o, struct str include, i
 	buf_puts(out, "{\"cells\":");
 	json_write(cells, out);
 	buf_puts(out, ",\"object\":");
-	write_object(o, include, out);
+	write_object(shown(&a, k, o, include), include, out);
 	buf_putc(out, '}');
 }

@@ -11,7 +11,8 @@
 void table_columns(const struct kind *k, struct buf *out);
 /*
  * One row: {"cells":[…],"object":…}. include: "None", "Object", anything else = "Metadata", what
- * clients get that don't ask. now_ns is for ages.
+ * clients get that don't ask. now_ns is for ages. o is in the stored version of a built-in kind, in
+ * k's own of a definition.
  */
 void table_row(const struct kind *k, const struct json *o, struct str include, int64_t now_ns,
 	       struct buf *out);

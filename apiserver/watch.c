@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "lib/base/log.h"
 
@@ -127,7 +128,7 @@ static bool watcher_write(struct watcher *w, struct block **blocks, size_t n)
 static size_t event_blocks(struct watcher *w, int type, const struct obj *o, struct block **out)
 {
 	struct core *c = w->core;
-	bool whole = w->req->form == CORE_FORM_OBJECT && !w->kind->from_stored && !w->kind->crd;
+	bool whole = w->req->form == CORE_FORM_OBJECT && convert_is_plain(w->kind, o);
 
 	out[0] = block_ref(c->event_head[type]);
 	out[1] = whole ? block_ref(o->block)

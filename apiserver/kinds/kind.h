@@ -76,7 +76,12 @@ struct kind {
 	/* Name rule: NULL = DNS-1123 subdomain. Answers a message or NULL. */
 	const char *(*name_check)(struct str name);
 
-	/* Which other version is the stored one (old betas served by conversion); NULL = this. */
+	/*
+	 * Which other version is the stored one (old betas served by conversion); NULL = this. Such
+	 * a version says its names, schema and functions below, and set_defaults and selectable
+	 * fields where they differ; all else is the stored one's. Without functions the versions
+	 * differ by name alone.
+	 */
 	const struct kind *stored;
 	void (*from_stored)(struct arena *a, struct json *o);
 	void (*to_stored)(struct arena *a, struct json *o);
