@@ -76,10 +76,18 @@ static uint64_t memory_revision(const struct store *s)
 	return CONTAINER_OF(s, const struct memory, store)->revision;
 }
 
-static int memory_backup(struct store *s, const char *path, struct err *err)
+static int memory_maintain(struct store *s, struct err *err)
 {
 	(void)s;
-	return err_set(err, ERR_UNSUPPORTED, "%s: a store in memory has nothing to back up", path);
+	(void)err;
+	return 0;
+}
+
+static struct store_backup *memory_backup(struct store *s, const char *path, struct err *err)
+{
+	(void)s;
+	err_set(err, ERR_UNSUPPORTED, "%s: a store in memory has nothing to back up", path);
+	return NULL;
 }
 
 static void memory_free(struct store *s)
@@ -96,6 +104,7 @@ static void memory_free(struct store *s)
 static const struct store_ops memory_ops = {.load = memory_load,
 					    .commit = memory_commit,
 					    .revision = memory_revision,
+					    .maintain = memory_maintain,
 					    .backup = memory_backup,
 					    .free = memory_free};
 
@@ -105,10 +114,4 @@ struct store *store_memory_new(void)
 
 	m->store.ops = &memory_ops;
 	return &m->store;
-}
-
-void store_free(struct store *s)
-{
-	if (s)
-		s->ops->free(s);
 }

@@ -2,9 +2,12 @@
  * The store on SQLite: one table, write-ahead log, synchronous=FULL, so that a commit that
  * returned has been fsynced. The only user of SQLite in Plumb. One thread.
  *
- * A batch is one transaction. After a failed commit the database is as it was before it.
+ * A batch is one transaction. After a failed commit the database is as it was before it: what it
+ * left in the log counts for nothing, and the next commit writes over it.
  */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -14,11 +17,17 @@
 #define FORMAT 1               /* PRAGMA user_version */
 #define APPLICATION 0x506c6d62 /* "Plmb": PRAGMA application_id */
 
+#define WAL_PAGES 4000      /* a log this long is moved into the database between commits */
+#define WAL_KEEP "16777216" /* bytes of log file that stay after a burst */
+#define SLICE 256           /* pages of a backup or of tidying at a time */
+#define FREE_MIN 1024       /* free pages that are kept for what comes next */
+
 struct db {
 	struct store store;
 	sqlite3 *sqlite;
 	sqlite3_stmt *put, *del, *set_revision, *begin, *commit, *rollback;
 	uint64_t revision;
+	int wal_pages; /* committed to the log and perhaps not yet in the database */
 };
 
 static struct db *of(struct store *s)
@@ -55,12 +64,12 @@ static int64_t number(struct db *d, const char *sql, int64_t otherwise)
 	return ret;
 }
 
-static int check_quick(struct db *d, struct err *err)
+static int check(struct db *d, const char *how, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
 	int ret = 0;
 
-	if (sqlite3_prepare_v2(d->sqlite, "PRAGMA quick_check(1)", -1, &st, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(d->sqlite, how, -1, &st, NULL) != SQLITE_OK)
 		return fail(d, "check", err);
 	if (sqlite3_step(st) != SQLITE_ROW)
 		ret = fail(d, "check", err);
@@ -106,7 +115,7 @@ static int prepare_all(struct db *d, struct err *err)
 		       : 0;
 }
 
-static int check_format(struct db *d, struct err *err)
+static int check_format(struct db *d, bool thorough, struct err *err)
 {
 	int64_t format = number(d, "PRAGMA user_version", -1),
 		app = number(d, "PRAGMA application_id", -1);
@@ -120,21 +129,39 @@ static int check_format(struct db *d, struct err *err)
 			       "store format %lld, this program reads %d: use the version of plumb "
 			       "that wrote it",
 			       (long long)format, FORMAT);
-	return check_quick(d, err);
+	return check(d, thorough ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)", err);
 }
 
-static int open_db(struct db *d, const char *path, struct err *err)
+/* Instead of SQLite's own automatic checkpoint: sqlite_maintain does it when it is quiet, and only
+ * a burst that never is meets one in its way. A failure costs nothing but the log's length. */
+static int on_wal(void *arg, sqlite3 *sqlite, const char *name, int pages)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+	struct db *d = arg;
+
+	d->wal_pages = pages;
+	if (pages >= WAL_PAGES)
+		(void)sqlite3_wal_checkpoint_v2(sqlite, name, SQLITE_CHECKPOINT_PASSIVE, NULL,
+						NULL);
+	return SQLITE_OK;
+}
+
+static int open_db(struct db *d, const char *path, bool existing, struct err *err)
+{
+	int flags =
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (existing ? 0 : SQLITE_OPEN_CREATE);
 
 	if (sqlite3_open_v2(path, &d->sqlite, flags, NULL) != SQLITE_OK)
 		return fail(d, "open", err);
 	sqlite3_busy_timeout(d->sqlite, 2000); /* a predecessor that is still dying */
 	if (run(d, "PRAGMA locking_mode=EXCLUSIVE", err) ||
+	    run(d, "PRAGMA auto_vacuum=INCREMENTAL", err) ||
 	    run(d, "PRAGMA journal_mode=WAL", err) || run(d, "PRAGMA synchronous=FULL", err) ||
-	    run(d, "PRAGMA wal_autocheckpoint=2000", err) ||
-	    run(d, "PRAGMA cache_size=-2000", err) || check_format(d, err) || prepare_all(d, err))
+	    run(d, "PRAGMA journal_size_limit=" WAL_KEEP, err) ||
+	    run(d, "PRAGMA cache_size=-2000", err) || check_format(d, existing, err) ||
+	    prepare_all(d, err))
 		return -1;
+	sqlite3_wal_hook(d->sqlite, on_wal, d);
+	d->wal_pages = 1; /* a predecessor's */
 	d->revision = (uint64_t)number(d, "SELECT value FROM meta WHERE name='revision'", 0);
 	return 0;
 }
@@ -229,18 +256,96 @@ static uint64_t sqlite_revision(const struct store *s)
 	return CONTAINER_OF(s, const struct db, store)->revision;
 }
 
-static int sqlite_backup(struct store *s, const char *path, struct err *err)
+/* ---- what may wait ---- */
+
+static int sqlite_maintain(struct store *s, struct err *err)
 {
 	struct db *d = of(s);
-	sqlite3_stmt *st = NULL;
-	int ret;
+	int code;
 
-	if (prepare(d, "VACUUM INTO ?", &st, err)) /* refuses an existing file by itself */
-		return -1;
-	sqlite3_bind_text(st, 1, path, -1, SQLITE_STATIC);
-	ret = step(d, st, path, err);
-	sqlite3_finalize(st);
-	return ret;
+	if (d->wal_pages) {
+		code = sqlite3_wal_checkpoint_v2(d->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+						 NULL);
+		if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED)
+			return fail(d, "checkpoint", err);
+		d->wal_pages = 0;
+	}
+	int64_t spare = number(d, "PRAGMA freelist_count", 0);
+	if (spare < FREE_MIN || spare < number(d, "PRAGMA page_count", 0) / 4 ||
+	    number(d, "PRAGMA auto_vacuum", 0) != 2) /* a store of an earlier version */
+		return 0;
+	/* SLICE; its own transaction, like a commit's */
+	return run(d, "PRAGMA incremental_vacuum(256)", err) ? -1 : 1;
+}
+
+struct store_backup {
+	struct db *from;
+	sqlite3 *to;
+	sqlite3_backup *copy;
+	char *path;
+	bool whole;
+};
+
+static void sqlite_backup_end(struct store_backup *b)
+{
+	if (b->copy)
+		sqlite3_backup_finish(b->copy);
+	sqlite3_close(b->to);
+	if (!b->whole)
+		(void)unlink(b->path);
+	free(b->path);
+	free(b);
+}
+
+static int backup_fail(struct store_backup *b, struct err *err)
+{
+	int code = sqlite3_errcode(b->to) & 0xff;
+
+	return err_set(err, code == SQLITE_FULL ? ERR_NO_SPACE : ERR_IO, "%s: %s", b->path,
+		       sqlite3_errmsg(b->to));
+}
+
+static struct store_backup *sqlite_backup(struct store *s, const char *path, struct err *err)
+{
+	struct store_backup *b;
+	/* Ours from the first byte, or not at all: also against a link that stands there. */
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0) {
+		err_sys(err, "%s", path);
+		return NULL;
+	}
+	close(fd);
+	b = xalloc(sizeof(*b));
+	b->from = of(s);
+	b->path = xstrdup(path);
+	if (sqlite3_open_v2(path, &b->to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+	    SQLITE_OK)
+		b->copy = sqlite3_backup_init(b->to, "main", b->from->sqlite, "main");
+	if (b->copy)
+		return b;
+	backup_fail(b, err);
+	sqlite_backup_end(b);
+	return NULL;
+}
+
+static int sqlite_backup_step(struct store_backup *b, struct err *err)
+{
+	int code = sqlite3_backup_step(b->copy, SLICE);
+
+	if (code == SQLITE_OK)
+		return 1;
+	if (code != SQLITE_DONE) {
+		(void)sqlite3_backup_finish(b->copy); /* says it to b->to */
+		b->copy = NULL;
+		return backup_fail(b, err);
+	}
+	code = sqlite3_backup_finish(b->copy);
+	b->copy = NULL;
+	if (code != SQLITE_OK)
+		return backup_fail(b, err);
+	b->whole = true;
+	return 0;
 }
 
 static void sqlite_free(struct store *s)
@@ -257,17 +362,35 @@ static void sqlite_free(struct store *s)
 static const struct store_ops sqlite_ops = {.load = sqlite_load,
 					    .commit = sqlite_commit,
 					    .revision = sqlite_revision,
+					    .maintain = sqlite_maintain,
 					    .backup = sqlite_backup,
+					    .backup_step = sqlite_backup_step,
+					    .backup_end = sqlite_backup_end,
 					    .free = sqlite_free};
+
+static struct store *open_store(const char *path, bool existing, struct err *err)
+{
+	struct db *d = xalloc(sizeof(*d));
+	struct err why = {0};
+
+	d->store.ops = &sqlite_ops;
+	if (!open_db(d, path, existing, &why))
+		return &d->store;
+	err_set(err, why.code, "%s: %s%s", path, why.msg,
+		why.code == ERR_CORRUPT && !existing
+			? ": it is left as it is; move it away and bring back the last backup with "
+			  "plumb restore"
+			: "");
+	sqlite_free(&d->store);
+	return NULL;
+}
 
 struct store *store_sqlite_open(const char *path, struct err *err)
 {
-	struct db *d = xalloc(sizeof(*d));
+	return open_store(path, false, err);
+}
 
-	d->store.ops = &sqlite_ops;
-	if (!open_db(d, path, err))
-		return &d->store;
-	err_wrap(err, "%s", path);
-	sqlite_free(&d->store);
-	return NULL;
+struct store *store_sqlite_verify(const char *path, struct err *err)
+{
+	return open_store(path, true, err);
 }
