@@ -81,6 +81,13 @@ struct snapshot {
 	int64_t at_ns;
 };
 
+/* What admission has read in this turn: the same namespace and account for every pod of a batch.
+ * An object that changes is another object, and none is freed before the turn is over. */
+struct read_tree {
+	const struct obj *obj;
+	const struct json *tree; /* in `turn` */
+};
+
 struct core {
 	struct core_opts o;
 	struct rng rng;
@@ -107,6 +114,7 @@ struct core {
 	struct admission_reader reader;
 	struct alloc *alloc;
 	struct arena turn; /* for one turn */
+	struct read_tree read_trees[32];
 	int64_t next_tick;
 	struct block *comma, *event_head[4], *event_tail;
 };

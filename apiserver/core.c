@@ -34,10 +34,18 @@ static void load_alloc(struct core *c)
 static const struct json *reader_get(void *ctx, const char *group, const char *plural,
 				     struct str namespace, struct str name, struct arena *a)
 {
-	struct table *t = core_table(ctx, group, plural);
+	struct core *c = ctx;
+	struct table *t = core_table(c, group, plural);
 	const struct obj *o = t ? table_get(t, namespace, name) : NULL;
+	struct read_tree *slot;
 
-	return o ? obj_tree(o, a) : NULL;
+	(void)a;
+	if (!o)
+		return NULL;
+	slot = &c->read_trees[((uintptr_t)o / 64) % ARRAY_LEN(c->read_trees)];
+	if (slot->obj != o)
+		*slot = (struct read_tree){o, obj_tree(o, &c->turn)};
+	return slot->tree;
 }
 
 static void reader_each(void *ctx, const char *group, const char *plural, struct str namespace,
@@ -534,6 +542,7 @@ static void finish_turn(struct core *c, uint64_t before)
 	deliver_replies(c);
 	for (size_t i = 0; i < c->nchanges; i++)
 		watch_deliver(c, c->changes[i].table, 0);
+	memset(c->read_trees, 0, sizeof(c->read_trees));
 	release_changes(c);
 	arena_reset(&c->turn);
 }

@@ -180,7 +180,7 @@ static int load_object(struct loading *l, struct table *t, struct str key, struc
 			return err_wrap(l->err, "%.*s", STR_ARG(key));
 		value = buf_view(&plain);
 	}
-	o = obj_from_bytes(value, l->err);
+	o = obj_from_written(block_new(value), l->err);
 	if (!o)
 		return err_wrap(l->err, "%.*s", STR_ARG(key));
 	obj_unref(table_put(t, o));

@@ -11,7 +11,7 @@
 enum admission_op { ADMIT_CREATE, ADMIT_UPDATE, ADMIT_DELETE, ADMIT_CONNECT };
 
 struct admission_reader {
-	/* The object as JSON in the arena, NULL when absent. */
+	/* The object as JSON, valid for the turn; NULL when absent. */
 	const struct json *(*get)(void *ctx, const char *group, const char *plural,
 				  struct str namespace, struct str name, struct arena *a);
 	/* Calls fn for every object of a namespace (STR_NONE = all). */

@@ -71,7 +71,7 @@ void arena_reset(struct arena *a)
 #endif
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+void *arena_room(struct arena *a, size_t n)
 {
 	size_t rounded = (MAX(n, 1) + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 
@@ -91,8 +91,13 @@ void *arena_alloc(struct arena *a, size_t n)
 	void *p = a->at;
 	a->at += rounded;
 	a->used += rounded;
-	return memset(p, 0, n);
+	return p;
 #endif
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+	return memset(arena_room(a, n), 0, n);
 }
 
 void *arena_array(struct arena *a, size_t n, size_t size)
@@ -106,17 +111,18 @@ void *arena_array(struct arena *a, size_t n, size_t size)
 
 void *arena_dup(struct arena *a, const void *p, size_t n)
 {
-	void *copy = arena_alloc(a, n);
+	void *copy = arena_room(a, n);
 
 	return n ? memcpy(copy, p, n) : copy;
 }
 
 char *arena_cstr(struct arena *a, struct str s)
 {
-	char *copy = arena_alloc(a, s.n + 1);
+	char *copy = arena_room(a, s.n + 1);
 
 	if (s.n)
 		memcpy(copy, s.p, s.n);
+	copy[s.n] = 0;
 	return copy;
 }
 
@@ -129,12 +135,18 @@ static struct str format(struct arena *a, const char *fmt, va_list ap)
 {
 	va_list again;
 
+	char small[256] = "";
+	char *out;
+
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(small, sizeof(small), fmt, ap);
 	if (n < 0)
 		n = 0;
-	char *out = arena_alloc(a, (size_t)n + 1);
-	vsnprintf(out, (size_t)n + 1, fmt, again);
+	out = arena_room(a, (size_t)n + 1);
+	if ((size_t)n < sizeof(small))
+		memcpy(out, small, (size_t)n + 1);
+	else
+		vsnprintf(out, (size_t)n + 1, fmt, again);
 	va_end(again);
 	return (struct str){out, (size_t)n};
 }

@@ -19,6 +19,7 @@ struct arena {
 void arena_release(struct arena *a);
 void arena_cleanup(struct arena *a);
 void arena_reset(struct arena *a);            /* keeps one chunk for the next round */
+void *arena_room(struct arena *a, size_t n);  /* not zeroed; aligned for any type, never NULL */
 void *arena_alloc(struct arena *a, size_t n); /* zeroed, aligned for any type, never NULL */
 void *arena_array(struct arena *a, size_t n, size_t size); /* checked multiplication */
 void *arena_dup(struct arena *a, const void *p, size_t n);

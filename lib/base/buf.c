@@ -55,8 +55,9 @@ void buf_puts(struct buf *b, const char *s)
 
 void buf_putc(struct buf *b, char c)
 {
-	*buf_reserve(b, 1) = c;
-	b->n++;
+	if (b->n == b->cap)
+		buf_reserve(b, 1);
+	b->p[b->n++] = c;
 }
 
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)

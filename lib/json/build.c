@@ -105,15 +105,21 @@ struct json *json_set(struct arena *a, struct json *object, struct str key,
 	return json_add(a, object, key, value);
 }
 
-struct json *json_add(struct arena *a, struct json *object, struct str key,
-		      const struct json *value)
+struct json *json_add_borrowed(struct arena *a, struct json *object, struct str key,
+			       const struct json *value)
 {
 	struct json copy = *value; /* may stand in the array that is about to move */
 	object->members = grown(a, object, object->members, sizeof(*object->members));
 	struct json_member *m = &object->members[object->n++];
-	m->key = arena_str(a, key.p ? key : STR(""));
+	m->key = key;
 	m->value = copy;
 	return &m->value;
+}
+
+struct json *json_add(struct arena *a, struct json *object, struct str key,
+		      const struct json *value)
+{
+	return json_add_borrowed(a, object, arena_str(a, key.p ? key : STR("")), value);
 }
 
 struct json *json_set_str(struct arena *a, struct json *object, const char *key, struct str s)

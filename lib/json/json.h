@@ -63,6 +63,19 @@ struct json_limits {
 struct json *json_parse(struct arena *a, struct str in, const struct json_limits *limits,
 			struct err *err);
 
+/*
+ * The members of an object's text one after another, without a tree and without checking what is
+ * skipped: for text that json_write made. Never reads beyond the text, whatever it holds.
+ *	struct json_scan s = {text};
+ *	while (json_scan_next(&s, &key, &value)) …
+ * `key` is as it stands between its quotes, `value` is the member's text.
+ */
+struct json_scan {
+	struct str rest;
+	bool begun;
+};
+bool json_scan_next(struct json_scan *s, struct str *ret_key, struct str *ret_value);
+
 /* ---- reading; all accept NULL and wrong types, and answer with the absent value ---- */
 bool json_is(const struct json *v, enum json_type type);
 struct str json_str(const struct json *v); /* STR_NONE unless a string */
@@ -101,6 +114,9 @@ struct json *json_set(struct arena *a, struct json *object, struct str key,
 /* The same for a key that is known to be absent: does not look. */
 struct json *json_add(struct arena *a, struct json *object, struct str key,
 		      const struct json *value);
+/* And one that doesn't copy the key's bytes either: they must live as long as the tree. */
+struct json *json_add_borrowed(struct arena *a, struct json *object, struct str key,
+			       const struct json *value);
 struct json *json_set_str(struct arena *a, struct json *object, const char *key, struct str s);
 struct json *json_set_int(struct arena *a, struct json *object, const char *key, int64_t i);
 struct json *json_set_bool(struct arena *a, struct json *object, const char *key, bool b);

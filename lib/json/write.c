@@ -2,11 +2,38 @@
  */
 #include "lib/json/json.h"
 
+#include <string.h>
+
 /* ---- strings ---- */
 
+/* What ends a run of bytes that are written as they are. */
 static bool needs_escape(unsigned char c)
 {
 	return c < 0x20 || c == '"' || c == '\\' || c == 0xe2;
+}
+
+/* Is there, among eight bytes, one that may need escaping? Control and non-ASCII, quote, slash. */
+static bool eight_plain(const unsigned char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+	uint64_t v, quote, slash;
+
+	memcpy(&v, p, 8);
+	quote = v ^ (ones * '"');
+	slash = v ^ (ones * '\\');
+	return !((v | (v - ones * 0x20) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) &
+		 high);
+}
+
+static size_t plain_run(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i + 8 <= n && eight_plain(p + i))
+		i += 8;
+	while (i < n && !needs_escape(p[i]))
+		i++;
+	return i;
 }
 
 /* U+2028 and U+2029 end lines in JavaScript: Go escapes them, so we do. */
@@ -29,12 +56,20 @@ static void put_control(unsigned char c, struct buf *out)
 void json_write_string(struct str s, struct buf *out)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
-	size_t from = 0;
+	size_t from = 0, plain = plain_run(p, s.n);
+	char *at = buf_reserve(out, s.n + 2);
 
-	buf_reserve(out, s.n + 2);
-	buf_putc(out, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		if (!needs_escape(p[i]) || (p[i] == 0xe2 && !line_separator(p + i, s.n - i)))
+	at[0] = '"';
+	if (plain == s.n) {
+		if (s.n)
+			memcpy(at + 1, p, s.n);
+		at[s.n + 1] = '"';
+		out->n += s.n + 2;
+		return;
+	}
+	out->n++;
+	for (size_t i = plain; (i += plain_run(p + i, s.n - i)) < s.n; i++) {
+		if (p[i] == 0xe2 && !line_separator(p + i, s.n - i))
 			continue;
 		buf_put(out, p + from, i - from);
 		if (p[i] == 0xe2) {

@@ -41,6 +41,12 @@ static struct str header_str(struct header_space *h, struct str s)
 	return copy;
 }
 
+/* What header_fill and header_numbers read. */
+static const char *const header_top[] = {"apiVersion", "kind", "metadata", NULL};
+static const char *const header_meta[] = {
+	"name",       "namespace",         "uid",    "resourceVersion",
+	"generation", "deletionTimestamp", "labels", NULL};
+
 static int label_order(const void *a, const void *b)
 {
 	return str_cmp(((const struct obj_label *)a)->key, ((const struct obj_label *)b)->key);
@@ -80,11 +86,10 @@ static void header_numbers(struct obj *o, const struct json *tree)
 		o->deleted_ns = 0;
 }
 
-struct obj *obj_from_block(struct block *b, struct err *err)
+/* An object of the block's bytes whose header `tree` shows, NULL with err set when it is NULL. */
+static struct obj *with_header(struct block *b, const struct json *tree, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
 	struct header_space h = {.bytes = b->data};
-	const struct json *tree = json_parse(&a, b->data, NULL, err);
 	struct obj measured = {0}, *o;
 	struct obj_label *labels;
 
@@ -109,6 +114,46 @@ struct obj *obj_from_block(struct block *b, struct err *err)
 	return o;
 }
 
+struct obj *obj_from_block(struct block *b, struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+
+	return with_header(b, json_parse(&a, b->data, NULL, err), err);
+}
+
+/* Members of an object's text by name, parsed; the rest is skipped. */
+static struct json *some_members(struct arena *a, struct str text, const char *const *names,
+				 struct err *err)
+{
+	struct json *out = json_new(a, JSON_OBJECT);
+	struct json_scan s = {.rest = text};
+	struct str key, value;
+
+	while (json_scan_next(&s, &key, &value)) {
+		struct json *v;
+		size_t i = 0;
+
+		while (names[i] && !str_is(key, names[i]))
+			i++;
+		if (!names[i])
+			continue;
+		v = str_is(key, "metadata") && str_starts(value, STR("{"))
+			    ? some_members(a, value, header_meta, err)
+			    : json_parse(a, value, NULL, err);
+		if (!v)
+			return NULL;
+		json_add_borrowed(a, out, key, v);
+	}
+	return out;
+}
+
+struct obj *obj_from_written(struct block *b, struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+
+	return with_header(b, some_members(&a, b->data, header_top, err), err);
+}
+
 struct obj *obj_from_bytes(struct str bytes, struct err *err)
 {
 	return obj_from_block(block_new(bytes), err);
@@ -116,10 +161,12 @@ struct obj *obj_from_bytes(struct str bytes, struct err *err)
 
 struct obj *obj_from_json(const struct json *v, struct err *err)
 {
-	struct buf text = {0};
+	AUTO(buf) struct buf text = {0};
 
+	/* Objects stay for long: their block is made to measure. */
+	buf_reserve(&text, 4096);
 	json_write(v, &text);
-	return obj_from_block(block_take(&text), err);
+	return obj_from_written(block_new(buf_view(&text)), err);
 }
 
 struct obj *obj_ref(const struct obj *o)

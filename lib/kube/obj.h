@@ -30,7 +30,10 @@ struct obj_label {
  * object with kind and metadata. */
 struct obj *obj_from_block(struct block *b, struct err *err);
 struct obj *obj_from_bytes(struct str bytes, struct err *err); /* copies */
-/* From a tree: written compactly, then as above. */
+/* The same for bytes that json_write once made, as from the store: reads no more than the header,
+ * so what is below metadata, labels apart, is taken on trust. */
+struct obj *obj_from_written(struct block *b, struct err *err);
+/* From a tree, written compactly. */
 struct obj *obj_from_json(const struct json *v, struct err *err);
 struct obj *obj_ref(const struct obj *o);
 void obj_unref(const struct obj *o); /* NULL is fine */

@@ -36,6 +36,17 @@ const struct schema *shape_child(const struct schema *s, struct str key)
 
 /* ---- path elements ---- */
 
+static struct str element_of_field(struct arena *a, struct str name)
+{
+	char *text = arena_room(a, name.n + 2);
+
+	text[0] = 'f';
+	text[1] = ':';
+	if (name.n)
+		memcpy(text + 2, name.p, name.n);
+	return (struct str){text, name.n + 2};
+}
+
 /* The value of a list key, or its default: absent protocol is TCP. */
 static const struct json *key_value(struct arena *a, const struct schema *list,
 				    const struct json *item, const char *key)
@@ -110,12 +121,18 @@ bool fieldset_is_empty(const struct json *set)
 	return !json_len(set);
 }
 
+/* Sets are never changed once made, so a result may be the argument itself. */
+static struct json *shared(const struct json *set)
+{
+	return (struct json *)(uintptr_t)set;
+}
+
 struct json *fieldset_union(struct arena *a, const struct json *x, const struct json *y)
 {
 	struct json *out;
 
 	if (!x || !y)
-		return json_copy(a, x ? x : y);
+		return shared(x ? x : y);
 	out = json_new(a, JSON_OBJECT);
 	if (fieldset_is_member(x) || fieldset_is_member(y))
 		if (json_len(x) || json_len(y))
@@ -124,14 +141,15 @@ struct json *fieldset_union(struct arena *a, const struct json *x, const struct 
 		struct str key = x->members[i].key;
 
 		if (!str_is(key, "."))
-			json_set(a, out, key,
-				 fieldset_union(a, &x->members[i].value, json_get(y, key)));
+			json_add_borrowed(
+				a, out, key,
+				fieldset_union(a, &x->members[i].value, json_get(y, key)));
 	}
 	for (uint32_t i = 0; i < y->n; i++) {
 		struct str key = y->members[i].key;
 
 		if (!str_is(key, ".") && !json_get(x, key))
-			json_set(a, out, key, json_copy(a, &y->members[i].value));
+			json_add_borrowed(a, out, key, &y->members[i].value);
 	}
 	return out;
 }
@@ -150,7 +168,7 @@ struct json *fieldset_minus(struct arena *a, const struct json *x, const struct 
 	struct json *out;
 
 	if (!x || !y)
-		return json_copy(a, x);
+		return shared(x);
 	if (!json_len(y)) /* a leaf covers all below */
 		return NULL;
 	out = json_new(a, JSON_OBJECT);
@@ -164,7 +182,7 @@ struct json *fieldset_minus(struct arena *a, const struct json *x, const struct 
 			continue;
 		rest = fieldset_minus(a, &x->members[i].value, json_get(y, key));
 		if (rest)
-			json_set(a, out, key, rest);
+			json_add_borrowed(a, out, key, rest);
 	}
 	return tidy(out, member);
 }
@@ -186,7 +204,7 @@ struct json *fieldset_and(struct arena *a, const struct json *x, const struct js
 					 : fieldset_and(a, &x->members[i].value, json_get(y, key));
 
 		if (both)
-			json_set(a, out, key, both);
+			json_add_borrowed(a, out, key, both);
 	}
 	return tidy(out, member);
 }
@@ -259,7 +277,7 @@ static void map_set(struct arena *a, const struct schema *s, const struct json *
 
 		if (below->n && (!s || s->type == SCHEMA_MAP))
 			mark(a, below);
-		json_set(a, out, arena_strf(a, "f:%.*s", STR_ARG(key)), below);
+		json_add_borrowed(a, out, element_of_field(a, key), below);
 	}
 }
 
@@ -322,16 +340,19 @@ static struct json *added(struct arena *a, const struct schema *parent, struct s
 	return set;
 }
 
-static void keep(struct arena *a, struct json *into, struct str element, const struct json *set)
-{
-	if (set)
-		json_set(a, into, element, set);
-}
-
 struct part {
 	const struct schema *parent, *type;
 	struct str key, element; /* key STR_NONE for items */
 };
+
+/* A list may name an item twice, an object's keys are unique. */
+static void keep(struct arena *a, struct json *into, const struct part *p, const struct json *set)
+{
+	if (set && p->key.p)
+		json_add_borrowed(a, into, p->element, set);
+	else if (set)
+		json_set(a, into, p->element, set);
+}
 
 static void compare_part(struct arena *a, const struct part *p, const struct json *from,
 			 const struct json *to, struct fieldset_diff *into)
@@ -341,7 +362,7 @@ static void compare_part(struct arena *a, const struct part *p, const struct jso
 	if (!from && !to)
 		return;
 	if (!from) {
-		keep(a, into->changed, p->element, added(a, p->parent, p->key, p->type, to));
+		keep(a, into->changed, p, added(a, p->parent, p->key, p->type, to));
 		return;
 	}
 	if (!to) {
@@ -349,12 +370,12 @@ static void compare_part(struct arena *a, const struct part *p, const struct jso
 
 		if (gone->n)
 			mark(a, gone);
-		keep(a, into->removed, p->element, gone);
+		keep(a, into->removed, p, gone);
 		return;
 	}
 	compare(a, p->type, from, to, &below);
-	keep(a, into->changed, p->element, below.changed);
-	keep(a, into->removed, p->element, below.removed);
+	keep(a, into->changed, p, below.changed);
+	keep(a, into->removed, p, below.removed);
 }
 
 static void compare_maps(struct arena *a, const struct schema *s, const struct json *from,
@@ -362,15 +383,13 @@ static void compare_maps(struct arena *a, const struct schema *s, const struct j
 {
 	for (size_t i = 0; i < json_len(from); i++) {
 		struct str key = from->members[i].key;
-		struct part p = {s, shape_child(s, key), key,
-				 arena_strf(a, "f:%.*s", STR_ARG(key))};
+		struct part p = {s, shape_child(s, key), key, element_of_field(a, key)};
 
 		compare_part(a, &p, &from->members[i].value, json_get(to, key), into);
 	}
 	for (size_t i = 0; i < json_len(to); i++) {
 		struct str key = to->members[i].key;
-		struct part p = {s, shape_child(s, key), key,
-				 arena_strf(a, "f:%.*s", STR_ARG(key))};
+		struct part p = {s, shape_child(s, key), key, element_of_field(a, key)};
 
 		if (!json_get(from, key))
 			compare_part(a, &p, NULL, &to->members[i].value, into);

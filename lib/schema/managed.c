@@ -44,7 +44,7 @@ struct managed_list managed_read(struct arena *a, const struct json *object)
 				      .subresource = json_str(json_get(e, STR("subresource"))),
 				      .stamp = json_str(json_get(e, STR("time"))),
 				      .apply = str_is(operation, "Apply"),
-				      .fields = json_copy(a, fields)};
+				      .fields = (struct json *)(uintptr_t)fields};
 	}
 	return out;
 }
@@ -102,17 +102,26 @@ static void fold_old(struct arena *a, struct managed_list *l)
 	}
 }
 
+/* Entries live as long as what they are made of: the request's arena. */
+static void add_text(struct arena *a, struct json *e, struct str key, struct str text)
+{
+	json_add_borrowed(a, e, key,
+			  &(struct json){.type = JSON_STRING, .n = (uint32_t)text.n, .s = text.p});
+}
+
 static struct json *entry_json(struct arena *a, const struct managed *m)
 {
-	struct json *e = json_build(a, "{s:S, s:s, s:S}", "manager", m->manager, "operation",
-				    m->apply ? "Apply" : "Update", "apiVersion", m->api_version);
+	struct json *e = json_new(a, JSON_OBJECT);
 
+	add_text(a, e, STR("manager"), m->manager);
+	add_text(a, e, STR("operation"), m->apply ? STR("Apply") : STR("Update"));
+	add_text(a, e, STR("apiVersion"), m->api_version);
 	if (m->stamp.n)
-		json_set_str(a, e, "time", m->stamp);
-	json_set_str(a, e, "fieldsType", STR("FieldsV1"));
-	json_set(a, e, STR("fieldsV1"), m->fields);
+		add_text(a, e, STR("time"), m->stamp);
+	add_text(a, e, STR("fieldsType"), STR("FieldsV1"));
+	json_add_borrowed(a, e, STR("fieldsV1"), m->fields);
 	if (m->subresource.n)
-		json_set_str(a, e, "subresource", m->subresource);
+		add_text(a, e, STR("subresource"), m->subresource);
 	return e;
 }
 
@@ -135,6 +144,14 @@ void managed_write(struct arena *a, struct json *object, const struct managed_li
 		json_del(meta, STR("managedFields"));
 }
 
+/* The set's own members may go, what is below stays shared. */
+static struct json *own_members(struct arena *a, struct json *set)
+{
+	set->members = arena_dup(a, set->members, set->n * sizeof(*set->members));
+	set->cap = set->n;
+	return set;
+}
+
 struct json *managed_strip(struct arena *a, const struct json *set)
 {
 	static const char *const never[] = {"f:name",
@@ -147,13 +164,16 @@ struct json *managed_strip(struct arena *a, const struct json *set)
 					    "f:managedFields",
 					    "f:resourceVersion",
 					    "."};
-	struct json *out = json_copy(a, set), *meta;
+	struct json *out, *meta;
 
-	if (!out)
+	if (!set)
 		return NULL;
+	out = own_members(a, arena_dup(a, set, sizeof(*set)));
 	json_del(out, STR("f:apiVersion"));
 	json_del(out, STR("f:kind"));
 	meta = json_get(out, STR("f:metadata"));
+	if (meta)
+		own_members(a, meta);
 	for (size_t i = 0; meta && i < ARRAY_LEN(never); i++)
 		json_del(meta, str_c(never[i]));
 	if (meta && !meta->n)
