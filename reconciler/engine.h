@@ -24,6 +24,8 @@
 #define FIELD_MANAGER "plumb"
 #define REQUESTED_AT "reconcile.fluxcd.io/requestedAt"
 #define DRIFT_MODE "plumb.dev/drift"
+/* On a Kustomization: "warn" applies files whose MAC does not fit; "strict", the default, refuses. */
+#define SECRETS_INTEGRITY "plumb.dev/secrets-integrity"
 #define ROOT_NAMESPACE "plumb-system"
 #define IN_FLIGHT_MAX 16
 
@@ -82,6 +84,9 @@ struct entry {
 	bool frozen_gone; /* so does its deletion */
 };
 
+/* Whether what sops encrypted is as it was written. */
+enum integrity { INTEGRITY_UNKNOWN, INTEGRITY_NONE, INTEGRITY_GOOD, INTEGRITY_BROKEN };
+
 struct unit {
 	struct reconciler *r;
 	char *key;
@@ -99,6 +104,11 @@ struct unit {
 	struct loop_timer timer; /* the next look, by interval or retry */
 	int64_t health_until;    /* waiting for health, 0 = not */
 	struct drifts *drifts;
+	enum integrity integrity;
+	char *broken;    /* which file isn't, and why */
+	char digest[72]; /* of what was built last: sha256:… */
+	char *history;   /* status.history as it was put last, or NULL */
+	int64_t began;   /* when the reconciliation under way did; 0 = told already */
 	struct map rejected; /* ids of drift that somebody decided against */
 };
 
@@ -180,6 +190,9 @@ struct unit_report {
 	const struct json *inventory;  /* entries, or NULL to leave them */
 	const char *healthy;           /* "True", "False", "Unknown", or NULL to leave it */
 	bool event;
+	bool stalled;   /* trying again cannot help */
+	bool ended;     /* for better or worse: it goes into the history */
+	bool unwatched; /* nobody asks for health any longer */
 	bool partial; /* there is more to come: a request isn't answered yet */
 };
 /* done may be NULL. */

@@ -82,7 +82,8 @@ static void settle(struct unit *u, bool ok, struct str message)
 				  .reason = ok ? "ReconciliationSucceeded" : "HealthCheckFailed",
 				  .message = message,
 				  .healthy = ok ? "True" : "False",
-				  .event = true};
+				  .event = true,
+				  .ended = true};
 
 	u->health_until = 0;
 	unit_report(u, &rep);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
@@ -77,6 +78,23 @@ void run_fail(struct run *run, const char *reason, struct str message)
 				  .attempted = run->revision,
 				  .event = true};
 
+	rep.ended = true;
+	unit_report(u, &rep);
+	run_cancel(u);
+	unit_ended(u, false);
+}
+
+void run_stall(struct run *run, const char *reason, struct str message)
+{
+	struct unit *u = run->u;
+	struct unit_report rep = {.ready = "False",
+				  .reason = reason,
+				  .message = message,
+				  .attempted = run->revision,
+				  .event = true,
+				  .stalled = true,
+				  .ended = true};
+
 	unit_report(u, &rep);
 	run_cancel(u);
 	unit_ended(u, false);
@@ -99,6 +117,8 @@ void run_succeed(struct run *run, struct str message)
 				  .applied = run->revision,
 				  .inventory = run_inventory(run, false),
 				  .healthy = wait ? "Unknown" : NULL,
+				  .unwatched = !wait,
+				  .ended = !wait,
 				  .event = !wait && is_new(u, run->revision)};
 
 	if (is_new(u, run->revision)) {
@@ -164,6 +184,15 @@ static void items_make(struct run *run)
 	}
 }
 
+static void note_integrity(struct run *run, struct str broken)
+{
+	struct unit *u = run->u;
+
+	free(u->broken);
+	u->broken = broken.n ? xstrndup(broken.p, broken.n) : NULL;
+	u->integrity = broken.n ? INTEGRITY_BROKEN : run->keys ? INTEGRITY_GOOD : INTEGRITY_NONE;
+}
+
 void run_render(struct run *run)
 {
 	const struct render_env env = {.load = load, .scope = scope, .ctx = run};
@@ -171,6 +200,7 @@ void run_render(struct run *run)
 
 	run->phase = RUN_RENDER;
 	if (!render(&run->arena, &env, &run->opts, &run->rendered, &err)) {
+		note_integrity(run, run->rendered.nbroken ? run->rendered.broken : STR_NONE);
 		items_make(run);
 		run_dry(run);
 		return;
@@ -182,6 +212,8 @@ void run_render(struct run *run)
 		loop_timer_set(run->r->loop, &run->soon, 100 * NS_PER_MS, on_refreshed);
 		return;
 	}
+	if (err.code == ERR_CORRUPT)
+		note_integrity(run, str_c(err.msg));
 	run_fail(run, "BuildFailed", str_c(err.msg));
 }
 
@@ -205,6 +237,14 @@ static const char *unsupported(const struct json *spec)
 	return NULL;
 }
 
+/* Flux checks no MAC: a repository that comes from there may have to be put right first. */
+static bool may_be_broken(const struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+
+	return str_is(meta_annotation(unit_tree(u, &a), SECRETS_INTEGRITY), "warn");
+}
+
 static int prepare(struct run *run, const struct source *s, struct err *err)
 {
 	struct unit *u = run->u;
@@ -226,6 +266,7 @@ static int prepare(struct run *run, const struct source *s, struct err *err)
 				     .target_namespace = text(run->spec, "targetNamespace"),
 				     .common_metadata = json_get(run->spec, STR("commonMetadata")),
 				     .images = json_get(run->spec, STR("images")),
+				     .broken_mac_ok = may_be_broken(u),
 				     .substitute = json_get(run->spec, STR("postBuild")) != NULL};
 	return 0;
 }
@@ -257,6 +298,17 @@ static void rename_only(struct run *run)
 	unit_ended(u, true);
 }
 
+/* Of what goes into the build. Values of variables stay out of it: the digest is public. */
+static void digest(struct run *run)
+{
+	AUTO(buf) struct buf text = {0};
+
+	buf_printf(&text, "%s ", run->tree);
+	json_write_sorted(run->spec, &text);
+	memcpy(run->u->digest, "sha256:", 7);
+	sha256_hex(buf_view(&text), run->u->digest + 7);
+}
+
 void run_begin(struct unit *u)
 {
 	struct run *run = xalloc(sizeof(*run));
@@ -272,6 +324,10 @@ void run_begin(struct unit *u)
 	memcpy(run->commit, s->commit, sizeof(run->commit));
 	run->revision = arena_str(&run->arena, str_c(s->revision));
 	if (prepare(run, s, &err)) {
+		if (err.code == ERR_UNSUPPORTED) {
+			run_stall(run, "BuildFailed", str_c(err.msg));
+			return;
+		}
 		run_fail(run, err.code == ERR_NOT_FOUND ? "ArtifactFailed" : "BuildFailed",
 			 str_c(err.msg));
 		return;
@@ -281,5 +337,7 @@ void run_begin(struct unit *u)
 		return;
 	}
 	u->health_until = 0;
+	u->began = u->began ?: loop_now(u->r->loop);
+	digest(run);
 	run_keys(run);
 }

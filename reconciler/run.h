@@ -58,6 +58,8 @@ void run_call(struct run *run, const struct api_call *call, size_t i,
 	      void (*done)(struct run *run, size_t i, const struct api_answer *answer));
 /* Ends the run. */
 void run_fail(struct run *run, const char *reason, struct str message);
+/* The same, when trying again cannot help. */
+void run_stall(struct run *run, const char *reason, struct str message);
 void run_succeed(struct run *run, struct str message);
 
 /* run_keys.c: calls run_vars when done. */

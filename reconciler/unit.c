@@ -11,6 +11,7 @@
 #include "lib/kube/resources.h"
 #include "lib/kube/workqueue.h"
 #include "reconciler/engine.h"
+#include "reconciler/gotk.h"
 
 #define INTERVAL_DEFAULT (600 * NS_PER_S)
 
@@ -42,6 +43,8 @@ void unit_free(struct unit *u)
 	free(u->key);
 	free(u->revision);
 	free(u->handled);
+	free(u->broken);
+	free(u->history);
 	free(u);
 }
 
@@ -74,6 +77,20 @@ void unit_look_after(struct unit *u, int64_t ns)
 		loop_timer_set(u->r->loop, &u->timer, ns, on_timer);
 }
 
+/* What our own annotations say; those are no part of the generation. */
+static struct json *wishes(const struct obj *o, struct arena *a)
+{
+	const struct json *all = json_at(obj_tree(o, a), "metadata", "annotations");
+	const struct json_member *m = json_members(all);
+	struct json *ours = json_new(a, JSON_OBJECT);
+
+	for (size_t i = 0; m && i < json_len(all); i++) {
+		if (str_starts(m[i].key, STR("plumb.dev/")))
+			json_add(a, ours, m[i].key, &m[i].value);
+	}
+	return ours;
+}
+
 void unit_changed(struct reconciler *r, const struct obj *old, const struct obj *new)
 {
 	AUTO(arena) struct arena a = {0};
@@ -83,6 +100,8 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	bool look;
 
 	if (!new) {
+		gotk_condition(&(struct gotk_object){"Kustomization", o->namespace, o->name},
+			       "Deleted");
 		unit_free(u);
 		return;
 	}
@@ -94,8 +113,12 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		u->full = true;
 		map_set(&r->units, key, u);
 	}
+	if (u->o && !json_equal(wishes(u->o, &a), wishes(new, &a)))
+		u->full = look = true;
 	obj_unref(u->o);
 	u->o = obj_ref(new);
+	gotk_suspended(&(struct gotk_object){"Kustomization", o->namespace, o->name},
+		       unit_suspended(u));
 	asked = meta_annotation(unit_tree(u, &a), REQUESTED_AT);
 	if (asked.n && (!u->handled || !str_is(asked, u->handled))) {
 		free(u->handled);
