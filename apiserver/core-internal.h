@@ -60,7 +60,7 @@ struct reply {
 	struct core_req *req;
 	int status;
 	struct block *
-		*blocks; /* references, freed after delivery; the array is in the request's arena */
+		*blocks; /* references, freed after delivery; the array is in the turn's arena */
 	size_t nblocks;
 	struct str warnings;
 	int retry_after_s;

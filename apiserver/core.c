@@ -335,7 +335,10 @@ static void carry_out(struct op *op)
 
 static void handle(struct core *c, struct core_req *r)
 {
-	struct op op = {.core = c, .req = r, .a = r->arena, .problems = {.a = r->arena}};
+	/* The turn's arena is the core's own: what other threads made and will free is not grown
+	 * here. A watch outlives the turn. */
+	struct arena *a = r->verb == CORE_WATCH ? r->arena : &c->turn;
+	struct op op = {.core = c, .req = r, .a = a, .problems = {.a = a}};
 
 	carry_out(&op);
 	buf_release(&op.warnings);
@@ -468,7 +471,7 @@ static void fail_replies(struct core *c, const struct err *err)
 	for (struct reply *r = c->replies; r; r = r->next) {
 		for (size_t i = 0; i < r->nblocks; i++)
 			block_unref(r->blocks[i]);
-		r->blocks = arena_dup(r->req->arena, &b, sizeof(struct block *));
+		r->blocks = arena_dup(&c->turn, &b, sizeof(struct block *));
 		block_ref(b);
 		r->nblocks = 1;
 		r->status = err_http(err->code);
@@ -504,27 +507,20 @@ static void release_changes(struct core *c)
 static void deliver_replies(struct core *c)
 {
 	while (c->replies) {
-		struct reply *r = c->replies;
-		struct core_answer a = {.status = r->status,
-					.content_type = "application/json",
-					.blocks = r->blocks,
-					.nblocks = r->nblocks,
-					.warnings = r->warnings,
-					.retry_after_s = r->retry_after_s};
+		const struct reply *r = c->replies;
+		const struct core_answer a = {.status = r->status,
+					      .content_type = "application/json",
+					      .blocks = r->blocks,
+					      .nblocks = r->nblocks,
+					      .warnings = r->warnings,
+					      .retry_after_s = r->retry_after_s};
 
 		c->replies = r->next;
 		if (!c->replies)
 			c->replies_end = &c->replies;
-		struct block **blocks = r->blocks;
-		size_t n = r->nblocks;
-		AUTO(buf) struct buf keep = {0}; /* the request's arena goes with the answer */
-
-		buf_put(&keep, blocks, n * sizeof(*blocks));
-		blocks = (struct block **)(void *)keep.p;
-		a.blocks = blocks;
 		r->req->sink->answer(r->req, &a);
-		for (size_t i = 0; i < n; i++)
-			block_unref(blocks[i]);
+		for (size_t i = 0; i < r->nblocks; i++)
+			block_unref(r->blocks[i]);
 	}
 }
 

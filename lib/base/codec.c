@@ -233,14 +233,19 @@ void random_bytes(void *p, size_t n)
 	}
 }
 
-static void format_uuid(uint8_t b[16], char ret[UUID_TEXT_MAX])
+static void format_uuid(uint8_t b[16], char *ret)
 {
+	static const char digits[] = "0123456789abcdef";
+
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(ret, UUID_TEXT_MAX,
-		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		 b[15]);
+	for (int i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*ret++ = '-';
+		*ret++ = digits[b[i] >> 4];
+		*ret++ = digits[b[i] & 15];
+	}
+	*ret = 0;
 }
 
 void uuid_v4(char ret[UUID_TEXT_MAX])

@@ -115,6 +115,14 @@ static int64_t floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
+static char *put_digits(char *out, unsigned v, int n)
+{
+	for (int i = n; i-- > 0; v /= 10)
+		out[i] = (char)('0' + v % 10);
+	return out + n;
+}
+
+/* "2026-01-02T03:04:05", one for every object and condition that is written: no printf. */
 static int print(int64_t ns, char *out, int64_t *ret_frac)
 {
 	int64_t s = floor_div(ns, NS_PER_S), days = floor_div(s, 86400), y;
@@ -123,8 +131,25 @@ static int print(int64_t ns, char *out, int64_t *ret_frac)
 
 	*ret_frac = ns - s * NS_PER_S;
 	date_of(days, &y, &m, &d);
-	return snprintf(out, TIME_TEXT_MAX, "%04d-%02u-%02uT%02d:%02d:%02d", (int)y, m, d,
-			(int)(of_day / 3600), (int)(of_day / 60 % 60), (int)(of_day % 60));
+	if (y < 0 || y > 9999) /* beyond what the format can say */
+		y = 0;
+	const struct {
+		unsigned v;
+		int n;
+		char after;
+	} parts[] = {{(unsigned)y, 4, '-'},
+		     {m, 2, '-'},
+		     {d, 2, 'T'},
+		     {(unsigned)(of_day / 3600), 2, ':'},
+		     {(unsigned)(of_day / 60 % 60), 2, ':'},
+		     {(unsigned)(of_day % 60), 2, 0}};
+	char *at = out;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		at = put_digits(at, parts[i].v, parts[i].n);
+		*at = parts[i].after;
+		at += parts[i].after != 0;
+	}
+	return (int)(at - out);
 }
 
 struct str time_format(int64_t ns, char out[TIME_TEXT_MAX])

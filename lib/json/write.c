@@ -7,10 +7,8 @@
 /* ---- strings ---- */
 
 /* What ends a run of bytes that are written as they are. */
-static bool needs_escape(unsigned char c)
-{
-	return c < 0x20 || c == '"' || c == '\\' || c == 0xe2;
-}
+static const bool needs_escape[256] = {
+	[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0xe2] = true};
 
 /* Is there, among eight bytes, one that may need escaping? Control and non-ASCII, quote, slash. */
 static bool eight_plain(const unsigned char *p)
@@ -31,7 +29,7 @@ static size_t plain_run(const unsigned char *p, size_t n)
 
 	while (i + 8 <= n && eight_plain(p + i))
 		i += 8;
-	while (i < n && !needs_escape(p[i]))
+	while (i < n && !needs_escape[p[i]])
 		i++;
 	return i;
 }

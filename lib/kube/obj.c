@@ -25,6 +25,14 @@ static bool stands_in(struct str bytes, struct str s)
 	return s.p >= bytes.p && s.p + s.n <= bytes.p + bytes.n;
 }
 
+/* The same bytes as they stand in an object's text; wherever that is. */
+static struct str verbatim(struct str bytes, struct str s)
+{
+	const char *p = memmem(bytes.p, bytes.n, s.p, s.n);
+
+	return p ? (struct str){p, s.n} : STR_NONE;
+}
+
 /* Counting pass (at NULL) and copying pass in one, so that they cannot disagree. */
 static struct str header_str(struct header_space *h, struct str s)
 {
@@ -32,6 +40,9 @@ static struct str header_str(struct header_space *h, struct str s)
 
 	if (!s.n || stands_in(h->bytes, s))
 		return s;
+	copy = verbatim(h->bytes, s);
+	if (copy.p)
+		return copy;
 	h->need += s.n;
 	if (!h->at)
 		return s;
@@ -166,7 +177,7 @@ struct obj *obj_from_json(const struct json *v, struct err *err)
 	/* Objects stay for long: their block is made to measure. */
 	buf_reserve(&text, 4096);
 	json_write(v, &text);
-	return obj_from_written(block_new(buf_view(&text)), err);
+	return with_header(block_new(buf_view(&text)), v, err);
 }
 
 struct obj *obj_ref(const struct obj *o)
