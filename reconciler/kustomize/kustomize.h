@@ -46,7 +46,7 @@ bool kid_eq(const struct kid *x, const struct kid *y);
 /* Files by a path relative to the kustomization that is being built. ERR_NOT_FOUND, or ERR_INVALID
  * when the path leaves the repository. `file_number` is what yaml_parse wants for json.src. */
 struct kfiles {
-	int (*read)(void *ctx, struct str path, struct str *ret, uint32_t *file_number,
+	int (*load)(void *ctx, struct str path, struct str *ret, uint32_t *file_number,
 		    struct err *err);
 	void *ctx;
 };
