@@ -2,6 +2,7 @@
  * load KUBECONFIG WHAT CONNECTIONS REQUESTS: drives the API server as fast as it answers, keeping
  * one request under way on each connection, and prints requests/s, MB/s and latencies.
  * WHAT: create-configmaps, create-pods (namespace "bench", which must exist), get, list-500, list.
+ * watch: as many connections watch, until each has seen the requests' ConfigMaps created.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct load {
 	const char *what;
 	long started, total, done, failed;
 	unsigned long long bytes;
+	long watchers, watching, events; /* watch only */
 	double *ms;
 	char error[800];
 };
@@ -40,10 +42,10 @@ static void on_done(void *arg, const struct http_answer *a)
 		snprintf(l->error, sizeof(l->error), "%d %s %.*s", a->status,
 			 a->err ? a->err->msg : "", (int)MIN(a->body.n, 200),
 			 a->body.p ? a->body.p : "");
-	if (l->done == l->total)
-		loop_stop(l->loop);
-	else
+	if (l->done < l->total)
 		next(o);
+	else if (!l->watchers)
+		loop_stop(l->loop);
 }
 
 static void describe(const struct load *l, long i, struct buf *path, struct buf *body)
@@ -89,6 +91,57 @@ static void next(struct one *o)
 	c.content_type = body.n ? "application/json" : NULL;
 	o->at = loop_now(l->loop);
 	(void)http_client_call(l->http, &c);
+}
+
+/* ---- watching ---- */
+
+static void on_watch_head(void *arg, const struct http_answer *a)
+{
+	struct load *l = arg;
+
+	(void)a;
+	if (++l->watching == l->watchers)
+		loop_stop(l->loop);
+}
+
+static void on_watch_data(void *arg, struct str bytes)
+{
+	struct load *l = arg;
+	const char *p = bytes.p, *end = p + bytes.n;
+
+	l->bytes += bytes.n;
+	for (; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
+		l->events++;
+	if (l->events >= l->watchers * l->total)
+		loop_stop(l->loop);
+}
+
+static void on_watch_done(void *arg, const struct http_answer *a)
+{
+	struct load *l = arg;
+
+	l->failed++;
+	snprintf(l->error, sizeof(l->error), "a watch ended: %d %s", a->status,
+		 a->err ? a->err->msg : "");
+	loop_stop(l->loop);
+}
+
+/* Watches of what is created from now on; returns once all are answered. */
+static void begin_watching(struct load *l)
+{
+	struct http_call c = {.method = "GET",
+			      .path = STR("/api/v1/namespaces/bench/configmaps?watch=true"),
+			      .done = on_watch_done,
+			      .head = on_watch_head,
+			      .data = on_watch_data,
+			      .arg = l};
+
+	for (long i = 0; i < l->watchers; i++)
+		(void)http_client_call(l->http, &c);
+	loop_run(l->loop);
+	loop_turn(l->loop, 1000); /* what stands already comes first */
+	l->events = 0;
+	l->bytes = 0;
 }
 
 static int by_size(const void *a, const void *b)
@@ -147,6 +200,13 @@ int main(int argc, char **argv)
 	l.total = strtol(argv[4], NULL, 10);
 	l.ms = xreallocarray(NULL, (size_t)l.total + 1, sizeof(*l.ms));
 	ones = xreallocarray(NULL, (size_t)connections, sizeof(*ones));
+	if (!strcmp(l.what, "watch")) {
+		l.watchers = connections;
+		connections = 8;
+		l.what = "create-configmaps";
+		begin_watching(&l);
+	}
+	loop_turn(l.loop, 0);
 	begin = loop_now(l.loop);
 	for (int i = 0; i < connections; i++) {
 		ones[i] = (struct one){.l = &l};
@@ -154,6 +214,9 @@ int main(int argc, char **argv)
 	}
 	loop_run(l.loop);
 	loop_turn(l.loop, 0); /* reads the clock */
+	if (l.watchers)
+		printf("watch: %.0f events/s to %ld watchers, ",
+		       (double)l.events * 1e9 / (double)(loop_now(l.loop) - begin), l.watchers);
 	report(&l, loop_now(l.loop) - begin, connections);
 	return l.failed != 0;
 }
