@@ -201,6 +201,8 @@ static void add_texts(struct arena *a, struct json *o, const char *key, const ch
 
 static const char *kind_verbs(const struct kind *k)
 {
+	if (k->flags & KIND_READ_ONLY)
+		return "get list";
 	return k->flags & KIND_NO_STORE
 		       ? "create"
 		       : "create delete deletecollection get list patch update watch";

@@ -302,12 +302,14 @@ static void serve_path(struct front_req *r)
 	front_fail(r, &err);
 }
 
-/* Kinds that aren't stored can't be read, either. */
-static bool only_created(const struct front_req *r)
+/* Kinds that aren't stored can't be read, either; others can be read only. */
+static bool not_offered(const struct front_req *r)
 {
 	const struct core_req *c = &r->core;
 	const struct kind *k = core_kind_find(r->f->o.core, c->group, c->version, c->resource);
 
+	if (k && k->flags & KIND_READ_ONLY)
+		return c->verb != CORE_GET && c->verb != CORE_LIST;
 	return k && k->flags & KIND_NO_STORE && c->verb != CORE_CREATE;
 }
 
@@ -322,7 +324,7 @@ static void serve_resource(struct front_req *r)
 	}
 	if (reviews_serve(r) || token_request_serve(r) || kubelet_serve(r))
 		return;
-	if (only_created(r)) {
+	if (not_offered(r)) {
 		err_set(&err, ERR_METHOD_NOT_ALLOWED,
 			"the server does not allow this method on the requested resource");
 		front_fail(r, &err);

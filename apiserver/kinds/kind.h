@@ -26,6 +26,7 @@ enum {
 	KIND_GRACEFUL = 1 << 7, /* deletion sets deletionTimestamp and grace period first (Pods) */
 	KIND_UNCONDITIONAL_UPDATE = 1 << 8, /* PUT without resourceVersion is allowed */
 	KIND_NO_SCHEMA_PRUNE = 1 << 9,
+	KIND_READ_ONLY = 1 << 10, /* get and list; the core makes the objects */
 };
 
 struct kind;
@@ -36,6 +37,7 @@ struct kind_ctx {
 	struct arena *a;
 	int64_t now_ns;
 	const char *subresource;         /* NULL for the object itself */
+	const struct kind *asked;        /* the version that the request is in, or NULL */
 	struct schema_problems problems; /* validate: what is wrong */
 	struct buf *warnings;            /* one `Warning:` text a line, or NULL */
 };

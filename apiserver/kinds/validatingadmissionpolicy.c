@@ -1,0 +1,174 @@
+/*
+ * ValidatingAdmissionPolicies and their bindings: kept and checked for form. Their expressions are
+ * not carried out by this server, and a binding that would deny says so in a warning. Pure.
+ */
+#include "apiserver/kinds/rules.h"
+
+#include "lib/kube/obj.h"
+
+#include "lib/base/pure.h"
+
+#define GROUP "admissionregistration.k8s.io"
+
+static const struct kind_column columns[] = {
+	COL_NAME,
+	COL("Validations", "integer", "How many validations it has."),
+	COL("ParamKind", "string", "The kind of its parameters."),
+	COL_AGE,
+	{0},
+};
+
+static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
+{
+	const struct json *kind = json_at(o, "spec", "paramKind");
+
+	cell_name(c, cells, o);
+	cell_int(c, cells, (int64_t)json_len(json_at(o, "spec", "validations")));
+	if (kind)
+		cell_text(c, cells, "%.*s/%.*s",
+			  STR_ARG(json_str(json_get(kind, STR("apiVersion")))),
+			  STR_ARG(json_str(json_get(kind, STR("kind")))));
+	else
+		cell_str(c, cells, STR("<unset>"));
+	cell_age(c, cells, o);
+}
+
+static void check_rules(struct kind_ctx *c, const struct spath *at, const struct json *rules)
+{
+	static const char *const lists[] = {"operations", "apiGroups", "apiVersions", "resources"};
+
+	for (size_t i = 0; i < json_len(rules); i++) {
+		struct spath here = SPATH_INDEX(at, i);
+
+		for (size_t j = 0; j < ARRAY_LEN(lists); j++)
+			if (!json_len(json_get(json_item(rules, i), str_c(lists[j]))))
+				rule_required(c, &here, lists[j], NULL);
+	}
+}
+
+static void check_match(struct kind_ctx *c, const struct spath *at, const struct json *match,
+			bool must)
+{
+	struct spath rules = SPATH_FIELD(at, "resourceRules"),
+		     excluded = SPATH_FIELD(at, "excludeResourceRules");
+
+	if (must && !json_len(json_get(match, STR("resourceRules"))))
+		rule_required(c, at, "resourceRules", NULL);
+	check_rules(c, &rules, json_get(match, STR("resourceRules")));
+	check_rules(c, &excluded, json_get(match, STR("excludeResourceRules")));
+	rule_selector(c, at, "namespaceSelector", json_get(match, STR("namespaceSelector")));
+	rule_selector(c, at, "objectSelector", json_get(match, STR("objectSelector")));
+}
+
+static void need(struct kind_ctx *c, const struct spath *at, const struct json *list,
+		 const char *field)
+{
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct spath here = SPATH_INDEX(at, i);
+
+		if (!str_trim(json_str_or(json_get(json_item(list, i), str_c(field)), STR(""))).n)
+			rule_required(c, &here, field, NULL);
+	}
+}
+
+static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	struct spath at = SPATH_FIELD(NULL, "spec"), all = SPATH_FIELD(&at, "validations"),
+		     match = SPATH_FIELD(&at, "matchConstraints"),
+		     param = SPATH_FIELD(&at, "paramKind"),
+		     conditions = SPATH_FIELD(&at, "matchConditions");
+	const struct json *spec = json_get(next, STR("spec")),
+			  *validations = json_get(spec, STR("validations")),
+			  *kind = json_get(spec, STR("paramKind"));
+
+	(void)live;
+	if (c->subresource)
+		return;
+	if (!json_get(spec, STR("matchConstraints")))
+		rule_required(c, &at, "matchConstraints", NULL);
+	else
+		check_match(c, &match, json_get(spec, STR("matchConstraints")), true);
+	if (!json_len(validations) && !json_len(json_get(spec, STR("auditAnnotations"))))
+		rule_required(c, &at, "validations",
+			      "validations or auditAnnotations must be non-empty");
+	need(c, &all, validations, "expression");
+	need(c, &conditions, json_get(spec, STR("matchConditions")), "name");
+	need(c, &conditions, json_get(spec, STR("matchConditions")), "expression");
+	if (kind && !json_str(json_get(kind, STR("apiVersion"))).n)
+		rule_required(c, &param, "apiVersion", NULL);
+	if (kind && !json_str(json_get(kind, STR("kind"))).n)
+		rule_required(c, &param, "kind", NULL);
+}
+
+static const char *const categories[] = {"api-extensions", NULL};
+
+const struct kind kind_validatingadmissionpolicy = {
+	.group = GROUP,
+	.version = "v1",
+	.kind = "ValidatingAdmissionPolicy",
+	.plural = "validatingadmissionpolicies",
+	.categories = categories,
+	.flags = KIND_STATUS | KIND_GENERATION,
+	.schema_name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+	.columns = columns,
+	.row = row,
+	.validate = validate,
+};
+
+/* ---- bindings ---- */
+
+static const struct kind_column binding_columns[] = {
+	COL_NAME,
+	COL("PolicyName", "string", "The policy."),
+	COL("ParamRef", "string", "Its parameters."),
+	COL_AGE,
+	{0},
+};
+
+static void binding_row(struct kind_ctx *c, const struct json *o, struct json *cells)
+{
+	const struct json *ref = json_at(o, "spec", "paramRef");
+	struct str ns = json_str(json_get(ref, STR("namespace"))),
+		   name = json_str(json_get(ref, STR("name")));
+
+	cell_name(c, cells, o);
+	cell_str(c, cells, json_str_or(json_at(o, "spec", "policyName"), STR("")));
+	if (!ref)
+		cell_str(c, cells, STR("<unset>"));
+	else
+		cell_text(c, cells, "%.*s/%.*s", ns.n ? (int)ns.n : 1, ns.n ? ns.p : "*",
+			  name.n ? (int)name.n : 1, name.n ? name.p : "*");
+	cell_age(c, cells, o);
+}
+
+static void binding_validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	struct spath at = SPATH_FIELD(NULL, "spec"), match = SPATH_FIELD(&at, "matchResources");
+	const struct json *spec = json_get(next, STR("spec")),
+			  *policy = json_get(spec, STR("policyName")),
+			  *actions = json_get(spec, STR("validationActions"));
+
+	(void)live;
+	if (!json_str(policy).n)
+		rule_required(c, &at, "policyName", NULL);
+	else
+		rule_name(c, &at, "policyName", policy, name_check_dns1123_subdomain);
+	if (!json_len(actions))
+		rule_required(c, &at, "validationActions", NULL);
+	if (json_get(spec, STR("matchResources")))
+		check_match(c, &match, json_get(spec, STR("matchResources")), false);
+	rule_warn(c, "ValidatingAdmissionPolicies are kept but not carried out by this server");
+}
+
+const struct kind kind_validatingadmissionpolicybinding = {
+	.group = GROUP,
+	.version = "v1",
+	.kind = "ValidatingAdmissionPolicyBinding",
+	.plural = "validatingadmissionpolicybindings",
+	.categories = categories,
+	.flags = KIND_GENERATION,
+	.schema_name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+	.columns = binding_columns,
+	.row = binding_row,
+	.validate = binding_validate,
+};
