@@ -211,9 +211,10 @@ static void replace_member(struct op *op, struct json *o, const char *name, cons
 		json_del(o, str_c(name));
 }
 
+/* An approval is written like a status; the kind keeps it to what it may change. */
 static bool of_status(const struct op *op)
 {
-	return str_is(op->req->subresource, "status");
+	return str_is(op->req->subresource, "status") || str_is(op->req->subresource, "approval");
 }
 
 /* A write to /status changes status (and what metadata the writer may); any other leaves it alone.
@@ -259,6 +260,7 @@ static struct kind_ctx context(struct op *op)
 	return (struct kind_ctx){.a = op->a,
 				 .now_ns = core_now(op->core),
 				 .warnings = &op->warnings,
+				 .asked = op->served->kind,
 				 .subresource = op->req->subresource.n
 							? arena_cstr(op->a, op->req->subresource)
 							: NULL,
