@@ -59,6 +59,7 @@ static struct boot_req *request(struct boot *b, enum core_verb verb, const struc
 		.form_version = STR("v1"),
 		.user = {.name = STR("system:apiserver"), .groups = groups, .ngroups = 2},
 		.user_agent = STR("plumb-apiserver"),
+		.internal = true,
 		.sink = &sink,
 		.arena = &b->a,
 	};

@@ -25,6 +25,7 @@ struct table {
 	const struct kind *kind; /* the stored version */
 	const struct obj **rows;
 	size_t n, cap;
+	uint64_t changes; /* grows with every put and delete, undone ones too */
 	/* the watch log */
 	struct event *log;
 	size_t log_head, log_n, log_cap;
@@ -88,6 +89,8 @@ struct read_tree {
 	const struct json *tree; /* in `turn` */
 };
 
+struct webhooks;
+
 struct core {
 	struct core_opts o;
 	struct rng rng;
@@ -117,6 +120,12 @@ struct core {
 	struct read_tree read_trees[32];
 	int64_t next_tick;
 	struct block *comma, *event_head[4], *event_tail;
+	/* core_park.c, core_webhook.c */
+	struct list parked; /* requests whose calls are under way */
+	size_t ncalls;
+	int64_t frozen_ns; /* what core_now() says during a repeated attempt, 0 = the time */
+	struct webhooks *webhooks; /* as the configurations were at webhooks_changes */
+	uint64_t webhooks_changes;
 };
 
 int64_t core_now(const struct core *c);
@@ -157,7 +166,56 @@ struct op {
 	bool dry_run;
 	struct err err;                  /* code ERR_NONE while all is well */
 	struct schema_problems problems; /* causes of ERR_INVALID */
+	const struct json *denial;       /* a webhook's Status, instead of err */
+	int denial_code;
+	const struct json *delete_options; /* of a delete */
+	bool pure_body; /* what admission sees is a body (a Scale), not an object of the kind */
+	bool *changed;  /* core_webhook.c */
+	/* core_park.c */
+	struct parked *memo;        /* of a repeated attempt */
+	struct pending_call *calls; /* that this attempt found missing */
+	size_t ncalls;
+	bool parked; /* abandoned: nothing more matters */
+	size_t savepoint;
+	uint64_t revision;
+	struct rng rng;
 };
+
+/* ---- asking outside (core_park.c) ---- */
+struct recalled {
+	struct str body;
+	struct err err; /* code ERR_NONE: body is the answer */
+	char uid[UUID_TEXT_MAX];
+};
+/* The answer to a call of that key (what tells it from others, in text), NULL when it has not been
+ * asked yet. */
+const struct recalled *op_recall(const struct op *op, struct str key);
+/*
+ * Parks the request: it is abandoned, though the caller may go on to find out what else it needs.
+ * The call is the caller's to fill; everything in it must be in its arena. NULL with op->err when
+ * it can't be made, NULL without when the same was asked before.
+ */
+struct core_call *op_call(struct op *op, struct str key, struct str name);
+void op_begin(struct op *op);
+void op_end(struct op *op);
+/* The turn's changes beyond the first n are taken back. */
+void core_undo_to(struct core *c, size_t n);
+/* Back into the queue, with what it remembers. */
+void core_requeue(struct core *c, struct core_req *r);
+bool core_park_cancel(struct core *c, struct core_req *r);
+void core_park_forget(struct core_req *r);
+void core_park_free(struct core *c);
+
+/* ---- webhooks (core_webhook.c) ---- */
+/*
+ * Asks the mutating ones, which may change `object` (NULL on delete and connect); *ret_changed says
+ * that one did. -1 with op->err, or with op->parked.
+ */
+int webhooks_mutate(struct op *op, const struct admission_req *r, bool *ret_changed);
+int webhooks_validate_all(struct op *op, const struct admission_req *r);
+void core_webhooks_free(struct core *c);
+/* Whether any webhook might want to hear of exec, attach, portforward and proxy. */
+bool core_connect_is_watched(struct core *c);
 
 /* The value of a query parameter, STR_NONE when absent. */
 struct str op_query(const struct op *op, const char *name);
@@ -201,6 +259,11 @@ bool core_deletable(const struct kind *k, const struct json *o);
 bool core_subresource(struct op *op);
 int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,
 		const struct json *old);
+/* The webhooks alone: for bodies that aren't objects of the kind (a Scale, an Eviction). */
+int write_ask(struct op *op, enum admission_op what, struct json *next, const struct json *old);
+/* A webhook made `changed` of an object that was good: it becomes that, as far as the request may
+ * change it, checked and defaulted again. */
+int write_again(struct op *op, struct json *next, struct json *changed);
 
 /* ---- selecting ---- */
 struct selecting {

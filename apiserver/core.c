@@ -15,7 +15,7 @@
 
 int64_t core_now(const struct core *c)
 {
-	return c->o.now(c->o.now_arg);
+	return c->frozen_ns ? c->frozen_ns : c->o.now(c->o.now_arg);
 }
 
 static void load_alloc(struct core *c)
@@ -76,6 +76,7 @@ struct core *core_new(const struct core_opts *o, struct err *err)
 	c->replies_end = &c->replies;
 	list_init(&c->watchers);
 	list_init(&c->snapshots);
+	list_init(&c->parked);
 	c->reader = (struct admission_reader){.get = reader_get, .each = reader_each, .ctx = c};
 	c->comma = block_new(STR(","));
 	c->event_tail = block_new(STR("}\n"));
@@ -117,6 +118,8 @@ void core_free(struct core *c)
 	if (!c)
 		return;
 	watch_free_all(c);
+	core_park_free(c);
+	core_webhooks_free(c);
 	LIST_FOREACH (it, &c->snapshots)
 		snapshot_free(c, CONTAINER_OF(it, struct snapshot, all));
 	for (size_t i = 0; i < c->nserved; i++) {
@@ -150,6 +153,11 @@ void op_answer_blocks(struct op *op, int status, struct block **blocks, size_t n
 {
 	struct reply *r = arena_alloc(op->a, sizeof(*r));
 
+	if (op->parked) { /* what an abandoned attempt would have said */
+		for (size_t i = 0; i < n; i++)
+			block_unref(blocks[i]);
+		return;
+	}
 	*r = (struct reply){.req = op->req,
 			    .status = status,
 			    .blocks = blocks,
@@ -191,6 +199,10 @@ void op_answer_error(struct op *op)
 	const struct core_req *r = op->req;
 	bool invalid = op->err.code == ERR_INVALID && op->kind;
 
+	if (op->denial) {
+		op_answer_json(op, op->denial_code, op->denial);
+		return;
+	}
 	core_status_write_causes(&op->err, r->group, invalid ? str_c(op->kind->kind) : r->resource,
 				 r->name.n ? r->name : op->name, STR_NONE,
 				 op->problems.n ? &op->problems : NULL, &text);
@@ -211,10 +223,8 @@ void op_answer_success(struct op *op, int status, const struct json *details)
 
 void core_submit(struct core *c, struct core_req *r)
 {
-	r->core_next = NULL;
 	r->core_private = NULL;
-	*c->queue_end = r;
-	c->queue_end = &r->core_next;
+	core_requeue(c, r);
 }
 
 bool core_pending(const struct core *c)
@@ -224,7 +234,7 @@ bool core_pending(const struct core *c)
 
 void core_cancel(struct core *c, struct core_req *r)
 {
-	if (watch_cancel(c, r))
+	if (watch_cancel(c, r) || core_park_cancel(c, r))
 		return;
 	for (struct core_req **at = &c->queue; *at; at = &(*at)->core_next) {
 		if (*at != r)
@@ -232,6 +242,7 @@ void core_cancel(struct core *c, struct core_req *r)
 		*at = r->core_next;
 		if (c->queue_end == &r->core_next)
 			c->queue_end = at;
+		core_park_forget(r);
 		return;
 	}
 }
@@ -340,7 +351,9 @@ static void handle(struct core *c, struct core_req *r)
 	struct arena *a = r->verb == CORE_WATCH ? r->arena : &c->turn;
 	struct op op = {.core = c, .req = r, .a = a, .problems = {.a = a}};
 
+	op_begin(&op);
 	carry_out(&op);
+	op_end(&op);
 	buf_release(&op.warnings);
 }
 
@@ -404,9 +417,9 @@ void core_remove(struct core *c, struct table *t, const struct obj *o, struct ar
 	obj_unref(last);
 }
 
-static void undo(struct core *c)
+void core_undo_to(struct core *c, size_t n)
 {
-	while (c->nchanges) {
+	while (c->nchanges > n) {
 		struct change *ch = &c->changes[--c->nchanges];
 		AUTO(arena) struct arena a = {0};
 
@@ -530,7 +543,7 @@ static void finish_turn(struct core *c, uint64_t before)
 
 	if (c->nchanges && commit(c, &err)) {
 		log_error("cannot commit", "error", err.msg);
-		undo(c);
+		core_undo_to(c, 0);
 		c->revision = before;
 		fail_replies(c, &err);
 	}

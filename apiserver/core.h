@@ -72,9 +72,26 @@ struct core_req {
 	const struct core_sink *sink;
 	void *user_data;
 	struct arena *arena; /* the request's; the core allocates its temporary things here */
+	bool internal;       /* the server's own: nobody outside is asked about it */
 	/* the core's own */
 	void *core_private;
 	struct core_req *core_next;
+};
+
+/*
+ * A call out of the process that a request needs answered: a webhook's. Lives until
+ * core_call_done(); the request may be gone by then.
+ */
+struct core_call {
+	struct str name; /* of the webhook: for errors and measurements */
+	struct str url;  /* "https://…", or STR_NONE: a Service */
+	struct str namespace, service, path;
+	int port;
+	struct str ca_bundle; /* PEM; empty = whom the system trusts */
+	int64_t timeout_ns;
+	struct str body;     /* JSON, to be POSTed */
+	const char *uid;     /* a new one for each call */
+	struct arena *arena; /* holds all of the above */
 };
 
 struct core_opts {
@@ -89,6 +106,11 @@ struct core_opts {
 	int (*seal)(void *arg, struct str key, struct str plain, struct buf *out, struct err *err);
 	int (*open)(void *arg, struct str key, struct str sealed, struct buf *out, struct err *err);
 	void *seal_arg;
+	/* Carries out a call and says so with core_call_done(), on the core's thread, soon after
+	 * its timeout at the latest. NULL = nobody is ever called: configurations of webhooks have
+	 * no effect. */
+	void (*call)(void *arg, struct core_call *call);
+	void *call_arg;
 };
 
 /* Reads the whole store. */
@@ -98,6 +120,9 @@ void core_free(struct core *c);
 void core_submit(struct core *c, struct core_req *r);
 /* The client went away: no further call of the sink for r, which is the caller's again. */
 void core_cancel(struct core *c, struct core_req *r);
+/* What a call brought: the body of a 2xx answer, or why there is none (err's code is not ERR_NONE).
+ * The call is gone after this. Wants a core_turn() afterwards. */
+void core_call_done(struct core *c, struct core_call *call, struct str body, const struct err *err);
 /* True when anything is queued. */
 bool core_pending(const struct core *c);
 /* Carries out what is queued, and what is due (expired Events, watch time-outs, bookmarks). */

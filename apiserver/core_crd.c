@@ -109,6 +109,7 @@ static struct errand *errand_new(struct core *c, const struct crd *d, enum core_
 	e->req = (struct core_req){.verb = verb,
 				   .user = {.name = STR("system:apiserver")},
 				   .user_agent = STR("plumb"),
+				   .internal = true,
 				   .sink = &sink,
 				   .user_data = c,
 				   .arena = &e->arena};

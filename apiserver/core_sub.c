@@ -39,6 +39,15 @@ static struct json *body_of(struct op *op)
 	return NULL;
 }
 
+/* What webhooks are shown says what it is, whether or not the writer did. */
+static struct json *typed(struct op *op, struct json *body, const char *api_version,
+			  const char *kind)
+{
+	json_set_str(op->a, body, "apiVersion", str_c(api_version));
+	json_set_str(op->a, body, "kind", str_c(kind));
+	return body;
+}
+
 /* ---- pods/binding ---- */
 
 static void copy_map(struct op *op, struct json *meta, const char *field, const struct json *from)
@@ -96,7 +105,8 @@ static void bind_pod(struct op *op)
 	struct json *binding = live ? body_of(op) : NULL, *pod;
 	struct str node = json_str(json_at(binding, "target", "name"));
 
-	if (!binding || check_binding(op, obj_tree(live, op->a), binding, node)) {
+	if (!binding || check_binding(op, obj_tree(live, op->a), binding, node) ||
+	    write_ask(op, ADMIT_CREATE, typed(op, binding, "v1", "Binding"), NULL)) {
 		op_answer_error(op);
 		return;
 	}
@@ -146,7 +156,8 @@ static void evict(struct op *op)
 			err_set(&op->err, ERR_TOO_MANY,
 				"Cannot evict pod as it would violate the pod's disruption "
 				"budget.");
-		else
+		else if (!write_ask(op, ADMIT_CREATE, typed(op, eviction, "policy/v1", "Eviction"),
+				    NULL))
 			o = core_delete_object(op, live, json_get(eviction, STR("deleteOptions")),
 					       &gone);
 	}
@@ -262,7 +273,10 @@ static void scale(struct op *op)
 			       (long long)json_int(replicas, -1));
 		err_set(&op->err, ERR_INVALID,
 			"spec.replicas: Invalid value: must be greater than or equal to 0");
-	} else if (wanted) {
+	} else if (wanted && !write_ask(op, ADMIT_UPDATE,
+					typed(op, wanted, "autoscaling/v1", "Scale"),
+					scale_of(op, live))) {
+		replicas = json_at(wanted, "spec", "replicas");
 		next = json_copy(op->a, convert_view(op->a, op->kind, live));
 		set_replicas(op, next, json_int(replicas, 0));
 		json_set(op->a, json_set_object(op->a, next, "metadata"), STR("resourceVersion"),

@@ -41,6 +41,7 @@ const struct obj *table_put(struct table *t, const struct obj *o)
 	size_t at = table_lower(t, o->namespace, o->name);
 	const struct obj *old = NULL;
 
+	t->changes++;
 	if (at < t->n && !order(t->rows[at], o->namespace, o->name)) {
 		old = t->rows[at];
 		t->rows[at] = o;
@@ -64,6 +65,7 @@ const struct obj *table_del(struct table *t, struct str namespace, struct str na
 	if (at == t->n || order(t->rows[at], namespace, name))
 		return NULL;
 	old = t->rows[at];
+	t->changes++;
 	t->n--;
 	memmove(&t->rows[at], &t->rows[at + 1], (t->n - at) * sizeof(*t->rows));
 	return old;

@@ -303,41 +303,23 @@ static int allocate(struct op *op, struct json *next, const struct json *live)
 	return alloc_service(op->core->alloc, op->a, &op->core->rng, next, live, &op->problems);
 }
 
-int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,
-		const struct json *old)
+int write_again(struct op *op, struct json *next, struct json *changed)
 {
-	struct admission_req r = {.a = op->a,
-				  .op = what,
-				  .kind = op->kind,
-				  .namespace = op->req->namespace,
-				  .name = name,
-				  .object = next,
-				  .old = old,
-				  .user = op->req->user,
-				  .reader = &op->core->reader,
-				  .dry_run = op->dry_run,
-				  .now_ns = core_now(op->core),
-				  .warnings = &op->warnings};
-	bool done[64] = {false};
+	struct json *was = json_copy(op->a, next);
 
-	r.subresource = op->req->subresource.n ? arena_cstr(op->a, op->req->subresource) : NULL;
-	for (;;) { /* the registry is sorted by name, steps run by order */
-		const struct admission *step = NULL;
-		size_t at = 0;
-
-		for (size_t i = 0; admission_registry[i]; i++)
-			if (!done[i] && (!step || admission_registry[i]->order < step->order)) {
-				step = admission_registry[i];
-				at = i;
-			}
-		if (!step)
-			return 0;
-		done[at] = true;
-		if (step->admit(&r, &op->err)) {
-			op->err.retry_after_s = r.retry_after_s;
-			return -1;
-		}
+	if (write_check(op, changed))
+		return -1;
+	default_all(op, changed);
+	*next = *changed;
+	if (!(op->kind->flags & KIND_STATUS))
+		return 0;
+	if (of_status(op)) { /* nothing else is written, whoever wants it */
+		replace_member(op, was, "status", changed);
+		*next = *was;
+	} else {
+		replace_member(op, next, "status", was);
 	}
+	return 0;
 }
 
 /* In the version that the writer speaks: that is whose field paths are kept. */

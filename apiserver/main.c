@@ -15,6 +15,7 @@
 
 #include "apiserver/bootstrap.h"
 #include "apiserver/front.h"
+#include "apiserver/webhook_call.h"
 #include "lib/base/codec.h"
 #include "lib/base/flags.h"
 #include "lib/base/log.h"
@@ -39,6 +40,7 @@ struct apiserver {
 	struct tokens *tokens;
 	struct tls_ctx *tls, *kubelet_tls;
 	struct front *front;
+	struct webhook_calls *calls;
 	struct arena arena;
 	char service_ip[16], address[80];
 	int port;
@@ -136,6 +138,11 @@ static int open_core(struct apiserver *s, struct err *err)
 	o.open = atrest_open;
 	o.seal_arg = s->atrest;
 	random_bytes(&o.seed, sizeof(o.seed));
+	s->calls = webhook_calls_new(s->loop, err);
+	if (!s->calls)
+		return -1;
+	o.call = webhook_calls_start;
+	o.call_arg = s->calls;
 	s->core = core_new(&o, err);
 	return s->core ? 0 : -1;
 }
@@ -189,6 +196,11 @@ static void on_signal(void *arg, int signo)
 	loop_stop(s->loop);
 }
 
+static void turn_front(void *front)
+{
+	front_turn(front);
+}
+
 static int start(struct apiserver *s, struct err *err)
 {
 	if (parse_addresses(s, err) || loop_signal(s->loop, SIGTERM, on_signal, s, err) ||
@@ -204,6 +216,8 @@ static int start(struct apiserver *s, struct err *err)
 						  .kubelet_tls = s->kubelet_tls,
 						  .address = s->address},
 			     err);
+	if (s->front)
+		webhook_calls_attach(s->calls, s->core, turn_front, s->front);
 	if (!s->front || listen_all(s, err) ||
 	    bootstrap(s->core,
 		      &(struct bootstrap_opts){.service_ip = str_c(s->service_ip),
@@ -220,8 +234,10 @@ static void release(struct apiserver *s)
 {
 	if (s->front)
 		front_stop(s->front);
+	webhook_calls_stop(s->calls);
 	front_free(s->front);
 	core_free(s->core);
+	webhook_calls_free(s->calls);
 	store_free(s->store);
 	atrest_free(s->atrest);
 	tokens_free(s->tokens);

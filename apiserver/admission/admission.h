@@ -42,6 +42,10 @@ struct admission_req {
 	int retry_after_s; /* set with ERR_TOO_MANY */
 };
 
+/* Webhooks are asked before the steps from here on, which see what will be stored: quotas. A step
+ * below it may run a second time, over what webhooks changed. */
+#define ADMISSION_LAST 1000
+
 struct admission {
 	const char *name; /* "NamespaceLifecycle" */
 	int order;

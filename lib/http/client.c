@@ -291,7 +291,7 @@ static struct http_running *call_new(struct http_client *c, const struct http_ca
 	list_init(&r->link);
 	if (!r->call.max_body)
 		r->call.max_body = DEFAULT_MAX_BODY;
-	r->idempotent = !str_is(m, "POST") && !str_is(m, "PATCH");
+	r->idempotent = call->repeatable || (!str_is(m, "POST") && !str_is(m, "PATCH"));
 	loop_timer_set(c->loop, &r->timer, call->timeout_ns ? call->timeout_ns : DEFAULT_TIMEOUT,
 		       on_timer);
 	if (put_request(r, call))

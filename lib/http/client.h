@@ -40,6 +40,7 @@ struct http_call {
 	struct str body;          /* copied */
 	int64_t timeout_ns;       /* for the whole answer, or for a stream's head; 0 = 30 s */
 	size_t max_body;          /* 0 = 64 MiB */
+	bool repeatable; /* a POST that may be sent again when a kept connection turns out dead */
 	/* exactly once, unless cancelled; memory is valid during the callback only */
 	void (*done)(void *arg, const struct http_answer *a);
 	/* When set and the status is 2xx: `head` once, then data as it comes; `done` at the end

@@ -1,0 +1,229 @@
+/*
+ * Requests that need an answer from outside: webhooks. The core can't wait, so such a request is
+ * abandoned without effect, the calls it needs are handed out, and when all of them are answered it
+ * is carried out again from the start, which finds the answers this time. Clock and generator stand
+ * for each attempt as they stood for the first, so that what is asked is the same; where it isn't,
+ * because others wrote meanwhile, it is asked anew. Must never leave a change of an abandoned
+ * attempt behind. One thread; a parked request's memory is its own, its calls' theirs.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/core-internal.h"
+
+#define ATTEMPTS_MAX 64
+#define WAIT_MAX (90 * NS_PER_S)
+#define CALLS_MAX 512   /* under way for all requests: what they hold is bounded so */
+#define CALLS_OF_ONE 64 /* of one attempt; the next one makes the rest */
+
+struct parked {
+	struct list all;      /* core.parked, while calls are under way */
+	struct core_req *req; /* NULL: cancelled */
+	struct rng rng;
+	int64_t began_ns;
+	struct map answers; /* by key → struct recalled, in the arena */
+	struct arena a;
+	size_t waiting;
+	unsigned attempts;
+};
+
+struct pending_call {
+	struct core_call call; /* first */
+	struct parked *parked;
+	struct pending_call *next;
+	struct str key;
+	char uid[UUID_TEXT_MAX];
+	struct arena a;
+};
+
+static void parked_free(struct parked *p)
+{
+	list_remove(&p->all);
+	map_release(&p->answers);
+	arena_release(&p->a);
+	free(p);
+}
+
+static void call_free(struct pending_call *call)
+{
+	arena_release(&call->a);
+	free(call);
+}
+
+/* ---- an attempt ---- */
+
+void op_begin(struct op *op)
+{
+	struct core *c = op->core;
+
+	op->memo = op->req->core_private;
+	op->req->core_private = NULL;
+	op->savepoint = c->nchanges;
+	op->revision = c->revision;
+	op->rng = c->rng;
+	if (!op->memo)
+		return;
+	c->rng = op->memo->rng;
+	c->frozen_ns = op->memo->began_ns;
+}
+
+/* The calls are handed out when everything is in its place: the first may be answered at once. */
+static void park(struct op *op)
+{
+	struct core *c = op->core;
+	struct pending_call *calls = op->calls, *next;
+	struct parked *p = op->memo;
+
+	if (!p) {
+		p = xalloc(sizeof(*p));
+		p->rng = op->rng;
+		p->began_ns = core_now(c);
+		list_init(&p->all);
+	}
+	p->req = op->req;
+	p->attempts++;
+	for (next = calls; next; next = next->next) {
+		next->parked = p;
+		p->waiting++;
+	}
+	list_append(&c->parked, &p->all);
+	for (; calls; calls = next) {
+		next = calls->next;
+		c->ncalls++;
+		c->o.call(c->o.call_arg, &calls->call);
+	}
+}
+
+void op_end(struct op *op)
+{
+	struct core *c = op->core;
+
+	if (op->memo)
+		c->rng = op->rng;
+	c->frozen_ns = 0;
+	if (op->parked) {
+		core_undo_to(c, op->savepoint);
+		c->revision = op->revision;
+		park(op);
+	} else if (op->memo) {
+		parked_free(op->memo);
+	}
+}
+
+/* ---- asking ---- */
+
+const struct recalled *op_recall(const struct op *op, struct str key)
+{
+	return op->memo ? map_get(&op->memo->answers, key) : NULL;
+}
+
+static int may_ask(struct op *op)
+{
+	struct core *c = op->core;
+
+	if (!c->o.call || op->req->internal)
+		return err_set(&op->err, ERR_UNAVAILABLE, "this server calls nobody");
+	if (op->memo && (op->memo->attempts >= ATTEMPTS_MAX ||
+			 c->o.now(c->o.now_arg) - op->memo->began_ns > WAIT_MAX))
+		return err_set(&op->err, ERR_TIMEOUT,
+			       "Timeout: request did not complete within the allotted timeout");
+	if (c->ncalls + op->ncalls >= CALLS_MAX) {
+		op->err.retry_after_s = 1;
+		return err_set(&op->err, ERR_TOO_MANY,
+			       "too many webhook calls are under way, please try again later");
+	}
+	return 0;
+}
+
+struct core_call *op_call(struct op *op, struct str key, struct str name)
+{
+	struct pending_call *p;
+
+	if (op->ncalls >= CALLS_OF_ONE || (!op->ncalls && may_ask(op)))
+		return NULL;
+	for (p = op->calls; p; p = p->next)
+		if (str_eq(p->key, key))
+			return NULL; /* asked already in this attempt */
+	p = xalloc(sizeof(*p));
+	p->key = arena_str(&p->a, key);
+	p->call.name = arena_str(&p->a, name);
+	p->call.arena = &p->a;
+	p->call.uid = p->uid;
+	uuid_from(&op->core->rng, p->uid);
+	p->next = op->calls;
+	op->calls = p;
+	op->ncalls++;
+	op->parked = true;
+	return &p->call;
+}
+
+/* ---- answers ---- */
+
+void core_requeue(struct core *c, struct core_req *r)
+{
+	r->core_next = NULL;
+	*c->queue_end = r;
+	c->queue_end = &r->core_next;
+}
+
+static void remember(struct pending_call *call, struct str body, const struct err *err)
+{
+	struct parked *p = call->parked;
+	struct recalled *r = arena_alloc(&p->a, sizeof(*r));
+
+	r->body = arena_str(&p->a, body);
+	memcpy(r->uid, call->uid, sizeof(r->uid));
+	if (err)
+		r->err = *err;
+	map_set(&p->answers, call->key, r);
+}
+
+void core_call_done(struct core *c, struct core_call *base, struct str body, const struct err *err)
+{
+	struct pending_call *call = (struct pending_call *)base;
+	struct parked *p = call->parked;
+
+	if (p->req)
+		remember(call, body, err && err->code != ERR_NONE ? err : NULL);
+	call_free(call);
+	c->ncalls--;
+	if (--p->waiting)
+		return;
+	list_remove(&p->all);
+	if (!p->req) {
+		parked_free(p);
+		return;
+	}
+	p->req->core_private = p;
+	core_requeue(c, p->req);
+}
+
+/* ---- leaving ---- */
+
+bool core_park_cancel(struct core *c, struct core_req *r)
+{
+	LIST_FOREACH (it, &c->parked) {
+		struct parked *p = CONTAINER_OF(it, struct parked, all);
+
+		if (p->req != r)
+			continue;
+		p->req = NULL; /* the calls still end, and are nobody's then */
+		return true;
+	}
+	return false;
+}
+
+void core_park_forget(struct core_req *r)
+{
+	if (r->core_private)
+		parked_free(r->core_private);
+	r->core_private = NULL;
+}
+
+void core_park_free(struct core *c)
+{
+	for (struct core_req *r = c->queue; r; r = r->core_next)
+		core_park_forget(r);
+	LIST_FOREACH (it, &c->parked)
+		parked_free(CONTAINER_OF(it, struct parked, all));
+}
