@@ -291,7 +291,9 @@ static struct http_running *call_new(struct http_client *c, const struct http_ca
 	list_init(&r->link);
 	if (!r->call.max_body)
 		r->call.max_body = DEFAULT_MAX_BODY;
-	r->idempotent = call->repeatable || (!str_is(m, "POST") && !str_is(m, "PATCH"));
+	/* A PUT with a precondition or a DELETE that is done twice tells of a conflict or of an
+	 * absence that its own first time made: only the caller knows what to do then. */
+	r->idempotent = str_is(m, "GET") || str_is(m, "HEAD") || call->repeatable;
 	loop_timer_set(c->loop, &r->timer, call->timeout_ns ? call->timeout_ns : DEFAULT_TIMEOUT,
 		       on_timer);
 	if (put_request(r, call))
