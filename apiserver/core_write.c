@@ -461,6 +461,8 @@ static const struct obj *write_stored(struct op *op, struct json *next, const st
 	if (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next))
 		return NULL;
 	default_all(op, next);
+	if (asked) /* what admission and the kind's strategy add is nobody's */
+		track(op, asked, next, tree);
 	if (write_admit(op, live ? ADMIT_UPDATE : ADMIT_CREATE, meta_name(next), next, tree))
 		return NULL;
 	prepare(op, next, tree);
@@ -471,8 +473,6 @@ static const struct obj *write_stored(struct op *op, struct json *next, const st
 		return NULL;
 	if (live)
 		bump_generation(op, next, tree);
-	if (asked)
-		track(op, asked, next, tree);
 	return put(op, next, live, tree);
 }
 

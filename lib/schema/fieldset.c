@@ -321,23 +321,57 @@ struct json *fieldset_of(struct arena *a, const struct schema *s, const struct j
 static void compare(struct arena *a, const struct schema *s, const struct json *from,
 		    const struct json *to, struct fieldset_diff *ret);
 
-/* Kubernetes' types always hold some structures, so their coming is no change of its own. */
+/* Kubernetes' own types always hold some structures and lists, so their coming is no change of its
+ * own. A custom resource holds what it was given. */
 static bool comes_by_itself(const struct schema *parent, struct str key)
 {
 	const struct schema_field *f = parent ? schema_field(parent, key) : NULL;
 
-	return f && (f->solid || f->required || str_is(key, "metadata") || str_is(key, "spec") ||
-		     str_is(key, "status"));
+	return f && (f->solid || (f->required && parent->name) || str_is(key, "metadata"));
 }
 
-static struct json *added(struct arena *a, const struct schema *parent, struct str key,
-			  const struct schema *s, const struct json *v)
-{
-	struct json *set = fieldset_of(a, s, v);
+static void added_fields(struct arena *a, const struct schema *s, const struct json *v, bool given,
+			 struct json *out);
 
-	if (set->n && !(key.p && comes_by_itself(parent, key)))
-		mark(a, set);
-	return set;
+/*
+ * What comes with a value that was not there: unlike an applied configuration's set it holds the
+ * containers too, but for those that Kubernetes' types hold anyway, `given` their parent was.
+ */
+static struct json *added(struct arena *a, const struct schema *s, const struct json *v, bool given)
+{
+	struct json *out = json_new(a, JSON_OBJECT);
+
+	switch (shape_of(s, v)) {
+	case SHAPE_LEAF:
+		return out;
+	case SHAPE_MAP:
+		added_fields(a, s, v, given, out);
+		break;
+	case SHAPE_KEYED:
+	case SHAPE_SET:
+		for (uint32_t i = 0; i < v->n; i++) {
+			struct str element = element_of_item(a, s, &v->items[i]);
+
+			if (element.p)
+				json_set(a, out, element, added(a, s->item, &v->items[i], false));
+		}
+		break;
+	}
+	if (out->n && !given)
+		mark(a, out);
+	return out;
+}
+
+static void added_fields(struct arena *a, const struct schema *s, const struct json *v, bool given,
+			 struct json *out)
+{
+	for (uint32_t i = 0; i < v->n; i++) {
+		struct str key = v->members[i].key;
+
+		json_add_borrowed(a, out, element_of_field(a, key),
+				  added(a, shape_child(s, key), &v->members[i].value,
+					given && comes_by_itself(s, key)));
+	}
 }
 
 struct part {
@@ -362,7 +396,8 @@ static void compare_part(struct arena *a, const struct part *p, const struct jso
 	if (!from && !to)
 		return;
 	if (!from) {
-		keep(a, into->changed, p, added(a, p->parent, p->key, p->type, to));
+		keep(a, into->changed, p,
+		     added(a, p->type, to, p->key.p && comes_by_itself(p->parent, p->key)));
 		return;
 	}
 	if (!to) {
@@ -434,7 +469,7 @@ static void compare(struct arena *a, const struct schema *s, const struct json *
 			ret->removed = fieldset_of(a, s, from);
 		if (y == SHAPE_LEAF && s && schema_equal(s, from, to))
 			return;
-		ret->changed = added(a, NULL, STR_NONE, s, to);
+		ret->changed = added(a, s, to, false);
 		return;
 	}
 	if (x == SHAPE_MAP)

@@ -140,6 +140,35 @@ void test_apply__the_same_value_is_shared_not_contested(void **state)
 
 #define CONTAINERS(list) "{" META ",\"spec\":{\"template\":{\"spec\":{\"containers\":[" list "]}}}}"
 
+/* The sets of `kubectl run`, as a kube-apiserver keeps them. */
+void test_apply__an_update_owns_the_containers_that_came_with_it(void **state)
+{
+	struct err err = {0};
+	struct json *pod = json_parse(
+		&a,
+		STR("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\","
+		    "\"labels\":"
+		    "{\"run\":\"x\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\","
+		    "\"ports\":[{\"containerPort\":80,\"protocol\":\"TCP\"}],\"resources\":{}}],"
+		    "\"securityContext\":{}}}"),
+		NULL, &err);
+	struct apply_opts o = {.manager = STR("m"), .api_version = STR("v1")};
+	AUTO(buf) struct buf text = {0};
+
+	(void)state;
+	apply_track_update(&a, schema_find_kind(STR("v1"), STR("Pod")), NULL, pod, &o);
+	json_write_sorted(json_pointer(pod, STR("/metadata/managedFields/0/fieldsV1")), &text);
+	assert_string_equal(
+		buf_cstr(&text),
+		"{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:run\":{}}},"
+		"\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{\".\":{},\"f:"
+		"image\":{},"
+		"\"f:name\":{},\"f:ports\":{\".\":{},"
+		"\"k:{\\\"containerPort\\\":80,\\\"protocol\\\":\\\"TCP\\\"}\":{\".\":{},"
+		"\"f:containerPort\":{},\"f:protocol\":{}}},\"f:resources\":{}}},"
+		"\"f:securityContext\":{}}}");
+}
+
 void test_apply__lists_merge_by_key(void **state)
 {
 	struct json *v = applied("m", NULL,
