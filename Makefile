@@ -48,7 +48,7 @@ CORELIBS := -Wl,-Bstatic $(shell pkg-config --libs $(CORE_PKGS) 2>/dev/null) -Wl
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help deps demo test unit sim e2e check format lint headers layers asan tsan fuzz bench install clean FORCE
+.PHONY: all help deps demo test unit sim history e2e check format lint headers layers asan tsan fuzz bench install clean FORCE
 all: $(O)/plumb
 
 # ---- sources ----------------------------------------------------------------------------------
@@ -136,6 +136,15 @@ SEEDS ?= 2000
 sim: $(O)/sim
 	$(Q)$(O)/sim $(if $(SEED),--seed $(SEED) --verbose,--seeds $(SEEDS))
 
+# ---- the API server, killed again and again while clients write down what they see ---------------
+HISTSRC := $(wildcard tests/history/*.c)
+$(O)/history: $(call obj,$(HISTSRC)) $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+KILLS ?= 500
+history: all $(O)/history
+	$(Q)$(O)/history --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
 # ---- fuzz targets: replayed with gcc in `make test`, explored with clang in `make fuzz` ---------
 FUZZ := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 ALL_ARCHIVES = $(foreach p,$(PARTS),$(call archive,$(p))) $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
@@ -155,9 +164,9 @@ demo: deps
 E2E ?= $(sort $(wildcard tests/e2e/[0-9]*.sh))
 test: deps
 	$(Q)$(MAKE) --no-print-directory test-run
-build-tests: $(UNITBIN) $(O)/sim $(patsubst %,$(O)/fuzz/%,$(FUZZ))
+build-tests: $(UNITBIN) $(O)/sim $(O)/history $(patsubst %,$(O)/fuzz/%,$(FUZZ))
 test-run: all build-tests
-	$(Q)O=$(O) tools/run-tests $(UNITBIN) $(patsubst %,$(O)/fuzz/%,$(FUZZ)) $(O)/sim $(E2E)
+	$(Q)O=$(O) tools/run-tests $(UNITBIN) $(patsubst %,$(O)/fuzz/%,$(FUZZ)) $(O)/sim $(O)/history $(E2E)
 e2e: all
 	$(Q)O=$(O) tools/run-tests $(E2E)
 asan:
