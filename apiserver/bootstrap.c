@@ -106,7 +106,8 @@ static void ensure(struct boot *b, const char *group, const char *plural, const 
 
 static void ensure_rbac(void *arg, const char *plural, struct json *o)
 {
-	static const char *const keys[] = {"rules", NULL};
+	static const char *const keys[] = {"rules", NULL}, *const gathers[] = {"aggregationRule",
+									       NULL};
 	struct boot *b = arg;
 	const struct kind *k = core_kind_find(b->core, STR(RBAC), STR("v1"), str_c(plural));
 	const struct obj *live = k ? core_get(b->core, k, STR_NONE, meta_name(o)) : NULL;
@@ -115,7 +116,10 @@ static void ensure_rbac(void *arg, const char *plural, struct json *o)
 					   "rbac.authorization.kubernetes.io/autoupdate"),
 			   "false"))
 		return;
-	ensure(b, RBAC, plural, o, !strcmp(plural, "clusterroles") ? keys : NULL);
+	if (strcmp(plural, "clusterroles"))
+		ensure(b, RBAC, plural, o, NULL);
+	else
+		ensure(b, RBAC, plural, o, json_get(o, STR("aggregationRule")) ? gathers : keys);
 }
 
 static void namespaces(struct boot *b)

@@ -21,71 +21,75 @@ struct row {
 	"configmaps events persistentvolumeclaims pods replicationcontrollers "                    \
 	"replicationcontrollers/scale services"
 
+#define TO_VIEW "system:aggregate-to-view"
+#define TO_EDIT "system:aggregate-to-edit"
+#define TO_ADMIN "system:aggregate-to-admin"
+
 static const struct row rules[] = {
 	{"cluster-admin", "*", "*", "*"},
 	{"cluster-admin", "*", "-", "*"},
 
-	{"view", READ, "core",
+	{TO_VIEW, READ, "core",
 	 "bindings configmaps endpoints events limitranges namespaces namespaces/status "
 	 "persistentvolumeclaims persistentvolumeclaims/status pods pods/log pods/status "
 	 "replicationcontrollers replicationcontrollers/scale replicationcontrollers/status "
 	 "resourcequotas resourcequotas/status serviceaccounts services services/status"},
-	{"view", READ, "apps",
+	{TO_VIEW, READ, "apps",
 	 "controllerrevisions daemonsets daemonsets/status deployments deployments/scale "
 	 "deployments/status replicasets replicasets/scale replicasets/status statefulsets "
 	 "statefulsets/scale statefulsets/status"},
-	{"view", READ, "batch", "cronjobs cronjobs/status jobs jobs/status"},
-	{"view", READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"},
-	{"view", READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"},
-	{"view", READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"},
-	{"view", READ, "discovery.k8s.io", "endpointslices"},
-	{"view", READ, "events.k8s.io", "events"},
-	{"view", READ, "metrics.k8s.io", "pods nodes"},
-	{"view", READ, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
+	{TO_VIEW, READ, "batch", "cronjobs cronjobs/status jobs jobs/status"},
+	{TO_VIEW, READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"},
+	{TO_VIEW, READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"},
+	{TO_VIEW, READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"},
+	{TO_VIEW, READ, "discovery.k8s.io", "endpointslices"},
+	{TO_VIEW, READ, "events.k8s.io", "events"},
+	{TO_VIEW, READ, "metrics.k8s.io", "pods nodes"},
+	{TO_VIEW, READ, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
 
-	{"edit", READ, "core",
+	{TO_EDIT, READ, "core",
 	 "bindings endpoints limitranges namespaces namespaces/status pods/log pods/status "
 	 "replicationcontrollers/status resourcequotas resourcequotas/status services/status "
 	 "persistentvolumeclaims/status"},
-	{"edit", ALL, "core", CORE_EDIT " secrets serviceaccounts"},
-	{"edit", "get " WRITE, "core",
+	{TO_EDIT, ALL, "core", CORE_EDIT " secrets serviceaccounts"},
+	{TO_EDIT, "get " WRITE, "core",
 	 "pods/attach pods/exec pods/portforward pods/proxy services/proxy"},
-	{"edit", "create", "core", "pods/eviction serviceaccounts/token"},
-	{"edit", "impersonate", "core", "serviceaccounts"},
-	{"edit", ALL, "apps", WORKLOADS},
-	{"edit", READ, "apps", "controllerrevisions */status"},
-	{"edit", ALL, "batch", "cronjobs jobs"},
-	{"edit", READ, "batch", "*/status"},
-	{"edit", ALL, "autoscaling", "horizontalpodautoscalers"},
-	{"edit", ALL, "networking.k8s.io", "ingresses networkpolicies"},
-	{"edit", ALL, "policy", "poddisruptionbudgets"},
-	{"edit", READ, "discovery.k8s.io", "endpointslices"},
-	{"edit", READ, "events.k8s.io", "events"},
-	{"edit", ALL, "coordination.k8s.io", "leases"},
-	{"edit", ALL, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
+	{TO_EDIT, "create", "core", "pods/eviction serviceaccounts/token"},
+	{TO_EDIT, "impersonate", "core", "serviceaccounts"},
+	{TO_EDIT, ALL, "apps", WORKLOADS},
+	{TO_EDIT, READ, "apps", "controllerrevisions */status"},
+	{TO_EDIT, ALL, "batch", "cronjobs jobs"},
+	{TO_EDIT, READ, "batch", "*/status"},
+	{TO_EDIT, ALL, "autoscaling", "horizontalpodautoscalers"},
+	{TO_EDIT, ALL, "networking.k8s.io", "ingresses networkpolicies"},
+	{TO_EDIT, ALL, "policy", "poddisruptionbudgets"},
+	{TO_EDIT, READ, "discovery.k8s.io", "endpointslices"},
+	{TO_EDIT, READ, "events.k8s.io", "events"},
+	{TO_EDIT, ALL, "coordination.k8s.io", "leases"},
+	{TO_EDIT, ALL, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
 
-	{"admin", READ, "core",
+	{TO_ADMIN, READ, "core",
 	 "bindings endpoints limitranges namespaces namespaces/status pods/log pods/status "
 	 "replicationcontrollers/status resourcequotas resourcequotas/status services/status "
 	 "persistentvolumeclaims/status"},
-	{"admin", ALL, "core", CORE_EDIT " secrets serviceaccounts"},
-	{"admin", "get " WRITE, "core",
+	{TO_ADMIN, ALL, "core", CORE_EDIT " secrets serviceaccounts"},
+	{TO_ADMIN, "get " WRITE, "core",
 	 "pods/attach pods/exec pods/portforward pods/proxy services/proxy"},
-	{"admin", "create", "core", "pods/eviction serviceaccounts/token"},
-	{"admin", "impersonate", "core", "serviceaccounts"},
-	{"admin", ALL, "apps", WORKLOADS},
-	{"admin", READ, "apps", "controllerrevisions */status"},
-	{"admin", ALL, "batch", "cronjobs jobs"},
-	{"admin", READ, "batch", "*/status"},
-	{"admin", ALL, "autoscaling", "horizontalpodautoscalers"},
-	{"admin", ALL, "networking.k8s.io", "ingresses networkpolicies"},
-	{"admin", ALL, "policy", "poddisruptionbudgets"},
-	{"admin", READ, "discovery.k8s.io", "endpointslices"},
-	{"admin", READ, "events.k8s.io", "events"},
-	{"admin", ALL, "coordination.k8s.io", "leases"},
-	{"admin", "create", "authorization.k8s.io", "localsubjectaccessreviews"},
-	{"admin", ALL, "rbac.authorization.k8s.io", "rolebindings roles"},
-	{"admin", ALL, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
+	{TO_ADMIN, "create", "core", "pods/eviction serviceaccounts/token"},
+	{TO_ADMIN, "impersonate", "core", "serviceaccounts"},
+	{TO_ADMIN, ALL, "apps", WORKLOADS},
+	{TO_ADMIN, READ, "apps", "controllerrevisions */status"},
+	{TO_ADMIN, ALL, "batch", "cronjobs jobs"},
+	{TO_ADMIN, READ, "batch", "*/status"},
+	{TO_ADMIN, ALL, "autoscaling", "horizontalpodautoscalers"},
+	{TO_ADMIN, ALL, "networking.k8s.io", "ingresses networkpolicies"},
+	{TO_ADMIN, ALL, "policy", "poddisruptionbudgets"},
+	{TO_ADMIN, READ, "discovery.k8s.io", "endpointslices"},
+	{TO_ADMIN, READ, "events.k8s.io", "events"},
+	{TO_ADMIN, ALL, "coordination.k8s.io", "leases"},
+	{TO_ADMIN, "create", "authorization.k8s.io", "localsubjectaccessreviews"},
+	{TO_ADMIN, ALL, "rbac.authorization.k8s.io", "rolebindings roles"},
+	{TO_ADMIN, ALL, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
 
 	{"system:basic-user", "create", "authorization.k8s.io",
 	 "selfsubjectaccessreviews selfsubjectrulesreviews"},
@@ -135,6 +139,8 @@ static const struct row rules[] = {
 	{"system:kube-controller-manager", "create", "authentication.k8s.io", "tokenreviews"},
 	{"system:kube-controller-manager", "create", "authorization.k8s.io",
 	 "subjectaccessreviews"},
+	/* Aggregated ClusterRoles get rules that the controller has not. */
+	{"system:kube-controller-manager", "escalate", "rbac.authorization.k8s.io", "clusterroles"},
 	{"system:kube-controller-manager", "approve sign", "certificates.k8s.io", "signers"},
 	{"system:kube-controller-manager", "get", "-", "*"},
 
@@ -201,24 +207,26 @@ static struct json *skeleton(struct arena *a, const char *kind, const char *name
 			  "rbac.authorization.kubernetes.io/autoupdate", "true");
 }
 
-/* Others add to the three roles for people by labelling roles of their own. */
-static void add_aggregation(struct arena *a, struct json *o, const char *role)
-{
-	static const char *const names[] = {"view", "edit", "admin"};
+#define AGGREGATE "rbac.authorization.k8s.io/aggregate-to-"
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (!str_is(str_c(role), names[i]))
-			continue;
-		const char *label =
-			arena_printf(a, "rbac.authorization.k8s.io/aggregate-to-%s", names[i]);
-		json_set(a, o, STR("aggregationRule"),
-			 json_build(a, "{s:[{s:{s:s}}]}", "clusterRoleSelectors", "matchLabels",
-				    label, "true"));
-		if (i == 2)
-			return;
-		label = arena_printf(a, "rbac.authorization.k8s.io/aggregate-to-%s", names[i + 1]);
-		json_set_str(a, json_at(o, "metadata", "labels"), label, STR("true"));
-	}
+/* The three roles for people gather the rules of others, by labels that anybody's roles may bear.
+ */
+static const struct gathering {
+	const char *name, *from[2]; /* the roles that come with the cluster, by name */
+	const char *label, *also;
+} gatherings[] = {
+	{"view", {TO_VIEW, NULL}, AGGREGATE "view", AGGREGATE "edit"},
+	{"edit", {TO_EDIT, "view"}, AGGREGATE "edit", AGGREGATE "admin"},
+	{"admin", {"edit", TO_ADMIN}, AGGREGATE "admin", NULL},
+};
+
+static void label_source(struct arena *a, struct json *o, const char *role)
+{
+	for (size_t i = 0; i < ARRAY_LEN(gatherings); i++)
+		if (str_is(str_c(gatherings[i].from[0]), role) ||
+		    (gatherings[i].from[1] && str_is(str_c(gatherings[i].from[1]), role)))
+			json_set_str(a, json_at(o, "metadata", "labels"), gatherings[i].label,
+				     STR("true"));
 }
 
 static const struct row *role_object(struct arena *a, const struct row *row, struct json **ret)
@@ -234,21 +242,66 @@ static const struct row *role_object(struct arena *a, const struct row *row, str
 		add_words(a, r, paths ? "nonResourceURLs" : "resources", row->what);
 		add_words(a, r, "verbs", row->verbs);
 	}
-	add_aggregation(a, o, role);
+	label_source(a, o, role);
 	*ret = o;
 	return row;
+}
+
+static bool has_rule(const struct json *list, const struct json *rule)
+{
+	for (size_t i = 0; i < json_len(list); i++)
+		if (json_equal(json_item(list, i), rule))
+			return true;
+	return false;
+}
+
+static void add_rules(struct arena *a, struct json *to, const struct json *from)
+{
+	const struct json *theirs = json_get(from, STR("rules"));
+	struct json *list = json_set_array(a, to, "rules");
+
+	for (size_t i = 0; i < json_len(theirs); i++)
+		if (!has_rule(list, json_item(theirs, i)))
+			json_append(a, list, json_item(theirs, i));
+}
+
+/* The roles come with the rules that the controller is going to find, so that they are worth
+ * something before it runs. */
+static void gather(struct arena *a, const struct json *all,
+		   void (*fn)(void *arg, const char *plural, struct json *o), void *arg)
+{
+	struct json *made = json_new(a, JSON_OBJECT);
+
+	for (size_t i = 0; i < ARRAY_LEN(gatherings); i++) {
+		const struct gathering *g = &gatherings[i];
+		struct json *o = skeleton(a, "ClusterRole", g->name);
+
+		for (size_t j = 0; j < ARRAY_LEN(g->from) && g->from[j]; j++) {
+			const struct json *from = json_get(all, str_c(g->from[j]));
+
+			add_rules(a, o, from ? from : json_get(made, str_c(g->from[j])));
+		}
+		json_set(a, o, STR("aggregationRule"),
+			 json_build(a, "{s:[{s:{s:s}}]}", "clusterRoleSelectors", "matchLabels",
+				    g->label, "true"));
+		label_source(a, o, g->name);
+		json_set(a, made, str_c(g->name), o);
+		fn(arg, "clusterroles", o);
+	}
 }
 
 void bootstrap_rbac(struct arena *a, void (*fn)(void *arg, const char *plural, struct json *o),
 		    void *arg)
 {
+	struct json *all = json_new(a, JSON_OBJECT), *o;
 	const struct row *row = rules;
-	struct json *o;
 
 	while (row->role) {
 		row = role_object(a, row, &o);
+		json_set(a, all, json_str(json_at(o, "metadata", "name")), o);
 		fn(arg, "clusterroles", o);
 	}
+	gather(a, all, fn, arg);
 	for (size_t i = 0; i < ARRAY_LEN(bindings); i++) {
 		o = skeleton(a, "ClusterRoleBinding", bindings[i].name);
 		json_set(a, o, STR("roleRef"),

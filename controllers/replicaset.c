@@ -10,6 +10,16 @@
 
 #include "lib/base/pure.h"
 
+/* A ReplicationController's selector is a plain map, which picks nothing when it is empty. */
+static int replicaset_selector(const struct view *v, const struct resource *r,
+			       const struct json *rs, struct selector *ret, struct err *err)
+{
+	const struct json *s = json_at(rs, "spec", "selector");
+
+	return r == &res_replicasets ? selector_from_json(v->arena, s, ret, err)
+				     : selector_from_map(v->arena, s, ret, err);
+}
+
 enum { BURST = 500 }; /* creations or deletions in one plan */
 
 static const struct json *pod_labels(const struct json *pod)
@@ -140,10 +150,17 @@ static void set_count(const struct view *v, struct json *status, const char *fie
 		json_del(status, str_c(field));
 }
 
+/* What keeps pods: a ReplicaSet or a ReplicationController. */
+struct owner {
+	const struct json *tree;
+	const struct resource *resource;
+};
+
 /* Writes the status when it changed. diff: active pods less those wanted. */
-static void plan_status(const struct view *v, const struct json *rs, const struct trees *active,
+static void plan_status(const struct view *v, const struct owner *o, const struct trees *active,
 			int64_t diff, struct plan *p)
 {
+	const struct json *rs = o->tree;
 	int64_t min_ready = count_of(json_at(rs, "spec", "minReadySeconds"), 0);
 	const struct json *wanted = json_at(rs, "spec", "template", "metadata", "labels");
 	struct json *new = json_copy(v->arena, rs);
@@ -167,22 +184,20 @@ static void plan_status(const struct view *v, const struct json *rs, const struc
 		     json_int(json_at(rs, "metadata", "generation"), 0));
 	set_failure(v, rs, new, diff, p);
 	if (!json_equal(json_at(rs, "status"), status)) {
-		plan_update_status(p, &res_replicasets, new);
+		plan_update_status(p, o->resource, new);
 		p->last->ignore_not_found = true;
 	}
 }
 
-static int reconcile(const struct view *v, struct str namespace, struct str name, struct plan *p,
-		     struct err *err)
+int replicaset_keep(const struct view *v, const struct resource *r, const struct json *rs,
+		    struct plan *p, struct err *err)
 {
-	const struct json *rs = view_get(v, &res_replicasets, namespace, name);
+	const struct owner self = {rs, r};
 	int64_t wanted = count_of(json_at(rs, "spec", "replicas"), 1), diff;
 	struct trees owned = {0}, active = {0};
 	struct selector s;
 
-	if (!rs)
-		return 0;
-	if (selector_from_json(v->arena, json_at(rs, "spec", "selector"), &s, err) != 0)
+	if (replicaset_selector(v, r, rs, &s, err) != 0)
 		return -1;
 	if (!json_is(json_at(rs, "spec", "template"), JSON_OBJECT))
 		return err_set(err, ERR_INVALID, "spec.template is missing");
@@ -193,7 +208,7 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	diff = (int64_t)active.n - wanted;
 	/* What failed last time may fail again and end the plan: say so first. */
 	if (v->failed)
-		plan_status(v, rs, &active, diff, p);
+		plan_status(v, &self, &active, diff, p);
 	if (!meta_deleting(rs)) {
 		if (diff < 0)
 			create_pods(v, rs, &owned, -diff, p);
@@ -201,13 +216,21 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 			delete_pods(v, rs, &active, diff, p);
 	}
 	if (!v->failed)
-		plan_status(v, rs, &active, diff, p);
+		plan_status(v, &self, &active, diff, p);
 	return 0;
 }
 
-/* An orphan concerns every ReplicaSet that would adopt it; the rest only their own owner. */
-static void map_pod(const struct view *v, const struct obj *o,
-		    void (*put)(void *ctx, struct str key), void *ctx)
+static int reconcile(const struct view *v, struct str namespace, struct str name, struct plan *p,
+		     struct err *err)
+{
+	const struct json *rs = view_get(v, &res_replicasets, namespace, name);
+
+	return rs ? replicaset_keep(v, &res_replicasets, rs, p, err) : 0;
+}
+
+/* An orphan concerns everything that would adopt it; the rest only their own owner. */
+void replicaset_map_pod(const struct view *v, const struct resource *r, const struct obj *o,
+			void (*put)(void *ctx, struct str key), void *ctx)
 {
 	struct json_set_view all;
 
@@ -215,15 +238,19 @@ static void map_pod(const struct view *v, const struct obj *o,
 		map_to_controller_owner(o, v->arena, put, ctx);
 		return;
 	}
-	all = view_list(v, &res_replicasets, o->namespace);
+	all = view_list(v, r, o->namespace);
 	for (size_t i = 0; i < all.n; i++) {
 		struct selector s;
 
-		if (selector_from_json(v->arena, json_at(all.v[i], "spec", "selector"), &s, NULL) ==
-			    0 &&
-		    selector_match_obj(&s, o))
+		if (!replicaset_selector(v, r, all.v[i], &s, NULL) && selector_match_obj(&s, o))
 			put(ctx, obj_key(v->arena, o->namespace, meta_name(all.v[i])));
 	}
+}
+
+static void map_pod(const struct view *v, const struct obj *o,
+		    void (*put)(void *ctx, struct str key), void *ctx)
+{
+	replicaset_map_pod(v, &res_replicasets, o, put, ctx);
 }
 
 static const struct controller_watch watches[] = {

@@ -24,4 +24,12 @@ struct str replicaset_pod_name(struct arena *a, const struct json *rs, uint32_t 
 /* The number that is in `name`; false when the name isn't of this ReplicaSet. */
 bool replicaset_pod_number(const struct json *rs, struct str name, uint32_t *ret);
 
+/* Plans what makes `rs`, a ReplicaSet or a ReplicationController (which r says), have the pods that
+ * it wants and say so in its status. */
+MUST_USE int replicaset_keep(const struct view *v, const struct resource *r, const struct json *rs,
+			     struct plan *p, struct err *err);
+/* The keys of those of r's objects that a pod concerns. */
+void replicaset_map_pod(const struct view *v, const struct resource *r, const struct obj *o,
+			void (*put)(void *ctx, struct str key), void *ctx);
+
 #endif

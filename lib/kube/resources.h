@@ -16,11 +16,14 @@
 	X(serviceaccounts, "", "v1", "serviceaccounts", "ServiceAccount", true)                    \
 	X(events, "", "v1", "events", "Event", true)                                               \
 	X(leases, "coordination.k8s.io", "v1", "leases", "Lease", true)                            \
+	X(replicationcontrollers, "", "v1", "replicationcontrollers", "ReplicationController",     \
+	  true)                                                                                    \
 	X(deployments, "apps", "v1", "deployments", "Deployment", true)                            \
 	X(replicasets, "apps", "v1", "replicasets", "ReplicaSet", true)                            \
 	X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true)       \
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \
+	X(clusterroles, "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false)   \
 	X(gitrepositories, "source.toolkit.fluxcd.io", "v1", "gitrepositories", "GitRepository",   \
 	  true)                                                                                    \
 	X(kustomizations, "kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization",  \
