@@ -184,23 +184,28 @@ static void rewrite(struct rewrite *r)
 	}
 }
 
-bool pattern_matches(const char *pattern, struct str s)
+int pattern_search(const char *pattern, struct str s)
 {
 	struct rewrite r = {.p = pattern, .repeats = 1, .ok = true};
 	regmatch_t whole = {.rm_so = 0, .rm_eo = (regoff_t)s.n};
 	AUTO(buf) struct buf text = {0}; /* ended by a NUL, which not every regexec does without */
-	bool matches = true;
+	int found = -1;
 	regex_t re;
 
 	if (strlen(pattern) > PATTERN_MAX || s.n > TEXT_MAX)
-		return true;
+		return -1;
 	rewrite(&r);
 	buf_str(&text, s);
 	if (r.ok && !regcomp(&re, buf_cstr(&r.out),
 			     REG_EXTENDED | REG_NOSUB | (r.any_case ? REG_ICASE : 0))) {
-		matches = regexec(&re, buf_cstr(&text), 1, &whole, REG_STARTEND) != REG_NOMATCH;
+		found = regexec(&re, buf_cstr(&text), 1, &whole, REG_STARTEND) != REG_NOMATCH;
 		regfree(&re);
 	}
 	buf_release(&r.out);
-	return matches;
+	return found;
+}
+
+bool pattern_matches(const char *pattern, struct str s)
+{
+	return pattern_search(pattern, s) != 0;
 }

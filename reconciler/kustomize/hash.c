@@ -3,6 +3,8 @@
  * object holds, some of them mapped to letters. Any difference in a byte of that encoding renames
  * people's ConfigMaps on the day they change over, so it follows kustomize to the letter: keys
  * sorted, strings escaped as Go's encoder does when it has HTML in mind, absent fields as "".
+ * For other kinds kustomize hashes how their YAML happened to be laid out, which nothing can
+ * depend on: there the whole object counts here.
  *
  * Pure. Memory: the caller's arena.
  */
@@ -49,7 +51,7 @@ static struct json *hashed_part(struct arena *a, const struct json *tree, bool s
 	json_set_str(a, part, "kind", secret ? STR("Secret") : STR("ConfigMap"));
 	if (secret)
 		put_field(a, part, "type", json_get(tree, STR("type")));
-	put_field(a, part, "name", json_at(tree, "metadata", "name"));
+	json_set_str(a, part, "name", STR("")); /* kustomize looks for it where it never is */
 	put_field(a, part, "data", json_get(tree, STR("data")));
 	if (json_is(json_get(tree, str_c(extra)), JSON_OBJECT))
 		json_set(a, part, str_c(extra), json_get(tree, str_c(extra)));
