@@ -127,7 +127,8 @@ static void note_fill(struct drift_note *n, const struct entry *e, const struct 
 	n->path = copy(item->path);
 	n->git =
 		copy(item->op == DRIFT_DELETED ? STR("") : drift_redacted(&a, declared, item->git));
-	n->live = copy(drift_redacted(&a, declared, item->live));
+	n->live = copy(hide && item->live ? STR("<sensitive>")
+					  : drift_redacted(&a, declared, item->live));
 	n->manager = copy(item->manager);
 	n->git_json = hide || item->op == DRIFT_DELETED ? NULL : json_text(item->git);
 	n->live_json = hide ? NULL : json_text(item->live);

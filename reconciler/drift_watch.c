@@ -76,6 +76,7 @@ static void put_back(struct entry *e)
 				.force = true,
 				.field_manager = FIELD_MANAGER};
 
+	call.impersonate = unit_acts_as(u, &a);
 	if (e->nfrozen) {
 		tree = json_parse(&a, call.body, NULL, NULL);
 		json_write(entry_overlay(e, &a, tree), &body);
@@ -184,12 +185,20 @@ static void look(struct entry *e, const struct obj *live)
 {
 	AUTO(arena) struct arena a = {0};
 	struct drift_list l;
-	const struct json *declared = json_parse(&a, (struct str){e->bytes, e->nbytes}, NULL, NULL);
+	const struct json *declared = entry_declared(e, &a);
 	const struct json *tree = live ? obj_tree(live, &a) : NULL;
 
-	if (!declared || e->fixing || !e->accepted)
+	if (live && (str_ieq(meta_annotation(tree, UNIT_RECONCILE), STR("disabled")) ||
+		     str_ieq(meta_label(tree, UNIT_RECONCILE), STR("disabled"))))
 		return;
-	if (live && str_ieq(meta_annotation(tree, UNIT_RECONCILE), STR("disabled")))
+	if (e->kept) {
+		/* Let go of: what git says since is still to come. */
+		e->kept = false;
+		e->unit->full = true;
+		unit_look(e->unit);
+		return;
+	}
+	if (!declared || e->fixing || !e->accepted)
 		return;
 	drift_compare(&a, schema_find_kind(str_c(e->api_version), str_c(e->kind)), declared, tree,
 		      e->overlaid ? NULL : obj_tree(e->accepted, &a), &l);

@@ -24,7 +24,8 @@
 #define FIELD_MANAGER "plumb"
 #define REQUESTED_AT "reconcile.fluxcd.io/requestedAt"
 #define DRIFT_MODE "plumb.dev/drift"
-/* On a Kustomization: "warn" applies files whose MAC does not fit; "strict", the default, refuses. */
+/* On a Kustomization: "warn" applies files whose MAC does not fit; "strict", the default, refuses.
+ */
 #define SECRETS_INTEGRITY "plumb.dev/secrets-integrity"
 #define ROOT_NAMESPACE "plumb-system"
 #define IN_FLIGHT_MAX 16
@@ -34,6 +35,8 @@ struct reconciler_opts {
 	const char *repo, *branch, *path; /* repo NULL or "" = no root unit is made */
 	const char *interval;             /* of the root source, or NULL */
 	const char *forge;                /* KIND=URL, or NULL */
+	/* Whom Kustomizations outside of ROOT_NAMESPACE act as when they don't say; or NULL. */
+	const char *default_service_account;
 	void (*synced)(void *arg);
 	void *arg;
 };
@@ -70,11 +73,14 @@ struct entry {
 	bool lone;    /* which holds nothing else */
 	char *bytes;  /* the declared object */
 	size_t nbytes;
+	char *hidden; /* pointers of its sensitive values: sensitive_paths */
+	size_t nhidden;
 	char hash[65];
 	const struct obj *accepted; /* what the server made of it; NULL = not applied yet */
 	bool adopted;               /* it was there before us: never pruned */
 	bool seen;                  /* mark and sweep */
 	bool fixing;                /* a correction is on its way */
+	bool kept;                  /* somebody's hand holds it as it is: reconcile: disabled */
 	bool gone;                  /* deleted since, while it could not be put back */
 	bool overlaid;              /* accepted holds frozen values: no measure of what git says */
 	unsigned fixes;             /* corrections within a minute of each other */
@@ -99,16 +105,17 @@ struct unit {
 	char *handled;    /* requestedAt */
 	bool ready, full; /* full: apply also what didn't change */
 	bool again;       /* something happened during a run */
+	bool prune_later; /* what is to go waits for those that may take it over */
 	unsigned failures;
 	struct run *run;
 	struct loop_timer timer; /* the next look, by interval or retry */
 	int64_t health_until;    /* waiting for health, 0 = not */
 	struct drifts *drifts;
 	enum integrity integrity;
-	char *broken;    /* which file isn't, and why */
-	char digest[72]; /* of what was built last: sha256:… */
-	char *history;   /* status.history as it was put last, or NULL */
-	int64_t began;   /* when the reconciliation under way did; 0 = told already */
+	char *broken;        /* which file isn't, and why */
+	char digest[72];     /* of what was built last: sha256:… */
+	char *history;       /* status.history as it was put last, or NULL */
+	int64_t began;       /* when the reconciliation under way did; 0 = told already */
 	struct map rejected; /* ids of drift that somebody decided against */
 };
 
@@ -161,12 +168,21 @@ void unit_free(struct unit *u);
 void unit_look(struct unit *u);                   /* runs when there is reason to */
 void unit_look_after(struct unit *u, int64_t ns); /* the earliest wins */
 void units_of_source(struct reconciler *r, const struct source *s);
-void units_depending(struct reconciler *r, const struct unit *on);
 struct source *unit_source(const struct unit *u, const struct json *spec);
 /* A run is over. */
 void unit_ended(struct unit *u, bool ok);
 const struct json *unit_tree(const struct unit *u, struct arena *a);
 bool unit_suspended(const struct unit *u);
+/* The user that the unit's objects are written as: its ServiceAccount; NULL = ourselves. In `a`. */
+const char *unit_acts_as(const struct unit *u, struct arena *a);
+
+/* ---- unit_deps.c ---- */
+void units_depending(struct reconciler *r, const struct unit *on);
+/* Directly or through others; depth bounds how far that is followed. */
+bool unit_waits_on(const struct unit *u, const struct unit *on, unsigned depth);
+/* What stands in the way, in words, with the condition's reason; STR_NONE when nothing does. */
+struct str unit_missing(struct unit *u, const struct json *spec, struct arena *a,
+			const char **ret_reason);
 
 /* ---- entries.c ---- */
 struct str entry_key(struct arena *a, struct str group, struct str kind, struct str namespace,
@@ -174,6 +190,8 @@ struct str entry_key(struct arena *a, struct str group, struct str kind, struct 
 struct entry *entry_of(struct reconciler *r, const struct obj *o);
 struct entry *entry_set(struct unit *u, const struct rendered *from,
 			const struct rendered_object *o);
+/* The declared object, its sensitive values flagged. */
+struct json *entry_declared(const struct entry *e, struct arena *a);
 void entry_drop(struct unit *u, struct entry *e);
 void entries_free(struct unit *u);
 /* Starts watching the resource when nobody does. */
@@ -193,7 +211,7 @@ struct unit_report {
 	bool stalled;   /* trying again cannot help */
 	bool ended;     /* for better or worse: it goes into the history */
 	bool unwatched; /* nobody asks for health any longer */
-	bool partial; /* there is more to come: a request isn't answered yet */
+	bool partial;   /* there is more to come: a request isn't answered yet */
 };
 /* done may be NULL. */
 void unit_report(struct unit *u, const struct unit_report *rep);

@@ -9,6 +9,7 @@
 #include "lib/base/codec.h"
 #include "lib/kube/resources.h"
 #include "reconciler/engine.h"
+#include "reconciler/sensitive.h"
 
 struct str entry_key(struct arena *a, struct str group, struct str kind, struct str namespace,
 		     struct str name)
@@ -38,6 +39,24 @@ static struct str owned_key(struct arena *a, const struct entry *e)
 			 str_c(e->name));
 }
 
+static void keep_hidden(struct entry *e, const struct json *tree)
+{
+	struct buf paths = {0};
+
+	sensitive_paths(tree, &paths);
+	free(e->hidden);
+	e->nhidden = paths.n;
+	e->hidden = buf_take(&paths);
+}
+
+struct json *entry_declared(const struct entry *e, struct arena *a)
+{
+	struct json *tree = json_parse(a, (struct str){e->bytes, e->nbytes}, NULL, NULL);
+
+	sensitive_mark(tree, (struct str){e->hidden, e->nhidden});
+	return tree;
+}
+
 struct entry *entry_set(struct unit *u, const struct rendered *from,
 			const struct rendered_object *o)
 {
@@ -62,6 +81,7 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 		free(e->bytes);
 		e->nbytes = text.n;
 		e->bytes = buf_take(&text);
+		keep_hidden(e, o->tree);
 	}
 	set_text(&e->namespace, o->namespace);
 	set_text(&e->name, o->name);
@@ -99,6 +119,7 @@ void entry_drop(struct unit *u, struct entry *e)
 	free(e->place);
 	free(e->file);
 	free(e->bytes);
+	free(e->hidden);
 	free(e);
 }
 

@@ -145,6 +145,7 @@ void unit_farewell(struct unit *u)
 	run->farewell = true;
 	o = json_copy(&run->arena, o);
 	run->spec = json_get(o, STR("spec"));
+	run->as = unit_acts_as(u, &run->arena);
 	run->opts.unit_name = meta_name(o);
 	run->opts.unit_namespace = meta_namespace(o);
 	plan(run, o);

@@ -49,6 +49,8 @@ static int parse(struct process *p, int argc, char **argv, struct err *err)
 		 "how often to look for new commits"},
 		{"forge", 0, FLAG_STRING, &o->forge, "KIND=URL",
 		 "open drift reports as pull requests there"},
+		{"default-service-account", 0, FLAG_STRING, &o->default_service_account, "NAME",
+		 "whom Kustomizations of other namespaces act as unless they say"},
 		{"cluster-name", 0, FLAG_STRING, &o->cluster_name, "NAME", "names drift branches"},
 		{0}};
 	int nargs;

@@ -14,6 +14,7 @@
 #define UNIT_PRUNE "kustomize.toolkit.fluxcd.io/prune"
 #define UNIT_SSA "kustomize.toolkit.fluxcd.io/ssa"
 #define UNIT_RECONCILE "kustomize.toolkit.fluxcd.io/reconcile"
+#define UNIT_FORCE "kustomize.toolkit.fluxcd.io/force"
 #define UNIT_SUBSTITUTE "kustomize.toolkit.fluxcd.io/substitute"
 #define OBJECTS_MAX 20000
 

@@ -20,7 +20,9 @@ static void run_free(struct run *run)
 		struct run_op *op = run->ops;
 
 		run->ops = op->next;
-		client_call_cancel(run->r->client, op->call);
+		if (op->call)
+			client_call_cancel(run->r->client, op->call);
+		loop_timer_cancel(run->r->loop, &op->timer);
 		free(op);
 	}
 	for (size_t i = 0; i < run->n; i++)
@@ -40,9 +42,8 @@ void run_cancel(struct unit *u)
 	u->run = NULL;
 }
 
-static void on_answer(void *arg, const struct api_answer *answer)
+static void op_done(struct run_op *op, const struct api_answer *answer)
 {
-	struct run_op *op = arg;
 	struct run *run = op->run;
 	void (*done)(struct run *, size_t, const struct api_answer *) = op->done;
 	size_t i = op->i;
@@ -58,15 +59,48 @@ static void on_answer(void *arg, const struct api_answer *answer)
 	done(run, i, answer);
 }
 
-void run_call(struct run *run, const struct api_call *call, size_t i,
-	      void (*done)(struct run *run, size_t i, const struct api_answer *answer))
+static void on_answer(void *arg, const struct api_answer *answer)
+{
+	op_done(arg, answer);
+}
+
+static void on_time(struct loop *l, struct loop_timer *t)
+{
+	(void)l;
+	op_done(CONTAINER_OF(t, struct run_op, timer), NULL);
+}
+
+static struct run_op *op_new(struct run *run, size_t i,
+			     void (*done)(struct run *run, size_t i,
+					  const struct api_answer *answer))
 {
 	struct run_op *op = xalloc(sizeof(*op));
 
 	*op = (struct run_op){.run = run, .i = i, .done = done, .next = run->ops};
 	run->ops = op;
 	run->inflight++;
+	return op;
+}
+
+void run_later(struct run *run, int64_t ns, size_t i,
+	       void (*done)(struct run *run, size_t i, const struct api_answer *answer))
+{
+	loop_timer_set(run->r->loop, &op_new(run, i, done)->timer, ns, on_time);
+}
+
+void run_call(struct run *run, const struct api_call *call, size_t i,
+	      void (*done)(struct run *run, size_t i, const struct api_answer *answer))
+{
+	struct run_op *op = op_new(run, i, done);
+
 	op->call = client_call(run->r->client, call, on_answer, op);
+}
+
+void run_call_as(struct run *run, struct api_call *call, size_t i,
+		 void (*done)(struct run *run, size_t i, const struct api_answer *answer))
+{
+	call->impersonate = run->as;
+	run_call(run, call, i, done);
 }
 
 void run_fail(struct run *run, const char *reason, struct str message)
@@ -79,6 +113,9 @@ void run_fail(struct run *run, const char *reason, struct str message)
 				  .event = true};
 
 	rep.ended = true;
+	/* What is left of pruning stays known. */
+	if (run->prune_failed)
+		rep.inventory = run_inventory(run, false);
 	unit_report(u, &rep);
 	run_cancel(u);
 	unit_ended(u, false);
@@ -276,9 +313,9 @@ static bool unchanged(const struct run *run)
 {
 	const struct unit *u = run->u;
 
-	return !u->full && !u->failures && u->tree[0] && !strcmp(u->tree, run->tree) &&
-	       u->generation == run->generation && !json_get(run->spec, STR("postBuild")) &&
-	       !json_get(run->spec, STR("decryption"));
+	return !u->full && !u->failures && !u->prune_later && u->tree[0] &&
+	       !strcmp(u->tree, run->tree) && u->generation == run->generation &&
+	       !json_get(run->spec, STR("postBuild")) && !json_get(run->spec, STR("decryption"));
 }
 
 static void rename_only(struct run *run)
@@ -320,6 +357,7 @@ void run_begin(struct unit *u)
 	run->r = u->r;
 	run->spec = json_copy(&run->arena, json_get(unit_tree(u, &run->arena), STR("spec")));
 	run->generation = u->o->generation;
+	run->as = unit_acts_as(u, &run->arena);
 	s = unit_source(u, run->spec);
 	memcpy(run->commit, s->commit, sizeof(run->commit));
 	run->revision = arena_str(&run->arena, str_c(s->revision));

@@ -13,9 +13,14 @@ struct run_item {
 	int rank;
 	bool changed; /* needs applying */
 	bool adopted;
-	bool listed;     /* stands in the inventory already */
-	bool elsewhere;  /* dry-run in another namespace, since its own isn't there yet */
-	struct obj *dry; /* what the dry run made of it, where it is compared with what is live */
+	bool listed;      /* stands in the inventory already */
+	bool elsewhere;   /* dry-run in another namespace, since its own isn't there yet */
+	struct obj *dry;  /* what the dry run made of it, where it is compared with what is live */
+	bool skip;        /* left as it is: its annotations say so */
+	bool kept;        /* … those of the live object */
+	bool recreate;    /* to be deleted first */
+	int64_t patience; /* until when the old one may take to go */
+	const char *hint; /* behind the error's text, or NULL */
 	struct err err;
 };
 
@@ -23,6 +28,7 @@ struct run_op {
 	struct run *run;
 	struct run_op *next, **self;
 	struct client_call *call;
+	struct loop_timer timer; /* instead of a call: run_later */
 	size_t i;
 	void (*done)(struct run *run, size_t i, const struct api_answer *answer);
 };
@@ -38,6 +44,7 @@ struct run {
 	struct str revision;
 	int64_t generation;
 	struct render_opts opts;
+	const char *as;        /* whom writes are made as: see unit_acts_as */
 	struct age_keys *keys; /* for this run alone */
 	struct rendered rendered;
 	bool refreshed; /* discovery was read anew */
@@ -48,14 +55,21 @@ struct run {
 	struct loop_timer soon; /* the next step, or another try for a new kind */
 	int64_t kinds_until;
 	bool failed;
-	bool farewell; /* the Kustomization is being deleted: only pruning is left */
-	bool resumed;  /* nothing but a restart lies between the last run and this one */
+	bool prune_failed; /* a deletion was refused: why is in prune.why */
+	bool farewell;     /* the Kustomization is being deleted: only pruning is left */
+	bool resumed;      /* nothing but a restart lies between the last run and this one */
 	char *secret_of_vars;
 };
 
 /* Calls the API; done later, unless the run is cancelled. */
 void run_call(struct run *run, const struct api_call *call, size_t i,
 	      void (*done)(struct run *run, size_t i, const struct api_answer *answer));
+/* Calls done with a NULL answer after a while. */
+void run_later(struct run *run, int64_t ns, size_t i,
+	       void (*done)(struct run *run, size_t i, const struct api_answer *answer));
+/* The same as the unit's ServiceAccount, where it has one: whatever touches its objects. */
+void run_call_as(struct run *run, struct api_call *call, size_t i,
+		 void (*done)(struct run *run, size_t i, const struct api_answer *answer));
 /* Ends the run. */
 void run_fail(struct run *run, const char *reason, struct str message);
 /* The same, when trying again cannot help. */
@@ -69,6 +83,16 @@ void run_vars(struct run *run);
 void run_render(struct run *run);
 /* run_apply.c */
 void run_dry(struct run *run);
+void run_apply_item(struct run *run, size_t i);
+void run_item_failed(struct run *run, size_t i, const struct err *err);
+/* An annotation or label of an object says this. */
+bool object_says(const struct json *tree, const char *key, const char *value);
+/* ---- run_force.c ---- */
+/* The error is of the kind that making it anew helps against, and that is wanted. */
+bool run_recreates(struct run *run, size_t i, const struct err *err);
+void run_recreate(struct run *run, size_t i);
+/* The old object isn't gone yet: tries again by itself. */
+bool run_waits_for_end(struct run *run, size_t i, const struct api_answer *answer);
 /* run_prune.c */
 void run_prune(struct run *run);
 /* farewell.c: takes the finalizer off. */

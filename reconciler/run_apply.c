@@ -9,6 +9,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/run.h"
+#include "reconciler/sensitive.h"
 
 #define STRICT "fieldValidation=Strict"
 #define KINDS_WAIT (15 * NS_PER_S)
@@ -38,7 +39,7 @@ static void send(struct run *run, size_t i, const struct json *tree, bool dry,
 
 	json_write(tree, &body);
 	call.body = buf_view(&body);
-	run_call(run, &call, i, done);
+	run_call_as(run, &call, i, done);
 }
 
 /* "app/x.yaml:12: Deployment shop/front: what the server said". */
@@ -48,11 +49,12 @@ static struct str explain(struct run *run, const struct run_item *item)
 	const struct rendered_object *o = item->o;
 	struct str message = str_c(item->err.msg), field = message_field(message), place;
 
+	message = sensitive_scrub(a, o->tree, message);
 	place = field.n ? rendered_field_place(a, &run->rendered, o, field)
 			: rendered_place(a, &run->rendered, o);
-	return arena_strf(a, "%.*s: %.*s %.*s%s%.*s: %.*s", STR_ARG(place), STR_ARG(o->kind),
+	return arena_strf(a, "%.*s: %.*s %.*s%s%.*s: %.*s%s", STR_ARG(place), STR_ARG(o->kind),
 			  STR_ARG(o->namespace), o->namespace.n ? "/" : "", STR_ARG(o->name),
-			  STR_ARG(message));
+			  STR_ARG(message), item->hint ?: "");
 }
 
 static bool over(struct run *run)
@@ -72,6 +74,25 @@ static void failed(struct run *run, size_t i, const struct err *err)
 {
 	run->items[i].err = *err;
 	run->failed = true;
+}
+
+void run_item_failed(struct run *run, size_t i, const struct err *err)
+{
+	failed(run, i, err);
+	pump(run);
+}
+
+bool object_says(const struct json *tree, const char *key, const char *value)
+{
+	return str_ieq(meta_annotation(tree, key), str_c(value)) ||
+	       str_ieq(meta_label(tree, key), str_c(value));
+}
+
+/* What the manifest itself asks to be left alone, whatever is live. */
+static bool is_left_alone(const struct json *tree)
+{
+	return object_says(tree, UNIT_RECONCILE, "disabled") ||
+	       object_says(tree, UNIT_SSA, "Ignore");
 }
 
 /* ---- dry run ---- */
@@ -127,6 +148,19 @@ static void dry_elsewhere(struct run *run, size_t i)
 	send(run, i, tree, true, on_dry);
 }
 
+/* It is there already, and either the manifest or somebody's hand says to keep it as it is. */
+static bool live_is_kept(struct run_item *item, struct str merged)
+{
+	AUTO(arena) struct arena a = {0};
+
+	if (object_says(item->o->tree, UNIT_SSA, "IfNotPresent"))
+		return true;
+	/* Mostly the word isn't there at all. */
+	item->kept = str_find(merged, STR(UNIT_RECONCILE)) >= 0 &&
+		     object_says(json_parse(&a, merged, NULL, NULL), UNIT_RECONCILE, "disabled");
+	return item->kept;
+}
+
 static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 {
 	struct run_item *item = &run->items[i];
@@ -144,10 +178,13 @@ static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 	if (answer->status == 200 && e)
 		e->frozen_gone = false; /* somebody made it again */
 	if (answer->err.code) {
-		failed(run, i, &answer->err);
+		if (!run_recreates(run, i, &answer->err))
+			failed(run, i, &answer->err);
+	} else if (answer->status == 200 && !item->elsewhere && live_is_kept(item, answer->body)) {
+		item->skip = true;
 	} else if (item->listed ? run->resumed : answer->status == 200 && !item->elsewhere) {
 		item->dry = obj_from_bytes(answer->body, NULL);
-		run_call(run, &get, i, on_live);
+		run_call_as(run, &get, i, on_live);
 	}
 	pump(run);
 }
@@ -159,6 +196,8 @@ static void on_applied(struct run *run, size_t i, const struct api_answer *answe
 	struct run_item *item = &run->items[i];
 	struct err err = {0};
 
+	if (run_waits_for_end(run, i, answer))
+		return;
 	if (answer->err.code) {
 		failed(run, i, &answer->err);
 	} else {
@@ -203,17 +242,34 @@ static bool kind_ready(struct run *run, size_t i)
 	return false;
 }
 
-static void apply_one(struct run *run, size_t i)
+void run_apply_item(struct run *run, size_t i)
 {
 	struct run_item *item = &run->items[i];
 
+	send(run, i, entry_overlay(item->entry, &run->arena, item->o->tree), false, on_applied);
+}
+
+static void apply_one(struct run *run, size_t i)
+{
+	struct run_item *item = &run->items[i];
+	struct entry *old = map_get(&run->u->entries, item->o->id);
+
+	if (item->skip) {
+		/* Not ours to watch over, but for the hand that may let go of it. */
+		if (item->kept)
+			entry_set(run->u, &run->rendered, item->o)->kept = true;
+		else if (old)
+			entry_drop(run->u, old);
+		return;
+	}
 	item->entry = entry_set(run->u, &run->rendered, item->o);
 	item->entry->adopted |= item->adopted;
 	if (item->entry->resource)
 		kindwatch_get(run->r, item->entry->resource);
-	if (item->changed && !item->entry->frozen_gone)
-		send(run, i, entry_overlay(item->entry, &run->arena, item->o->tree), false,
-		     on_applied);
+	if (item->recreate)
+		run_recreate(run, i);
+	else if (item->changed && !item->entry->frozen_gone)
+		run_apply_item(run, i);
 }
 
 /* ---- moving on ---- */
@@ -222,7 +278,7 @@ static bool skip(const struct run *run, size_t i)
 {
 	const struct run_item *item = &run->items[i];
 
-	return run->phase == RUN_DRY && (!item->changed || !item->o->served);
+	return run->phase == RUN_DRY && (!item->changed || !item->o->served || item->skip);
 }
 
 static bool may_start(struct run *run, size_t i)
@@ -323,6 +379,7 @@ void run_dry(struct run *run)
 
 		item->listed = map_has(&listed, item->o->id);
 		item->adopted = e && e->adopted;
+		item->skip = is_left_alone(item->o->tree);
 		item->changed = has_changed(run, item->o);
 	}
 	run->phase = RUN_DRY;

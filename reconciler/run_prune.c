@@ -54,8 +54,8 @@ static bool is_ours(struct run *run, const struct json *live)
 {
 	return str_eq(meta_label(live, UNIT_LABEL_NAME), run->opts.unit_name) &&
 	       str_eq(meta_label(live, UNIT_LABEL_NAMESPACE), run->opts.unit_namespace) &&
-	       !str_ieq(meta_annotation(live, UNIT_PRUNE), STR("disabled")) &&
-	       !str_ieq(meta_label(live, UNIT_PRUNE), STR("disabled"));
+	       !object_says(live, UNIT_PRUNE, "disabled") &&
+	       !object_says(live, UNIT_RECONCILE, "disabled");
 }
 
 static void on_deleted(struct run *run, size_t i, const struct api_answer *answer)
@@ -64,6 +64,7 @@ static void on_deleted(struct run *run, size_t i, const struct api_answer *answe
 
 	if (answer->err.code && answer->err.code != ERR_NOT_FOUND) {
 		run->prune.held[run->prune.nheld++] = *e;
+		run->prune_failed = true;
 		run->prune.why =
 			arena_strf(&run->arena, "%.*s: %s", STR_ARG(e->id), answer->err.msg);
 	} else {
@@ -71,6 +72,26 @@ static void on_deleted(struct run *run, size_t i, const struct api_answer *answe
 	}
 	run->next++;
 	next(run);
+}
+
+/* Another unit declares it now: it moves, and must not be gone in between. */
+static bool claimed(const struct run *run, struct str id)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&run->r->units, &it)) {
+		const struct unit *u = it.value;
+
+		if (u == run->u)
+			continue;
+		if (map_has(&u->entries, id))
+			return true;
+		for (size_t i = 0; u->run && i < u->run->n; i++) {
+			if (str_eq(u->run->items[i].o->id, id))
+				return true;
+		}
+	}
+	return false;
 }
 
 static void on_live(struct run *run, size_t i, const struct api_answer *answer)
@@ -85,7 +106,7 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 				.namespace = e->namespace,
 				.name = e->name};
 
-	if (!live || !is_ours(run, live)) {
+	if (!live || !is_ours(run, live) || claimed(run, e->id)) {
 		run->next++;
 		next(run);
 		return;
@@ -95,7 +116,7 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 			      "uid", meta_uid(live)),
 		   &body);
 	call.body = buf_view(&body);
-	run_call(run, &call, i, on_deleted);
+	run_call_as(run, &call, i, on_deleted);
 }
 
 /* Entries that left the revision are no longer watched over, before they go. */
@@ -124,13 +145,15 @@ static void next(struct run *run)
 					.name = e->name};
 
 		if (call.resource) {
-			run_call(run, &call, run->next, on_live);
+			run_call_as(run, &call, run->next, on_live);
 			return;
 		}
 		run->next++;
 	}
 	if (run->farewell)
 		run_farewell_end(run);
+	else if (run->prune_failed)
+		run_fail(run, "PruneFailed", run->prune.why);
 	else if (run->prune.nheld)
 		run_succeed(run, arena_strf(&run->arena,
 					    "Applied revision: %.*s; %zu objects are not pruned: "
@@ -149,6 +172,40 @@ void run_prune_go(struct run *run)
 	next(run);
 }
 
+/* Those that wait for us haven't rendered this revision yet, and may declare what goes here. */
+static const struct unit *behind_us(const struct run *run)
+{
+	const struct source *s = unit_source(run->u, run->spec);
+	struct map_iter it = {0};
+
+	while (map_next(&run->r->units, &it)) {
+		AUTO(arena) struct arena a = {0};
+		const struct unit *u = it.value;
+
+		if (u == run->u || u->run || unit_suspended(u) || u->o->deleted_ns ||
+		    !strcmp(u->commit, run->commit))
+			continue;
+		if (unit_source(u, json_get(unit_tree(u, &a), STR("spec"))) == s &&
+		    unit_waits_on(u, run->u, 64))
+			return u;
+	}
+	return NULL;
+}
+
+static bool hold_for_others(struct run *run)
+{
+	struct plan_prune *p = &run->prune;
+	const struct unit *u = behind_us(run);
+
+	if (!u)
+		return false;
+	for (size_t i = 0; i < p->ngo; i++)
+		p->held[p->nheld++] = p->go[i];
+	p->ngo = 0;
+	p->why = arena_strf(&run->arena, "%s, which depends on this, may declare them", u->key);
+	return true;
+}
+
 void run_prune(struct run *run)
 {
 	/* A copy: the cache may replace the object before all is deleted. */
@@ -160,6 +217,7 @@ void run_prune(struct run *run)
 					       json_bool(json_get(run->spec, STR("prune")), false)};
 
 	plan_prune(&run->arena, &run->rendered, &opts, &run->prune);
+	run->u->prune_later = run->prune.ngo && hold_for_others(run);
 	forget(run);
 	run_prune_go(run);
 }

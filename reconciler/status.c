@@ -120,8 +120,9 @@ static void put_history(struct report *r)
 								  : str_c(u->revision),
 				  .now_ns = loop_wall(u->r->loop),
 				  .took_ns = now - u->began};
-	const struct json *old = u->history ? json_parse(r->a, str_c(u->history), NULL, NULL)
-					    : json_get(r->status, STR("history"));
+	const struct json *old =
+		u->history ? json_parse(r->a, arena_str(r->a, str_c(u->history)), NULL, NULL)
+			   : json_get(r->status, STR("history"));
 	struct gotk_object who = {"Kustomization", u->o->namespace, u->o->name};
 	struct buf text = {0};
 	struct json *list;

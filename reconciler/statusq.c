@@ -101,6 +101,8 @@ static void send(struct line *l)
 				.patch = API_PATCH_MERGE,
 				.body = buf_view(&p->body)};
 
+	/* It may still be armed to take an empty line away. */
+	loop_timer_cancel(l->q->client->loop, &l->timer);
 	l->call = client_call(l->q->client, &call, on_written, l);
 }
 

@@ -29,6 +29,17 @@ bool unit_suspended(const struct unit *u)
 	return json_bool(json_at(unit_tree(u, &a), "spec", "suspend"), false);
 }
 
+const char *unit_acts_as(const struct unit *u, struct arena *a)
+{
+	struct str name = json_str(json_at(unit_tree(u, a), "spec", "serviceAccountName"));
+
+	if (!name.n && !str_is(u->o->namespace, ROOT_NAMESPACE))
+		name = str_c(u->r->opts.default_service_account);
+	return name.n ? arena_printf(a, "system:serviceaccount:%.*s:%.*s", STR_ARG(u->o->namespace),
+				     STR_ARG(name))
+		      : NULL;
+}
+
 void unit_free(struct unit *u)
 {
 	if (!u)
@@ -67,7 +78,6 @@ static void on_timer(struct loop *l, struct loop_timer *t)
 		unit_health_look(u);
 		return;
 	}
-	u->full = true;
 	unit_look(u);
 }
 
@@ -142,66 +152,14 @@ void units_of_source(struct reconciler *r, const struct source *s)
 	}
 }
 
-/* ---- dependencies ---- */
-
-static bool names(const struct unit *u, const struct json *dep, const struct unit *on)
-{
-	return str_eq(json_str_or(json_get(dep, STR("namespace")), u->o->namespace),
-		      on->o->namespace) &&
-	       str_eq(json_str(json_get(dep, STR("name"))), on->o->name);
-}
-
-void units_depending(struct reconciler *r, const struct unit *on)
-{
-	struct map_iter it = {0};
-
-	while (map_next(&r->units, &it)) {
-		AUTO(arena) struct arena a = {0};
-		struct unit *u = it.value;
-		const struct json *deps = json_at(unit_tree(u, &a), "spec", "dependsOn");
-
-		for (size_t i = 0; i < json_len(deps); i++) {
-			if (names(u, json_item(deps, i), on)) {
-				unit_look(u);
-				break;
-			}
-		}
-	}
-}
-
-/* The first dependency that isn't ready, in words; STR_NONE when all are. */
-static struct str missing_dependency(struct unit *u, const struct json *spec, struct arena *a)
-{
-	const struct json *deps = json_get(spec, STR("dependsOn"));
-	struct source *mine = unit_source(u, spec);
-
-	for (size_t i = 0; i < json_len(deps); i++) {
-		const struct json *d = json_item(deps, i);
-		struct str ns = json_str_or(json_get(d, STR("namespace")), u->o->namespace);
-		struct str key = obj_key(a, ns, json_str(json_get(d, STR("name"))));
-		struct unit *on = map_get(&u->r->units, key);
-		bool same;
-
-		if (json_get(d, STR("readyExpr")))
-			return arena_strf(a, "dependency '%.*s': readyExpr is not supported",
-					  STR_ARG(key));
-		if (!on)
-			return arena_strf(a, "dependency '%.*s' does not exist", STR_ARG(key));
-		same = unit_source(on, json_get(unit_tree(on, a), STR("spec"))) == mine;
-		if (!on->ready || on->generation != on->o->generation)
-			return arena_strf(a, "dependency '%.*s' is not ready", STR_ARG(key));
-		if (same && mine && strcmp(on->revision ?: "", mine->revision ?: "") != 0)
-			return arena_strf(a, "dependency '%.*s' is not at revision %s",
-					  STR_ARG(key), mine->revision);
-	}
-	return STR_NONE;
-}
-
 /* ---- deciding ---- */
 
 static void hold(struct unit *u, const char *reason, struct str message)
 {
-	struct unit_report rep = {.ready = "False", .reason = reason, .message = message};
+	struct unit_report rep = {.ready = "False",
+				  .reason = reason,
+				  .message = message,
+				  .stalled = !strcmp(reason, "InvalidCELExpression")};
 
 	unit_report(u, &rep);
 }
@@ -210,6 +168,7 @@ void unit_look(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
 	const struct json *spec;
+	const char *reason;
 	struct source *s;
 	struct str missing;
 
@@ -240,9 +199,9 @@ void unit_look(struct unit *u)
 			hold(u, "ArtifactFailed", str_c(s->error));
 		return;
 	}
-	missing = missing_dependency(u, spec, &a);
+	missing = unit_missing(u, spec, &a, &reason);
 	if (missing.n) {
-		hold(u, "DependencyNotReady", missing);
+		hold(u, reason, missing);
 		return;
 	}
 	run_begin(u);
@@ -261,6 +220,19 @@ static int64_t interval_of(struct unit *u, const char *key)
 	return INTERVAL_DEFAULT;
 }
 
+/* One that others waited for with their pruning is done. */
+static void prune_now(const struct unit *done)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&done->r->units, &it)) {
+		struct unit *u = it.value;
+
+		if (u->prune_later && u != done && unit_waits_on(done, u, 64))
+			unit_look(u);
+	}
+}
+
 void unit_ended(struct unit *u, bool ok)
 {
 	loop_timer_cancel(u->r->loop, &u->timer);
@@ -269,6 +241,7 @@ void unit_ended(struct unit *u, bool ok)
 		u->full = false;
 		unit_look_after(u, interval_of(u, "interval"));
 		units_depending(u->r, u);
+		prune_now(u);
 	} else {
 		unit_look_after(u, MIN(interval_of(u, "retryInterval"),
 				       backoff_after(&retry, u->failures++)));

@@ -85,6 +85,107 @@ ok "the value stands in no log, and not in the store" secretless
 status_secretless() { ! k get kustomizations,events,driftreports -A -o yaml | grep 'hunter2\|dG9rLWh1bnRlcjItdG9r'; }
 ok "… and in no status or event" status_secretless
 
+# ---- tenants -------------------------------------------------------------------------------------
+mkdir -p "$repo/team"
+cat >"$repo/app/team.yaml" <<'Y'
+apiVersion: v1
+kind: Namespace
+metadata: {name: team}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: dev, namespace: team}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: dev, namespace: team}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}
+subjects: [{kind: ServiceAccount, name: dev, namespace: team}]
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: team, namespace: team}
+spec:
+  interval: 1h
+  prune: true
+  path: team
+  serviceAccountName: dev
+  sourceRef: {kind: GitRepository, name: root, namespace: plumb-system}
+Y
+config one '"1"' | sed 's/: shop/: team/' >"$repo/team/one.yaml"
+config two '"1"' | sed 's/: shop/: team/' >"$repo/team/two.yaml"
+unit hidden hidden 'decryption: {provider: sops, secretRef: {name: keys}}'; push 'a tenant'
+team() { k -n team get kustomization team -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}' | grep -F -- "$1"; }
+ok "a tenant's objects are applied as its ServiceAccount" soon 10 k -n team get configmap two
+config one '"1"' | sed 's/: shop/: shop/' >"$repo/team/far.yaml"; push 'into another namespace'
+ok "… which may not write elsewhere" soon 10 team 'User "system:serviceaccount:team:dev" cannot patch'
+rm "$repo/team/far.yaml" "$repo/team/two.yaml"; push 'and back'
+ok "… prunes its own" soon 10 sh -c "! $(command -v "$KUBECTL") --kubeconfig $data/admin.kubeconfig -n team get configmap two 2>/dev/null"
+printf 'apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: mine}\nrules: [{apiGroups: ["*"], resources: ["*"], verbs: ["*"]}]\n' >"$repo/team/role.yaml"; push 'all mine'
+ok "… and makes nothing cluster-wide" soon 10 team 'clusterroles "mine" is forbidden'
+ok "… really nothing" sh -c "! $(command -v "$KUBECTL") --kubeconfig $data/admin.kubeconfig get clusterrole mine 2>/dev/null"
+rm "$repo/team/role.yaml"; push 'nothing mine'
+k -n team patch configmap one -p '{"data":{"a":"2"}}' >/dev/null
+wrote() { k -n team get configmap one -o jsonpath='{.data.a}' | grep -qx 1; }
+ok "… puts back its own drift" soon 10 wrote
+
+# ---- what cannot be changed, and what is left alone ----------------------------------------------
+mkdir -p "$repo/hard"
+fixed() { printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed, namespace: shop%s}\nimmutable: true\ndata: {a: %s}\n' "${2:+, annotations: {$2\}}" "$1"; }
+flux() { echo "kustomize.toolkit.fluxcd.io/$1: $2"; }
+fixed '"1"' >"$repo/hard/fixed.yaml"
+config once '"1"' "$(flux ssa IfNotPresent)" >"$repo/hard/once.yaml"
+config never '"1"' "$(flux ssa Ignore)" >"$repo/hard/never.yaml"
+config held '"1"' >"$repo/hard/held.yaml"
+config stays '"1"' "$(flux prune disabled)" >"$repo/hard/stays.yaml"
+unit hard hard; push 'hard things'
+ok "applied" soon 10 value fixed a 1
+uid() { k -n shop get configmap "$1" -o jsonpath='{.metadata.uid}'; }
+first=$(uid fixed)
+ok "what is to be ignored is not made" absent configmap never
+ok "what may only be made is made" soon 5 value once a 1
+k -n shop annotate configmap held "$(flux reconcile disabled | tr -d ' ' | tr : =)" >/dev/null
+fixed '"2"' >"$repo/hard/fixed.yaml"
+for n in once held; do sed -i 's/a: "1"/a: "2"/' "$repo/hard/$n.yaml"; done
+push 'changes'
+ok "a change of what is immutable is refused, and how to force it told" soon 10 says hard Ready 'spec.force or the annotation kustomize.toolkit.fluxcd.io/force'
+ok "… and nothing else is applied" value held a 1
+fixed '"2"' "$(flux force enabled)" >"$repo/hard/fixed.yaml"; push 'forced'
+ok "with the annotation it is made anew" soon 10 value fixed a 2
+ok "… really anew" test "$(uid fixed)" != "$first"
+ok "what may only be made is not changed" value once a 1
+ok "what somebody holds is not changed" value held a 1
+k -n shop annotate configmap held kustomize.toolkit.fluxcd.io/reconcile- >/dev/null
+ok "… until it is let go of" soon 5 value held a 2
+fixed '"3"' >"$repo/hard/fixed.yaml"; unit hard hard 'force: true'; push 'all forced'
+ok "spec.force does it for all" soon 10 value fixed a 3
+rm "$repo/hard/stays.yaml" "$repo/hard/held.yaml"; push 'less'
+ok "what left the files is pruned" soon 10 absent configmap held
+ok "… unless it says prune: disabled" k -n shop get configmap stays
+history() { [ "$(get hard '{.status.history[0].lastReconciledStatus}')" = ReconciliationSucceeded ] && get hard '{.status.history[*].lastReconciledStatus}' | grep ReconciliationFailed; }
+ok "the history tells" history
+
+# ---- moving, depending ---------------------------------------------------------------------------
+mkdir -p "$repo/left" "$repo/right"
+config mover '"1"' >"$repo/left/mover.yaml"; config leftist '"1"' >"$repo/left/l.yaml"; config rightist '"1"' >"$repo/right/r.yaml"
+unit left left; unit right right 'dependsOn: [{name: left}]'; push 'two'
+ok "a dependent is applied" soon 10 k -n shop get configmap rightist
+first=$(uid mover)
+git -C "$repo" mv left/mover.yaml right/mover.yaml; push 'moved'
+ours() { [ "$(k -n shop get configmap mover -o jsonpath='{.metadata.labels.kustomize\.toolkit\.fluxcd\.io/name}')" = right ]; }
+ok "an object moves to the one that depends" soon 10 ours
+sleep 0.5
+ok "… and isn't recreated" test "$(uid mover)" = "$first"
+clean() { ! get left '{.status.inventory.entries[*].id}' | grep mover; }
+ok "… and leaves the other's inventory" soon 5 clean
+unit left left 'dependsOn: [{name: right}]'; push 'a circle'
+ok "a circle of dependencies is named" soon 10 says left Ready "dependency 'plumb-system/right' waits for this one in turn"
+unit left left; unit right right 'dependsOn: [{name: left, readyExpr: "1 == 1"}]'; push 'an expression'
+ok "an expression that cannot be judged is refused" soon 10 says right Stalled 'True InvalidCELExpression'
+unit right right; push 'neither'
+ok "and all is well again" soon 10 says right Ready 'True ReconciliationSucceeded'
+ok "… and nothing stalls" sh -c "[ -z \"\$(\"$KUBECTL\" --kubeconfig $data/admin.kubeconfig -n plumb-system get kustomization right -o jsonpath='{.status.conditions[?(@.type==\"Stalled\")]}')\" ]"
+
 #SECTION
 ok "clean stop" stop
 finish

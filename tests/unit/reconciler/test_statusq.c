@@ -105,3 +105,23 @@ void test_statusq__tries_again_and_keeps_the_order(void **state)
 	statusq_free(q);
 	loop_free(f.client.loop);
 }
+
+void test_statusq__a_late_one_is_sent_once(void **state)
+{
+	struct fake f = {.client = {.ops = &ops, .loop = loop_new_virtual(0)}};
+	struct statusq *q = statusq_new(&f.client);
+	AUTO(obj) struct obj *o = unit();
+
+	(void)state;
+	put(q, o, 1);
+	answer(&f, ERR_NONE);
+	loop_advance(f.client.loop, 50 * NS_PER_MS);
+	/* The line lingers; its timer must not send this a second time. */
+	put(q, o, 2);
+	loop_advance(f.client.loop, NS_PER_S);
+	assert_int_equal(f.under_way, 1);
+	assert_string_equal(f.sent, "{\"status\":{\"n\":1}}{\"status\":{\"n\":2}}");
+	answer(&f, ERR_NONE);
+	statusq_free(q);
+	loop_free(f.client.loop);
+}

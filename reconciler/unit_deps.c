@@ -1,0 +1,92 @@
+/*
+ * What a Kustomization waits for: dependencies, and expressions that this build cannot judge. Told
+ * in words; whoever becomes ready wakes those that wait for it. On the role's loop.
+ */
+#include <string.h>
+
+#include "reconciler/engine.h"
+
+#define DEPTH_MAX 64 /* of chains that are followed for cycles */
+
+static struct unit *dependency(const struct unit *u, const struct json *dep, struct arena *a)
+{
+	struct str ns = json_str_or(json_get(dep, STR("namespace")), u->o->namespace);
+
+	return map_get(&u->r->units, obj_key(a, ns, json_str(json_get(dep, STR("name")))));
+}
+
+void units_depending(struct reconciler *r, const struct unit *on)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&r->units, &it)) {
+		AUTO(arena) struct arena a = {0};
+		struct unit *u = it.value;
+		const struct json *deps = json_at(unit_tree(u, &a), "spec", "dependsOn");
+
+		for (size_t i = 0; i < json_len(deps); i++) {
+			if (dependency(u, json_item(deps, i), &a) == on) {
+				unit_look(u);
+				break;
+			}
+		}
+	}
+}
+
+bool unit_waits_on(const struct unit *u, const struct unit *on, unsigned depth)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *deps = json_at(unit_tree(u, &a), "spec", "dependsOn");
+
+	for (size_t i = 0; depth && i < json_len(deps); i++) {
+		const struct unit *next = dependency(u, json_item(deps, i), &a);
+
+		if (next == on || (next && unit_waits_on(next, on, depth - 1)))
+			return true;
+	}
+	return false;
+}
+
+static struct str not_ready(const struct unit *u, const struct unit *on, const struct source *mine,
+			    struct arena *a)
+{
+	bool same;
+
+	if (unit_waits_on(on, u, DEPTH_MAX))
+		return arena_strf(a, "dependency '%s' waits for this one in turn", on->key);
+	same = unit_source(on, json_get(unit_tree(on, a), STR("spec"))) == mine;
+	if (!on->ready || on->generation != on->o->generation)
+		return arena_strf(a, "dependency '%s' is not ready", on->key);
+	if (same && mine && strcmp(on->revision ?: "", mine->revision ?: "") != 0)
+		return arena_strf(a, "dependency '%s' is not at revision %s", on->key,
+				  mine->revision);
+	return STR_NONE;
+}
+
+struct str unit_missing(struct unit *u, const struct json *spec, struct arena *a,
+			const char **ret_reason)
+{
+	const struct json *deps = json_get(spec, STR("dependsOn"));
+	struct source *mine = unit_source(u, spec);
+	struct str why = STR_NONE;
+
+	*ret_reason = "InvalidCELExpression";
+	for (size_t i = 0; i < json_len(deps); i++) {
+		const struct json *d = json_item(deps, i);
+
+		if (json_str(json_get(d, STR("readyExpr"))).n)
+			return arena_strf(a, "spec.dependsOn[%zu].readyExpr is not supported", i);
+	}
+	*ret_reason = "DependencyNotReady";
+	for (size_t i = 0; i < json_len(deps) && !why.n; i++) {
+		const struct unit *on = dependency(u, json_item(deps, i), a);
+
+		if (on)
+			why = not_ready(u, on, mine, a);
+		else
+			why = arena_strf(
+				a, "dependency '%.*s' does not exist",
+				STR_ARG(json_str(json_get(json_item(deps, i), STR("name")))));
+	}
+	return why;
+}
