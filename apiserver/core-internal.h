@@ -116,6 +116,11 @@ struct core {
 	size_t nhooks;
 	struct admission_reader reader;
 	struct alloc *alloc;
+	struct reseal { /* core_seal.c */
+		bool wanted;
+		size_t table;               /* index into tables */
+		struct buf namespace, name; /* of the row that was done last */
+	} reseal;
 	struct arena turn; /* for one turn */
 	struct read_tree read_trees[32];
 	int64_t next_tick;
@@ -257,6 +262,8 @@ const struct obj *core_delete_object(struct op *op, const struct obj *live,
 bool core_deletable(const struct kind *k, const struct json *o);
 /* Sub-resources other than status: true when this was one and it has been answered. */
 bool core_subresource(struct op *op);
+/* POST of a Binding. */
+void core_binding(struct op *op);
 int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,
 		const struct json *old);
 /* The webhooks alone: for bodies that aren't objects of the kind (a Scale, an Eviction). */
@@ -292,6 +299,14 @@ void watch_tick(struct core *c);
 bool watch_cancel(struct core *c, struct core_req *r);
 void watch_free_all(struct core *c);
 void watch_log_release(struct table *t);
+
+/* ---- what goes into the store (core_seal.c) ---- */
+/* GROUP/PLURAL/NAMESPACE/NAME; the namespace is empty for cluster-scoped kinds. */
+struct str core_store_key(struct arena *a, const struct table *t, const struct obj *o);
+/* Encrypted where the kind asks for it; lives as long as the turn. */
+MUST_USE int core_store_value(struct core *c, const struct table *t, struct str key,
+			      struct str plain, struct str *ret, struct err *err);
+void core_reseal_free(struct core *c);
 
 /* ---- allocation of Service addresses and node ports (alloc.c) ---- */
 struct alloc *alloc_new(const char *service_cidr, struct err *err);

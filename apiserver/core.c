@@ -132,6 +132,7 @@ void core_free(struct core *c)
 	for (size_t i = 0; i < c->ntables; i++)
 		table_free(c->tables[i]);
 	core_crd_free(c);
+	core_reseal_free(c);
 	for (size_t i = 0; i < ARRAY_LEN(c->event_head); i++)
 		block_unref(c->event_head[i]);
 	block_unref(c->event_tail);
@@ -292,6 +293,21 @@ struct str op_query(const struct op *op, const char *name)
 	return http_query(op->a, op->req->query, name);
 }
 
+/* Old versions are told of, so that nobody is surprised when they go. */
+static void warn_of_age(struct op *op)
+{
+	const struct kind *k = op->kind;
+
+	if (k->crd && crd_version(k)->deprecation)
+		buf_printf(&op->warnings, "%s\n", crd_version(k)->deprecation);
+	if (!k->crd && k->stored && strstr(k->version, "beta"))
+		buf_printf(&op->warnings, "%s/%s %s is deprecated; use %s%s%s %s\n", k->group,
+			   k->version, k->kind, k->stored->group, k->stored->group[0] ? "/" : "",
+			   k->stored->version, k->stored->kind);
+	if (k->flags & KIND_READ_ONLY)
+		buf_printf(&op->warnings, "%s %s is deprecated in v1.19+\n", k->version, k->kind);
+}
+
 static bool find_kind(struct op *op)
 {
 	const struct core_req *r = op->req;
@@ -303,8 +319,7 @@ static bool find_kind(struct op *op)
 		return false;
 	}
 	op->kind = op->served->kind;
-	if (op->kind->crd && crd_version(op->kind)->deprecation)
-		buf_printf(&op->warnings, "%s\n", crd_version(op->kind)->deprecation);
+	warn_of_age(op);
 	if ((op->kind->flags & KIND_NAMESPACED) && !r->namespace.n &&
 	    (r->name.n || r->verb == CORE_CREATE)) {
 		err_set(&op->err, ERR_BAD_REQUEST,
@@ -341,6 +356,10 @@ static void carry_out(struct op *op)
 	if (op->req->subresource.n && !str_is(op->req->subresource, "status") &&
 	    core_subresource(op))
 		return;
+	if (op->kind->flags & KIND_NO_STORE) { /* reviews are the front's: only Bindings come */
+		core_binding(op);
+		return;
+	}
 	verbs[op->req->verb](op);
 }
 
@@ -436,27 +455,6 @@ void core_undo_to(struct core *c, size_t n)
 	}
 }
 
-/* GROUP/PLURAL/NAMESPACE/NAME; the namespace is empty for cluster-scoped kinds. */
-static struct str object_key(struct arena *a, const struct table *t, const struct obj *o)
-{
-	return arena_strf(a, "%s/%s/%.*s/%.*s", t->kind->group, t->kind->plural,
-			  STR_ARG(o->namespace), STR_ARG(o->name));
-}
-
-static int seal_value(struct core *c, const struct table *t, struct str key, struct str plain,
-		      struct str *ret, struct err *err)
-{
-	AUTO(buf) struct buf sealed = {0};
-
-	*ret = plain;
-	if (!(t->kind->flags & KIND_SECRET) || !c->o.seal)
-		return 0;
-	if (c->o.seal(c->o.seal_arg, key, plain, &sealed, err))
-		return -1;
-	*ret = arena_str(&c->turn, buf_view(&sealed));
-	return 0;
-}
-
 static int commit(struct core *c, struct err *err)
 {
 	struct store_write *w = arena_array(&c->turn, c->nchanges, sizeof(*w));
@@ -465,25 +463,40 @@ static int commit(struct core *c, struct err *err)
 		const struct change *ch = &c->changes[i];
 		const struct obj *o = ch->new ? ch->new : ch->old;
 
-		w[i].key = object_key(&c->turn, ch->table, o);
+		w[i].key = core_store_key(&c->turn, ch->table, o);
 		w[i].revision = ch->event_new->revision;
-		if (ch->new &&seal_value(c, ch->table, w[i].key, o->bytes, &w[i].value, err))
+		if (ch->new &&core_store_value(c, ch->table, w[i].key, o->bytes, &w[i].value, err))
 			return -1;
 	}
 	return c->o.store->ops->commit(c->o.store, w, c->nchanges, c->revision, err);
 }
 
-/* Every answer of the turn becomes the same error: what they would have said did not happen. */
+/*
+ * Every answer to a write of the turn becomes the same error: what it would have said did not
+ * happen. Reads, which may have seen it, are made again: a full disk keeps nobody from reading.
+ */
 static void fail_replies(struct core *c, const struct err *err)
 {
 	struct buf text = {0};
 	struct block *b;
+	struct reply *r = c->replies, *next;
 
+	c->replies = NULL;
+	c->replies_end = &c->replies;
+	memset(c->read_trees, 0, sizeof(c->read_trees));
 	core_status_write(err, STR_NONE, STR_NONE, STR_NONE, &text);
 	b = block_take(&text);
-	for (struct reply *r = c->replies; r; r = r->next) {
+	for (; r; r = next) {
+		next = r->next;
 		for (size_t i = 0; i < r->nblocks; i++)
 			block_unref(r->blocks[i]);
+		if (r->req->verb == CORE_GET || r->req->verb == CORE_LIST) {
+			handle(c, r->req);
+			continue;
+		}
+		r->next = NULL;
+		*c->replies_end = r;
+		c->replies_end = &r->next;
 		r->blocks = arena_dup(&c->turn, &b, sizeof(struct block *));
 		block_ref(b);
 		r->nblocks = 1;

@@ -106,6 +106,8 @@ struct core_opts {
 	int (*seal)(void *arg, struct str key, struct str plain, struct buf *out, struct err *err);
 	int (*open)(void *arg, struct str key, struct str sealed, struct buf *out, struct err *err);
 	void *seal_arg;
+	/* Whether it was sealed under a key that seals no more: core_reseal has work then. */
+	bool (*is_old)(void *arg, struct str sealed);
 	/* Carries out a call and says so with core_call_done(), on the core's thread, soon after
 	 * its timeout at the latest. NULL = nobody is ever called: configurations of webhooks have
 	 * no effect. */
@@ -130,6 +132,14 @@ void core_turn(struct core *c);
 /* When core_turn wants to be called though nothing is submitted (core_opts.now's clock), 0 = never.
  */
 int64_t core_due(const struct core *c);
+
+/*
+ * What is encrypted goes under the newest key again, a slice at a time between turns, without a new
+ * revision: 1 = there is more, 0 = all is, -1 = error (try again later).
+ */
+MUST_USE int core_reseal(struct core *c, struct err *err);
+/* From now on seal and open get this argument, and everything is to be sealed again. */
+void core_reseal_start(struct core *c, void *seal_arg);
 
 /* ---- what the front and its authorizer need ---- */
 /* The served kinds, built-in and custom: for (size_t i = 0; (k = core_kind_at(c, i)); i++). */

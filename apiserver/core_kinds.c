@@ -178,6 +178,8 @@ static int load_object(struct loading *l, struct table *t, struct str key, struc
 	if ((t->kind->flags & KIND_SECRET) && c->o.open) {
 		if (c->o.open(c->o.seal_arg, key, value, &plain, l->err))
 			return err_wrap(l->err, "%.*s", STR_ARG(key));
+		if (c->o.is_old && c->o.is_old(c->o.seal_arg, value))
+			c->reseal.wanted = true;
 		value = buf_view(&plain);
 	}
 	o = obj_from_written(block_new(value), l->err);

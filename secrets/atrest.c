@@ -105,6 +105,26 @@ struct atrest *atrest_load(const char *path, bool create, struct err *err)
 	return a;
 }
 
+int atrest_rotate(const char *path, struct err *err)
+{
+	struct atrest *a = atrest_load(path, false, err); /* as strict as a start */
+	struct buf keys = {0};
+	int rc;
+
+	if (!a)
+		return -1;
+	atrest_free(a);
+	buf_reserve(&keys, 8192); /* never moved, so that nothing stays where it was */
+	randombytes_buf(keys.p, KEY);
+	keys.n = KEY;
+	rc = fs_read(path, (size_t)KEY * ATREST_KEYS_MAX, &keys, err);
+	if (!rc)
+		rc = fs_write(path, str_sub(buf_view(&keys), 0, (size_t)KEY * ATREST_KEYS_MAX),
+			      0600, err);
+	buf_wipe(&keys);
+	return rc ? err_wrap(err, "root key %s", path) : 0;
+}
+
 void atrest_free(struct atrest *a)
 {
 	sodium_free(a);
@@ -115,8 +135,10 @@ bool atrest_is_sealed(struct str bytes)
 	return bytes.n >= MAGIC && !memcmp(bytes.p, magic, MAGIC);
 }
 
-bool atrest_is_old(const struct atrest *a, struct str sealed)
+bool atrest_is_old(void *arg, struct str sealed)
 {
+	const struct atrest *a = arg;
+
 	return atrest_is_sealed(sealed) && sealed.n >= HEAD &&
 	       memcmp(sealed.p + MAGIC, a->keys[0].id, ID) != 0;
 }

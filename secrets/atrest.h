@@ -24,6 +24,10 @@ struct atrest *atrest_load(const char *path, bool create, struct err *err);
 struct atrest *atrest_from(struct str keys, struct err *err);
 void atrest_free(struct atrest *a); /* wipes; NULL is fine */
 
+/* A new key in front of the file's, which it may seal with from now on; the rest still open. The
+ * oldest goes when there are too many. */
+MUST_USE int atrest_rotate(const char *path, struct err *err);
+
 /* The types that the API server's core asks for; arg is a struct atrest. Appends to out. */
 MUST_USE int atrest_seal(void *arg, struct str key, struct str plain, struct buf *out,
 			 struct err *err);
@@ -33,6 +37,6 @@ MUST_USE int atrest_open(void *arg, struct str key, struct str sealed, struct bu
 /* Plain text (what was written before encryption was on) tells itself from an envelope. */
 bool atrest_is_sealed(struct str bytes);
 /* True when it was sealed under an older key than the one that seals now. */
-bool atrest_is_old(const struct atrest *a, struct str sealed);
+bool atrest_is_old(void *arg, struct str sealed);
 
 #endif

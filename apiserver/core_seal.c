@@ -1,0 +1,104 @@
+/*
+ * What of an object goes into the store: its key, and its bytes, encrypted where the kind asks for
+ * it. After the key changed, everything that is encrypted is written again under the new one,
+ * slice by slice between turns: rows keep their revision, nobody is told. One thread.
+ */
+#include "apiserver/core-internal.h"
+
+#define SLICE 32 /* rows of a commit: bounds how long requests wait behind it */
+
+struct str core_store_key(struct arena *a, const struct table *t, const struct obj *o)
+{
+	return arena_strf(a, "%s/%s/%.*s/%.*s", t->kind->group, t->kind->plural,
+			  STR_ARG(o->namespace), STR_ARG(o->name));
+}
+
+int core_store_value(struct core *c, const struct table *t, struct str key, struct str plain,
+		     struct str *ret, struct err *err)
+{
+	AUTO(buf) struct buf sealed = {0};
+
+	*ret = plain;
+	if (!(t->kind->flags & KIND_SECRET) || !c->o.seal)
+		return 0;
+	if (c->o.seal(c->o.seal_arg, key, plain, &sealed, err))
+		return -1;
+	*ret = arena_str(&c->turn, buf_view(&sealed));
+	return 0;
+}
+
+/* ---- again, under another key ---- */
+
+static void start_at(struct reseal *r, size_t table)
+{
+	r->table = table;
+	buf_reset(&r->namespace);
+	buf_reset(&r->name);
+}
+
+void core_reseal_start(struct core *c, void *seal_arg)
+{
+	c->o.seal_arg = seal_arg;
+	c->reseal.wanted = true;
+	start_at(&c->reseal, 0);
+}
+
+/* The next rows of a table, from behind the one that was done last. */
+static int next_rows(struct core *c, struct table *t, struct store_write *w, size_t *ret_n,
+		     struct err *err)
+{
+	struct reseal *r = &c->reseal;
+	size_t at = table_lower(t, buf_view(&r->namespace), buf_view(&r->name)), n = 0;
+	const struct obj *last = NULL;
+
+	if (at < t->n && r->name.n && str_eq(t->rows[at]->name, buf_view(&r->name)) &&
+	    str_eq(t->rows[at]->namespace, buf_view(&r->namespace)))
+		at++;
+	for (; at < t->n && n < SLICE; at++, n++) {
+		last = t->rows[at];
+		w[n].key = core_store_key(&c->turn, t, last);
+		w[n].revision = last->revision;
+		if (core_store_value(c, t, w[n].key, last->bytes, &w[n].value, err))
+			return -1;
+	}
+	*ret_n = n;
+	if (n && c->o.store->ops->commit(c->o.store, w, n, c->revision, err))
+		return -1;
+	if (last) {
+		buf_reset(&r->namespace);
+		buf_str(&r->namespace, last->namespace);
+		buf_reset(&r->name);
+		buf_str(&r->name, last->name);
+	}
+	return 0;
+}
+
+int core_reseal(struct core *c, struct err *err)
+{
+	struct reseal *r = &c->reseal;
+	struct store_write w[SLICE];
+	size_t n = 0;
+	int rc = 0;
+
+	if (!r->wanted || !c->o.seal)
+		return 0;
+	while (r->table < c->ntables && !n && !rc) {
+		struct table *t = c->tables[r->table];
+
+		if (t->kind->flags & KIND_SECRET)
+			rc = next_rows(c, t, w, &n, err);
+		if (!rc && n < SLICE)
+			start_at(r, r->table + 1);
+	}
+	arena_reset(&c->turn);
+	if (rc)
+		return -1;
+	r->wanted = r->table < c->ntables;
+	return r->wanted;
+}
+
+void core_reseal_free(struct core *c)
+{
+	buf_release(&c->reseal.namespace);
+	buf_release(&c->reseal.name);
+}
