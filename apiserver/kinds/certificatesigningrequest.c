@@ -8,6 +8,7 @@
 
 #include "lib/base/codec.h"
 #include "lib/base/timefmt.h"
+#include "lib/http/tls.h"
 #include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
@@ -165,13 +166,19 @@ static const char *signer_problem(struct str name)
 static void check_request(struct kind_ctx *c, const struct spath *at, const struct json *request)
 {
 	AUTO(buf) struct buf pem = {0};
+	struct cert_info info = {0};
 	struct str text;
+	bool good = false;
 
 	if (base64_decode(json_str_or(request, STR("")), &pem))
 		return; /* the schema says so */
 	text = str_trim(buf_view(&pem));
-	if (!str_starts(text, STR("-----BEGIN CERTIFICATE REQUEST-----")) ||
-	    !str_ends(text, STR("-----END CERTIFICATE REQUEST-----")))
+	if (str_starts(text, STR("-----BEGIN CERTIFICATE REQUEST-----")) &&
+	    str_ends(text, STR("-----END CERTIFICATE REQUEST-----"))) {
+		good = !cert_info(buf_view(&pem), &info, NULL);
+		cert_info_release(&info);
+	}
+	if (!good)
 		rule_invalid(c, at, "request", request ? request : json_new_str(c->a, STR("")),
 			     "PEM block type must be CERTIFICATE REQUEST");
 }
