@@ -120,6 +120,23 @@ static void bind_pod(struct op *op)
 	op_answer_success(op, 201, NULL);
 }
 
+/* The old way: a Binding is posted, and its name is the pod's. */
+void core_binding(struct op *op)
+{
+	struct json *binding = body_of(op);
+
+	op->served = core_served(op->core, STR(""), STR("v1"), STR("pods"));
+	op->kind = op->served ? op->served->kind : op->kind;
+	op->req->name = op->name = arena_str(op->req->arena, meta_name(binding));
+	if (binding && op->served && op->name.n) {
+		bind_pod(op);
+		return;
+	}
+	if (binding)
+		err_set(&op->err, ERR_BAD_REQUEST, "metadata.name is required");
+	op_answer_error(op);
+}
+
 /* ---- pods/eviction: a deletion, as long as no disruption budget forbids it ---- */
 
 struct budget_check {
