@@ -193,6 +193,33 @@ static void endpoints(struct boot *b, const struct bootstrap_opts *o)
 	       slices);
 }
 
+/* ---- what extension API servers must know to believe us ---- */
+
+static void extension_authentication(struct boot *b, const struct bootstrap_opts *o)
+{
+	static const char *const data[] = {"data", NULL};
+	static const char name[] = "extension-apiserver-authentication";
+
+	ensure(b, "", "configmaps",
+	       json_build(&b->a, "{s:s,s:s,s:{s:s,s:s},s:{s:S,s:S,s:s,s:s,s:s,s:s,s:s}}", "kind",
+			  "ConfigMap", "apiVersion", "v1", "metadata", "name", name, "namespace",
+			  "kube-system", "data", "client-ca-file", o->ca,
+			  "requestheader-client-ca-file", o->ca, "requestheader-allowed-names",
+			  "[\"front-proxy-client\"]", "requestheader-username-headers",
+			  "[\"X-Remote-User\"]", "requestheader-uid-headers",
+			  "[\"X-Remote-Uid\"]", "requestheader-group-headers",
+			  "[\"X-Remote-Group\"]", "requestheader-extra-headers-prefix",
+			  "[\"X-Remote-Extra-\"]"),
+	       data);
+	ensure(b, RBAC, "roles",
+	       json_build(&b->a, "{s:s,s:s,s:{s:s,s:s},s:[{s:[s],s:[s],s:[s],s:[s,s,s]}]}", "kind",
+			  "Role", "apiVersion", RBAC "/v1", "metadata", "name",
+			  "extension-apiserver-authentication-reader", "namespace", "kube-system",
+			  "rules", "apiGroups", "", "resources", "configmaps", "resourceNames",
+			  name, "verbs", "get", "list", "watch"),
+	       NULL);
+}
+
 static int turn(struct boot *b, struct err *err)
 {
 	core_turn(b->core);
@@ -214,6 +241,8 @@ int bootstrap(struct core *c, const struct bootstrap_opts *o, struct err *err)
 		service(&b, o);
 		if (o->address.n)
 			endpoints(&b, o);
+		if (o->ca.n)
+			extension_authentication(&b, o);
 		rc = turn(&b, err);
 	}
 	arena_release(&b.a);

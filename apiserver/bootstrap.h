@@ -12,6 +12,7 @@ struct bootstrap_opts {
 	struct str service_ip; /* of default/kubernetes */
 	struct str address;    /* where the API answers; STR_NONE = no endpoints */
 	int port;
+	struct str ca; /* PEM: whose client certificates are believed; STR_NONE = not told */
 };
 MUST_USE int bootstrap(struct core *c, const struct bootstrap_opts *o, struct err *err);
 

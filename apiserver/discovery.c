@@ -28,6 +28,8 @@ struct discovery {
 	struct map documents; /* "FORM path" → struct document */
 	const struct kind *kinds[KINDS_MAX];
 	size_t nkinds; /* 0 = not looked at yet */
+	struct json *external; /* in its arena */
+	struct arena external_arena;
 };
 
 struct discovery *discovery_new(const struct core *c, const char *address)
@@ -57,6 +59,7 @@ void discovery_free(struct discovery *d)
 	if (!d)
 		return;
 	forget(d);
+	arena_release(&d->external_arena);
 	free(d->address);
 	free(d);
 }
@@ -65,6 +68,16 @@ void discovery_change(struct discovery *d, const struct kind *k)
 {
 	if (!strcmp(k->plural, "customresourcedefinitions"))
 		forget(d);
+}
+
+void discovery_set_external(struct discovery *d, const struct json *list)
+{
+	if (json_equal(d->external, list) || (!d->external && !json_len(list)))
+		return;
+	arena_release(&d->external_arena);
+	d->external_arena = (struct arena){0};
+	d->external = json_copy(&d->external_arena, list);
+	forget(d);
 }
 
 /* ---- order ---- */
@@ -307,18 +320,6 @@ static size_t old_group(struct discovery *d, struct arena *a, size_t at, struct 
 	return at;
 }
 
-static struct json *one_group(struct discovery *d, struct arena *a, struct str group)
-{
-	for (size_t i = 0; i < d->nkinds; i++) {
-		if (!str_is(group, d->kinds[i]->group))
-			continue;
-		struct json *o = json_build(a, "{s:s,s:s}", "kind", "APIGroup", "apiVersion", "v1");
-		old_group(d, a, i, o);
-		return o;
-	}
-	return NULL;
-}
-
 static struct json *group_list(struct discovery *d, struct arena *a)
 {
 	struct json *o = json_build(a, "{s:s,s:s}", "kind", "APIGroupList", "apiVersion", "v1");
@@ -331,7 +332,25 @@ static struct json *group_list(struct discovery *d, struct arena *a)
 		else
 			i = old_group(d, a, i, json_append_object(a, groups));
 	}
+	external_groups(a, d->external, groups);
 	return o;
+}
+
+static struct json *one_group(struct discovery *d, struct arena *a, struct str group)
+{
+	const struct json *groups = json_get(group_list(d, a), STR("groups"));
+
+	for (size_t i = 0; i < json_len(groups); i++) {
+		struct json *g = json_item(groups, i),
+			    *o = json_build(a, "{s:s,s:s}", "kind", "APIGroup", "apiVersion", "v1");
+
+		if (!str_eq(json_str(json_get(g, STR("name"))), group))
+			continue;
+		for (size_t n = 0; n < json_len(g); n++)
+			json_set(a, o, g->members[n].key, &g->members[n].value);
+		return o;
+	}
+	return NULL;
 }
 
 static struct json *core_versions(struct discovery *d, struct arena *a)
@@ -407,6 +426,8 @@ static struct json *aggregated(struct discovery *d, struct arena *a, bool core, 
 		}
 		new_resource(a, k, resources);
 	}
+	if (!core)
+		external_items(a, d->external, items);
 	return o;
 }
 

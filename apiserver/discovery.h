@@ -17,6 +17,16 @@ void discovery_free(struct discovery *d);
 /* An object changed: forgets the documents when it was one that defines kinds. */
 void discovery_change(struct discovery *d, const struct kind *k);
 
+/*
+ * What extension API servers serve: [{group, version, up, document}], document an APIResourceList
+ * or nothing. Copied; forgets the documents when it differs from what was told before.
+ */
+void discovery_set_external(struct discovery *d, const struct json *list);
+
+/* ---- discovery_external.c: adds them to a list of APIGroups, or of APIGroupDiscoveries ---- */
+void external_groups(struct arena *a, const struct json *external, struct json *groups);
+void external_items(struct arena *a, const struct json *external, struct json *items);
+
 struct discovery_answer {
 	struct block *block; /* borrowed until discovery_change */
 	const char *content_type;

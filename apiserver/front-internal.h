@@ -24,6 +24,7 @@ struct front {
 	/* the core's thread */
 	struct rights *rights;
 	struct discovery *discovery;
+	struct aggregate *aggregate;
 	struct openapi_cache *openapi; /* NULL until somebody asks */
 	struct loop_timer due;
 	bool ready, stopping;

@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include "apiserver/aggregate.h"
 #include "apiserver/discovery.h"
 #include "apiserver/front-internal.h"
 #include "lib/base/log.h"
@@ -304,6 +305,7 @@ static void on_change(void *arg, const struct kind *k, const struct obj *old, co
 
 	rights_change(f->rights, k, old, new);
 	discovery_change(f->discovery, k);
+	aggregate_change(f->aggregate, k, old, new);
 }
 
 static void make_metrics(struct front *f)
@@ -336,6 +338,7 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 	make_metrics(f);
 	f->rights = rights_new(o->core);
 	f->discovery = discovery_new(o->core, o->address);
+	f->aggregate = aggregate_new(f);
 	core_on_change(o->core, on_change, f);
 	f->http = http_server_new(
 		o->loop,
@@ -361,6 +364,7 @@ int front_listen(struct front *f, const char *addr, struct err *err)
 void front_ready(struct front *f)
 {
 	f->ready = true;
+	aggregate_start(f->aggregate);
 }
 
 /* Watches end as if their time were over: clients come again, to whoever answers then. */
@@ -401,6 +405,7 @@ void front_free(struct front *f)
 		return;
 	http_server_free(f->http);
 	tls_unref(&f->any_tls);
+	aggregate_free(f->aggregate);
 	rights_free(f->rights);
 	discovery_free(f->discovery);
 	openapi_cache_free(f->openapi);

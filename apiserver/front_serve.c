@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "apiserver/aggregate.h"
 #include "apiserver/discovery.h"
 #include "apiserver/front-internal.h"
 #include "lib/base/log.h"
@@ -365,6 +366,8 @@ void front_serve(struct front_req *r)
 		return;
 	}
 	r->core.user = r->who.user;
+	if (aggregate_serve(r))
+		return;
 	if (r->resource)
 		serve_resource(r);
 	else

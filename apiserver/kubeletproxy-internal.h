@@ -12,6 +12,11 @@ struct kubelet_call {
 	int port;
 	struct tls_ctx *tls; /* borrowed from the front; NULL = plain text */
 	struct str path;     /* escaped, with query */
+	const char *connect_to;          /* instead of host, or NULL */
+	struct tls_ctx *owned;           /* a reference to tls, dropped when it is in use */
+	const struct http_header *heads; /* added to the client's */
+	size_t nheads;
+	bool as_it_is; /* errors are passed on as they come */
 	/* under way; the connection's thread */
 	struct http_client *client;
 	struct http_running *running;
@@ -22,5 +27,8 @@ struct kubelet_call {
 
 /* kubelettarget.c, the core's thread: fills host, port, tls and path. */
 MUST_USE int kubelet_target(struct front_req *r, struct kubelet_call *k, struct err *err);
+
+/* kubeletproxy.c, the core's thread: off it goes. */
+void kubelet_go(struct front_req *r, struct kubelet_call *k);
 
 #endif

@@ -34,7 +34,8 @@ static bool is_hop(struct str name)
 		if (str_ieq(name, str_c(hops[i])))
 			return true;
 	}
-	return str_ieq(str_sub(name, 0, 12), STR("Impersonate-"));
+	return str_ieq(str_sub(name, 0, 12), STR("Impersonate-")) ||
+	       str_ieq(str_sub(name, 0, 9), STR("X-Remote-"));
 }
 
 static size_t pass_headers(const struct http_headers *from, struct http_header *to, size_t max)
@@ -116,7 +117,7 @@ static void on_end(void *arg, const struct http_answer *a)
 		     log_fmt("error dialing backend: %s", a->err ? a->err->msg : "no answer"));
 		return;
 	}
-	if (a->status >= 400 && !str_is(r->core.subresource, "proxy")) {
+	if (a->status >= 400 && !k->as_it_is && !str_is(r->core.subresource, "proxy")) {
 		struct str why = str_sub(str_trim(a->body), 0, 400);
 		fail(k, err_from_http(a->status, NULL),
 		     arena_printf(&r->http->arena, "%.*s", STR_ARG(why)));
@@ -216,10 +217,13 @@ static void on_up(void *arg, struct http_tunnel *t, const struct http_answer *a)
 static void call(struct kubelet_call *k, bool upgrade)
 {
 	struct http_req *h = k->r->http;
-	struct http_header heads[HEADERS_MAX];
+	struct http_header *heads =
+		arena_array(&h->arena, HEADERS_MAX + k->nheads, sizeof(*heads));
 	size_t n = pass_headers(&h->headers, heads, HEADERS_MAX - 2);
 	const char *type = arena_cstr(&h->arena, http_header(&h->headers, "Content-Type"));
 
+	for (size_t i = 0; i < k->nheads; i++)
+		heads[n++] = k->heads[i];
 	if (upgrade) {
 		heads[n++] = (struct http_header){STR("Connection"), STR("Upgrade")};
 		heads[n++] =
@@ -250,12 +254,18 @@ static void start(void *arg)
 	struct err err = {0};
 
 	if (r->client_left) {
+		tls_unref(&k->owned);
 		http_req_unref(h);
 		return;
 	}
 	k->client = http_client_new(
 		h->loop,
-		&(struct http_client_opts){.host = k->host, .port = k->port, .tls = k->tls}, &err);
+		&(struct http_client_opts){.host = k->host,
+					   .connect_to = k->connect_to,
+					   .port = k->port,
+					   .tls = k->tls},
+		&err);
+	tls_unref(&k->owned);
 	r->call = k;
 	if (!k->client) {
 		fail(k, ERR_UNAVAILABLE, err.msg);
@@ -305,6 +315,15 @@ static bool is_ours(const struct core_req *c)
 	return false;
 }
 
+void kubelet_go(struct front_req *r, struct kubelet_call *k)
+{
+	front_uncount(r);
+	front_measure(r, 200);
+	r->state = FRONT_ELSEWHERE;
+	/* The reference goes along. */
+	loop_post(r->http->loop, start, k);
+}
+
 bool kubelet_serve(struct front_req *r)
 {
 	struct core_req *c = &r->core;
@@ -320,10 +339,6 @@ bool kubelet_serve(struct front_req *r)
 		front_fail(r, &err);
 		return true;
 	}
-	front_uncount(r);
-	front_measure(r, 200);
-	r->state = FRONT_ELSEWHERE;
-	/* The reference goes along. */
-	loop_post(r->http->loop, start, k);
+	kubelet_go(r, k);
 	return true;
 }

@@ -42,6 +42,7 @@ struct apiserver {
 	struct front *front;
 	struct webhook_calls *calls;
 	struct arena arena;
+	struct buf ca; /* PEM, for extension API servers */
 	char service_ip[16], address[80];
 	int port;
 };
@@ -115,6 +116,8 @@ static int load_keys(struct apiserver *s, struct err *err)
 		return err_wrap(err, "serving certificate");
 	if (fs_exists(call.cert) && !(s->kubelet_tls = tls_client_new(&call, err)))
 		return err_wrap(err, "kubelet client certificate");
+	if (fs_read(serve.ca, PEM_MAX, &s->ca, err))
+		return -1;
 	int rc = fs_read(in_dir(s, "pki/sa.key"), PEM_MAX, &pem, err);
 	if (!rc && !(s->tokens = tokens_new(buf_view(&pem), err)))
 		rc = -1;
@@ -196,6 +199,15 @@ static void on_signal(void *arg, int signo)
 	loop_stop(s->loop);
 }
 
+/* How extension API servers know that it is us who tell them of somebody. */
+static struct tls_files proxy_files(struct apiserver *s)
+{
+	struct tls_files f = {.cert = in_dir(s, "pki/front-proxy.crt"),
+			      .key = in_dir(s, "pki/front-proxy.key")};
+
+	return fs_exists(f.cert) ? f : (struct tls_files){0};
+}
+
 static void turn_front(void *front)
 {
 	front_turn(front);
@@ -214,6 +226,7 @@ static int start(struct apiserver *s, struct err *err)
 						  .tokens = s->tokens,
 						  .tls = s->tls,
 						  .kubelet_tls = s->kubelet_tls,
+						  .proxy = proxy_files(s),
 						  .address = s->address},
 			     err);
 	if (s->front)
@@ -222,6 +235,7 @@ static int start(struct apiserver *s, struct err *err)
 	    bootstrap(s->core,
 		      &(struct bootstrap_opts){.service_ip = str_c(s->service_ip),
 					       .address = str_c(s->advertise),
+					       .ca = buf_view(&s->ca),
 					       .port = s->port},
 		      err))
 		return -1;
@@ -244,6 +258,7 @@ static void release(struct apiserver *s)
 	tls_unref(&s->tls);
 	tls_unref(&s->kubelet_tls);
 	loop_free(s->loop);
+	buf_release(&s->ca);
 	arena_release(&s->arena);
 }
 

@@ -186,6 +186,7 @@ static int control_plane_files(const struct datadir *d, const struct authority *
 	if (ensure_server(d, a, c->server_ips, err) || ensure_token_key(d, err) ||
 	    ensure_client(d, a, "apiserver-kubelet", "kube-apiserver-kubelet-client",
 			  "plumb:apiserver", err) ||
+	    ensure_client(d, a, "front-proxy", "front-proxy-client", NULL, err) ||
 	    ensure_client(d, a, "admin", "plumb-admin", "system:masters", err))
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(control_plane); i++) {
