@@ -143,8 +143,15 @@ static int apply_preconditions(struct op *op, const struct json *config, const s
 {
 	struct str uid = meta_uid(config),
 		   revision = json_str(json_at(config, "metadata", "resourceVersion"));
+	struct str said = json_str(json_get(config, STR("apiVersion"))),
+		   version = convert_api_version(op->a, op->kind);
 	uint64_t want;
 
+	if (!str_eq(said, version))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "Incorrect version specified in apply patch. Specified patch "
+			       "version: %.*s, expected: %.*s",
+			       (int)MIN(said.n, 100), said.p ? said.p : "", STR_ARG(version));
 	if (!str_eq(meta_name(config), op->req->name))
 		return meta_name(config).n
 			       ? err_set(&op->err, ERR_BAD_REQUEST,
