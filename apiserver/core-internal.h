@@ -219,8 +219,8 @@ void core_park_free(struct core *c);
 int webhooks_mutate(struct op *op, const struct admission_req *r, bool *ret_changed);
 int webhooks_validate_all(struct op *op, const struct admission_req *r);
 void core_webhooks_free(struct core *c);
-/* Whether any webhook might want to hear of exec, attach, portforward and proxy. */
-bool core_connect_is_watched(struct core *c);
+/* A request that says `connect`. */
+void core_connect(struct op *op);
 
 /* The value of a query parameter, STR_NONE when absent. */
 struct str op_query(const struct op *op, const char *name);

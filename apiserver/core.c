@@ -353,6 +353,10 @@ static void carry_out(struct op *op)
 		op_answer_error(op);
 		return;
 	}
+	if (op->req->connect) {
+		core_connect(op);
+		return;
+	}
 	if (op->req->subresource.n && !str_is(op->req->subresource, "status") &&
 	    core_subresource(op))
 		return;

@@ -72,6 +72,7 @@ struct core_req {
 	const struct core_sink *sink;
 	void *user_data;
 	struct arena *arena; /* the request's; the core allocates its temporary things here */
+	bool connect;        /* exec, attach, portforward, proxy: only asks whether it may be */
 	bool internal;       /* the server's own: nobody outside is asked about it */
 	/* the core's own */
 	void *core_private;
@@ -125,6 +126,8 @@ void core_cancel(struct core *c, struct core_req *r);
 /* What a call brought: the body of a 2xx answer, or why there is none (err's code is not ERR_NONE).
  * The call is gone after this. Wants a core_turn() afterwards. */
 void core_call_done(struct core *c, struct core_call *call, struct str body, const struct err *err);
+/* Whether anybody wants to be asked about requests that say `connect`. */
+bool core_connect_is_watched(struct core *c);
 /* True when anything is queued. */
 bool core_pending(const struct core *c);
 /* Carries out what is queued, and what is due (expired Events, watch time-outs, bookmarks). */

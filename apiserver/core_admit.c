@@ -74,3 +74,59 @@ int write_ask(struct op *op, enum admission_op what, struct json *next, const st
 	op->pure_body = true;
 	return webhooks_mutate(op, &r, &changed) || webhooks_validate_all(op, &r) ? -1 : 0;
 }
+
+/* ---- connections ---- */
+
+static const struct connection {
+	const char *sub, *plural, *kind;
+} connections[] = {{"exec", "pods", "PodExecOptions"},
+		   {"attach", "pods", "PodAttachOptions"},
+		   {"portforward", "pods", "PodPortForwardOptions"},
+		   {"proxy", "pods", "PodProxyOptions"},
+		   {"proxy", "services", "ServiceProxyOptions"},
+		   {"proxy", "nodes", "NodeProxyOptions"}};
+
+/* The query's parameters, in the types that they have as an object. */
+static struct json *connect_options(struct op *op, const char *kind)
+{
+	static const char *const flags[] = {"stdin", "stdout", "stderr", "tty"},
+				 *const texts[] = {"container", "path"};
+	struct json *o = json_build(op->a, "{s:s,s:s}", "kind", kind, "apiVersion", "v1");
+	struct str word;
+	size_t at = 0;
+	int64_t port;
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		struct str s = op_query(op, flags[i]);
+
+		if (s.p)
+			json_set_bool(op->a, o, flags[i], !str_is(s, "false") && !str_is(s, "0"));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (op_query(op, texts[i]).n)
+			json_set_str(op->a, o, texts[i], op_query(op, texts[i]));
+	while ((word = http_query_next(op->a, op->req->query, "command", &at)).p)
+		json_append_str(op->a, json_set_array(op->a, o, "command"), word);
+	at = 0;
+	while ((word = http_query_next(op->a, op->req->query, "ports", &at)).p)
+		if (!str_to_i64(word, &port))
+			json_append(op->a, json_set_array(op->a, o, "ports"),
+				    json_new_int(op->a, port));
+	return o;
+}
+
+void core_connect(struct op *op)
+{
+	for (size_t i = 0; i < ARRAY_LEN(connections); i++) {
+		const struct connection *c = &connections[i];
+
+		if (!str_is(op->req->subresource, c->sub) || !str_is(op->req->resource, c->plural))
+			continue;
+		if (write_ask(op, ADMIT_CONNECT, connect_options(op, c->kind), NULL))
+			op_answer_error(op);
+		else
+			op_answer_success(op, 200, NULL);
+		return;
+	}
+	op_answer_success(op, 200, NULL);
+}

@@ -324,21 +324,53 @@ void kubelet_go(struct front_req *r, struct kubelet_call *k)
 	loop_post(r->http->loop, start, k);
 }
 
-bool kubelet_serve(struct front_req *r)
+static void find_and_go(struct front_req *r)
 {
-	struct core_req *c = &r->core;
 	struct kubelet_call *k;
 	struct err err = {0};
-	if (!is_ours(c))
-		return false;
+
 	k = arena_alloc(&r->http->arena, sizeof(*k));
 	k->r = r;
 	if (!r->f->o.kubelet_tls)
 		err_set(&err, ERR_UNAVAILABLE, "this server has no certificate for kubelets");
 	if (err.code || kubelet_target(r, k, &err)) {
 		front_fail(r, &err);
-		return true;
+		return;
 	}
 	kubelet_go(r, k);
+}
+
+/* What webhooks said of it. */
+static void on_admitted(struct core_req *c, const struct core_answer *a)
+{
+	struct front_req *r = (struct front_req *)c;
+
+	c->connect = false;
+	c->sink = &front_sink;
+	if (a->status != 200) {
+		front_sink.answer(c, a);
+		return;
+	}
+	list_remove(&r->link);
+	r->state = FRONT_QUEUED;
+	find_and_go(r);
+}
+
+bool kubelet_serve(struct front_req *r)
+{
+	static const struct core_sink asks = {.answer = on_admitted};
+	struct core_req *c = &r->core;
+
+	if (!is_ours(c))
+		return false;
+	if (str_is(c->subresource, "log") || !core_connect_is_watched(r->f->o.core)) {
+		find_and_go(r);
+		return true;
+	}
+	c->connect = true;
+	c->sink = &asks;
+	r->state = FRONT_CORE;
+	list_append(&r->f->in_core, &r->link);
+	core_submit(r->f->o.core, c);
 	return true;
 }

@@ -208,16 +208,16 @@ void test_webhook__only_what_the_rules_say(void **state)
 	alone_begin();
 	configure(VALIDATING, "v",
 		  HOOK("a", RULE("\"UPDATE\",\"DELETE\"", "\"\"", "\"configmaps\"")) "," HOOK(
-			  "b", "\"namespaceSelector\":{\"matchLabels\":{\"team\":\"blue\"}}"
-			       "," ALL_CMS) "," HOOK("c",
-						     "\"objectSelector\":{\"matchLabels\":{\"l\":"
-						     "\"1\"}}," ALL_CMS) "," HOOK("d",
-										  RULE("\"*\"",
-										       "\"*\"",
-										       "\"configmap"
-										       "s/"
-										       "status"
-										       "\"")));
+			  "b",
+			  "\"namespaceSelector\":{\"matchLabels\":{\"team\":\"blue\"}}"
+			  "," ALL_CMS) "," HOOK("c",
+						"\"objectSelector\":{\"matchLabels\":{\"l\":"
+						"\"1\"}}," ALL_CMS) "," HOOK("d",
+									     RULE("\"*\"", "\"*\"",
+										  "\"configmap"
+										  "s/"
+										  "status"
+										  "\"")));
 	assert_int_equal(status_of("POST", CMS, NULL, CM("x", "")), 201);
 	assert_int_equal(made, 0);
 	q = ask_core("PATCH", CMS "/x", "application/merge-patch+json",
@@ -356,6 +356,35 @@ void test_webhook__subresources_have_bodies_of_their_own(void **state)
 	assert_true(called_with("\"subResource\":\"scale\""));
 	answer_review("\"allowed\":true");
 	assert_int_equal(q->status, 200);
+	ask_free(q);
+	alone_end();
+}
+
+void test_webhook__connections_are_asked_about(void **state)
+{
+	struct asked *q;
+
+	(void)state;
+	alone_begin();
+	assert_false(core_connect_is_watched(core));
+	configure(VALIDATING, "v", HOOK("a", RULE("\"CONNECT\"", "\"\"", "\"pods/exec\"")));
+	assert_true(core_connect_is_watched(core));
+	q = xalloc(sizeof(*q));
+	q->req.arena = &q->a;
+	assert_true(core_route(STR("POST"), STR("/api/v1/namespaces/default/pods/p/exec"),
+			       STR("command=ls&command=-l&stdin=true&container=c"), &q->req));
+	q->req.user = (struct admission_user){.name = STR("bob")};
+	q->req.sink = &test_sink;
+	q->req.connect = true;
+	core_submit(core, &q->req);
+	core_turn(core);
+	assert_int_equal(ncalls, 1);
+	assert_true(called_with("\"operation\":\"CONNECT\""));
+	assert_true(called_with("\"kind\":\"PodExecOptions\""));
+	assert_true(called_with("\"command\":[\"ls\",\"-l\"]"));
+	assert_true(called_with("\"subResource\":\"exec\""));
+	answer_review("\"allowed\":false");
+	assert_int_equal(q->status, 400);
 	ask_free(q);
 	alone_end();
 }
