@@ -118,7 +118,7 @@ void cconn_flush(struct cconn *c)
 	if (wire_write(&c->wire, &c->out, SIZE_MAX) == WIRE_BROKEN)
 		outq_release(&c->out);
 	rearm(c);
-	if (c->state != CCONN_TUNNEL || !t->high || c->out.bytes > HTTP_TUNNEL_HIGH / 4)
+	if (c->state != CCONN_TUNNEL || !t->high || http_tunnel_backlog(t) > HTTP_TUNNEL_HIGH / 4)
 		return;
 	t->high = false;
 	if (t->o.on_drain)
@@ -228,9 +228,10 @@ int http_tunnel_write(struct http_tunnel *t, struct str data)
 		return -1;
 	client_enter(c->client);
 	outq_text(&c->out, data.p, data.n);
-	if (c->out.bytes > HTTP_TUNNEL_HIGH)
-		t->high = true;
 	cconn_flush(c);
+	/* As its writer sees it: who stops now must be told to go on. */
+	if (http_tunnel_backlog(t) > HTTP_TUNNEL_HIGH)
+		t->high = true;
 	client_leave(c->client);
 	return 0;
 }

@@ -134,6 +134,9 @@ static int rearm(struct conn *c)
 	bool paused = c->state == CONN_UPGRADED && c->paused;
 	uint32_t want = full || paused ? 0 : EPOLLIN;
 
+	/* Nothing is read, but a peer that is gone must not stay. */
+	if (paused)
+		want |= EPOLLRDHUP;
 	if (c->out.bytes || wire_stuck(&c->wire))
 		want |= EPOLLOUT;
 	if (want == c->w.events)
@@ -214,7 +217,9 @@ static void on_ready(struct loop *l UNUSED, struct loop_fd *w, uint32_t ready)
 	if (c->state == CONN_CLOSED)
 		return;
 	shard_enter(s);
-	if (ready & (EPOLLIN | EPOLLHUP | EPOLLERR))
+	if (c->paused && ready & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		r = WIRE_EOF;
+	else if (ready & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		r = wire_read(&c->wire, &c->in);
 	if (c->wire.ready && !c->identified)
 		conn_identify(c);

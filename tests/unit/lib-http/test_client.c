@@ -573,6 +573,37 @@ void test_client__upgrade(void **state)
 	stop(c);
 }
 
+static void on_tunnel_drained(void *arg)
+{
+	((struct result *)arg)->heads++;
+}
+
+/* A writer that stops when http_tunnel_backlog() says so is always told to go on. */
+void test_client__tunnel_tells_when_there_is_room(void **state)
+{
+	(void)state;
+	static char chunk[50000];
+	struct http_client *c = start(true, NULL);
+	struct result r = {0};
+	struct http_call call = {
+		.method = "POST", .path = STR("/upgrade"), .done = on_done, .arg = &r};
+	struct http_tunnel_opts o = {
+		.up = on_up, .on_data = on_tunnel, .on_drain = on_tunnel_drained, .arg = &r};
+	int total = 0;
+
+	http_client_upgrade(c, &call, &o);
+	turn_until(&r.heads, 1);
+	while (http_tunnel_backlog(r.tunnel) <= HTTP_TUNNEL_HIGH) {
+		assert_int_equal(http_tunnel_write(r.tunnel, (struct str){chunk, sizeof(chunk)}),
+				 0);
+		total += (int)sizeof(chunk);
+	}
+	turn_until(&r.heads, 2);
+	turn_until(&r.done, total);
+	buf_release(&r.body);
+	stop(c);
+}
+
 /* ---- a peer that misbehaves ---- */
 
 struct peer {

@@ -92,6 +92,8 @@ static void echo_data(struct http_upgraded *u, struct str data)
 		free(u);
 		return;
 	}
+	if (str_is(data, "hold still"))
+		http_upgraded_pause(u, true);
 	http_upgraded_write(u, data);
 }
 
@@ -469,6 +471,24 @@ void test_server__upgrade(void **state)
 	close(fd);
 	wait_for(&closed, 2);
 	assert_int_equal(gone, 0);
+	http_server_free(f.s);
+}
+
+/* Whoever is held back and leaves has left all the same. */
+void test_server__a_paused_peer_that_leaves(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	start(&f, &(struct http_server_opts){0});
+	int fd = dial(&f), before = closed;
+	say(fd, "GET /upgrade HTTP/1.1\r\nHost: a\r\n\r\n");
+	free(hear(fd, "\r\n\r\n"));
+	say(fd, "hold still");
+	free(hear(fd, "hold still"));
+	say(fd, "nobody reads this");
+	close(fd);
+	wait_for(&closed, before + 1);
 	http_server_free(f.s);
 }
 
