@@ -1,51 +1,49 @@
 /*
- * kubectl exec: a process inside a container, its streams as channels of a WebSocket: 0 in, 1 out,
- * 2 errors, 3 how it ended, 4 the terminal's size, 255 (v5) the end of a channel. Must never buffer
- * without bound: a slow client holds the process back. On the kubelet's loop; a session ends with
- * its process or its client.
+ * kubectl exec: a process inside a container, its streams those of struct streams. Must never
+ * buffer without bound: a slow client holds the process back, a slow process its client. A client
+ * that leaves takes its process with it. On the kubelet's loop; a session ends with its process or
+ * its client, whichever is first.
  */
 #include "kubelet/exec.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <pty.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "kubelet/websocket_core.h"
-#include "lib/base/codec.h"
+#include "kubelet/streams.h"
+#include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
 
 #define COMMAND_MAX 1000
-#define STDIN_MAX (4 << 20)
+#define STDIN_HIGH (1 << 20)
 #define CONFIG_MAX (4 << 20)
 #define CHUNK 32768
+#define KILL_AGAIN_NS (20 * NS_PER_MS)
+#define KILL_TRIES 250
 
 struct session;
 struct channel {
 	struct session *s;
 	struct loop_fd w;
-	int number;
+	enum stream_kind kind;
 };
 
 struct session {
 	struct kubelet *k;
-	struct http_upgraded up;
+	struct streams *st;
 	struct channel out, err, in;
-	struct buf received, to_stdin;
+	struct buf to_stdin;
 	struct proc *proc;
-	struct loop_timer start;
-	char *id, *file;
-	bool tty, want_in, in_ends, open;
+	struct loop_timer timer; /* on_leave */
+	unsigned tries;
+	struct winsize size; /* as last told; 0 = not yet */
+	char *id, *file, *pid_file;
+	bool tty, want_in, in_ends;
 };
-
-static void reply(struct http_req *r, int status, struct str text)
-{
-	http_reply_bytes(r, &(struct http_reply){.status = status, .content_type = "text/plain"},
-			 text);
-}
 
 static void channel_close(struct channel *c)
 {
@@ -58,7 +56,7 @@ static void channel_close(struct channel *c)
 
 static void session_free(struct session *s)
 {
-	loop_timer_cancel(s->k->loop, &s->start);
+	loop_timer_cancel(s->k->loop, &s->timer);
 	if (s->proc)
 		proc_cancel(s->proc, true);
 	channel_close(&s->in);
@@ -66,22 +64,55 @@ static void session_free(struct session *s)
 	channel_close(&s->err);
 	if (s->file)
 		unlink(s->file);
-	if (s->open)
-		http_upgraded_close(&s->up);
-	buf_wipe(&s->received);
+	if (s->pid_file)
+		unlink(s->pid_file);
 	buf_wipe(&s->to_stdin);
 	free(s->id);
 	free(s->file);
+	free(s->pid_file);
 	free(s);
 }
 
-static void tell(struct session *s, enum ws_opcode opcode, int channel, struct str data)
+/*
+ * Killing the runtime's process would leave the one that it started inside running. Its number
+ * can't be another's yet: the runtime, which would have to have waited for it, still runs. False
+ * when it is not known yet.
+ */
+static bool kill_inside(const struct session *s)
 {
-	AUTO(buf) struct buf frame = {0};
+	AUTO(buf) struct buf text = {0};
+	int64_t pid;
 
-	ws_put(&frame, opcode, channel, data);
-	if (s->open)
-		(void)!http_upgraded_write(&s->up, buf_view(&frame));
+	if (fs_read(s->pid_file, 64, &text, NULL) || str_to_i64(str_trim(buf_view(&text)), &pid) ||
+	    pid <= 1 || pid > INT32_MAX)
+		return false;
+	if (getpgid((pid_t)pid) == (pid_t)pid)
+		(void)!killpg((pid_t)pid, SIGKILL);
+	else
+		(void)!kill((pid_t)pid, SIGKILL);
+	return true;
+}
+
+static void on_leave(struct loop *l, struct loop_timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, timer);
+
+	if (!s->proc || kill_inside(s) || ++s->tries > KILL_TRIES)
+		session_free(s);
+	else
+		loop_timer_set(l, t, KILL_AGAIN_NS, on_leave);
+}
+
+/* The client left: its process goes too, as soon as it is known which one it is. */
+static void on_gone(void *arg)
+{
+	struct session *s = arg;
+
+	s->st = NULL;
+	channel_close(&s->in);
+	channel_close(&s->out);
+	channel_close(&s->err);
+	on_leave(s->k->loop, &s->timer);
 }
 
 /* ---- from the process ---- */
@@ -96,7 +127,7 @@ static bool pass_some(struct channel *c)
 		return true;
 	if (n <= 0)
 		return false;
-	tell(c->s, WS_BINARY, c->number, (struct str){chunk, (size_t)n});
+	streams_send(c->s->st, c->kind, (struct str){chunk, (size_t)n});
 	return true;
 }
 
@@ -107,13 +138,13 @@ static void on_output(struct loop *l, struct loop_fd *w, uint32_t ready)
 	(void)ready;
 	if (!pass_some(c))
 		channel_close(c);
-	else if (http_upgraded_backlog(&c->s->up) > HTTP_BACKLOG_HIGH)
-		loop_fd_del(l, w); /* until on_drain */
+	else if (streams_full(c->s->st))
+		loop_fd_del(l, w); /* until on_drained */
 }
 
-static void on_drain(struct http_upgraded *u)
+static void on_drained(void *arg)
 {
-	struct session *s = u->user;
+	struct session *s = arg;
 	struct channel *list[] = {&s->out, &s->err};
 
 	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
@@ -122,36 +153,14 @@ static void on_drain(struct http_upgraded *u)
 	}
 }
 
+/* What a pipe still holds is bounded by the kernel. */
 static void drain_to_end(struct channel *c)
 {
 	char chunk[CHUNK];
 	ssize_t n;
 
 	while (c->w.fd >= 0 && (n = read(c->w.fd, chunk, sizeof(chunk))) > 0)
-		tell(c->s, WS_BINARY, c->number, (struct str){chunk, (size_t)n});
-}
-
-static void tell_end(struct session *s, int status)
-{
-	AUTO(arena) struct arena a = {0};
-	AUTO(buf) struct buf text = {0};
-	struct json *v =
-		json_build(&a, "{s:{}, s:s}", "metadata", "status", status ? "Failure" : "Success");
-
-	if (status) {
-		char *code = arena_printf(&a, "%d", status);
-		json_set_str(&a, v, "reason", STR("NonZeroExitCode"));
-		json_set_str(
-			&a, v, "message",
-			arena_strf(&a, "command terminated with non-zero exit code: exit status %d",
-				   status));
-		json_set(&a, v, STR("details"),
-			 json_build(&a, "{s:[{s:s, s:s}]}", "causes", "reason", "ExitCode",
-				    "message", code));
-	}
-	json_write(v, &text);
-	tell(s, WS_BINARY, 3, buf_view(&text));
-	tell(s, WS_CLOSE, -1, STR("\x03\xe8"));
+		streams_send(c->s->st, c->kind, (struct str){chunk, (size_t)n});
 }
 
 static void on_end(void *arg, struct proc_result *r)
@@ -161,7 +170,8 @@ static void on_end(void *arg, struct proc_result *r)
 	s->proc = NULL;
 	drain_to_end(&s->out);
 	drain_to_end(&s->err);
-	tell_end(s, r->status);
+	if (s->st)
+		streams_exit(s->st, r->status);
 	session_free(s);
 }
 
@@ -175,6 +185,8 @@ static void on_writable(struct loop *l, struct loop_fd *w, uint32_t ready)
 
 	(void)ready;
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		buf_reset(&s->to_stdin);
+		streams_pause(s->st, false);
 		channel_close(c);
 		return;
 	}
@@ -182,76 +194,51 @@ static void on_writable(struct loop *l, struct loop_fd *w, uint32_t ready)
 		buf_consume(&s->to_stdin, (size_t)n);
 	if (s->to_stdin.n)
 		return;
-	http_upgraded_pause(&s->up, false);
+	streams_pause(s->st, false);
 	loop_fd_del(l, w);
 	if (s->in_ends && !s->tty)
 		channel_close(c);
 }
 
-static void feed(struct session *s, struct str data)
+/* Before the process is there it waits in the buffer. */
+static void feed(struct session *s)
 {
-	if (s->in.w.fd < 0)
-		return;
+	if (s->to_stdin.n > STDIN_HIGH)
+		streams_pause(s->st, true);
+	if (s->in.w.fd >= 0)
+		(void)!loop_fd_set(s->k->loop, &s->in.w, EPOLLOUT, NULL);
+}
+
+static void on_input(void *arg, struct str data)
+{
+	struct session *s = arg;
+
+	if (s->proc && s->in.w.fd < 0)
+		return; /* it has closed its input */
 	buf_str(&s->to_stdin, data);
-	if (s->to_stdin.n > STDIN_MAX / 2)
-		http_upgraded_pause(&s->up, true);
-	(void)!loop_fd_set(s->k->loop, &s->in.w, EPOLLOUT, NULL);
+	feed(s);
 }
 
-static void resize(struct session *s, struct str text)
+static void on_input_ended(void *arg)
 {
-	AUTO(arena) struct arena a = {0};
-	const struct json *v = json_parse(&a, text, NULL, &(struct err){0});
-	struct winsize size = {.ws_col = (unsigned short)json_int(json_at(v, "Width"), 80),
-			       .ws_row = (unsigned short)json_int(json_at(v, "Height"), 24)};
+	struct session *s = arg;
 
-	if (s->tty && s->out.w.fd >= 0)
-		(void)!ioctl(s->out.w.fd, TIOCSWINSZ, &size);
+	s->in_ends = true;
+	feed(s);
 }
 
-static void on_message(struct session *s, struct str m)
+static void set_size(struct session *s)
 {
-	unsigned char channel = m.n ? (unsigned char)m.p[0] : 254;
-	struct str data = str_sub(m, 1, m.n);
-
-	if (channel == 0) {
-		feed(s, data);
-	} else if (channel == 4) {
-		resize(s, data);
-	} else if (channel == 255 && data.n == 1 && data.p[0] == 0) {
-		s->in_ends = true;
-		feed(s, STR(""));
-	}
+	if (s->tty && s->out.w.fd >= 0 && s->size.ws_col)
+		(void)!ioctl(s->out.w.fd, TIOCSWINSZ, &s->size);
 }
 
-static void on_data(struct http_upgraded *u, struct str data)
+static void on_resized(void *arg, unsigned short cols, unsigned short rows)
 {
-	struct session *s = u->user;
-	struct ws_frame f;
-	size_t at = 0, n;
+	struct session *s = arg;
 
-	if (!data.n) {
-		s->open = false;
-		session_free(s);
-		return;
-	}
-	buf_str(&s->received, data);
-	while ((n = ws_parse(s->received.p + at, s->received.n - at, &f)) && n != WS_BROKEN) {
-		at += n;
-		if (f.opcode == WS_PING)
-			tell(s, WS_PONG, -1, f.payload);
-		else if (f.opcode == WS_CLOSE)
-			n = WS_BROKEN;
-		else if (f.opcode == WS_BINARY || f.opcode == WS_TEXT)
-			on_message(s, f.payload);
-		if (n == WS_BROKEN)
-			break;
-	}
-	if (n == WS_BROKEN) {
-		session_free(s);
-		return;
-	}
-	buf_consume(&s->received, at);
+	s->size = (struct winsize){.ws_col = cols, .ws_row = rows};
+	set_size(s);
 }
 
 /* ---- starting ---- */
@@ -273,6 +260,7 @@ static int write_process(struct session *s, const struct attempt *at, const stru
 	json_set_bool(&a, process, "terminal", s->tty);
 	json_write(process, &out);
 	s->file = xasprintf("%s/exec-%d-s%u", s->k->rt.config, (int)getpid(), ++count);
+	s->pid_file = xasprintf("%s.pid", s->file);
 	return write_quick(s->file, buf_view(&out), 0600, err);
 }
 
@@ -324,10 +312,11 @@ static int start(struct session *s, struct err *err)
 {
 	struct runtime *rt = &s->k->rt;
 	int theirs[3] = {-1, -1, -1};
-	const char *argv[] = {rt->program, "--root", rt->root, "exec",
-			      "--process", s->file,  s->id,    NULL};
+	const char *argv[] = {rt->program, "--root",     rt->root,    "exec", "--process",
+			      s->file,     "--pid-file", s->pid_file, s->id,  NULL};
 	int rc = open_streams(s, theirs, err);
 
+	set_size(s);
 	if (!rc) {
 		struct proc_fd fds[3] = {{theirs[0], 0}, {theirs[1], 1}, {theirs[2], 2}};
 		struct proc_opts o = {.argv = argv,
@@ -344,62 +333,30 @@ static int start(struct session *s, struct err *err)
 	return rc;
 }
 
-/* In a turn after the upgrade was answered. */
-static void on_start(struct loop *l, struct loop_timer *t)
+static void on_ready(void *arg)
 {
-	struct session *s = CONTAINER_OF(t, struct session, start);
+	struct session *s = arg;
 	struct err err = {0};
 
-	(void)l;
-	if (!start(s, &err))
+	if (!start(s, &err)) {
+		if (s->to_stdin.n || s->in_ends)
+			feed(s);
 		return;
-	tell(s, WS_BINARY, 2, str_c(err.msg));
-	tell_end(s, 126);
+	}
+	streams_fail(s->st, err.msg);
 	session_free(s);
 }
 
-static const char *protocol(struct http_req *r)
-{
-	static const char *const known[] = {"v5.channel.k8s.io", "v4.channel.k8s.io"};
+static const struct streams_ops streams_ops = {on_ready,   on_input,   on_input_ended,
+					       on_resized, on_drained, on_gone};
 
-	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-		if (http_header_has(&r->headers, "Sec-WebSocket-Protocol", known[i]))
-			return known[i];
-	}
-	return NULL;
+static void reply(struct http_req *r, int status, struct str text)
+{
+	http_reply_bytes(r, &(struct http_reply){.status = status, .content_type = "text/plain"},
+			 text);
 }
 
-static void upgrade(struct session *s, struct http_req *r, const char *proto)
-{
-	AUTO(buf) struct buf accept = {0};
-	struct str key = arena_strf(&r->arena, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
-				    STR_ARG(http_header(&r->headers, "Sec-WebSocket-Key")));
-	unsigned char hash[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-
-	(void)!EVP_Digest(key.p, key.n, hash, &n, EVP_sha1(), NULL);
-	base64_encode((struct str){(const char *)hash, n}, &accept);
-	struct http_header heads[] = {{STR("Upgrade"), STR("websocket")},
-				      {STR("Connection"), STR("Upgrade")},
-				      {STR("Sec-WebSocket-Accept"), buf_view(&accept)},
-				      {STR("Sec-WebSocket-Protocol"), str_c(proto)}};
-	s->up = (struct http_upgraded){.user = s, .on_data = on_data, .on_drain = on_drain};
-	s->open = true;
-	http_upgrade(
-		r,
-		&(struct http_reply){.status = 101, .headers = heads, .nheaders = ARRAY_LEN(heads)},
-		&s->up);
-	loop_timer_set(s->k->loop, &s->start, 0, on_start);
-}
-
-static bool flag(struct http_req *r, const char *name)
-{
-	struct str s = http_query(&r->arena, r->query, name);
-
-	return str_is(s, "true") || str_is(s, "1");
-}
-
-static struct attempt *find_running(struct kubelet *k, struct str rest)
+struct attempt *exec_find(struct kubelet *k, struct http_req *r, struct str rest)
 {
 	struct str ns = STR_NONE, name = STR_NONE, container = STR_NONE;
 	struct map_iter it = {0};
@@ -412,18 +369,19 @@ static struct attempt *find_running(struct kubelet *k, struct str rest)
 			continue;
 		for (size_t i = 0; i < p->spec.n; i++) {
 			if (str_eq(p->spec.c[i].name, container) &&
-			    p->obs.c[i].state == CONT_RUNNING)
+			    p->obs.c[i].state == CONT_RUNNING && p->cont[i].now)
 				return p->cont[i].now;
 		}
 	}
+	reply(r, 404, arena_strf(&r->arena, "container not found (\"%.*s\")", STR_ARG(container)));
 	return NULL;
 }
 
 void exec_serve(struct kubelet *k, struct http_req *r, struct str rest)
 {
-	struct attempt *at = find_running(k, rest);
-	const char *proto = protocol(r);
 	struct json *command = json_new(&r->arena, JSON_ARRAY);
+	struct streams_want want = streams_wanted(r);
+	struct attempt *at;
 	struct str word;
 	size_t pos = 0;
 	struct err err = {0};
@@ -431,26 +389,22 @@ void exec_serve(struct kubelet *k, struct http_req *r, struct str rest)
 	while ((word = http_query_next(&r->arena, r->query, "command", &pos)).p &&
 	       json_len(command) < COMMAND_MAX)
 		json_append_str(&r->arena, command, word);
-	if (!http_header_has(&r->headers, "Upgrade", "websocket") || !proto) {
-		reply(r, 400,
-		      STR("exec speaks WebSocket, v5.channel.k8s.io or v4.channel.k8s.io\n"));
+	if (!json_len(command)) {
+		reply(r, 400, STR("you must specify a command"));
 		return;
 	}
-	if (!at || !json_len(command)) {
-		reply(r, at ? 400 : 404,
-		      at ? STR("no command\n") : STR("container not found or not running\n"));
+	at = exec_find(k, r, rest);
+	if (!at)
 		return;
-	}
 	struct session *s = xalloc(sizeof(*s));
-	*s = (struct session){
-		.k = k, .id = xstrdup(at->id), .tty = flag(r, "tty"), .want_in = flag(r, "stdin")};
-	s->in = (struct channel){s, {.fd = -1, .fn = on_writable}, 0};
-	s->out = (struct channel){s, {.fd = -1, .fn = on_output}, 1};
-	s->err = (struct channel){s, {.fd = -1, .fn = on_output}, 2};
-	if (write_process(s, at, command, &err)) {
+	*s = (struct session){.k = k, .id = xstrdup(at->id), .tty = want.tty, .want_in = want.in};
+	s->in = (struct channel){s, {.fd = -1, .fn = on_writable}, STREAM_IN};
+	s->out = (struct channel){s, {.fd = -1, .fn = on_output}, STREAM_OUT};
+	s->err = (struct channel){s, {.fd = -1, .fn = on_output}, STREAM_ERR};
+	if (write_process(s, at, command, &err))
 		reply(r, 500, str_c(err.msg));
+	else
+		s->st = streams_accept(k->loop, r, want, &streams_ops, s);
+	if (!s->st)
 		session_free(s);
-		return;
-	}
-	upgrade(s, r, proto);
 }

@@ -1,4 +1,4 @@
-/* GET /exec/NAMESPACE/POD/CONTAINER by WebSocket (v5.channel.k8s.io, v4.channel.k8s.io). */
+/* /exec/NAMESPACE/POD/CONTAINER, GET or POST: a command inside a container (kubelet/streams.h). */
 #ifndef PLUMB_KUBELET_EXEC_H
 #define PLUMB_KUBELET_EXEC_H
 
@@ -7,5 +7,7 @@
 
 /* rest: what is behind "/exec/". Answers errors at once, else upgrades. */
 void exec_serve(struct kubelet *k, struct http_req *r, struct str rest);
+/* The running container that NAMESPACE/POD/CONTAINER names; NULL = the request was answered. */
+struct attempt *exec_find(struct kubelet *k, struct http_req *r, struct str rest);
 
 #endif

@@ -6,9 +6,11 @@
 
 #include <stdio.h>
 
+#include "kubelet/attach.h"
 #include "kubelet/exec.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/logs.h"
+#include "kubelet/portforward.h"
 #include "lib/base/log.h"
 #include "lib/base/metrics.h"
 
@@ -81,7 +83,9 @@ static void serve_metrics(struct http_req *r)
 static void handle(void *arg, struct http_req *r)
 {
 	struct kubelet *k = arg;
-	struct str logs = STR("/containerLogs/"), exec = STR("/exec/");
+	struct str logs = STR("/containerLogs/"), exec = STR("/exec/"), attach = STR("/attach/");
+	struct str forward = STR("/portForward/");
+	bool get = str_is(r->method, "GET");
 
 	if (str_is(r->path, "/healthz"))
 		reply(r, 200, "text/plain", STR("ok"));
@@ -89,12 +93,18 @@ static void handle(void *arg, struct http_req *r)
 		reply(r, 401, "text/plain", STR("a client certificate is needed\n"));
 	else if (!allowed(r))
 		reply(r, 403, "text/plain", STR("this certificate has no rights here\n"));
-	else if (!str_is(r->method, "GET"))
+	else if (!get && !str_is(r->method, "POST"))
+		reply(r, 405, "text/plain", STR("only GET and POST\n"));
+	else if (str_starts(r->path, exec))
+		exec_serve(k, r, str_sub(r->path, exec.n, r->path.n));
+	else if (str_starts(r->path, attach))
+		attach_serve(k, r, str_sub(r->path, attach.n, r->path.n));
+	else if (str_starts(r->path, forward))
+		portforward_serve(k, r, str_sub(r->path, forward.n, r->path.n));
+	else if (!get)
 		reply(r, 405, "text/plain", STR("only GET\n"));
 	else if (str_starts(r->path, logs))
 		logs_serve(k, r, str_sub(r->path, logs.n, r->path.n));
-	else if (str_starts(r->path, exec))
-		exec_serve(k, r, str_sub(r->path, exec.n, r->path.n));
 	else if (str_is(r->path, "/pods"))
 		serve_pods(k, r);
 	else if (str_is(r->path, "/stats/summary"))
