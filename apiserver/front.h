@@ -12,6 +12,7 @@
 #include "lib/http/tls.h"
 
 struct front;
+struct admin;
 
 struct front_opts {
 	struct loop *loop;
@@ -21,6 +22,7 @@ struct front_opts {
 	struct tls_ctx *kubelet_tls; /* how we call kubelets; borrowed; NULL = not at all */
 	struct tls_files proxy; /* cert and key: how we call extension API servers; borrowed */
 	int threads;                 /* 0 = one per CPU, at most 4 */
+	struct admin *admin;         /* borrowed; NULL = none of its paths */
 	const char *address;         /* "172.30.1.1:6443" for GET /api */
 	void (*turned)(void *arg);   /* after each turn of the core; may be NULL */
 	void *arg;

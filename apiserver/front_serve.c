@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "apiserver/admin.h"
 #include "apiserver/aggregate.h"
 #include "apiserver/discovery.h"
 #include "apiserver/front-internal.h"
@@ -290,6 +291,8 @@ static void serve_path(struct front_req *r)
 {
 	struct err err = {0};
 
+	if (admin_serve(r->f->o.admin, r))
+		return;
 	if (!str_is(r->http->method, "GET") && !str_is(r->http->method, "HEAD")) {
 		err_set(&err, ERR_METHOD_NOT_ALLOWED,
 			"the server does not allow this method on the requested resource");

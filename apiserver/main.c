@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "apiserver/admin.h"
 #include "apiserver/bootstrap.h"
 #include "apiserver/front.h"
 #include "apiserver/webhook_call.h"
@@ -37,6 +38,8 @@ struct apiserver {
 	struct atrest *atrest;
 	struct store *store;
 	struct core *core;
+	struct tidy *tidy;
+	struct admin *admin;
 	struct tokens *tokens;
 	struct tls_ctx *tls, *kubelet_tls;
 	struct front *front;
@@ -140,6 +143,7 @@ static int open_core(struct apiserver *s, struct err *err)
 	o.seal = atrest_seal;
 	o.open = atrest_open;
 	o.seal_arg = s->atrest;
+	o.is_old = atrest_is_old;
 	random_bytes(&o.seed, sizeof(o.seed));
 	s->calls = webhook_calls_new(s->loop, err);
 	if (!s->calls)
@@ -147,7 +151,16 @@ static int open_core(struct apiserver *s, struct err *err)
 	o.call = webhook_calls_start;
 	o.call_arg = s->calls;
 	s->core = core_new(&o, err);
-	return s->core ? 0 : -1;
+	if (!s->core)
+		return -1;
+	s->tidy = tidy_new(s->loop, s->core, s->store);
+	s->admin = admin_new(&(struct admin_opts){.loop = s->loop,
+						  .core = s->core,
+						  .store = s->store,
+						  .tidy = s->tidy,
+						  .data_dir = s->data_dir,
+						  .atrest = &s->atrest});
+	return 0;
 }
 
 /* The kubernetes Service's address is the first of the network. */
@@ -227,6 +240,9 @@ static int start(struct apiserver *s, struct err *err)
 						  .tls = s->tls,
 						  .kubelet_tls = s->kubelet_tls,
 						  .proxy = proxy_files(s),
+						  .admin = s->admin,
+						  .turned = tidy_turned,
+						  .arg = s->tidy,
 						  .address = s->address},
 			     err);
 	if (s->front)
@@ -249,7 +265,9 @@ static void release(struct apiserver *s)
 	if (s->front)
 		front_stop(s->front);
 	webhook_calls_stop(s->calls);
+	admin_free(s->admin);
 	front_free(s->front);
+	tidy_free(s->tidy);
 	core_free(s->core);
 	webhook_calls_free(s->calls);
 	store_free(s->store);

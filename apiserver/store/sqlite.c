@@ -39,6 +39,7 @@ static int fail(struct db *d, const char *what, struct err *err)
 {
 	int code = sqlite3_errcode(d->sqlite) & 0xff;
 	enum err_code ours = code == SQLITE_FULL                               ? ERR_NO_SPACE
+			     : code == SQLITE_BUSY                             ? ERR_CONFLICT
 			     : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ERR_CORRUPT
 									       : ERR_IO;
 
