@@ -17,6 +17,7 @@
 #include "lib/kube/restmap.h"
 #include "reconciler/drift.h"
 #include "reconciler/githelper.h"
+#include "reconciler/health/health.h"
 #include "reconciler/plan.h"
 #include "reconciler/render.h"
 #include "reconciler/statusq.h"
@@ -105,11 +106,13 @@ struct unit {
 	char *handled;    /* requestedAt */
 	bool ready, full; /* full: apply also what didn't change */
 	bool again;       /* something happened during a run */
+	bool depends;     /* it has dependencies */
 	bool prune_later; /* what is to go waits for those that may take it over */
 	unsigned failures;
 	struct run *run;
-	struct loop_timer timer; /* the next look, by interval or retry */
-	int64_t health_until;    /* waiting for health, 0 = not */
+	struct loop_timer timer;     /* the next look, by interval or retry */
+	int64_t health_until;        /* waiting for health, 0 = not */
+	struct farchecks *farchecks; /* while health is waited for */
 	struct drifts *drifts;
 	enum integrity integrity;
 	char *broken;        /* which file isn't, and why */
@@ -230,6 +233,23 @@ void unit_farewell(struct unit *u);
 /* Judges the unit's objects now; true when it is settled either way. */
 void unit_health_start(struct unit *u);
 void unit_health_look(struct unit *u);
+
+/* By the unit's own expressions, else by the rule of the kind. */
+struct health_result unit_health_of(const struct unit *u, const struct json *o, struct arena *a);
+/* spec.timeout, or what Flux takes in its place. */
+int64_t unit_timeout(const struct json *spec);
+bool health_check_names(const struct json *check, const struct entry *e);
+struct verdict {
+	size_t waiting, failed, all;
+	struct str first; /* what stands in the way */
+};
+/* state: enum health_state; what is said of it is kept when it is the first, or the first failure.
+ */
+void verdict_add(struct verdict *v, int state, struct str what);
+/* ---- health_far.c: healthChecks of objects that aren't the unit's ---- */
+void farchecks_start(struct unit *u);
+void farchecks_free(struct unit *u);
+void farchecks_judge(const struct unit *u, struct arena *a, struct verdict *v);
 
 /* ---- drift_watch.c, drift_report.c ---- */
 void drift_on_change(struct reconciler *r, const struct obj *old, const struct obj *new);

@@ -7,8 +7,13 @@
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/run.h"
+
+#define WAIT_PAUSE (200 * NS_PER_MS)
+
+static void look_for(struct run *run, size_t i);
 
 static bool holds(const struct json *o)
 {
@@ -83,10 +88,55 @@ static bool said_so(const struct run *run, const struct json *o)
 	       str_is(policy, "WaitForTermination");
 }
 
+/* ---- WaitForTermination: until all of it is really gone, or time is up ---- */
+
+static void on_pause(struct run *run, size_t i, const struct api_answer *answer)
+{
+	(void)answer;
+	look_for(run, i);
+}
+
+static void on_looked(struct run *run, size_t i, const struct api_answer *answer)
+{
+	if (answer->err.code == ERR_NOT_FOUND)
+		look_for(run, i + 1);
+	else if (loop_now(run->r->loop) < run->patience)
+		run_later(run, WAIT_PAUSE, i, on_pause);
+	else
+		look_for(run, run->prune.ngo);
+}
+
+static void look_for(struct run *run, size_t i)
+{
+	for (; i < run->prune.ngo; i++) {
+		const struct plan_entry *e = &run->prune.go[i];
+		struct api_call call = {.verb = API_GET,
+					.resource = plan_resource(run, e),
+					.namespace = e->namespace,
+					.name = e->name};
+
+		if (call.resource) {
+			run_call_as(run, &call, i, on_looked);
+			return;
+		}
+	}
+	run->patience = 0;
+	run_farewell_end(run);
+}
+
+static bool waits(const struct run *run)
+{
+	return str_is(json_str(json_get(run->spec, STR("deletionPolicy"))), "WaitForTermination");
+}
+
 void run_farewell_end(struct run *run)
 {
 	struct unit *u = run->u;
 
+	if (waits(run) && loop_now(u->r->loop) < run->patience) {
+		look_for(run, 0);
+		return;
+	}
 	if (run->prune.nheld) {
 		AUTO(arena) struct arena a = {0};
 
@@ -143,6 +193,7 @@ void unit_farewell(struct unit *u)
 	run->u = u;
 	run->r = u->r;
 	run->farewell = true;
+	run->patience = loop_now(u->r->loop) + unit_timeout(json_get(o, STR("spec")));
 	o = json_copy(&run->arena, o);
 	run->spec = json_get(o, STR("spec"));
 	run->as = unit_acts_as(u, &run->arena);

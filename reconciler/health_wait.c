@@ -6,44 +6,105 @@
 
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "reconciler/cel.h"
 #include "reconciler/engine.h"
 #include "reconciler/health/health.h"
 
 #define TIMEOUT_MIN (30 * NS_PER_S)
 #define TIMEOUT_DEFAULT (300 * NS_PER_S)
 
-struct verdict {
-	size_t waiting, failed, all;
-	struct str first; /* what stands in the way */
-};
+void verdict_add(struct verdict *v, int state, struct str what)
+{
+	v->all++;
+	if (state == HEALTH_CURRENT)
+		return;
+	if (state == HEALTH_FAILED)
+		v->failed++;
+	else
+		v->waiting++;
+	if (!v->first.n || (state == HEALTH_FAILED && v->failed == 1))
+		v->first = what;
+}
+
+/* ---- expressions ---- */
+
+static const struct json *expressions_for(const struct unit *u, const struct json *o,
+					  struct arena *a)
+{
+	const struct json *all = json_at(unit_tree(u, a), "spec", "healthCheckExprs");
+	struct str group, version, mine;
+
+	api_version_split(json_str(json_get(o, STR("apiVersion"))), &mine, &version);
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *e = json_item(all, i);
+
+		api_version_split(json_str(json_get(e, STR("apiVersion"))), &group, &version);
+		if (str_eq(group, mine) &&
+		    str_eq(json_str(json_get(e, STR("kind"))), json_str(json_get(o, STR("kind")))))
+			return e;
+	}
+	return NULL;
+}
+
+/* In the order of Flux: on its way, failed, as wanted. */
+static struct health_result by_expressions(const struct json *e, const struct json *o,
+					   struct arena *a)
+{
+	static const char *const names[] = {"inProgress", "failed", "current"};
+	struct err err = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct str text = json_str(json_get(e, str_c(names[i])));
+		bool is = false;
+
+		if (!text.n)
+			continue;
+		if (cel_test(a, text, o, &is, &err))
+			return health_wait(a, "%s: %s", names[i], err.msg);
+		if (is && i == 2)
+			return HEALTHY;
+		if (is)
+			return i ? health_fail(a, "it says that it failed")
+				 : health_wait(a, "it says that it is on its way");
+	}
+	return health_wait(a, "it does not say that it is as wanted");
+}
+
+struct health_result unit_health_of(const struct unit *u, const struct json *o, struct arena *a)
+{
+	const struct json *e = expressions_for(u, o, a);
+
+	return e ? by_expressions(e, o, a) : health_of(o, a);
+}
+
+/* ---- the unit's own objects ---- */
 
 static void judge(struct entry *e, struct arena *a, struct verdict *v)
 {
 	const struct obj *live = entry_live(e);
-	struct health_result h;
+	struct health_result h = live ? unit_health_of(e->unit, obj_tree(live, a), a)
+				      : health_wait(a, "it is not there");
 
-	v->all++;
-	h = live ? health_of(obj_tree(live, a), a) : health_wait(a, "it is not there");
-	if (h.state == HEALTH_CURRENT)
-		return;
-	if (h.state == HEALTH_FAILED)
-		v->failed++;
-	else
-		v->waiting++;
-	if (!v->first.n || (h.state == HEALTH_FAILED && v->failed == 1))
-		v->first = arena_strf(a, "%s %s%s%s: %.*s", e->kind, e->namespace,
-				      e->namespace[0] ? "/" : "", e->name, STR_ARG(h.message));
+	verdict_add(v, h.state,
+		    h.state == HEALTH_CURRENT
+			    ? STR_NONE
+			    : arena_strf(a, "%s %s%s%s: %.*s", e->kind, e->namespace,
+					 e->namespace[0] ? "/" : "", e->name, STR_ARG(h.message)));
+}
+
+bool health_check_names(const struct json *check, const struct entry *e)
+{
+	struct str ns = json_str(json_get(check, STR("namespace")));
+
+	return str_is(json_str(json_get(check, STR("kind"))), e->kind) &&
+	       str_is(json_str(json_get(check, STR("name"))), e->name) &&
+	       (!ns.n || str_is(ns, e->namespace));
 }
 
 static bool is_named(const struct json *checks, const struct entry *e)
 {
 	for (size_t i = 0; i < json_len(checks); i++) {
-		const struct json *c = json_item(checks, i);
-		struct str ns = json_str(json_get(c, STR("namespace")));
-
-		if (str_is(json_str(json_get(c, STR("kind"))), e->kind) &&
-		    str_is(json_str(json_get(c, STR("name"))), e->name) &&
-		    (!ns.n || str_is(ns, e->namespace)))
+		if (health_check_names(json_item(checks, i), e))
 			return true;
 	}
 	return false;
@@ -62,10 +123,11 @@ static struct verdict judge_all(struct unit *u, struct arena *a)
 		if (all || is_named(json_get(spec, STR("healthChecks")), e))
 			judge(e, a, &v);
 	}
+	farchecks_judge(u, a, &v);
 	return v;
 }
 
-static int64_t timeout_of(const struct json *spec)
+int64_t unit_timeout(const struct json *spec)
 {
 	int64_t ns;
 
@@ -86,6 +148,7 @@ static void settle(struct unit *u, bool ok, struct str message)
 				  .ended = true};
 
 	u->health_until = 0;
+	farchecks_free(u);
 	unit_report(u, &rep);
 	loop_timer_cancel(u->r->loop, &u->timer);
 	unit_ended(u, ok);
@@ -117,7 +180,8 @@ void unit_health_start(struct unit *u)
 	AUTO(arena) struct arena a = {0};
 
 	u->health_until =
-		loop_now(u->r->loop) + timeout_of(json_get(unit_tree(u, &a), STR("spec")));
+		loop_now(u->r->loop) + unit_timeout(json_get(unit_tree(u, &a), STR("spec")));
 	loop_timer_cancel(u->r->loop, &u->timer);
+	farchecks_start(u);
 	unit_health_look(u);
 }

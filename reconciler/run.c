@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "reconciler/cel.h"
 #include "secrets/age.h"
 
 static void run_free(struct run *run)
@@ -282,6 +283,22 @@ static bool may_be_broken(const struct unit *u)
 	return str_is(meta_annotation(unit_tree(u, &a), SECRETS_INTEGRITY), "warn");
 }
 
+static int check_expressions(const struct json *spec, struct err *err)
+{
+	static const char *const names[] = {"inProgress", "failed", "current"};
+	const struct json *all = json_get(spec, STR("healthCheckExprs"));
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			struct str text = json_str(json_get(json_item(all, i), str_c(names[k])));
+
+			if (text.n && cel_check(text, err))
+				return err_wrap(err, "spec.healthCheckExprs[%zu].%s", i, names[k]);
+		}
+	}
+	return 0;
+}
+
 static int prepare(struct run *run, const struct source *s, struct err *err)
 {
 	struct unit *u = run->u;
@@ -361,6 +378,10 @@ void run_begin(struct unit *u)
 	s = unit_source(u, run->spec);
 	memcpy(run->commit, s->commit, sizeof(run->commit));
 	run->revision = arena_str(&run->arena, str_c(s->revision));
+	if (check_expressions(run->spec, &err)) {
+		run_stall(run, "InvalidCELExpression", str_c(err.msg));
+		return;
+	}
 	if (prepare(run, s, &err)) {
 		if (err.code == ERR_UNSUPPORTED) {
 			run_stall(run, "BuildFailed", str_c(err.msg));
@@ -375,6 +396,7 @@ void run_begin(struct unit *u)
 		return;
 	}
 	u->health_until = 0;
+	farchecks_free(u);
 	u->began = u->began ?: loop_now(u->r->loop);
 	digest(run);
 	run_keys(run);

@@ -57,6 +57,7 @@ struct run {
 	bool failed;
 	bool prune_failed; /* a deletion was refused: why is in prune.why */
 	bool farewell;     /* the Kustomization is being deleted: only pruning is left */
+	int64_t patience;  /* of a farewell that waits */
 	bool resumed;      /* nothing but a restart lies between the last run and this one */
 	char *secret_of_vars;
 };
@@ -95,6 +96,7 @@ void run_recreate(struct run *run, size_t i);
 bool run_waits_for_end(struct run *run, size_t i, const struct api_answer *answer);
 /* run_prune.c */
 void run_prune(struct run *run);
+const struct resource *plan_resource(struct run *run, const struct plan_entry *e);
 /* farewell.c: takes the finalizer off. */
 void run_farewell_end(struct run *run);
 /* Deletes run->prune.go, then ends the run. */

@@ -11,7 +11,7 @@
 
 static void next(struct run *run);
 
-static const struct resource *resource_of(struct run *run, const struct plan_entry *e)
+const struct resource *plan_resource(struct run *run, const struct plan_entry *e)
 {
 	struct str version = e->group.n ? arena_strf(&run->arena, "%.*s/%.*s", STR_ARG(e->group),
 						     STR_ARG(e->version))
@@ -102,7 +102,7 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 	const struct json *live =
 		answer->err.code ? NULL : json_parse(&a, answer->body, NULL, NULL);
 	struct api_call call = {.verb = API_DELETE,
-				.resource = resource_of(run, e),
+				.resource = plan_resource(run, e),
 				.namespace = e->namespace,
 				.name = e->name};
 
@@ -140,7 +140,7 @@ static void next(struct run *run)
 	while (run->next < run->prune.ngo) {
 		const struct plan_entry *e = &run->prune.go[run->next];
 		struct api_call call = {.verb = API_GET,
-					.resource = resource_of(run, e),
+					.resource = plan_resource(run, e),
 					.namespace = e->namespace,
 					.name = e->name};
 

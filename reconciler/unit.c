@@ -46,6 +46,7 @@ void unit_free(struct unit *u)
 		return;
 	run_cancel(u);
 	loop_timer_cancel(u->r->loop, &u->timer);
+	farchecks_free(u);
 	drifts_free(u);
 	entries_free(u);
 	map_release(&u->rejected);
@@ -129,6 +130,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	u->o = obj_ref(new);
 	gotk_suspended(&(struct gotk_object){"Kustomization", o->namespace, o->name},
 		       unit_suspended(u));
+	u->depends = json_len(json_at(unit_tree(u, &a), "spec", "dependsOn")) > 0;
 	asked = meta_annotation(unit_tree(u, &a), REQUESTED_AT);
 	if (asked.n && (!u->handled || !str_is(asked, u->handled))) {
 		free(u->handled);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "reconciler/cel.h"
 #include "reconciler/engine.h"
 
 #define DEPTH_MAX 64 /* of chains that are followed for cycles */
@@ -22,8 +23,11 @@ void units_depending(struct reconciler *r, const struct unit *on)
 	while (map_next(&r->units, &it)) {
 		AUTO(arena) struct arena a = {0};
 		struct unit *u = it.value;
-		const struct json *deps = json_at(unit_tree(u, &a), "spec", "dependsOn");
+		const struct json *deps;
 
+		if (!u->depends)
+			continue;
+		deps = json_at(unit_tree(u, &a), "spec", "dependsOn");
 		for (size_t i = 0; i < json_len(deps); i++) {
 			if (dependency(u, json_item(deps, i), &a) == on) {
 				unit_look(u);
@@ -36,7 +40,8 @@ void units_depending(struct reconciler *r, const struct unit *on)
 bool unit_waits_on(const struct unit *u, const struct unit *on, unsigned depth)
 {
 	AUTO(arena) struct arena a = {0};
-	const struct json *deps = json_at(unit_tree(u, &a), "spec", "dependsOn");
+	const struct json *deps =
+		u->depends ? json_at(unit_tree(u, &a), "spec", "dependsOn") : NULL;
 
 	for (size_t i = 0; depth && i < json_len(deps); i++) {
 		const struct unit *next = dependency(u, json_item(deps, i), &a);
@@ -63,6 +68,21 @@ static struct str not_ready(const struct unit *u, const struct unit *on, const s
 	return STR_NONE;
 }
 
+/* readyExpr decides instead of the Ready condition. */
+static struct str says_no(const struct unit *u, const struct unit *on, struct str text,
+			  struct arena *a)
+{
+	const struct json *vars =
+		json_build(a, "{s:o,s:o}", "dep", unit_tree(on, a), "self", unit_tree(u, a));
+	struct err err = {0};
+	bool is;
+
+	if (cel_test(a, text, vars, &is, &err))
+		return arena_strf(a, "dependency '%s': readyExpr: %s", on->key, err.msg);
+	return is ? STR_NONE
+		  : arena_strf(a, "dependency '%s' is not ready by its readyExpr", on->key);
+}
+
 struct str unit_missing(struct unit *u, const struct json *spec, struct arena *a,
 			const char **ret_reason)
 {
@@ -74,14 +94,21 @@ struct str unit_missing(struct unit *u, const struct json *spec, struct arena *a
 	for (size_t i = 0; i < json_len(deps); i++) {
 		const struct json *d = json_item(deps, i);
 
-		if (json_str(json_get(d, STR("readyExpr"))).n)
-			return arena_strf(a, "spec.dependsOn[%zu].readyExpr is not supported", i);
+		struct str text = json_str(json_get(d, STR("readyExpr")));
+		struct err err = {0};
+
+		if (text.n && cel_check(text, &err))
+			return arena_strf(a, "spec.dependsOn[%zu].readyExpr: %s", i, err.msg);
 	}
 	*ret_reason = "DependencyNotReady";
 	for (size_t i = 0; i < json_len(deps) && !why.n; i++) {
 		const struct unit *on = dependency(u, json_item(deps, i), a);
 
-		if (on)
+		struct str text = json_str(json_get(json_item(deps, i), STR("readyExpr")));
+
+		if (on && text.n)
+			why = says_no(u, on, text, a);
+		else if (on)
 			why = not_ready(u, on, mine, a);
 		else
 			why = arena_strf(

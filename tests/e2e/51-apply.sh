@@ -180,11 +180,57 @@ clean() { ! get left '{.status.inventory.entries[*].id}' | grep mover; }
 ok "… and leaves the other's inventory" soon 5 clean
 unit left left 'dependsOn: [{name: right}]'; push 'a circle'
 ok "a circle of dependencies is named" soon 10 says left Ready "dependency 'plumb-system/right' waits for this one in turn"
-unit left left; unit right right 'dependsOn: [{name: left, readyExpr: "1 == 1"}]'; push 'an expression'
+unit left left; unit right right 'dependsOn: [{name: left, readyExpr: "dep.status.x.map(x, x)"}]'; push 'an expression'
 ok "an expression that cannot be judged is refused" soon 10 says right Stalled 'True InvalidCELExpression'
+unit right right 'dependsOn: [{name: left, readyExpr: "dep.metadata.name == self.metadata.name || dep.status.conditions.exists(c, c.type == '"'Ready'"')"}]'; push 'a simple one'
+ok "a simple one decides" soon 10 says right Ready 'True ReconciliationSucceeded'
 unit right right; push 'neither'
 ok "and all is well again" soon 10 says right Ready 'True ReconciliationSucceeded'
 ok "… and nothing stalls" sh -c "[ -z \"\$(\"$KUBECTL\" --kubeconfig $data/admin.kubeconfig -n plumb-system get kustomization right -o jsonpath='{.status.conditions[?(@.type==\"Stalled\")]}')\" ]"
+
+# ---- health --------------------------------------------------------------------------------------
+mkdir -p "$repo/well"
+cat >"$repo/well/d.yaml" <<'Y'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: cups.tea.io}
+spec:
+  group: tea.io
+  names: {kind: Cup, plural: cups}
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      subresources: {status: {}}
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+---
+apiVersion: tea.io/v1
+kind: Cup
+metadata: {name: mine, namespace: shop}
+spec: {}
+Y
+unit well well 'wait: true' 'timeout: 1m' "healthCheckExprs: [{apiVersion: tea.io/v1, kind: Cup, inProgress: \"!has(status.full)\", failed: \"status.full == 'broken'\", current: \"status.full == 'yes'\"}]"
+push 'tea'
+ok "an expression says that a kind isn't healthy yet" soon 10 says well Healthy 'Unknown Progressing'
+k -n shop patch cup mine --type=merge --subresource=status -p '{"status":{"full":"yes"}}' >/dev/null
+ok "… and when it is" soon 5 says well Ready 'True ReconciliationSucceeded'
+unit well well 'timeout: 30s' 'healthChecks: [{apiVersion: v1, kind: ConfigMap, name: elsewhere, namespace: shop}]'; push 'far'
+ok "an object of somebody else is waited for" soon 10 says well Ready 'Unknown Progressing'
+k -n shop create configmap elsewhere --from-literal=a=b >/dev/null
+ok "… until it is there" soon 5 says well Ready 'True ReconciliationSucceeded'
+unit well well "healthCheckExprs: [{apiVersion: tea.io/v1, kind: Cup, current: \"size(status.map(x, x)) > 0\"}]"; push 'too much'
+ok "an expression beyond us is refused" soon 10 says well Stalled 'True InvalidCELExpression spec.healthCheckExprs[0].current'
+unit well well 'deletionPolicy: WaitForTermination'; push 'wait for the end'
+ok "and back" soon 10 says well Ready 'True ReconciliationSucceeded'
+k -n shop patch cup mine --type=merge -p '{"metadata":{"finalizers":["tea.io/dregs"]}}' >/dev/null
+rm "$repo/app/well.yaml"; push 'no more tea'
+dying() { [ -n "$(get well '{.metadata.deletionTimestamp}')" ] && [ -n "$(k -n shop get cup mine -o jsonpath='{.metadata.deletionTimestamp}')" ]; }
+ok "deleting waits for what it made" soon 10 dying
+sleep 0.5
+ok "… as long as it takes" dying
+k -n shop patch cup mine --type=merge -p '{"metadata":{"finalizers":null}}' >/dev/null
+ok "… and then ends" soon 5 sh -c "! '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n plumb-system get kustomization well"
 
 #SECTION
 ok "clean stop" stop
