@@ -301,9 +301,8 @@ static void warn_of_age(struct op *op)
 	if (k->crd && crd_version(k)->deprecation)
 		buf_printf(&op->warnings, "%s\n", crd_version(k)->deprecation);
 	if (!k->crd && k->stored && strstr(k->version, "beta"))
-		buf_printf(&op->warnings, "%s/%s %s is deprecated; use %s%s%s %s\n", k->group,
-			   k->version, k->kind, k->stored->group, k->stored->group[0] ? "/" : "",
-			   k->stored->version, k->stored->kind);
+		buf_printf(&op->warnings, "%s/%s %s is deprecated; use %s/%s %s\n", k->group,
+			   k->version, k->kind, k->group, k->stored->version, k->kind);
 	if (k->flags & KIND_READ_ONLY)
 		buf_printf(&op->warnings, "%s %s is deprecated in v1.19+\n", k->version, k->kind);
 }
