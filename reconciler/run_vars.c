@@ -7,6 +7,7 @@
 
 #include "lib/base/codec.h"
 #include "lib/kube/resources.h"
+#include "reconciler/envsubst.h"
 #include "reconciler/run.h"
 
 #define VARS_MAX 4096
@@ -58,6 +59,39 @@ static void add_all(struct run *run, const struct json *data, bool secret)
 	}
 }
 
+/* Names in a ConfigMap that no ${…} can spell do no harm; one that was written here is a mistake.
+ */
+static bool names_ok(struct run *run, const struct json *inline_vars)
+{
+	struct json_member *m = json_members(inline_vars);
+
+	for (size_t i = 0; m && i < json_len(inline_vars); i++) {
+		if (envsubst_name_ok(m[i].key))
+			continue;
+		run_fail(run, "BuildFailed",
+			 arena_strf(&run->arena,
+				    "spec.postBuild.substitute: %.*s cannot be a variable's name",
+				    STR_ARG(m[i].key)));
+		return false;
+	}
+	return true;
+}
+
+/* Without variables texts are left as they are, so that a shell script may keep its ${…}. */
+static void finish(struct run *run)
+{
+	const struct json *post_build = json_get(run->spec, STR("postBuild"));
+	const struct json *vars = json_get(post_build, STR("substitute"));
+
+	if (!names_ok(run, vars))
+		return;
+	add_all(run, vars, false);
+	if (!run->opts.nvars &&
+	    !str_is(json_str(json_get(post_build, STR("substituteStrategy"))), "Always"))
+		run->opts.substitute = false;
+	run_render(run);
+}
+
 static const struct json *references(const struct run *run)
 {
 	return json_at(run->spec, "postBuild", "substituteFrom");
@@ -91,8 +125,7 @@ static void ask(struct run *run, size_t i)
 				.name = json_str(json_get(ref, STR("name")))};
 
 	if (!ref) {
-		add_all(run, json_at(run->spec, "postBuild", "substitute"), false);
-		run_render(run);
+		finish(run);
 		return;
 	}
 	if (str_is(json_str(json_get(ref, STR("kind"))), "Secret"))

@@ -259,6 +259,50 @@ void test_render__variables(void **state)
 	end(&w);
 }
 
+void test_render__variables_in_keys_lists_and_quotes(void **state)
+{
+	static const struct render_var vars[] = {{STR("k"), STR("role"), false},
+						 {STR("l"), STR("[a, 2]"), false},
+						 {STR("m"), STR("{x: z}"), false},
+						 {STR("colon"), STR("a: b"), false},
+						 {STR("pw"), STR("xyz"), true}};
+	struct world w = {0};
+
+	(void)state;
+	add(&w, "app/a.yaml",
+	    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d, namespace: s}\n"
+	    "data:\n  ${k}: web\n  l: ${l}\n  q: '${l}'\n  m: ${m}\n  c: ${colon}\n"
+	    "  p: a-${pw}\n  d: x $$ y\n");
+	w.opts.substitute = true;
+	w.opts.vars = vars;
+	w.opts.nvars = ARRAY_LEN(vars);
+	assert_int_equal(go(&w, "app"), 0);
+	const struct json *data = json_get(w.out.v[0].tree, STR("data"));
+	assert_true(str_is(json_str(json_get(data, STR("role"))), "web"));
+	assert_int_equal(json_int(json_item(json_get(data, STR("l")), 1), 0), 2);
+	assert_true(str_is(json_str(json_get(data, STR("q"))), "[a, 2]"));
+	assert_true(str_is(json_str(json_at(data, "m", "x")), "z"));
+	assert_true(str_is(json_str(json_get(data, STR("c"))), "a: b"));
+	assert_true(str_is(json_str(json_get(data, STR("p"))), "a-xyz"));
+	assert_true(json_get(data, STR("p"))->flags & JSON_F_SENSITIVE);
+	assert_true(str_is(json_str(json_get(data, STR("d"))), "x $ y"));
+	end(&w);
+}
+
+void test_render__variable_that_makes_a_key_twice(void **state)
+{
+	static const struct render_var vars[] = {{STR("k"), STR("a"), false}};
+	struct world w = {0};
+
+	(void)state;
+	add(&w, "app/a.yaml",
+	    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata:\n  a: x\n  ${k}: y\n");
+	w.opts.substitute = true;
+	w.opts.vars = vars;
+	w.opts.nvars = 1;
+	assert_refused(&w, "app/a.yaml:6: ${k} becomes a key that is there already");
+}
+
 void test_render__variable_that_is_not_set(void **state)
 {
 	struct world w = {0};
