@@ -29,7 +29,7 @@ TESTPKGS := cmocka jansson
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings \
             -Wswitch-enum -Wpointer-arith -Wundef -Wformat=2
 HARDEN   := -fno-common -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
-OPT      ?= -O2 -g
+OPT      ?= -O2 -g -ffunction-sections -fdata-sections
 SAN      ?=
 ifneq ($(SAN),)
 OPT      := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DARENA_DEBUG
@@ -41,7 +41,7 @@ WERROR   ?= $(if $(CI),-Werror)
 CPPFLAGS := -I. -I$(O)/gen -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' -include lib/base/banned.h \
             $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null)
 CFLAGS   := -std=gnu17 $(OPT) $(WARN) $(WERROR) $(HARDEN) $(EXTRA_CFLAGS)
-LDFLAGS  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(EXTRA_LDFLAGS)
+LDFLAGS  := -pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--as-needed,--gc-sections $(if $(SAN),-fsanitize=$(SAN)) $(EXTRA_LDFLAGS)
 LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 # The program carries OpenSSL, SQLite, libsodium and libyaml itself: shared, each process pays for all of each.
 CORELIBS := -Wl,-Bstatic $(shell pkg-config --libs $(CORE_PKGS) 2>/dev/null) -Wl,-Bdynamic $(shell pkg-config --libs libmnl 2>/dev/null) -lpthread -lm
