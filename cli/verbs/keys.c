@@ -13,6 +13,7 @@
 #include "lib/base/flags.h"
 #include "lib/base/timefmt.h"
 #include "lib/json/yaml.h"
+#include "lib/kube/client-http.h"
 #include "lib/kube/resources.h"
 
 #define LABEL "plumb.dev/sealing-key"
@@ -192,6 +193,47 @@ static int rotate(struct keys *k, const char *unused UNUSED, struct err *err)
 	return 0;
 }
 
+struct answer {
+	struct loop *loop;
+	struct err err;
+};
+
+static void on_rotated(void *arg, const struct http_answer *a)
+{
+	struct answer *answer = arg;
+
+	if (!a->status)
+		answer->err = *a->err;
+	else if (a->status != 200)
+		err_set(&answer->err, err_from_http(a->status, NULL), "the server says %d: %.*s",
+			a->status, (int)MIN(a->body.n, 300), a->body.p);
+	loop_stop(answer->loop);
+}
+
+/* The API server makes the key and writes anew what is encrypted under older ones. */
+static int rotate_root(struct keys *k, const char *unused UNUSED, struct err *err)
+{
+	struct http_client_api *h = CONTAINER_OF(k->client, struct http_client_api, client);
+	struct answer answer = {.loop = k->loop};
+	struct http_header headers[4];
+
+	http_client_call(h->http, &(struct http_call){
+					  .method = "POST",
+					  .path = STR("/plumb/v1/root-key"),
+					  .headers = headers,
+					  .nheaders = client_http_headers(h, NULL, NULL, headers),
+					  .done = on_rotated,
+					  .arg = &answer});
+	loop_run(k->loop);
+	if (answer.err.code) {
+		*err = answer.err;
+		return -1;
+	}
+	printf("The store's Secrets are being encrypted under a new root key. Older keys stay in "
+	       "root.key for older backups: make a new copy of that file.\n");
+	return 0;
+}
+
 static int set_state(struct keys *k, const char *id, const char *state, struct err *err)
 {
 	const char *body = arena_printf(
@@ -234,7 +276,7 @@ static const struct {
 	int (*run)(struct keys *k, const char *id, struct err *err);
 } actions[] = {
 	{"show", show},       {"rotate", rotate},     {"retire", retire},
-	{"disable", disable}, {"activate", activate},
+	{"disable", disable}, {"activate", activate}, {"rotate-root", rotate_root},
 };
 
 static int run(struct keys *k, const char *action, const char *id, struct err *err)
@@ -248,7 +290,8 @@ static int run(struct keys *k, const char *action, const char *id, struct err *e
 		return k->client ? actions[i].run(k, id, err) : -1;
 	}
 	return err_set(err, ERR_BAD_REQUEST,
-		       "%s: must be show, rotate, retire, disable or activate", action);
+		       "%s: must be show, rotate, retire, disable, activate or rotate-root",
+		       action);
 }
 
 static int keys_main(int argc, char **argv)
@@ -264,8 +307,10 @@ static int keys_main(int argc, char **argv)
 	int nargs = 0, rc = 1;
 
 	if (flags_parse(argc, argv, flags,
-			"plumb keys show|rotate\nplumb keys retire|disable|activate ID\n\n"
-			"Sealing keys: a retired key only opens, a disabled one does nothing.",
+			"plumb keys show|rotate|rotate-root\n"
+			"plumb keys retire|disable|activate ID\n\n"
+			"Sealing keys: a retired key only opens, a disabled one does nothing.\n"
+			"rotate-root: a new key for what the store encrypts at rest.",
 			&nargs, &err) != 0 ||
 	    run(&k, nargs > 0 ? argv[0] : "show", nargs > 1 ? argv[1] : NULL, &err) != 0)
 		fprintf(stderr, "plumb keys: %s\n", err.msg);
