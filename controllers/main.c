@@ -7,18 +7,16 @@
 
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
-#include "lib/kube/leader.h"
-#include "lib/kube/role.h"
+#include "lib/kube/role_lead.h"
 #include "lib/os/fs.h"
 #include "lib/os/ready.h"
 
 struct process {
 	struct role role;
+	struct lead lead;
 	const char *cluster_cidr;
-	struct leader *leader;
 	struct controllers *controllers;
-	bool synced, stopping;
-	int code;
+	bool synced;
 };
 
 static void on_synced(void *arg)
@@ -27,7 +25,7 @@ static void on_synced(void *arg)
 	ready_notify();
 }
 
-static void on_started(void *arg)
+static int start(void *arg)
 {
 	struct process *p = arg;
 	struct controllers_opts o = {
@@ -39,64 +37,24 @@ static void on_started(void *arg)
 	struct err err = {0};
 
 	random_bytes(&o.seed, sizeof(o.seed));
-	log_info("leading");
 	p->controllers = controllers_start(p->role.client, &o, &err);
 	if (p->controllers)
-		return;
+		return 0;
 	log_error("cannot start", "error", err.msg);
-	p->code = 2;
-	loop_stop(p->role.loop);
+	return 2;
 }
 
-static void on_lost(void *arg)
+static void stop(void *arg)
 {
 	struct process *p = arg;
 
-	log_error("lost the lease, ending");
-	p->code = 1;
-	loop_stop(p->role.loop);
-}
-
-static void on_released(void *arg)
-{
-	loop_stop(((struct process *)arg)->role.loop);
-}
-
-static void on_stop(void *arg)
-{
-	struct process *p = arg;
-
-	/* Asked twice: the lease may run out by itself. */
-	if (p->stopping) {
-		loop_stop(p->role.loop);
-		return;
-	}
-	p->stopping = true;
 	controllers_stop(p->controllers);
 	p->controllers = NULL;
-	leader_release(p->leader, on_released, p);
 }
 
 static bool is_ready(void *arg)
 {
 	return ((struct process *)arg)->synced;
-}
-
-static struct leader *elect(struct process *p)
-{
-	char *identity = leader_identity(p->role.data_dir);
-	struct leader_opts o = {
-		.namespace = "kube-system",
-		.name = "kube-controller-manager",
-		.identity = identity,
-		.started = on_started,
-		.lost = on_lost,
-		.arg = p,
-	};
-	struct leader *l = leader_new(p->role.client, &o);
-
-	free(identity);
-	return l;
 }
 
 int controllers_main(int argc, char **argv)
@@ -110,7 +68,7 @@ int controllers_main(int argc, char **argv)
 		{0},
 	};
 	struct err err = {0};
-	int nargs;
+	int nargs, code;
 
 	role_defaults(r, "controllers");
 	if (flags_parse(argc, argv, flags, "plumb controllers [OPTION]…", &nargs, &err) != 0) {
@@ -122,14 +80,16 @@ int controllers_main(int argc, char **argv)
 		return 2;
 	}
 	r->ready = is_ready;
-	r->stop = on_stop;
-	r->ready_arg = r->stop_arg = &p;
+	r->ready_arg = &p;
+	p.lead = (struct lead){.role = r,
+			       .lease = "kube-controller-manager",
+			       .start = start,
+			       .stop = stop,
+			       .arg = &p};
+	lead_prepare(&p.lead);
 	if (role_start(r, &err) != 0)
 		return 1;
-	p.leader = elect(&p);
-	p.code = role_run(r) ?: p.code;
-	controllers_stop(p.controllers);
-	leader_free(p.leader);
+	code = lead_run(&p.lead);
 	role_release(r);
-	return p.code;
+	return code;
 }

@@ -1,4 +1,5 @@
-/* The reconciler's process: options, start, stop. */
+/* The reconciler's process: one of several at most works, decided over the Lease
+ * kube-system/plumb-reconciler. */
 #include "reconciler/main.h"
 
 #include <stdio.h>
@@ -6,12 +7,13 @@
 #include <string.h>
 
 #include "lib/base/log.h"
-#include "lib/kube/role.h"
+#include "lib/kube/role_lead.h"
 #include "lib/os/ready.h"
 #include "reconciler/engine.h"
 
 struct process {
 	struct role role;
+	struct lead lead;
 	struct reconciler_opts opts;
 	struct reconciler *reconciler;
 };
@@ -22,11 +24,20 @@ static void on_synced(void *arg)
 	ready_notify();
 }
 
-static void on_stop(void *arg)
+static int start(void *arg)
 {
 	struct process *p = arg;
 
-	loop_stop(p->role.loop);
+	p->reconciler = reconciler_start(p->role.client, &p->opts);
+	return 0;
+}
+
+static void stop(void *arg)
+{
+	struct process *p = arg;
+
+	reconciler_stop(p->reconciler);
+	p->reconciler = NULL;
 }
 
 static bool is_ready(void *arg)
@@ -79,13 +90,16 @@ int reconciler_main(int argc, char **argv)
 		return 2;
 	}
 	p.role.ready = is_ready;
-	p.role.stop = on_stop;
-	p.role.ready_arg = p.role.stop_arg = &p;
+	p.role.ready_arg = &p;
+	p.lead = (struct lead){.role = &p.role,
+			       .lease = "plumb-reconciler",
+			       .start = start,
+			       .stop = stop,
+			       .arg = &p};
+	lead_prepare(&p.lead);
 	if (role_start(&p.role, &err))
 		return 1;
-	p.reconciler = reconciler_start(p.role.client, &p.opts);
-	code = role_run(&p.role);
-	reconciler_stop(p.reconciler);
+	code = lead_run(&p.lead);
 	role_release(&p.role);
 	return code;
 }

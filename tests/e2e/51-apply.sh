@@ -232,6 +232,17 @@ ok "… as long as it takes" dying
 k -n shop patch cup mine --type=merge -p '{"metadata":{"finalizers":null}}' >/dev/null
 ok "… and then ends" soon 5 sh -c "! '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n plumb-system get kustomization well"
 
+# ---- two at once ---------------------------------------------------------------------------------
+"$PLUMB" reconciler --data-dir "$work/second" --kubeconfig "$data/pki/reconciler.kubeconfig" >"$work/second.log" 2>&1 &
+second=$!
+sleep 1
+ok "a second reconciler does nothing" sh -c "! grep -q leading '$work/second.log' && kill -0 $second"
+ok "… while the first one holds the Lease" sh -c "'$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n kube-system get lease plumb-reconciler"
+kill $second; wait $second
+kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+config leftist '"2"' >"$repo/left/l.yaml"; push 'after a crash'
+ok "one that was killed goes on at once" soon 6 value leftist a 2
+
 #SECTION
 ok "clean stop" stop
 finish
