@@ -10,10 +10,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "apiserver/store/store.h"
+#include "lib/base/codec.h"
+#include "lib/json/json.h"
 #include "lib/os/fs.h"
 #include "secrets/atrest.h"
 
@@ -26,17 +29,41 @@ struct looking {
 	struct backup_facts *facts;
 	bool collect;
 	struct buf locked; /* keys, each ended by NUL */
+	uint64_t digest;   /* of all rows so far */
+	struct err err;
 };
+
+/* SQLite's own checks say nothing of what stands in a row. */
+static void digest_row(struct looking *l, struct str key, struct str value, uint64_t revision)
+{
+	AUTO(buf) struct buf row = {0};
+	struct sha256 sum;
+
+	buf_printf(&row, "%llu %llu %zu %.*s ", (unsigned long long)l->digest,
+		   (unsigned long long)revision, value.n, STR_ARG(key));
+	buf_str(&row, value);
+	sha256_of(buf_view(&row), &sum);
+	memcpy(&l->digest, sum.bytes, sizeof(l->digest));
+}
+
+static bool is_object(struct str bytes)
+{
+	AUTO(arena) struct arena a = {0};
+
+	return json_is(json_at(json_parse(&a, bytes, NULL, NULL), "metadata"), JSON_OBJECT);
+}
 
 static int look(void *arg, struct str key, struct str value, uint64_t revision)
 {
 	struct looking *l = arg;
 	struct buf plain = {0};
 
-	(void)revision;
 	l->facts->objects++;
+	digest_row(l, key, value, revision);
 	if (!atrest_is_sealed(value))
-		return 0;
+		return is_object(value)
+			       ? 0
+			       : err_set(&l->err, ERR_CORRUPT, "%.*s: not an object", STR_ARG(key));
 	l->facts->secrets++;
 	if (!l->key || atrest_open(l->key, key, value, &plain, NULL)) {
 		l->facts->locked++;
@@ -51,22 +78,28 @@ static int look(void *arg, struct str key, struct str value, uint64_t revision)
 
 static int look_at(struct store *s, struct looking *l, struct err *err)
 {
+	int64_t noted = store_sqlite_noted(s, "digest");
+
 	*l->facts = (struct backup_facts){.revision = s->ops->revision(s)};
-	return s->ops->load(s, look, l, err);
+	if (s->ops->load(s, look, l, &l->err) ||
+	    (noted && noted != (int64_t)(l->digest >> 1) &&
+	     err_set(&l->err, ERR_CORRUPT, "damaged: its contents are not what was written"))) {
+		if (err)
+			*err = l->err;
+		return -1;
+	}
+	return 0;
 }
 
-int backup_verify(const char *file, const char *root_key, struct backup_facts *ret, struct err *err)
+int backup_finish(const char *file, struct backup_facts *ret, struct err *err)
 {
 	struct looking l = {.facts = ret};
-	struct store *s;
-	int rc;
+	struct store *s = store_sqlite_verify(file, err);
+	int rc = s ? look_at(s, &l, err) : -1;
 
-	if (root_key && !(l.key = atrest_load(root_key, false, err)))
-		return -1;
-	s = store_sqlite_verify(file, err);
-	rc = s ? look_at(s, &l, err) : -1;
+	if (!rc)
+		rc = store_sqlite_note(s, "digest", (int64_t)(l.digest >> 1), err);
 	store_free(s);
-	atrest_free(l.key);
 	return rc;
 }
 
@@ -142,7 +175,7 @@ static int prepare_store(struct restoring *r, struct store *s, struct looking *l
 			       l->facts->locked, l->facts->secrets,
 			       r->o->root_key ? r->o->root_key : "this instance's root key");
 	l->facts->revision += r->o->jump;
-	if (drop(s, l, l->facts->revision, err))
+	if (drop(s, l, l->facts->revision, err) || store_sqlite_note(s, "digest", 0, err))
 		return -1;
 	return s->ops->commit(s, NULL, 0, l->facts->revision, err);
 }

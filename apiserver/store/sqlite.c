@@ -17,7 +17,8 @@
 #define FORMAT 1               /* PRAGMA user_version */
 #define APPLICATION 0x506c6d62 /* "Plmb": PRAGMA application_id */
 
-#define WAL_PAGES 4000      /* a log this long is moved into the database between commits */
+#define WAL_PAGES 4000 /* a log this long is moved into the database between commits */
+#define WAL_LONG 1000
 #define WAL_KEEP "16777216" /* bytes of log file that stay after a burst */
 #define SLICE 256           /* pages of a backup or of tidying at a time */
 #define FREE_MIN 1024       /* free pages that are kept for what comes next */
@@ -154,9 +155,12 @@ static int open_db(struct db *d, const char *path, bool existing, struct err *er
 	if (sqlite3_open_v2(path, &d->sqlite, flags, NULL) != SQLITE_OK)
 		return fail(d, "open", err);
 	sqlite3_busy_timeout(d->sqlite, 2000); /* a predecessor that is still dying */
-	if (run(d, "PRAGMA locking_mode=EXCLUSIVE", err) ||
-	    run(d, "PRAGMA auto_vacuum=INCREMENTAL", err) ||
-	    run(d, "PRAGMA journal_mode=WAL", err) || run(d, "PRAGMA synchronous=FULL", err) ||
+	if (run(d, "PRAGMA locking_mode=EXCLUSIVE", err))
+		return -1;
+	/* Only then: it writes, and a start must do without where the disk is full. */
+	if (!number(d, "PRAGMA page_count", -1) && run(d, "PRAGMA auto_vacuum=INCREMENTAL", err))
+		return -1;
+	if (run(d, "PRAGMA journal_mode=WAL", err) || run(d, "PRAGMA synchronous=FULL", err) ||
 	    run(d, "PRAGMA journal_size_limit=" WAL_KEEP, err) ||
 	    run(d, "PRAGMA cache_size=-2000", err) || check_format(d, existing, err) ||
 	    prepare_all(d, err))
@@ -265,8 +269,12 @@ static int sqlite_maintain(struct store *s, struct err *err)
 	int code;
 
 	if (d->wal_pages) {
-		code = sqlite3_wal_checkpoint_v2(d->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
-						 NULL);
+		/* A long log gives its space back. */
+		code = sqlite3_wal_checkpoint_v2(d->sqlite, NULL,
+						 d->wal_pages < WAL_LONG
+							 ? SQLITE_CHECKPOINT_PASSIVE
+							 : SQLITE_CHECKPOINT_TRUNCATE,
+						 NULL, NULL);
 		if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED)
 			return fail(d, "checkpoint", err);
 		d->wal_pages = 0;
@@ -384,6 +392,36 @@ static struct store *open_store(const char *path, bool existing, struct err *err
 			: "");
 	sqlite_free(&d->store);
 	return NULL;
+}
+
+int64_t store_sqlite_noted(struct store *s, const char *name)
+{
+	struct db *d = of(s);
+	sqlite3_stmt *st = NULL;
+	int64_t ret = 0;
+
+	if (sqlite3_prepare_v2(d->sqlite, "SELECT value FROM meta WHERE name=?", -1, &st, NULL) ==
+		    SQLITE_OK &&
+	    sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
+		ret = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return ret;
+}
+
+int store_sqlite_note(struct store *s, const char *name, int64_t value, struct err *err)
+{
+	struct db *d = of(s);
+	sqlite3_stmt *st = NULL;
+	int ret;
+
+	if (prepare(d, "INSERT OR REPLACE INTO meta VALUES(?,?)", &st, err))
+		return -1;
+	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 2, value);
+	ret = step(d, st, "note", err);
+	sqlite3_finalize(st);
+	return ret;
 }
 
 struct store *store_sqlite_open(const char *path, struct err *err)
