@@ -493,6 +493,11 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 	convert_to_stored(op->a, asked, stored, next);
 	if (!asked->crd)
 		op->kind = stored;
+	/* What was in annotations is in fields now, and nobody has looked at it yet. */
+	if (asked->to_stored && write_check(op, next)) {
+		op->kind = asked;
+		return NULL;
+	}
 	o = write_stored(op, next, live, tracked ? asked : NULL);
 	op->kind = asked;
 	return o;
