@@ -18,11 +18,13 @@
 
 #include "lib/base/codec.h"
 #include "lib/os/lazy.h"
+#include "reconciler/ignore.h"
 
 #define LINKS_MAX 16
 
 struct gitmirror {
 	git_repository *repo;
+	char *ignore; /* spec.ignore, or NULL */
 };
 
 struct walk {
@@ -31,7 +33,9 @@ struct walk {
 	git_tree *root;
 	struct git_files files;
 	size_t cap, total;
-	unsigned links; /* followed on the way to where we are */
+	unsigned links;                  /* followed on the way to where we are */
+	struct ignore in_files, in_spec; /* the latter are asked first */
+	struct buf rules;                /* what tells these rules from others */
 };
 
 static int fail(struct err *err, enum err_code code, const char *what)
@@ -80,6 +84,7 @@ void git_close(struct gitmirror *m)
 	if (!m)
 		return;
 	git_repository_free(m->repo);
+	free(m->ignore);
 	free(m);
 	git_libgit2_shutdown();
 }
@@ -145,27 +150,6 @@ static git_tree_entry *entry_at(git_tree *root, const char *path, struct err *er
 	else if (rc < 0)
 		fail(err, ERR_CORRUPT, path);
 	return rc < 0 ? NULL : e;
-}
-
-int git_path_id(struct gitmirror *m, const char *oid, const char *path, char ret[GIT_OID_TEXT],
-		struct err *err)
-{
-	git_tree *root = commit_tree(m, oid, err);
-	git_tree_entry *e;
-
-	if (!root)
-		return -1;
-	if (!*path) {
-		git_oid_tostr(ret, GIT_OID_TEXT, git_tree_id(root));
-		git_tree_free(root);
-		return 0;
-	}
-	e = entry_at(root, path, err);
-	if (e)
-		git_oid_tostr(ret, GIT_OID_TEXT, git_tree_entry_id(e));
-	git_tree_entry_free(e);
-	git_tree_free(root);
-	return e ? 0 : -1;
 }
 
 /* ---- blobs ---- */
@@ -257,6 +241,126 @@ out:
 	return ret;
 }
 
+/* ---- what is left out ---- */
+
+static struct str below(struct walk *w, struct str dir, struct str name)
+{
+	return dir.n ? arena_strf(w->a, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name)) : name;
+}
+
+void git_ignore(struct gitmirror *m, struct str rules)
+{
+	free(m->ignore);
+	m->ignore = rules.p ? xstrndup(rules.p, rules.n) : NULL;
+}
+
+static bool left_out(const struct walk *w, struct str path, bool folder)
+{
+	enum ignore_verdict v = ignore_verdict(&w->in_spec, path, folder);
+
+	if (v == IGNORE_UNSAID)
+		v = ignore_verdict(&w->in_files, path, folder);
+	return v == IGNORE_OUT;
+}
+
+/* The rules in a folder's own file, if there is one. */
+static int ignore_file(struct walk *w, git_tree *tree, struct str dir, struct err *err)
+{
+	const git_tree_entry *e = git_tree_entry_byname(tree, IGNORE_FILE);
+	struct git_file file;
+
+	if (!e || git_tree_entry_type(e) != GIT_OBJECT_BLOB ||
+	    git_tree_entry_filemode(e) == GIT_FILEMODE_LINK)
+		return 0;
+	if (load(w, git_tree_entry_id(e), below(w, dir, STR(IGNORE_FILE)), &file, err))
+		return -1;
+	if (ignore_add(w->a, &w->in_files, arena_str(w->a, dir), file.data, err))
+		return err_wrap(err, "%.*s", STR_ARG(file.path));
+	buf_printf(&w->rules, "%.*s %s\n", STR_ARG(file.path), file.oid);
+	return 0;
+}
+
+static int ignore_at(struct walk *w, struct str dir, struct err *err)
+{
+	git_tree_entry *e = NULL;
+	git_tree *tree = NULL;
+	int rc = 0;
+
+	if (!dir.n)
+		return ignore_file(w, w->root, dir, err);
+	if (git_tree_entry_bypath(&e, w->root, arena_cstr(w->a, dir)) < 0)
+		return 0;
+	if (git_tree_entry_type(e) == GIT_OBJECT_TREE &&
+	    !git_tree_lookup(&tree, w->m->repo, git_tree_entry_id(e)))
+		rc = ignore_file(w, tree, dir, err);
+	git_tree_free(tree);
+	git_tree_entry_free(e);
+	return rc;
+}
+
+/* All rules that hold at `path`; those of folders below come with the walk. */
+static int ignore_start(struct walk *w, const char *path, struct err *err)
+{
+	struct str p = str_c(path), spec = str_c(w->m->ignore);
+
+	if (ignore_at(w, STR(""), err))
+		return -1;
+	for (size_t i = 1; i <= p.n; i++) {
+		if ((i == p.n || p.p[i] == '/') && ignore_at(w, str_sub(p, 0, i), err))
+			return -1;
+	}
+	if (ignore_add(w->a, &w->in_spec, STR(""), spec, err))
+		return err_wrap(err, "spec.ignore");
+	if (!w->in_spec.n && !w->in_files.n)
+		ignore_add_defaults(w->a, &w->in_spec);
+	return 0;
+}
+
+/* What is built depends on the rules, too. */
+static int mix_rules(struct walk *w, const char *path, char ret[GIT_OID_TEXT], struct err *err)
+{
+	char hex[65];
+
+	if (ignore_start(w, path, err))
+		return -1;
+	if (w->m->ignore)
+		buf_puts(&w->rules, w->m->ignore);
+	if (w->rules.n) {
+		buf_puts(&w->rules, ret);
+		sha256_hex(buf_view(&w->rules), hex);
+		memcpy(ret, hex, GIT_OID_TEXT - 1);
+	}
+	return 0;
+}
+
+int git_path_id(struct gitmirror *m, const char *oid, const char *path, char ret[GIT_OID_TEXT],
+		struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct walk w = {.m = m, .a = &a, .root = commit_tree(m, oid, err)};
+	git_tree_entry *e = NULL;
+	int rc;
+
+	if (!w.root)
+		return -1;
+	if (*path)
+		e = entry_at(w.root, path, err);
+	rc = *path && !e ? -1 : 0;
+	if (!rc)
+		git_oid_tostr(ret, GIT_OID_TEXT, e ? git_tree_entry_id(e) : git_tree_id(w.root));
+	if (!rc)
+		rc = mix_rules(&w, path, ret, err);
+	buf_release(&w.rules);
+	git_tree_entry_free(e);
+	git_tree_free(w.root);
+	return rc;
+}
+
+static int none_left(const char *path, struct err *err)
+{
+	return err_set(err, ERR_NOT_FOUND, "path %s is left out by ignore rules", path);
+}
+
 /* Where the walk is: path as it is called, real where it stands when links are followed. */
 struct spot {
 	struct str path, real;
@@ -304,20 +408,19 @@ static int walk_link(struct walk *w, const git_tree_entry *e, struct spot at, st
 	return rc;
 }
 
-static struct str below(struct walk *w, struct str dir, struct str name)
-{
-	return dir.n ? arena_strf(w->a, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name)) : name;
-}
-
 static int walk_entry(struct walk *w, const git_tree_entry *e, struct spot dir, struct err *err)
 {
 	struct str name = str_c(git_tree_entry_name(e));
 	struct spot at = {below(w, dir.path, name), below(w, dir.real, name), dir.depth + 1};
+	bool folder = git_tree_entry_type(e) == GIT_OBJECT_TREE;
 
 	/* Hidden folders hold what tools keep beside manifests, our own reports among them. */
 	if (name.n && name.p[0] == '.')
 		return 0;
-	if (git_tree_entry_type(e) == GIT_OBJECT_TREE)
+	if (left_out(w, at.path, folder) &&
+	    !(folder && (w->in_spec.negated || w->in_files.negated)))
+		return 0;
+	if (folder)
 		return walk_tree(w, git_tree_entry_id(e), at, err);
 	if (git_tree_entry_filemode(e) == GIT_FILEMODE_LINK)
 		return walk_link(w, e, at, err);
@@ -336,6 +439,8 @@ static int walk_tree(struct walk *w, const git_oid *id, struct spot at, struct e
 			       STR_ARG(at.path), GIT_DEPTH_MAX);
 	if (git_tree_lookup(&tree, w->m->repo, id) < 0)
 		return fail(err, ERR_CORRUPT, "tree");
+	if (at.depth) /* where the walk starts it has been read */
+		rc = ignore_file(w, tree, at.path, err);
 	for (size_t i = 0; !rc && i < git_tree_entrycount(tree); i++)
 		rc = walk_entry(w, git_tree_entry_byindex(tree, i), at, err);
 	git_tree_free(tree);
@@ -353,6 +458,8 @@ static int walk_path(struct walk *w, const char *path, struct err *err)
 	git_tree_entry *e;
 	int rc;
 
+	if (ignore_start(w, path, err))
+		return -1;
 	if (!*path)
 		return walk_tree(w, git_tree_id(w->root), at, err);
 	e = entry_at(w->root, path, err);
@@ -362,8 +469,12 @@ static int walk_path(struct walk *w, const char *path, struct err *err)
 		rc = walk_tree(w, git_tree_entry_id(e), at, err);
 	else if (git_tree_entry_filemode(e) == GIT_FILEMODE_LINK)
 		rc = walk_link(w, e, at, err);
+	else if (left_out(w, str_c(path), false))
+		rc = none_left(path, err);
 	else
 		rc = add(w, git_tree_entry_id(e), str_c(path), err);
+	if (!rc && !w->files.n && left_out(w, str_c(path), true))
+		rc = none_left(path, err);
 	git_tree_entry_free(e);
 	return rc;
 }
@@ -377,6 +488,7 @@ int git_manifests(struct gitmirror *m, struct arena *a, const char *oid, const c
 	if (!w.root)
 		return -1;
 	rc = walk_path(&w, path, err);
+	buf_release(&w.rules);
 	git_tree_free(w.root);
 	if (rc)
 		return -1;

@@ -37,13 +37,19 @@ void gitmirror_cleanup(struct gitmirror **m);
  */
 char *git_clean_path(struct arena *a, struct str path, struct err *err);
 
-/* The id of the tree or blob at path in commit `oid`: equal ids, equal content. ERR_NOT_FOUND names
- * the path. */
+/* The id of the tree or blob at path in commit `oid`, and of the ignore rules that hold there:
+ * equal ids, equal content. ERR_NOT_FOUND names the path. */
 MUST_USE int git_path_id(struct gitmirror *m, const char *oid, const char *path,
 			 char ret[GIT_OID_TEXT], struct err *err);
 /*
- * Every *.yaml, *.yml, *.json and kustomization file below path, sorted by path. Symbolic links are
- * followed inside the repository and refused, by name, where they lead out of it.
+ * What git_manifests leaves out: spec.ignore of the GitRepository. STR_NONE, as after git_open,
+ * stands for .sourceignore files alone or Flux' defaults. Copied.
+ */
+void git_ignore(struct gitmirror *m, struct str rules);
+/*
+ * Every *.yaml, *.yml, *.json and kustomization file below path, sorted by path, but what ignore
+ * rules leave out; ERR_NOT_FOUND when that is all of it. Symbolic links are followed inside the
+ * repository and refused, by name, where they lead out of it.
  */
 MUST_USE int git_manifests(struct gitmirror *m, struct arena *a, const char *oid, const char *path,
 			   struct git_files *ret, struct err *err);

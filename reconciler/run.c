@@ -231,6 +231,22 @@ static void note_integrity(struct run *run, struct str broken)
 	u->integrity = broken.n ? INTEGRITY_BROKEN : run->keys ? INTEGRITY_GOOD : INTEGRITY_NONE;
 }
 
+/* A build that read beside its path (a base, a component) depends on the whole repository. */
+static void note_files(struct run *run)
+{
+	struct str path = str_c(run->opts.path);
+
+	for (size_t i = 0; path.n && i < run->rendered.files.n; i++) {
+		struct str file = run->rendered.files.v[i].path;
+
+		if (str_eq(file, path) || (str_starts(file, path) && file.p[path.n] == '/'))
+			continue;
+		if (git_path_id(run->mirror, run->commit, "", run->tree, NULL))
+			run->tree[0] = 0;
+		return;
+	}
+}
+
 void run_render(struct run *run)
 {
 	const struct render_env env = {.load = load, .scope = scope, .ctx = run};
@@ -239,6 +255,7 @@ void run_render(struct run *run)
 	run->phase = RUN_RENDER;
 	if (!render(&run->arena, &env, &run->opts, &run->rendered, &err)) {
 		note_integrity(run, run->rendered.nbroken ? run->rendered.broken : STR_NONE);
+		note_files(run);
 		items_make(run);
 		run_dry(run);
 		return;
@@ -311,6 +328,9 @@ static int prepare(struct run *run, const struct source *s, struct err *err)
 	if (!path)
 		return -1;
 	run->mirror = git_open(s->mirror, err);
+	if (run->mirror)
+		git_ignore(run->mirror,
+			   json_str(json_at(obj_tree(s->o, &run->arena), "spec", "ignore")));
 	if (!run->mirror || git_path_id(run->mirror, run->commit, path, run->tree, err))
 		return -1;
 	run->opts =
@@ -325,14 +345,24 @@ static int prepare(struct run *run, const struct source *s, struct err *err)
 	return 0;
 }
 
+/* See note_files. */
+static bool same_files(const struct run *run)
+{
+	char all[GIT_OID_TEXT];
+
+	return !strcmp(run->u->tree, run->tree) ||
+	       (!git_path_id(run->mirror, run->commit, "", all, NULL) &&
+		!strcmp(run->u->tree, all));
+}
+
 /* The same files and the same spec: only the revision's name moves. */
 static bool unchanged(const struct run *run)
 {
 	const struct unit *u = run->u;
 
-	return !u->full && !u->failures && !u->prune_later && u->tree[0] &&
-	       !strcmp(u->tree, run->tree) && u->generation == run->generation &&
-	       !json_get(run->spec, STR("postBuild")) && !json_get(run->spec, STR("decryption"));
+	return !u->full && !u->failures && !u->prune_later && u->tree[0] && same_files(run) &&
+	       u->generation == run->generation && !json_get(run->spec, STR("postBuild")) &&
+	       !json_get(run->spec, STR("decryption"));
 }
 
 static void rename_only(struct run *run)

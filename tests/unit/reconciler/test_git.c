@@ -243,6 +243,63 @@ void test_git__links_inside_are_followed(void **state)
 	done(w);
 }
 
+/* The paths below `path`, one after the other, or why there are none. */
+static char *listed(struct world *w, struct gitmirror *m, const char *commit, const char *path)
+{
+	struct git_files f = {0};
+	struct err err = {0};
+	char *all = arena_printf(&w->a, "%s", "");
+
+	if (git_manifests(m, &w->a, commit, path, &f, &err))
+		return arena_printf(&w->a, "%s", err.msg);
+	for (size_t i = 0; i < f.n; i++)
+		all = arena_printf(&w->a, "%s%s%.*s", all, i ? " " : "", STR_ARG(f.v[i].path));
+	return all;
+}
+
+void test_git__ignore_rules(void **state)
+{
+	char before[GIT_OID_TEXT], after[GIT_OID_TEXT];
+	struct err err = {0};
+	struct gitmirror *m;
+	struct world *w;
+	char *commit;
+
+	setup((void **)&w);
+	(void)state;
+	sh(w, "cd repo; mkdir -p app/old app/ci; cp app/a.yaml app/old/o.yaml;"
+	      "cp app/a.yaml app/ci/cloudbuild.yaml; git add -A; git commit -qm x;"
+	      "git push -q origin main");
+	commit = fetch_main(w);
+	m = git_open(w->mirror, &err);
+	assert_string_equal(listed(w, m, commit, "app"), "app/a.yaml app/old/o.yaml");
+	assert_int_equal(git_path_id(m, commit, "app", before, &err), 0);
+	assert_string_equal(before, sh(w, "git -C repo rev-parse HEAD:app"));
+	git_ignore(m, STR("old/\n"));
+	assert_string_equal(listed(w, m, commit, "app"), "app/a.yaml app/ci/cloudbuild.yaml");
+	assert_int_equal(git_path_id(m, commit, "app", after, &err), 0);
+	assert_string_not_equal(before, after);
+	git_ignore(m, STR("/*\n!/app/old/\n"));
+	assert_string_equal(listed(w, m, commit, "app"), "app/old/o.yaml");
+	git_ignore(m, STR("/app\n"));
+	assert_string_equal(listed(w, m, commit, "app"), "path app is left out by ignore rules");
+	assert_string_equal(listed(w, m, commit, "app/a.yaml"),
+			    "path app/a.yaml is left out by ignore rules");
+	git_close(m);
+
+	sh(w, "cd repo; echo '/app/a.yaml' >.sourceignore; echo '*.yaml' >app/old/.sourceignore;"
+	      "git add -A; git commit -qm y; git push -q origin main");
+	commit = fetch_main(w);
+	m = git_open(w->mirror, &err);
+	assert_string_equal(listed(w, m, commit, "app"), "app/ci/cloudbuild.yaml");
+	assert_string_equal(listed(w, m, commit, ""), "app/ci/cloudbuild.yaml");
+	assert_string_equal(listed(w, m, commit, "app/old"), "");
+	git_ignore(m, STR("!a.yaml\n")); /* is asked first */
+	assert_string_equal(listed(w, m, commit, "app"), "app/a.yaml app/ci/cloudbuild.yaml");
+	git_close(m);
+	done(w);
+}
+
 void test_git__paths_are_cleaned(void **state)
 {
 	struct arena a = {0};
