@@ -122,6 +122,12 @@ static void ensure_rbac(void *arg, const char *plural, struct json *o)
 		ensure(b, RBAC, plural, o, json_get(o, STR("aggregationRule")) ? gathers : keys);
 }
 
+/* What an administrator changed stays: the annotation says who keeps the spec. */
+static void ensure_flow(void *arg, const char *plural, struct json *o)
+{
+	ensure(arg, "flowcontrol.apiserver.k8s.io", plural, o, NULL);
+}
+
 static void namespaces(struct boot *b)
 {
 	static const char *const names[] = {"default", "kube-system", "kube-public",
@@ -206,10 +212,9 @@ static void extension_authentication(struct boot *b, const struct bootstrap_opts
 			  "kube-system", "data", "client-ca-file", o->ca,
 			  "requestheader-client-ca-file", o->ca, "requestheader-allowed-names",
 			  "[\"front-proxy-client\"]", "requestheader-username-headers",
-			  "[\"X-Remote-User\"]", "requestheader-uid-headers",
-			  "[\"X-Remote-Uid\"]", "requestheader-group-headers",
-			  "[\"X-Remote-Group\"]", "requestheader-extra-headers-prefix",
-			  "[\"X-Remote-Extra-\"]"),
+			  "[\"X-Remote-User\"]", "requestheader-uid-headers", "[\"X-Remote-Uid\"]",
+			  "requestheader-group-headers", "[\"X-Remote-Group\"]",
+			  "requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]"),
 	       data);
 	ensure(b, RBAC, "roles",
 	       json_build(&b->a, "{s:s,s:s,s:{s:s,s:s},s:[{s:[s],s:[s],s:[s],s:[s,s,s]}]}", "kind",
@@ -238,6 +243,7 @@ int bootstrap(struct core *c, const struct bootstrap_opts *o, struct err *err)
 	if (!rc) {
 		bootstrap_rbac(&b.a, ensure_rbac, &b);
 		priority_classes(&b);
+		bootstrap_flow(&b.a, ensure_flow, &b);
 		service(&b, o);
 		if (o->address.n)
 			endpoints(&b, o);

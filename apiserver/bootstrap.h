@@ -21,4 +21,9 @@ MUST_USE int bootstrap(struct core *c, const struct bootstrap_opts *o, struct er
 void bootstrap_rbac(struct arena *a, void (*fn)(void *arg, const char *plural, struct json *o),
 		    void *arg);
 
+/* ---- bootstrap_flow.c ---- */
+/* FlowSchemas and PriorityLevelConfigurations. */
+void bootstrap_flow(struct arena *a, void (*fn)(void *arg, const char *plural, struct json *o),
+		    void *arg);
+
 #endif

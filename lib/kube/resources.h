@@ -24,6 +24,9 @@
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \
 	X(clusterroles, "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false)   \
+	X(flowschemas, "flowcontrol.apiserver.k8s.io", "v1", "flowschemas", "FlowSchema", false)   \
+	X(prioritylevelconfigurations, "flowcontrol.apiserver.k8s.io", "v1",                       \
+	  "prioritylevelconfigurations", "PriorityLevelConfiguration", false)                      \
 	X(gitrepositories, "source.toolkit.fluxcd.io", "v1", "gitrepositories", "GitRepository",   \
 	  true)                                                                                    \
 	X(kustomizations, "kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization",  \
