@@ -129,7 +129,8 @@ struct core {
 	struct list parked; /* requests whose calls are under way */
 	size_t ncalls;
 	int64_t frozen_ns; /* what core_now() says during a repeated attempt, 0 = the time */
-	struct webhooks *webhooks; /* as the configurations were at webhooks_changes */
+	struct conversions *conversions; /* core_convert_watch.c */
+	struct webhooks *webhooks;       /* as the configurations were at webhooks_changes */
 	uint64_t webhooks_changes;
 };
 
@@ -201,6 +202,15 @@ const struct recalled *op_recall(const struct op *op, struct str key);
  * it can't be made, NULL without when the same was asked before.
  */
 struct core_call *op_call(struct op *op, struct str key, struct str name);
+/* A conversion's: its answer is one of many, by their own keys. */
+void op_call_many(struct core_call *call, const struct str *keys, size_t n);
+/* A call that belongs to no request: done is told on the core's thread. NULL when too many are
+ * under way. It is handed out by core_call_go(). */
+struct core_call *core_call_new(struct core *c, struct str name,
+				void (*done)(struct core *c, void *arg, struct str body,
+					     const char *uid, const struct err *err),
+				void *arg);
+void core_call_go(struct core *c, struct core_call *call);
 void op_begin(struct op *op);
 void op_end(struct op *op);
 /* The turn's changes beyond the first n are taken back. */
@@ -210,6 +220,31 @@ void core_requeue(struct core *c, struct core_req *r);
 bool core_park_cancel(struct core *c, struct core_req *r);
 void core_park_forget(struct core_req *r);
 void core_park_free(struct core *c);
+
+/* ---- versions that somebody else converts (core_convert.c) ---- */
+/* The objects as readers of the kind asked for see them. -1: parked, or op->err. */
+MUST_USE int op_see(struct op *op, const struct obj *const *v, size_t n, const struct obj **ret);
+/* The request's object so; NULL also when there is none: op_stuck() tells. */
+const struct obj *op_live(struct op *op);
+bool op_stuck(const struct op *op);
+/* o as `seen` is seen, of which it is a later state: no more than metadata changed. */
+const struct obj *op_like(struct op *op, const struct obj *seen, const struct obj *o);
+/* A tree in another version. NULL: parked, or op->err. */
+struct json *op_convert(struct op *op, const struct json *o, const struct kind *to);
+void core_convert_call(struct core_call *call, const struct kind *to, const struct str *texts,
+		       size_t n);
+
+/* ---- the same for watches (core_convert_watch.c) ---- */
+/* o as watchers of k see it, borrowed: itself where nothing is to be converted, NULL while that is
+ * not known. -1: it can't be. */
+MUST_USE int watch_seen(struct core *c, const struct kind *k, const struct obj *o,
+			const struct obj **ret, struct err *err);
+/* Has those converted, unless some of the kind are already under way. */
+void watch_ask(struct core *c, const struct kind *k, const struct obj *const *v, size_t n);
+bool watch_is_asking(struct core *c, const struct kind *k);
+/* Whether something came since the last time this was asked. */
+bool watch_has_news(struct core *c);
+void watch_conversions_free(struct core *c);
 
 /* ---- webhooks (core_webhook.c) ---- */
 /*
@@ -296,6 +331,8 @@ void form_list_head(const struct kind *k, enum core_form form, uint64_t revision
 void watch_log_add(struct core *c, struct table *t, const struct change *ch);
 void watch_deliver(struct core *c, struct table *t, size_t first_new);
 void watch_tick(struct core *c);
+/* Those that waited for a conversion go on. */
+void watch_resume(struct core *c);
 bool watch_cancel(struct core *c, struct core_req *r);
 void watch_free_all(struct core *c);
 void watch_log_release(struct table *t);

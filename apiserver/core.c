@@ -120,6 +120,7 @@ void core_free(struct core *c)
 	watch_free_all(c);
 	core_park_free(c);
 	core_webhooks_free(c);
+	watch_conversions_free(c);
 	LIST_FOREACH (it, &c->snapshots)
 		snapshot_free(c, CONTAINER_OF(it, struct snapshot, all));
 	for (size_t i = 0; i < c->nserved; i++) {
@@ -146,78 +147,6 @@ void core_free(struct core *c)
 	free(c->kept);
 	free(c->hooks);
 	free(c);
-}
-
-/* ---- answers ---- */
-
-void op_answer_blocks(struct op *op, int status, struct block **blocks, size_t n)
-{
-	struct reply *r = arena_alloc(op->a, sizeof(*r));
-
-	if (op->parked) { /* what an abandoned attempt would have said */
-		for (size_t i = 0; i < n; i++)
-			block_unref(blocks[i]);
-		return;
-	}
-	*r = (struct reply){.req = op->req,
-			    .status = status,
-			    .blocks = blocks,
-			    .nblocks = n,
-			    .retry_after_s = op->err.retry_after_s};
-	r->warnings = arena_str(op->a, buf_view(&op->warnings));
-	*op->core->replies_end = r;
-	op->core->replies_end = &r->next;
-}
-
-static void answer_buf(struct op *op, int status, struct buf *text)
-{
-	struct block **blocks = arena_array(op->a, 1, sizeof(*blocks));
-
-	blocks[0] = block_take(text);
-	op_answer_blocks(op, status, blocks, 1);
-}
-
-void op_answer_json(struct op *op, int status, const struct json *v)
-{
-	struct buf text = {0};
-
-	json_write(v, &text);
-	answer_buf(op, status, &text);
-}
-
-void op_answer_obj(struct op *op, int status, const struct obj *o)
-{
-	struct block **blocks = arena_array(op->a, 1, sizeof(*blocks));
-
-	blocks[0] = form_single(op->kind, op->req->form, o, op_query(op, "includeObject"), true,
-				core_now(op->core));
-	op_answer_blocks(op, status, blocks, 1);
-}
-
-void op_answer_error(struct op *op)
-{
-	struct buf text = {0};
-	const struct core_req *r = op->req;
-	bool invalid = op->err.code == ERR_INVALID && op->kind;
-
-	if (op->denial) {
-		op_answer_json(op, op->denial_code, op->denial);
-		return;
-	}
-	core_status_write_causes(&op->err, r->group, invalid ? str_c(op->kind->kind) : r->resource,
-				 r->name.n ? r->name : op->name, STR_NONE,
-				 op->problems.n ? &op->problems : NULL, &text);
-	answer_buf(op, err_http(op->err.code), &text);
-}
-
-void op_answer_success(struct op *op, int status, const struct json *details)
-{
-	struct json *s = json_build(op->a, "{s:s, s:s, s:{}, s:s}", "kind", "Status", "apiVersion",
-				    "v1", "metadata", "status", "Success");
-
-	if (details)
-		json_set(op->a, s, STR("details"), details);
-	op_answer_json(op, status, s);
 }
 
 /* ---- the queue ---- */
@@ -599,6 +528,7 @@ static void turn(struct core *c)
 
 void core_turn(struct core *c)
 {
+	watch_resume(c);
 	do
 		turn(c);
 	while (c->queue && c->queue->verb == CORE_WATCH);

@@ -192,10 +192,12 @@ static const struct json *details(struct op *op, const struct obj *o)
 void core_delete(struct op *op)
 {
 	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
-			 *o = NULL;
+			 *o = NULL, *seen = live;
 	struct json *options = options_of(op);
 	bool gone = false;
 
+	if (live && op_see(op, &live, 1, &seen))
+		options = NULL;
 	if (options && !live)
 		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural,
 			op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(op->req->name));
@@ -206,7 +208,7 @@ void core_delete(struct op *op)
 	else if (gone && !(op->kind->flags & KIND_GRACEFUL))
 		op_answer_success(op, 200, details(op, o));
 	else
-		op_answer_obj(op, 200, o);
+		op_answer_obj(op, 200, op_like(op, seen, o));
 }
 
 /* Every object that is selected; the first error ends it. */
@@ -215,7 +217,7 @@ void core_delete_collection(struct op *op)
 	struct table *t = op->served->table;
 	struct json *options = options_of(op);
 	struct selecting s;
-	const struct obj **doomed;
+	const struct obj **doomed, **seen;
 	size_t from, to, n = 0;
 	struct json *list, *items;
 
@@ -228,6 +230,11 @@ void core_delete_collection(struct op *op)
 	for (; from < to; from++)
 		if (selecting_match(op->kind, &s, t->rows[from]))
 			doomed[n++] = t->rows[from];
+	seen = arena_array(op->a, n + 1, sizeof(*seen));
+	if (op_see(op, doomed, n, seen)) {
+		op_answer_error(op);
+		return;
+	}
 	list = json_build(op->a, "{s:s, s:s, s:{}, s:[]}", "kind",
 			  arena_printf(op->a, "%sList", op->kind->kind), "apiVersion",
 			  op->kind->group[0]
@@ -245,7 +252,7 @@ void core_delete_collection(struct op *op)
 			op_answer_error(op);
 			return;
 		}
-		json_append(op->a, items, convert_view(op->a, op->kind, o));
+		json_append(op->a, items, convert_view(op->a, op->kind, op_like(op, seen[i], o)));
 	}
 	op_answer_json(op, 200, list);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/conversion.h"
 #include "apiserver/core-internal.h"
 
 #define ATTEMPTS_MAX 64
@@ -32,8 +33,14 @@ struct pending_call {
 	struct parked *parked;
 	struct pending_call *next;
 	struct str key;
+	const struct str *keys; /* of a conversion's objects */
+	size_t nkeys;
 	char uid[UUID_TEXT_MAX];
 	struct arena a;
+	/* of a call without a request */
+	void (*done)(struct core *c, void *arg, struct str body, const char *uid,
+		     const struct err *err);
+	void *arg;
 };
 
 static void parked_free(struct parked *p)
@@ -157,6 +164,42 @@ struct core_call *op_call(struct op *op, struct str key, struct str name)
 	return &p->call;
 }
 
+void op_call_many(struct core_call *base, const struct str *keys, size_t n)
+{
+	struct pending_call *call = (struct pending_call *)base;
+	struct str *copy = arena_array(&call->a, n, sizeof(*copy));
+
+	for (size_t i = 0; i < n; i++)
+		copy[i] = arena_str(&call->a, keys[i]);
+	call->keys = copy;
+	call->nkeys = n;
+}
+
+struct core_call *core_call_new(struct core *c, struct str name,
+				void (*done)(struct core *c, void *arg, struct str body,
+					     const char *uid, const struct err *err),
+				void *arg)
+{
+	struct pending_call *p;
+
+	if (!c->o.call || c->ncalls >= CALLS_MAX)
+		return NULL;
+	p = xalloc(sizeof(*p));
+	p->call.name = arena_str(&p->a, name);
+	p->call.arena = &p->a;
+	p->call.uid = p->uid;
+	p->done = done;
+	p->arg = arg;
+	uuid_from(&c->rng, p->uid);
+	return &p->call;
+}
+
+void core_call_go(struct core *c, struct core_call *call)
+{
+	c->ncalls++;
+	c->o.call(c->o.call_arg, call);
+}
+
 /* ---- answers ---- */
 
 void core_requeue(struct core *c, struct core_req *r)
@@ -166,7 +209,8 @@ void core_requeue(struct core *c, struct core_req *r)
 	c->queue_end = &r->core_next;
 }
 
-static void remember(struct pending_call *call, struct str body, const struct err *err)
+static void remember(struct pending_call *call, struct str key, struct str body,
+		     const struct err *err)
 {
 	struct parked *p = call->parked;
 	struct recalled *r = arena_alloc(&p->a, sizeof(*r));
@@ -175,7 +219,24 @@ static void remember(struct pending_call *call, struct str body, const struct er
 	memcpy(r->uid, call->uid, sizeof(r->uid));
 	if (err)
 		r->err = *err;
-	map_set(&p->answers, call->key, r);
+	map_set(&p->answers, key, r);
+}
+
+static void remember_many(struct pending_call *call, struct str body, const struct err *why)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *list = NULL;
+	struct err err = {0};
+
+	if (!why)
+		list = conversion_answer(&a, body, call->uid, call->nkeys, &err);
+	for (size_t i = 0; i < call->nkeys; i++) {
+		AUTO(buf) struct buf text = {0};
+
+		if (list)
+			json_write(json_item(list, i), &text);
+		remember(call, call->keys[i], buf_view(&text), list ? NULL : why ? why : &err);
+	}
 }
 
 void core_call_done(struct core *c, struct core_call *base, struct str body, const struct err *err)
@@ -183,10 +244,18 @@ void core_call_done(struct core *c, struct core_call *base, struct str body, con
 	struct pending_call *call = (struct pending_call *)base;
 	struct parked *p = call->parked;
 
-	if (p->req)
-		remember(call, body, err && err->code != ERR_NONE ? err : NULL);
-	call_free(call);
+	if (err && err->code == ERR_NONE)
+		err = NULL;
 	c->ncalls--;
+	if (call->done)
+		call->done(c, call->arg, body, call->uid, err);
+	else if (p->req && call->nkeys)
+		remember_many(call, body, err);
+	else if (p->req)
+		remember(call, call->key, body, err);
+	call_free(call);
+	if (!p)
+		return;
 	if (--p->waiting)
 		return;
 	list_remove(&p->all);

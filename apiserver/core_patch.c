@@ -57,11 +57,10 @@ static int check_identity(struct op *op, const struct json *next)
 
 static void plain_patch(struct op *op, struct str type)
 {
-	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
-			 *o = NULL;
+	const struct obj *live = op_live(op), *o = NULL;
 	struct json *next = live ? patched(op, type, convert_view(op->a, op->kind, live)) : NULL;
 
-	if (!live)
+	if (!live && !op_stuck(op))
 		not_found(op);
 	else if (next && !check_identity(op, next))
 		o = write_object(op, json_copy(op->a, next), live, true);
@@ -174,10 +173,13 @@ static int apply_preconditions(struct op *op, const struct json *config, const s
 
 static void apply(struct op *op)
 {
-	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
-			 *o = NULL;
+	const struct obj *live = op_live(op), *o = NULL;
 	struct json *config = apply_config(op), *next = NULL;
 
+	if (op_stuck(op)) {
+		op_answer_error(op);
+		return;
+	}
 	if (config && !live && op->req->subresource.n)
 		not_found(op);
 	else if (config && !apply_preconditions(op, config, live))

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/conversion.h"
 #include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 
@@ -259,6 +260,19 @@ static void list(struct op *op)
 	}
 	if (!token.n)
 		page_first(op, &s, &p);
+	if (conversion_asks(op->kind)) {
+		const struct obj **seen = arena_array(op->a, p.n + 1, sizeof(*seen));
+
+		if (op_see(op, p.v, p.n, seen)) {
+			if (!token.n && p.token.n) /* the next attempt makes its own */
+				snapshot_drop(op->core,
+					      CONTAINER_OF(op->core->snapshots.prev,
+							   struct snapshot, all));
+			op_answer_error(op);
+			return;
+		}
+		p.v = seen;
+	}
 	answer_page(op, &p);
 }
 
@@ -271,7 +285,11 @@ void core_read(struct op *op)
 		list(op);
 		return;
 	}
-	o = table_get(op->served->table, r->namespace, r->name);
+	o = op_live(op);
+	if (op_stuck(op)) {
+		op_answer_error(op);
+		return;
+	}
 	if (!o) {
 		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural,
 			op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(r->name));

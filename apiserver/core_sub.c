@@ -277,6 +277,11 @@ static void scale(struct op *op)
 	struct json *wanted = NULL, *next;
 	const struct json *replicas;
 
+	if (live && op_see(op, &live, 1, &live)) {
+		op_answer_error(op);
+		return;
+	}
+
 	if (live && op->req->verb == CORE_GET) {
 		op_answer_json(op, 200, scale_of(op, live));
 		return;
@@ -290,9 +295,9 @@ static void scale(struct op *op)
 			       (long long)json_int(replicas, -1));
 		err_set(&op->err, ERR_INVALID,
 			"spec.replicas: Invalid value: must be greater than or equal to 0");
-	} else if (wanted && !write_ask(op, ADMIT_UPDATE,
-					typed(op, wanted, "autoscaling/v1", "Scale"),
-					scale_of(op, live))) {
+	} else if (wanted &&
+		   !write_ask(op, ADMIT_UPDATE, typed(op, wanted, "autoscaling/v1", "Scale"),
+			      scale_of(op, live))) {
 		replicas = json_at(wanted, "spec", "replicas");
 		next = json_copy(op->a, convert_view(op->a, op->kind, live));
 		set_replicas(op, next, json_int(replicas, 0));

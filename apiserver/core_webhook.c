@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/conversion.h"
 #include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "apiserver/webhook.h"
@@ -147,17 +148,32 @@ static struct webhook_ask question(struct op *op, const struct admission_req *r)
 	return q;
 }
 
-/* Objects stand in the stored version here, and are shown in the one that the webhook knows. */
+/*
+ * Objects stand in the stored version here, or, where others convert them, in the one that was
+ * asked for; they are shown in the one that the webhook knows. NULL of an object: parked, or
+ * op->err.
+ */
 static const struct json *shown(struct op *op, const struct kind *as, const struct json *o)
 {
 	const struct kind *stored = op->served->table->kind;
 	struct json *copy;
 
+	if (o && conversion_asks(as))
+		return conversion_is_of(as, json_str(json_get(o, STR("apiVersion"))))
+			       ? o
+			       : op_convert(op, o, as);
 	if (!o || as == stored || !str_is(json_str(json_get(o, STR("kind"))), stored->kind))
 		return o;
 	copy = json_copy(op->a, o);
 	convert_from_stored(op->a, as, copy);
 	return copy;
+}
+
+static int show(struct op *op, const struct kind *as, struct webhook_ask *q)
+{
+	if (q->object && !(q->object = shown(op, as, q->object)))
+		return -1;
+	return q->old && !(q->old = shown(op, as, q->old)) ? -1 : 0;
 }
 
 /* ---- one webhook ---- */
@@ -292,8 +308,12 @@ static int apply_patch(struct op *op, const struct webhook *w, const struct kind
 	if (json_equal(before, after))
 		return 0;
 	after = json_copy(op->a, after);
-	if (before != r->object)
+	if (before != r->object && conversion_asks(as))
+		after = op_convert(op, after, op->served->kind);
+	else if (before != r->object)
 		convert_to_stored(op->a, as, stored, after);
+	if (!after)
+		return -1;
 	*ret_changed = true;
 	if (!op->pure_body)
 		return write_again(op, r->object, after);
@@ -331,8 +351,8 @@ static int mutate_pass(struct op *op, const struct webhooks *all, const struct a
 		as = webhook_match(w, &q);
 		if (!as)
 			continue;
-		q.object = shown(op, as, q.object);
-		q.old = shown(op, as, q.old);
+		if (show(op, as, &q))
+			return -1;
 		if (ask_one(op, w, &q, as, &v) != ASKED_FINE)
 			return -1; /* the next ones see what this one makes of it */
 		if (v.patch && apply_patch(op, w, as, r, v.patch, &changed))
@@ -390,8 +410,8 @@ int webhooks_validate_all(struct op *op, const struct admission_req *r)
 		as = webhook_match(w, &q);
 		if (!as)
 			continue;
-		q.object = shown(op, as, q.object);
-		q.old = shown(op, as, q.old);
+		if (show(op, as, &q))
+			return -1;
 		switch (ask_one(op, w, &q, as, &v)) {
 		case ASKED_FAILED:
 			return -1;

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "apiserver/conversion.h"
 #include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "apiserver/crd.h"
@@ -421,14 +422,49 @@ static struct json *make_next(struct op *op, struct json *next, const struct obj
 	return next;
 }
 
+static const struct obj *kept(struct op *op, const struct json *tree)
+{
+	struct obj *o = obj_from_json(tree, &op->err);
+
+	if (o)
+		core_keep(op->core, o);
+	return o;
+}
+
+/* Where somebody else converts, an object that stands in an older version is written anew. */
+static bool stands_as_today(struct op *op, const struct obj *live)
+{
+	const struct obj *raw = table_get(op->served->table, live->namespace, live->name);
+
+	return !conversion_asks(op->kind) || !raw ||
+	       conversion_is_of(op->served->table->kind, raw->api_version);
+}
+
+/* The writer's version goes back to the writer, the stored one into the store. */
+static const struct obj *put_converted(struct op *op, struct json *next)
+{
+	struct json *stored = op_convert(op, next, op->served->table->kind);
+	const struct obj *o;
+
+	if (!stored)
+		return NULL;
+	if (op->dry_run)
+		return kept(op, next);
+	o = core_put(op->core, op->served->table, stored, op->a);
+	json_set_str(op->a, metadata(op, next), "resourceVersion",
+		     arena_strf(op->a, "%llu", (unsigned long long)o->revision));
+	if (core_deletable(op->kind, stored))
+		core_remove(op->core, op->served->table, o, op->a);
+	return kept(op, next);
+}
+
 static const struct obj *put(struct op *op, struct json *next, const struct obj *live,
 			     const struct json *tree)
 {
-	struct err err = {0};
-	struct obj *o;
-
-	if (live && same(op, next, tree))
+	if (live && same(op, next, tree) && stands_as_today(op, live))
 		return live;
+	if (conversion_asks(op->kind) && op->kind != op->served->table->kind)
+		return put_converted(op, next);
 	if (live && core_deletable(op->kind, next) && !op->dry_run) {
 		const struct obj *last = core_put(op->core, op->served->table, next, op->a);
 
@@ -437,12 +473,7 @@ static const struct obj *put(struct op *op, struct json *next, const struct obj 
 	}
 	if (!op->dry_run)
 		return core_put(op->core, op->served->table, next, op->a);
-	o = obj_from_json(next, &err);
-	if (o)
-		core_keep(op->core, o);
-	else
-		op->err = err;
-	return o;
+	return kept(op, next);
 }
 
 static void bump_generation(struct op *op, struct json *next, const struct json *live)
@@ -490,7 +521,8 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 		return NULL;
 	if (asked->stored && !asked->crd)
 		default_all(op, next);
-	convert_to_stored(op->a, asked, stored, next);
+	if (!conversion_asks(asked))
+		convert_to_stored(op->a, asked, stored, next);
 	if (!asked->crd)
 		op->kind = stored;
 	/* What was in annotations is in fields now, and nobody has looked at it yet. */
@@ -550,9 +582,8 @@ void core_create(struct op *op)
 
 void core_update(struct op *op)
 {
-	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name),
-			 *o = NULL;
-	struct json *next = write_decode(op);
+	const struct obj *live = op_live(op), *o = NULL;
+	struct json *next = op_stuck(op) ? NULL : write_decode(op);
 
 	if (next && meta_name(next).n && !str_eq(meta_name(next), op->req->name))
 		err_set(&op->err, ERR_BAD_REQUEST,

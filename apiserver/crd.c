@@ -179,6 +179,22 @@ static void set_version(struct crd *c, struct crd_version *v, const struct json 
 		c->stored = v;
 }
 
+static void set_converter(struct crd *c, const struct json *conversion)
+{
+	const struct json *webhook = json_get(conversion, STR("webhook")),
+			  *versions = json_get(webhook, STR("conversionReviewVersions"));
+	struct webhook_client w;
+
+	if (!str_is(json_str(json_get(conversion, STR("strategy"))), "Webhook") || c->n < 2)
+		return;
+	w = webhook_client(&c->a, json_get(webhook, STR("clientConfig")));
+	c->converter = arena_dup(&c->a, &w, sizeof(w));
+	c->converter_v1beta1 = json_len(versions) > 0;
+	for (size_t i = 0; i < json_len(versions); i++)
+		if (str_is(json_str(json_item(versions, i)), "v1"))
+			c->converter_v1beta1 = false;
+}
+
 static bool fill(struct crd *c, const struct json *o)
 {
 	const struct json *spec = json_get(o, STR("spec")),
@@ -200,6 +216,7 @@ static bool fill(struct crd *c, const struct json *o)
 	for (size_t i = 0; c->stored && i < c->n; i++)
 		if (&c->versions[i] != c->stored)
 			c->versions[i].kind.stored = &c->stored->kind;
+	set_converter(c, json_get(spec, STR("conversion")));
 	return c->stored != NULL;
 }
 

@@ -5,7 +5,7 @@
 #ifndef PLUMB_APISERVER_CRD_H
 #define PLUMB_APISERVER_CRD_H
 
-#include "apiserver/kinds/kind.h"
+#include "apiserver/webhook.h"
 
 #define CRD_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
 
@@ -27,6 +27,8 @@ struct crd {
 	struct crd_version *versions;
 	size_t n;
 	const struct crd_version *stored;
+	const struct webhook_client *converter; /* NULL: versions differ by their names alone */
+	bool converter_v1beta1;
 	bool terminating; /* changed by the owner */
 	bool shadowed;    /* a built-in kind stands in its place; changed by the owner */
 	struct crd *next; /* the owner's */

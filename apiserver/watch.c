@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/conversion.h"
 #include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "lib/base/log.h"
@@ -32,6 +33,7 @@ struct watcher {
 	int64_t ends_ns;   /* 0 = never */
 	int64_t bookmark_ns;
 	bool bookmarks, columns_sent;
+	bool stalled; /* its next event's object is being converted */
 };
 
 /* ---- the log ---- */
@@ -151,56 +153,135 @@ static struct obj *left_selection(const struct event *e)
 	return obj_from_json(tree, NULL);
 }
 
-static size_t event_for(struct watcher *w, const struct event *e, struct block **out)
+/* What an event is to the watcher, and its object, a reference; NULL = nothing. */
+static struct obj *event_pick(struct watcher *w, const struct event *e, int *ret_type)
 {
 	bool was, is;
-	struct obj *left;
-	size_t n;
 
 	if (w->req->namespace.n && !str_eq(e->new->namespace, w->req->namespace))
-		return 0;
+		return NULL;
 	was = e->old && selecting_match(w->kind, &w->selecting, e->old);
 	is = !e->deleted && selecting_match(w->kind, &w->selecting, e->new);
-	if (is)
-		return event_blocks(w, was ? EV_MODIFIED : EV_ADDED, e->new, out);
-	if (!was)
-		return 0;
-	if (e->deleted)
-		return event_blocks(w, EV_DELETED, e->new, out);
-	left = left_selection(e);
-	n = event_blocks(w, EV_DELETED, left, out);
-	obj_unref(left);
-	return n;
+	*ret_type = !is ? EV_DELETED : was ? EV_MODIFIED : EV_ADDED;
+	if (is || (was && e->deleted))
+		return obj_ref(e->new);
+	return was ? left_selection(e) : NULL;
 }
 
-/* Everything from the watcher's place to the log's end. */
+/* An error is the last that a watcher hears. */
+static void watcher_fail(struct watcher *w, const struct err *err)
+{
+	struct buf text = {0};
+	struct block *b;
+
+	buf_puts(&text, "{\"type\":\"ERROR\",\"object\":");
+	core_status_write(err, STR_NONE, STR_NONE, STR_NONE, &text);
+	text.n--; /* its newline */
+	buf_puts(&text, "}\n");
+	b = block_take(&text);
+	if (watcher_write(w, &b, 1))
+		watcher_end(w);
+}
+
+/* Has the objects of the events from the watcher's place on converted, as many as fit. */
+static void watcher_stall(struct watcher *w)
+{
+	struct table *t = w->table;
+	struct obj *v[BATCH];
+	const struct obj *seen;
+	size_t n = 0;
+	int type;
+
+	w->stalled = true;
+	for (uint64_t at = w->next; at < t->log_first + t->log_n && n < ARRAY_LEN(v); at++) {
+		struct obj *o = event_pick(w, log_at(t, at), &type);
+
+		if (o && !watch_seen(w->core, w->kind, o, &seen, &(struct err){0}) && !seen)
+			v[n++] = o;
+		else
+			obj_unref(o);
+	}
+	watch_ask(w->core, w->kind, (const struct obj *const *)v, n);
+	while (n)
+		obj_unref(v[--n]);
+}
+
+/* Adds an event's blocks; -1: the watcher waits (stalled) or can't go on (err). */
+static int event_for(struct watcher *w, const struct event *e, struct block **out, size_t *n,
+		     struct err *err)
+{
+	int type = 0, rc;
+	const struct obj *seen = NULL;
+	struct obj *o = event_pick(w, e, &type);
+
+	if (!o)
+		return 0;
+	rc = watch_seen(w->core, w->kind, o, &seen, err);
+	if (!rc && seen)
+		*n += event_blocks(w, type, seen, out + *n);
+	else if (!rc)
+		rc = -1;
+	obj_unref(o);
+	return rc;
+}
+
+/* Everything from the watcher's place to the log's end. False when it is gone. */
 static bool watcher_catch_up(struct watcher *w)
 {
 	struct table *t = w->table;
 	uint64_t end = t->log_first + t->log_n;
 	struct block *blocks[3 * BATCH];
+	struct err err = {0};
 	size_t n = 0;
 
-	for (; w->next < end; w->next++) {
+	w->stalled = false;
+	if (w->next < t->log_first)
+		err_set(&err, ERR_EXPIRED, "the watch fell behind");
+	for (; err.code == ERR_NONE && w->next < end; w->next++) {
 		const struct event *e = log_at(t, w->next);
 
+		if (event_for(w, e, blocks, &n, &err))
+			break;
 		w->revision = e->revision;
-		n += event_for(w, e, blocks + n);
 		if (n + 3 > ARRAY_LEN(blocks)) {
 			if (!watcher_write(w, blocks, n))
 				return false;
 			n = 0;
 		}
 	}
-	return watcher_write(w, blocks, n);
+	if (!watcher_write(w, blocks, n))
+		return false;
+	if (err.code != ERR_NONE) {
+		watcher_fail(w, &err);
+		return false;
+	}
+	if (w->next < end)
+		watcher_stall(w);
+	return true;
+}
+
+void watch_resume(struct core *c)
+{
+	if (!watch_has_news(c))
+		return;
+	LIST_FOREACH (it, &c->watchers) {
+		struct watcher *w = CONTAINER_OF(it, struct watcher, all);
+
+		if (w->stalled)
+			(void)watcher_catch_up(w);
+	}
 }
 
 void watch_deliver(struct core *c, struct table *t, size_t first_new)
 {
 	(void)c;
 	(void)first_new;
-	LIST_FOREACH (it, &t->watchers)
-		(void)watcher_catch_up(CONTAINER_OF(it, struct watcher, of_table));
+	LIST_FOREACH (it, &t->watchers) {
+		struct watcher *w = CONTAINER_OF(it, struct watcher, of_table);
+
+		if (!w->stalled)
+			(void)watcher_catch_up(w);
+	}
 }
 
 /* ---- bookmarks and time ---- */
@@ -262,9 +343,9 @@ void watch_tick(struct core *c)
 		struct watcher *w = CONTAINER_OF(it, struct watcher, all);
 
 		if (w->ends_ns && now >= w->ends_ns) {
-			if (!w->bookmarks || bookmark(w, c->revision, false))
+			if (!w->bookmarks || w->stalled || bookmark(w, c->revision, false))
 				watcher_end(w);
-		} else if (w->bookmarks && now >= w->bookmark_ns && !c->nchanges) {
+		} else if (w->bookmarks && !w->stalled && now >= w->bookmark_ns && !c->nchanges) {
 			(void)bookmark(w, c->revision, false);
 		}
 	}
@@ -320,8 +401,8 @@ static uint64_t log_after(struct table *t, uint64_t revision)
 	return lo;
 }
 
-/* What stands committed now, as ADDED. */
-static bool send_initial(struct watcher *w)
+/* What stands committed now, as ADDED; seen: the same in the watcher's version, or NULL. */
+static bool send_initial(struct watcher *w, const struct obj *const *seen)
 {
 	struct table *t = w->table;
 	struct block *blocks[3 * BATCH];
@@ -330,7 +411,7 @@ static bool send_initial(struct watcher *w)
 	table_range(t, w->req->namespace, &from, &to);
 	for (; from < to; from++) {
 		if (selecting_match(w->kind, &w->selecting, t->rows[from]))
-			n += event_blocks(w, EV_ADDED, t->rows[from], blocks + n);
+			n += event_blocks(w, EV_ADDED, seen ? *seen++ : t->rows[from], blocks + n);
 		if (n + 3 > ARRAY_LEN(blocks)) {
 			if (!watcher_write(w, blocks, n))
 				return false;
@@ -338,6 +419,25 @@ static bool send_initial(struct watcher *w)
 		}
 	}
 	return watcher_write(w, blocks, n);
+}
+
+/* The objects that a watch begins with, where others must convert them. -1: parked, or op->err. */
+static int initial_seen(struct op *op, const struct watcher *w, const struct obj ***ret)
+{
+	const struct table *t = w->table;
+	const struct obj **v;
+	size_t from, to, n = 0;
+
+	*ret = NULL;
+	if (!conversion_asks(w->kind))
+		return 0;
+	table_range(t, op->req->namespace, &from, &to);
+	v = arena_array(op->a, to - from + 1, sizeof(*v));
+	for (; from < to; from++)
+		if (selecting_match(w->kind, &w->selecting, t->rows[from]))
+			v[n++] = t->rows[from];
+	*ret = v;
+	return op_see(op, v, n, v);
 }
 
 static struct watcher *watcher_new(struct op *op, struct table *t)
@@ -379,10 +479,15 @@ void core_watch(struct op *op)
 	struct core_answer head = {.status = 200, .content_type = "application/json"};
 	struct table *t = op->served->table;
 	struct watcher *w;
+	const struct obj **seen = NULL;
 	uint64_t from;
-	bool initial;
+	bool initial = false;
 
 	w = from_revision(op, t, &from, &initial) ? NULL : watcher_new(op, t);
+	if (w && initial && initial_seen(op, w, &seen)) {
+		watcher_free(w);
+		w = NULL;
+	}
 	if (!w) {
 		op_answer_error(op);
 		return;
@@ -390,7 +495,7 @@ void core_watch(struct op *op)
 	w->revision = initial || !from ? op->core->revision : from;
 	w->next = log_after(t, w->revision);
 	op->req->sink->stream_begin(op->req, &head);
-	if (initial && !send_initial(w))
+	if (initial && !send_initial(w, seen))
 		return;
 	if (initial && w->bookmarks && says_true(op_query(op, "sendInitialEvents")) &&
 	    !bookmark(w, op->core->revision, true))
