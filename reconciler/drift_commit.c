@@ -140,18 +140,52 @@ static struct json *request(struct drifts *d, struct source *s, struct arena *a)
 	drift_message(d, &t, &text);
 	req = json_build(a, "{s:s,s:s,s:s,s:s,s:S}", "url", s->url, "mirror", s->mirror, "branch",
 			 d->branch, "base", u->commit, "message", buf_view(&text));
+	if (d->onto) {
+		json_set_str(a, req, "branch", source_branch(s, a));
+		json_set_bool(a, req, "onto", true);
+	}
 	list = json_set_array(a, req, "files");
 	for (size_t i = 0; i < f.n; i++)
 		file_put(a, list, arena_cstr(a, f.v[i].path), f.v[i].data);
+	/* The page is for those who decide; on the tracked branch nobody has to. */
+	if (d->onto)
+		goto out;
 	buf_reset(&text);
 	drift_markdown(d, &t, &text);
 	file_put(a, list,
 		 arena_printf(a, ".plumb/drift/%.*s-%.*s.md", STR_ARG(u->o->namespace),
 			      STR_ARG(u->o->name)),
 		 buf_view(&text));
+out:
 	if (s->auth.n)
 		json_set(a, req, STR("auth"), json_parse(a, buf_view(&s->auth), NULL, NULL));
 	return req;
+}
+
+/* The next fetch brings the commit, and with it git says what is live. A branch that is protected,
+ * or moves all the time, gets a proposal instead. */
+static void on_adopted(struct drifts *d, const struct json *answer, const struct err *err)
+{
+	d->onto = false;
+	if (answer) {
+		log_info("drift is adopted", "unit", d->u->key, "commit",
+			 log_fmt("%.*s", STR_ARG(json_str(json_get(answer, STR("commit"))))));
+		if (d->again)
+			d->again = false;
+		return;
+	}
+	log_warn("cannot adopt, proposing", "unit", d->u->key, "error", err->msg);
+	d->adopting = false;
+	drift_commit(d);
+}
+
+static bool all_editable(const struct drifts *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->v[i].reason)
+			return false;
+	}
+	return true;
 }
 
 static void on_pushed(void *arg, const struct json *answer, const struct err *err)
@@ -162,6 +196,10 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 	d->helper = NULL;
 	free(d->problem);
 	d->problem = NULL;
+	if (d->onto) {
+		on_adopted(d, answer, err);
+		return;
+	}
 	if (answer) {
 		snprintf(d->commit, sizeof(d->commit), "%.*s", STR_ARG(commit));
 		log_info("drift is told", "unit", d->u->key, "branch", d->branch, "commit",
@@ -193,7 +231,13 @@ void drift_commit(struct drifts *d)
 
 	if (!s || !s->url || !u->commit[0] || !d->n)
 		return;
+	d->onto = d->adopting && source_branch(s, &a).n && !strcmp(s->commit, u->commit);
 	req = request(d, s, &a);
+	/* What no edit can express is for people to see. */
+	if (req && d->onto && !all_editable(d)) {
+		d->onto = d->adopting = false;
+		req = request(d, s, &a);
+	}
 	if (req)
 		d->helper =
 			githelper_start(u->r->loop, "git-push", req, PUSH_TIMEOUT, on_pushed, d);

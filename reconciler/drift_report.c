@@ -8,8 +8,11 @@
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
+#include "lib/kube/workqueue.h"
 #include "reconciler/drifts.h"
 
+#define PUSH_WINDOW (120 * NS_PER_S)
+#define PUSHES_FREE 4           /* within the window before pauses begin */
 #define QUIET (100 * NS_PER_MS) /* what comes within this goes into one commit */
 
 static void note_clear(struct drift_note *n)
@@ -70,6 +73,9 @@ static void on_quiet(struct loop *l, struct loop_timer *t)
 		d->again = true;
 		return;
 	}
+	d->noted_at = 0;
+	d->pushes++;
+	d->pushed_at = loop_now(l);
 	drift_object_write(d);
 	drift_commit(d);
 }
@@ -158,6 +164,23 @@ void drifts_close(struct drifts *d)
 	drift_commit_delete(d);
 }
 
+/* Soon, but not at every change of a field that somebody keeps changing. */
+static void pace(struct drifts *d)
+{
+	static const struct backoff pauses = {.base_ns = 2 * NS_PER_S, .max_ns = 300 * NS_PER_S};
+	int64_t now = loop_now(d->u->r->loop), pause = QUIET;
+
+	if (now - d->pushed_at > PUSH_WINDOW)
+		d->pushes = 0;
+	if (d->pushes >= PUSHES_FREE)
+		pause = backoff_after(&pauses, d->pushes - PUSHES_FREE);
+	/* What goes on all the time is told too. */
+	if (!loop_timer_armed(&d->timer) || now - d->noted_at < 5 * QUIET)
+		loop_timer_set(d->u->r->loop, &d->timer, pause, on_quiet);
+	if (!d->noted_at)
+		d->noted_at = now;
+}
+
 void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
 		 const struct drift_list *l, bool proposed)
 {
@@ -178,5 +201,5 @@ void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
 		}
 	}
 	d->proposed |= proposed;
-	loop_timer_set(u->r->loop, &d->timer, QUIET, on_quiet);
+	pace(d);
 }

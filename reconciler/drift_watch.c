@@ -139,7 +139,8 @@ static void tell(struct entry *e, const struct drift_list *l, const struct json 
 }
 
 /* Leaves in the list what is to be put back; freezes and tells the rest. */
-static void propose(struct entry *e, const struct json *declared, struct drift_list *l)
+static void propose(struct entry *e, const struct json *declared, struct drift_list *l,
+		    bool adopt)
 {
 	struct drift_list news = {.v = l->v};
 	size_t back = 0;
@@ -158,6 +159,7 @@ static void propose(struct entry *e, const struct json *declared, struct drift_l
 	if (news.n) {
 		tell(e, &news, declared, true);
 		drifts_note(e->unit, e, declared, &news, true);
+		e->unit->drifts->adopting = adopt;
 	}
 	memcpy(l->v, copy, back * sizeof(*copy));
 	l->n = back;
@@ -168,16 +170,18 @@ bool drift_decide(struct entry *e, const struct json *declared, struct drift_lis
 {
 	AUTO(arena) struct arena a = {0};
 	struct str mode = mode_of(e->unit, declared, &a);
+	bool proposes = str_is(mode, "propose") || str_is(mode, "adopt");
 
 	if (!l->n || str_is(mode, "ignore"))
 		return false;
-	/* Merging by itself needs a policy that is still to come: until then `adopt` proposes. */
-	if (str_is(mode, "propose") || str_is(mode, "adopt"))
-		propose(e, declared, l);
+	if (proposes)
+		propose(e, declared, l, str_is(mode, "adopt"));
 	if (!l->n || fighting(e))
 		return false;
 	tell(e, l, declared, false);
-	drifts_note(e->unit, e, declared, l, false);
+	/* What is left here of a mode that proposes was rejected before: no second branch for it. */
+	if (!proposes)
+		drifts_note(e->unit, e, declared, l, false);
 	return true;
 }
 

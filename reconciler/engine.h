@@ -28,6 +28,10 @@
 /* On a Kustomization: "warn" applies files whose MAC does not fit; "strict", the default, refuses.
  */
 #define SECRETS_INTEGRITY "plumb.dev/secrets-integrity"
+/* Suspends until then (RFC 3339), and ends spec.suspend at that time. */
+#define SUSPEND_UNTIL "plumb.dev/suspend-until"
+/* Ids of drift that was decided against; ours to write. */
+#define REJECTED_DRIFT "plumb.dev/rejected-drift"
 #define ROOT_NAMESPACE "plumb-system"
 #define IN_FLIGHT_MAX 16
 
@@ -103,11 +107,14 @@ struct unit {
 	int64_t generation;      /* of the spec that was applied last */
 	char *revision;          /* applied last */
 	char commit[GIT_OID_TEXT];
-	char *handled;    /* requestedAt */
-	bool ready, full; /* full: apply also what didn't change */
-	bool again;       /* something happened during a run */
-	bool depends;     /* it has dependencies */
-	bool prune_later; /* what is to go waits for those that may take it over */
+	char *handled;           /* requestedAt */
+	bool ready, full;        /* full: apply also what didn't change */
+	bool again;              /* something happened during a run */
+	bool depends;            /* it has dependencies */
+	bool suspended;          /* by its spec */
+	bool was_suspended;      /* when it was looked at last */
+	int64_t suspended_until; /* wall clock; 0 = nobody said */
+	bool prune_later;        /* what is to go waits for those that may take it over */
 	unsigned failures;
 	struct run *run;
 	struct loop_timer timer;     /* the next look, by interval or retry */
@@ -154,6 +161,8 @@ void bootstrap_free(struct bootstrap *b);
 
 /* ---- source.c ---- */
 void source_changed(struct reconciler *r, const struct obj *old, const struct obj *new);
+/* The branch it follows, STR_NONE when it is a tag or a commit. In `a`. */
+struct str source_branch(const struct source *s, struct arena *a);
 struct source *source_find(struct reconciler *r, struct str namespace, struct str name);
 void source_free(struct source *s);
 /* ---- source_poll.c ---- */
@@ -273,6 +282,8 @@ struct json *entry_overlay(struct entry *e, struct arena *a, const struct json *
 void unit_settle(struct unit *u);
 bool drift_rejected(const struct unit *u, const char *id);
 void unit_reject(struct unit *u);
+/* What was rejected before a restart. */
+void drift_recall(struct unit *u, const struct obj *o);
 bool unit_proposes(const struct unit *u);
 struct json *proposed_branches(struct reconciler *r, const struct source *s, struct arena *a);
 /* Of those asked for, which stand on the remote: one that is gone was rejected. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "lib/kube/resources.h"
 #include "reconciler/drifts.h"
 
 struct frozen {
@@ -160,14 +161,59 @@ bool unit_proposes(const struct unit *u)
 	return u->drifts && u->drifts->proposed && u->drifts->commit[0];
 }
 
+#define REJECTED_MAX 200
+
+void drift_recall(struct unit *u, const struct obj *o)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str rest = meta_annotation(obj_tree(o, &a), REJECTED_DRIFT), id;
+
+	while (rest.n && str_next(&rest, ',', &id) && u->rejected.n < REJECTED_MAX) {
+		if (id.n && id.n < 40)
+			map_set(&u->rejected, id, u);
+	}
+}
+
+static void on_remembered(void *arg, const struct api_answer *answer)
+{
+	(void)arg;
+	if (answer->err.code && answer->err.code != ERR_NOT_FOUND)
+		log_warn("cannot write down which drift was rejected", "error", answer->err.msg);
+}
+
+/* An annotation of the Kustomization outlives us, and the report that goes away with this. */
+static void remember_rejected(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf ids = {0};
+	AUTO(buf) struct buf body = {0};
+	struct map_iter it = {0};
+	struct api_call call = {.verb = API_PATCH,
+				.resource = &res_kustomizations,
+				.namespace = u->o->namespace,
+				.name = u->o->name,
+				.patch = API_PATCH_MERGE};
+
+	for (size_t n = 0; n < REJECTED_MAX && map_next(&u->rejected, &it); n++)
+		buf_printf(&ids, "%s%.*s", n ? "," : "", STR_ARG(it.key));
+	json_write(json_build(&a, "{s:{s:{s:S}}}", "metadata", "annotations", REJECTED_DRIFT,
+			      buf_view(&ids)),
+		   &body);
+	call.body = buf_view(&body);
+	client_call(u->r->client, &call, on_remembered, NULL);
+}
+
 void unit_reject(struct unit *u)
 {
 	struct map_iter it = {0};
 	struct drifts *d = u->drifts;
 
 	log_info("drift is rejected", "unit", u->key, "branch", d->branch);
+	if (u->rejected.n + d->n > REJECTED_MAX)
+		map_release(&u->rejected);
 	for (size_t i = 0; i < d->n; i++)
 		map_set(&u->rejected, str_c(d->v[i].id), u);
+	remember_rejected(u);
 	while (map_next(&u->entries, &it))
 		entry_thaw(it.value);
 	drifts_close(d);

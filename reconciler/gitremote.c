@@ -300,11 +300,50 @@ static int updates_read(struct session *s, const struct json *files, git_tree_up
 	return 0;
 }
 
+/* A path as it was in another commit: its tree or blob, or nothing where it wasn't there. */
+static int restore_read(struct session *s, const struct json *what, git_tree_update *u,
+			struct err *err)
+{
+	git_object *commit = NULL, *found = NULL;
+	git_oid id;
+	int rc = -1;
+
+	u->path = text(s, what, "path");
+	if (git_oid_fromstr(&id, text(s, what, "commit") ?: "") < 0 ||
+	    git_object_lookup(&commit, s->repo, &id, GIT_OBJECT_COMMIT) < 0) {
+		err_set(err, ERR_NOT_FOUND, "the commit to go back to is not in the repository");
+	} else if (git_object_lookup_bypath(&found, commit, u->path, GIT_OBJECT_ANY) < 0) {
+		u->action = GIT_TREE_UPDATE_REMOVE;
+		rc = 0;
+	} else {
+		u->action = GIT_TREE_UPDATE_UPSERT;
+		u->filemode = git_object_type(found) == GIT_OBJECT_TREE ? GIT_FILEMODE_TREE
+									: GIT_FILEMODE_BLOB;
+		git_oid_cpy(&u->id, git_object_id(found));
+		rc = 0;
+	}
+	git_object_free(found);
+	git_object_free(commit);
+	return rc;
+}
+
+static int restores_read(struct session *s, const struct json *list, git_tree_update *u,
+			 struct err *err)
+{
+	for (size_t i = 0; i < json_len(list); i++) {
+		if (restore_read(s, json_item(list, i), &u[i], err))
+			return -1;
+	}
+	return 0;
+}
+
 static int commit_make(struct session *s, const struct json *request, git_oid *ret,
 		       git_oid *tree_id, struct err *err)
 {
-	const struct json *files = json_get(request, STR("files"));
-	git_tree_update *updates = arena_array(s->a, json_len(files) + 1, sizeof(*updates));
+	const struct json *files = json_get(request, STR("files")),
+			  *restore = json_get(request, STR("restore"));
+	size_t nfiles = json_len(files), n = nfiles + json_len(restore);
+	git_tree_update *updates = arena_array(s->a, n + 1, sizeof(*updates));
 	const char *name = text(s, request, "name") ?: "plumb";
 	git_oid base_id;
 	git_commit *base = NULL;
@@ -315,9 +354,10 @@ static int commit_make(struct session *s, const struct json *request, git_oid *r
 	if (git_oid_fromstr(&base_id, text(s, request, "base") ?: "") < 0 ||
 	    git_commit_lookup(&base, s->repo, &base_id) < 0 || git_commit_tree(&tree, base) < 0)
 		fail(s, err, GIT_ENOTFOUND, "the commit that was applied");
-	else if (updates_read(s, files, updates, err))
+	else if (updates_read(s, files, updates, err) ||
+		 restores_read(s, restore, updates + nfiles, err))
 		;
-	else if (git_tree_create_updated(tree_id, s->repo, tree, json_len(files), updates) < 0 ||
+	else if (git_tree_create_updated(tree_id, s->repo, tree, n, updates) < 0 ||
 		 git_tree_lookup(&next, s->repo, tree_id) < 0 ||
 		 git_signature_now(&who, name, "plumb@localhost") < 0 ||
 		 git_commit_create_v(ret, s->repo, NULL, who, who, "UTF-8",
@@ -380,6 +420,7 @@ static struct json *push(struct session *s, const struct json *request, struct e
 {
 	const char *branch = text(s, request, "branch") ?: "", *ref, *out;
 	bool gone = json_bool(json_get(request, STR("delete")), false), ours;
+	bool onto = json_bool(json_get(request, STR("onto")), false);
 	const git_remote_head **heads;
 	const git_oid *found;
 	git_oid id, tree, tip, tip_tree;
@@ -397,7 +438,12 @@ static struct json *push(struct session *s, const struct json *request, struct e
 	if ((!gone && commit_make(s, request, &id, &tree, err)) || list(s, &heads, &n, err))
 		return NULL;
 	found = head_find(heads, n, ref);
-	if (found) {
+	if (onto) {
+		if (!found || git_oid_streq(found, text(s, request, "base") ?: "") != 0) {
+			err_set(err, ERR_CONFLICT, "%s moved meanwhile", ref);
+			return NULL;
+		}
+	} else if (found) {
 		git_oid_cpy(&tip, found);
 		git_remote_disconnect(s->remote);
 		if (tip_check(s, &tip, ref, &ours, &tip_tree, err))
@@ -415,7 +461,7 @@ static struct json *push(struct session *s, const struct json *request, struct e
 		return NULL;
 	}
 	git_reference_free(kept);
-	if (send(s, arena_printf(s->a, "+%s:%s", out, ref), err))
+	if (send(s, arena_printf(s->a, "%s%s:%s", onto ? "" : "+", out, ref), err))
 		return NULL;
 	return answer_commit(s, &id);
 }

@@ -20,6 +20,9 @@ struct json *gitremote_fetch(struct arena *a, const struct json *request, struct
 /*
  * request: {url, mirror, auth, branch, base, message, name, files: [{path, content | delete}]}.
  * Makes one commit on top of base, and pushes it as branch, unless a person has committed there.
+ * With `onto: true` the commit goes straight onto a branch that people use: only while that stands
+ * at base, and never by force (ERR_CONFLICT, ERR_FORBIDDEN). `restore: [{path, commit}]` puts
+ * folders or files back as they were in another commit.
  * Answer: {commit: "…"}. With `delete: true` the branch is taken away instead, where it is ours.
  */
 struct json *gitremote_push(struct arena *a, const struct json *request, struct err *err);

@@ -21,6 +21,18 @@ static void set_artifact(struct source *s, struct arena *a, struct json *status,
 			    "path", "", "url", s->url, "lastUpdateTime", t));
 }
 
+struct str source_branch(const struct source *s, struct arena *a)
+{
+	const struct json *ref = json_at(obj_tree(s->o, a), "spec", "ref");
+	static const char *const others[] = {"tag", "semver", "name", "commit"};
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		if (json_str(json_get(ref, str_c(others[i]))).n)
+			return STR_NONE;
+	}
+	return json_str_or(json_get(ref, STR("branch")), STR("master"));
+}
+
 void source_report(struct source *s, const struct err *err)
 {
 	AUTO(arena) struct arena a = {0};

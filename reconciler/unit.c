@@ -24,9 +24,19 @@ const struct json *unit_tree(const struct unit *u, struct arena *a)
 
 bool unit_suspended(const struct unit *u)
 {
-	AUTO(arena) struct arena a = {0};
+	if (u->suspended_until)
+		return loop_wall(u->r->loop) < u->suspended_until;
+	return u->suspended;
+}
 
-	return json_bool(json_at(unit_tree(u, &a), "spec", "suspend"), false);
+static void read_suspension(struct unit *u, struct arena *a)
+{
+	const struct json *o = unit_tree(u, a);
+
+	u->suspended = json_bool(json_at(o, "spec", "suspend"), false);
+	u->suspended_until = 0;
+	if (time_parse(meta_annotation(o, SUSPEND_UNTIL), &u->suspended_until))
+		u->suspended_until = 0;
 }
 
 const char *unit_acts_as(const struct unit *u, struct arena *a)
@@ -96,7 +106,7 @@ static struct json *wishes(const struct obj *o, struct arena *a)
 	struct json *ours = json_new(a, JSON_OBJECT);
 
 	for (size_t i = 0; m && i < json_len(all); i++) {
-		if (str_starts(m[i].key, STR("plumb.dev/")))
+		if (str_starts(m[i].key, STR("plumb.dev/")) && !str_is(m[i].key, REJECTED_DRIFT))
 			json_add(a, ours, m[i].key, &m[i].value);
 	}
 	return ours;
@@ -124,10 +134,12 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		u->full = true;
 		map_set(&r->units, key, u);
 	}
+	drift_recall(u, new);
 	if (u->o && !json_equal(wishes(u->o, &a), wishes(new, &a)))
 		u->full = look = true;
 	obj_unref(u->o);
 	u->o = obj_ref(new);
+	read_suspension(u, &a);
 	gotk_suspended(&(struct gotk_object){"Kustomization", o->namespace, o->name},
 		       unit_suspended(u));
 	u->depends = json_len(json_at(unit_tree(u, &a), "spec", "dependsOn")) > 0;
@@ -180,8 +192,17 @@ void unit_look(struct unit *u)
 		unit_farewell(u);
 		return;
 	}
-	if (unit_suspended(u))
+	if (unit_suspended(u)) {
+		u->was_suspended = true;
+		if (u->suspended_until)
+			unit_look_after(u, u->suspended_until - loop_wall(u->r->loop));
 		return;
+	}
+	if (u->was_suspended) {
+		/* What was changed meanwhile is dealt with as if it were changed now. */
+		u->was_suspended = false;
+		drift_recheck(u);
+	}
 	unit_hold(u);
 	if (u->run) {
 		u->again = true;

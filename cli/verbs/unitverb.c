@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cli/datadir.h"
+#include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 
 void unitverb_defaults(struct unitverb *v)
@@ -70,9 +71,32 @@ int unitverb_patch(struct unitverb *v, const struct resource *r, const char *nam
 	return client_sync(v->client, &call, NULL, err);
 }
 
+/* For a while: an annotation with the time when it ends. */
+static int suspend_for(struct unitverb *v, const char *name, const char *duration, struct err *err)
+{
+	char text[TIME_TEXT_MAX];
+	struct str until;
+	int64_t ns;
+
+	if (duration_parse(str_c(duration), &ns) || ns <= 0)
+		return err_set(err, ERR_BAD_REQUEST, "--for: not a duration: %s", duration);
+	if (unitverb_open(v, err))
+		return -1;
+	until = time_format(loop_wall(v->loop) + ns, text);
+	if (unitverb_patch(v, &res_kustomizations, v->namespace, name,
+			   json_build(&v->arena, "{s:{s:{s:S}}}", "metadata", "annotations",
+				      "plumb.dev/suspend-until", until),
+			   err))
+		return -1;
+	printf("%s/%s is suspended until %.*s\n", v->namespace, name, STR_ARG(until));
+	return 0;
+}
+
 static int suspend(struct unitverb *v, const char *name, bool on, struct err *err)
 {
-	const struct json *patch = json_build(&v->arena, "{s:{s:b}}", "spec", "suspend", (int)on);
+	const struct json *patch =
+		json_build(&v->arena, "{s:{s:{s:n}},s:{s:b}}", "metadata", "annotations",
+			   "plumb.dev/suspend-until", "spec", "suspend", (int)on);
 
 	if (unitverb_open(v, err) ||
 	    unitverb_patch(v, &res_kustomizations, v->namespace, name, patch, err))
@@ -84,7 +108,12 @@ static int suspend(struct unitverb *v, const char *name, bool on, struct err *er
 int unitverb_suspend(int argc, char **argv, bool on)
 {
 	struct unitverb v;
-	const struct flag flags[] = {UNITVERB_FLAGS(&v), {0}};
+	const char *duration = "";
+	const struct flag flags[] = {UNITVERB_FLAGS(&v),
+				     on ? (struct flag){"for", 0, FLAG_STRING, &duration,
+							"DURATION", "goes on by itself then"}
+					: (struct flag){0},
+				     {0}};
 	const char *verb = on ? "suspend" : "resume";
 	const char *usage = on ? "plumb suspend NAME\n\nStops applying a Kustomization and "
 				 "correcting its drift, until it is resumed."
@@ -96,7 +125,8 @@ int unitverb_suspend(int argc, char **argv, bool on)
 	if (flags_parse(argc, argv, flags, usage, &nargs, &err) == 0) {
 		if (nargs != 1)
 			err_set(&err, ERR_BAD_REQUEST, "name one Kustomization");
-		else if (!suspend(&v, argv[0], on, &err))
+		else if (*duration ? !suspend_for(&v, argv[0], duration, &err)
+				   : !suspend(&v, argv[0], on, &err))
 			rc = 0;
 	}
 	if (rc)

@@ -243,6 +243,41 @@ kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles
 config leftist '"2"' >"$repo/left/l.yaml"; push 'after a crash'
 ok "one that was killed goes on at once" soon 6 value leftist a 2
 
+# ---- drift that adopts itself, and what was rejected for good ----------------------------------------
+mkdir -p "$repo/free"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: free, namespace: shop}\ndata:\n  a: "1" # by hand\n  b: "1"\n' >"$repo/free/free.yaml"
+annotations='plumb.dev/drift: adopt' unit free free; push 'free'
+ok "applied" soon 10 value free a 1
+k -n shop patch configmap free -p '{"data":{"a":"7"}}' --field-manager=eve >/dev/null
+adopted() { git -C "$work/repo.git" show main:free/free.yaml | grep -qx '  a: "7" # by hand'; }
+ok "in mode adopt an edit is committed to the branch itself" soon 10 adopted
+ok "… and stays" soon 5 value free a 7
+git -C "$repo" pull -q --rebase origin main
+no_report() { ! k -n plumb-system get driftreport free; }
+ok "… and no report is left" soon 10 no_report
+annotations='plumb.dev/drift: propose' unit free free; push 'not so free'
+ok "and back to proposing" soon 10 says free Ready "$(git -C "$repo" rev-parse HEAD)"
+k -n shop patch configmap free -p '{"data":{"a":"8"}}' --field-manager=eve >/dev/null
+branch=plumb/drift/default/plumb-system-free
+ok "a proposal" soon 10 git -C "$work/repo.git" rev-parse -q --verify "refs/heads/$branch"
+git -C "$work/repo.git" update-ref -d "refs/heads/$branch"
+ok "is rejected" soon 10 value free a 7
+remembered() { [ -n "$(get free '{.metadata.annotations.plumb\.dev/rejected-drift}')" ]; }
+ok "… which is written down" soon 5 remembered
+kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+config leftist '"3"' >"$repo/left/l.yaml"; push 'after another crash'
+ok "after a restart" soon 6 value leftist a 3
+k -n shop patch configmap free -p '{"data":{"a":"8"}}' --field-manager=eve >/dev/null
+ok "… the same edit is still rejected" soon 10 value free a 7
+ok "… without a branch" sh -c "! git -C '$work/repo.git' rev-parse -q --verify 'refs/heads/$branch'"
+"$PLUMB" suspend free --data-dir "$data" --for 4s >/dev/null
+sleep 0.5
+k -n shop patch configmap free -p '{"data":{"b":"5"}}' --field-manager=eve >/dev/null
+sleep 0.7
+ok "a suspended one leaves an edit alone" value free b 5
+proposed_b() { git -C "$work/repo.git" show "$branch:free/free.yaml" | grep -qx '  b: "5"'; }
+ok "… until its time is up" soon 10 proposed_b
+
 #SECTION
 ok "clean stop" stop
 finish
