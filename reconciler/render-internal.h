@@ -7,14 +7,19 @@
 
 #define KUSTOMIZE_DEPTH_MAX 32
 
+struct kconfig;
 struct render {
 	struct arena *a;
 	const struct render_env *env;
 	const struct render_opts *o;
 	struct rendered *out;
 	size_t cap, files_cap;
-	struct map seen; /* identity → object number + 1 */
-	unsigned depth;  /* of kustomizations within kustomizations */
+	struct map seen;    /* identity → object number + 1 */
+	unsigned depth;     /* of kustomizations within kustomizations */
+	struct map numbers; /* path → number of the file + 1 */
+	struct map loaded;  /* path → struct git_file: what kustomizations read */
+	size_t nread;       /* objects that kustomizations read */
+	struct kconfig *defaults;
 };
 
 /* Parses one file and adds what it declares. */
@@ -28,8 +33,20 @@ MUST_USE int render_decrypt_bytes(struct render *r, const struct git_file *f, st
 /* Everything below a folder, or what its kustomization.yaml names. */
 MUST_USE int render_folder(struct render *r, const struct git_files *files, struct str dir,
 			   struct err *err);
-MUST_USE int render_kustomization(struct render *r, const struct git_file *f, struct str dir,
-				  struct err *err);
+/* What a kustomization builds; `k` is what it says where that isn't f's text. */
+MUST_USE int render_kustomized(struct render *r, const struct git_file *f, struct str dir,
+			       const struct json *k, struct err *err);
+/* Plain manifests with a Kustomization's own patches, images and so on over them. */
+MUST_USE int render_overlaid(struct render *r, const struct git_files *files, struct str dir,
+			     struct err *err);
+/* An object, or the items of a List, as results. */
+MUST_USE int render_add(struct render *r, struct json *v, const struct rendered_object *at,
+			struct err *err);
+/* Refuses what has no apiVersion, kind or name. */
+MUST_USE int render_check_shape(struct render *r, struct json *v, const struct rendered_object *o,
+				struct err *err);
+/* "line L, column C: why" of a parser becomes "file:L: why". */
+int render_parse_failed(struct render *r, uint32_t file, const struct err *why, struct err *err);
 bool render_is_kustomization(struct str name);
 /* Registers a file; its number is what srcs speak of. */
 uint32_t render_file_number(struct render *r, const struct git_file *f);
@@ -39,7 +56,6 @@ int render_fail(struct render *r, uint32_t file, uint32_t line, struct err *err,
 uint32_t render_line(const struct render *r, const struct json *v, uint32_t otherwise);
 
 /* ---- changes to trees ---- */
-void render_images(struct arena *a, struct json *object, const struct json *images);
 void render_metadata(struct arena *a, struct json *object, const struct json *labels,
 		     const struct json *annotations);
 /* Replaces ${…} in every text below v. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "lib/kube/obj.h"
-#include "reconciler/render-internal.h"
+#include "reconciler/kbuild.h"
 
 #include "lib/base/pure.h"
 
@@ -44,11 +44,10 @@ uint32_t render_line(const struct render *r, const struct json *v, uint32_t othe
 uint32_t render_file_number(struct render *r, const struct git_file *f)
 {
 	struct git_files *files = &r->out->files;
+	uintptr_t number = (uintptr_t)map_get(&r->numbers, f->path);
 
-	for (size_t i = 0; i < files->n; i++) {
-		if (str_eq(files->v[i].path, f->path))
-			return (uint32_t)i;
-	}
+	if (number)
+		return (uint32_t)(number - 1);
 	if (files->n == r->files_cap) {
 		size_t cap = r->files_cap ? r->files_cap * 2 : 64;
 		struct git_file *v = arena_array(r->a, cap, sizeof(*v));
@@ -58,8 +57,9 @@ uint32_t render_file_number(struct render *r, const struct git_file *f)
 		files->v = v;
 		r->files_cap = cap;
 	}
-	files->v[files->n] = *f;
-	return (uint32_t)files->n++;
+	files->v[files->n++] = *f;
+	map_set(&r->numbers, f->path, (void *)(uintptr_t)files->n);
+	return (uint32_t)files->n - 1;
 }
 
 /* ---- objects ---- */
@@ -72,7 +72,7 @@ static struct str kind_text(struct arena *a, const struct rendered_object *o)
 	return arena_strf(a, "%.*s %.*s", STR_ARG(o->kind), STR_ARG(o->name));
 }
 
-static int check_shape(struct render *r, struct json *v, const struct rendered_object *o,
+int render_check_shape(struct render *r, struct json *v, const struct rendered_object *o,
 		       struct err *err)
 {
 	if (!json_is(v, JSON_OBJECT))
@@ -134,7 +134,7 @@ static int object_add(struct render *r, struct json *v, struct rendered_object *
 		return render_fail(r, o->file, o->line, err, "more than %d objects", OBJECTS_MAX);
 	if (r->o->substitute && render_substitute(r, v, err))
 		return -1;
-	if (check_shape(r, v, o, err))
+	if (render_check_shape(r, v, o, err))
 		return -1;
 	o->tree = v;
 	object_push(r, o);
@@ -142,7 +142,7 @@ static int object_add(struct render *r, struct json *v, struct rendered_object *
 }
 
 /* "line L, column C: why" becomes "file:L: why". */
-static int parse_failed(struct render *r, uint32_t file, const struct err *why, struct err *err)
+int render_parse_failed(struct render *r, uint32_t file, const struct err *why, struct err *err)
 {
 	struct str text = str_c(why->msg), number, rest;
 	uint64_t line;
@@ -158,6 +158,13 @@ static int parse_failed(struct render *r, uint32_t file, const struct err *why, 
 	return render_fail(r, file, 0, err, "%s", why->msg);
 }
 
+int render_add(struct render *r, struct json *v, const struct rendered_object *at, struct err *err)
+{
+	struct rendered_object o = *at;
+
+	return object_add(r, v, &o, err);
+}
+
 int render_file(struct render *r, const struct git_file *f, struct err *err)
 {
 	uint32_t file = render_file_number(r, f);
@@ -165,7 +172,7 @@ int render_file(struct render *r, const struct git_file *f, struct err *err)
 	struct err why = {0};
 
 	if (yaml_parse(r->a, f->data, file, &r->out->srcs, NULL, &docs, &why))
-		return parse_failed(r, file, &why, err);
+		return render_parse_failed(r, file, &why, err);
 	if (render_decrypt(r, file, &docs, err))
 		return -1;
 	for (size_t i = 0; i < docs.n; i++) {
@@ -232,7 +239,7 @@ int render_folder(struct render *r, const struct git_files *files, struct str di
 		struct str rest = below(files->v[i].path, dir);
 
 		if (rest.n && render_is_kustomization(rest))
-			return render_kustomization(r, &files->v[i], dir, err);
+			return render_kustomized(r, &files->v[i], dir, NULL, err);
 	}
 	return render_plain(r, files, dir, err);
 }
@@ -349,7 +356,6 @@ static int finish(struct render *r, struct err *err)
 		if (identify(r, obj, err) || check_unique(r, i, err))
 			return -1;
 		clean(r, obj);
-		render_images(r->a, obj->tree, o->images);
 		render_metadata(r->a, obj->tree, json_get(o->common_metadata, STR("labels")),
 				json_get(o->common_metadata, STR("annotations")));
 		render_metadata(r->a, obj->tree, owner, NULL);
@@ -357,23 +363,39 @@ static int finish(struct render *r, struct err *err)
 	return 0;
 }
 
+/* A kustomization at the path, else all manifests there. */
+static int render_path(struct render *r, struct err *err)
+{
+	struct str path = str_c(r->o->path);
+	struct git_files files = {0};
+	const struct git_file *f;
+
+	if (kbuild_find(r, path, &f, err))
+		return -1;
+	if (f)
+		return render_kustomized(r, f, path, NULL, err);
+	if (r->env->load(r->env->ctx, r->o->path, &files, err))
+		return -1;
+	if (kbuild_has_overlay(r->o))
+		return render_overlaid(r, &files, path, err);
+	if (files.n == 1 && str_eq(files.v[0].path, path))
+		return render_file(r, &files.v[0], err);
+	return render_folder(r, &files, path, err);
+}
+
 int render(struct arena *a, const struct render_env *env, const struct render_opts *o,
 	   struct rendered *ret, struct err *err)
 {
 	struct render r = {.a = a, .env = env, .o = o, .out = ret};
-	struct git_files files = {0};
 	int rc;
 
 	*ret = (struct rendered){0};
-	if (env->load(env->ctx, o->path, &files, err))
-		return -1;
-	if (files.n == 1 && str_is(files.v[0].path, o->path))
-		rc = render_file(&r, &files.v[0], err);
-	else
-		rc = render_folder(&r, &files, str_c(o->path), err);
-	if (!rc)
+	rc = render_path(&r, err);
+	if (!rc && !o->build_only)
 		rc = finish(&r, err);
 	map_release(&r.seen);
+	map_release(&r.loaded);
+	map_release(&r.numbers);
 	if (rc)
 		rendered_release(ret);
 	return rc;

@@ -39,9 +39,12 @@ struct render_opts {
 	struct str unit_namespace, unit_name; /* go into labels; STR_NONE name = no labels */
 	struct str target_namespace;          /* STR_NONE = as written */
 	const struct json *common_metadata;   /* {labels, annotations} or NULL */
-	const struct json *images;            /* [{name, newName, newTag, digest}] or NULL */
+	/* What is added to the kustomization at the path, as Flux does; each may be empty. */
+	const struct json *images, *patches, *components;
+	struct str name_prefix, name_suffix;
 	bool substitute;
 	const struct age_keys *keys; /* for files encrypted with sops, or NULL */
+	bool build_only;             /* objects as the manifests say them: no labels, no checks */
 	bool broken_mac_ok;          /* a MAC that does not fit is told, not refused */
 	const struct render_var *vars;
 	size_t nvars;

@@ -1,134 +1,350 @@
 /*
- * kustomization.yaml: what it names is rendered, then changed as it says. A field that isn't
- * understood is refused by name: leaving out half of what somebody wrote would apply something
- * that nobody wanted. Pure.
+ * Kustomizations, layer by layer: what one names is gathered, generated and changed as it says,
+ * and handed to the one it stands in. What has to wait until all layers are done (hashes of names,
+ * references, order) is kbuild_finish.c's. Never reads outside the repository, never leaves a
+ * field out silently. Pure. Memory: the render's arena.
  */
 #include <string.h>
 
-#include "reconciler/render-internal.h"
+#include "lib/kube/obj.h"
+#include "reconciler/kbuild.h"
 
 #include "lib/base/pure.h"
 
-static const char *const known[] = {"apiVersion", "kind",   "metadata",          "resources",
-				    "namespace",  "images", "commonAnnotations", "labels"};
+static int build(struct kbuild *b, const struct json *k, struct err *err);
 
-static int check_fields(struct render *r, uint32_t file, const struct json *k, struct err *err)
+int kbuild_blame(struct kbuild *b, const struct json *at, const struct err *why, struct err *err)
 {
-	struct json_member *m = json_members(k);
+	uint32_t line = at ? render_line(b->r, at, 0) : 0;
+	enum err_code code = why->code;
 
-	for (size_t i = 0; i < json_len(k); i++) {
-		bool found = false;
+	render_fail(b->r, b->file, line, err, "%s", why->msg);
+	/* An unknown kind alone makes the caller ask again; a missing file stays missing. */
+	if (err && code != ERR_NOT_FOUND)
+		err->code = code;
+	return -1;
+}
 
-		for (size_t n = 0; n < ARRAY_LEN(known); n++)
-			found |= str_is(m[i].key, known[n]);
-		if (!found)
-			return render_fail(r, file, render_line(r, &m[i].value, 0), err,
-					   "field %.*s of a kustomization is not supported",
-					   STR_ARG(m[i].key));
+static int fail(struct kbuild *b, const struct json *at, struct err *err, const char *what)
+{
+	struct err why = {0};
+
+	(void)err_set(&why, ERR_INVALID, "%s", what);
+	return kbuild_blame(b, at, &why, err);
+}
+
+/* ---- resources ---- */
+
+static int check_cycle(struct kbuild *b, const struct json *at, struct str dir, struct err *err)
+{
+	struct err why = {0};
+
+	for (const struct kbuild *u = b; u; u = u->up) {
+		if (!str_eq(u->dir, dir))
+			continue;
+		(void)err_set(&why, ERR_INVALID, "a cycle: %.*s is being built already",
+			      STR_ARG(dir.n ? dir : STR("the root")));
+		return kbuild_blame(b, at, &why, err);
 	}
+	if (b->depth >= KUSTOMIZE_DEPTH_MAX)
+		return fail(b, at, err, "kustomizations nested too deep");
 	return 0;
 }
 
-/* dir + "/" + name, with ".." taken away; NULL when it leaves the root. */
-static char *join(struct arena *a, struct str dir, struct str name)
+static void append(struct arena *a, struct klayer *to, const struct klayer *from)
 {
-	struct str part, rest = name, head, tail, at = arena_str(a, dir);
-
-	if (!name.n || name.p[0] == '/' || memchr(name.p, 0, name.n))
-		return NULL;
-	while (str_next(&rest, '/', &part)) {
-		if (!part.n || str_is(part, "."))
-			continue;
-		if (!str_is(part, "..")) {
-			at = at.n ? arena_strf(a, "%.*s/%.*s", STR_ARG(at), STR_ARG(part)) : part;
-			continue;
-		}
-		if (!at.n)
-			return NULL;
-		at = str_rcut(at, '/', &head, &tail) ? head : STR_NONE;
-	}
-	return arena_cstr(a, at);
+	for (size_t i = 0; i < from->l.n; i++)
+		*kres_push(a, &to->l) = from->l.v[i];
 }
 
-static int resource(struct render *r, uint32_t file, struct str dir, const struct json *entry,
-		    struct err *err)
+static struct kconfig *own_config(struct kbuild *b)
+{
+	if (b->to->config == b->r->defaults) {
+		b->to->config = kconfig_default(b->a);
+		b->to->config->vars = json_new(b->a, JSON_ARRAY);
+	}
+	return b->to->config;
+}
+
+/* The folder's kustomization as a layer of its own, or over the present one's resources. */
+static int enter(struct kbuild *b, const struct git_file *f, struct str dir, struct klayer *to,
+		 struct err *err)
+{
+	struct klayer below = {.config = b->r->defaults, .vars = json_new(b->a, JSON_ARRAY)};
+	bool component = to == NULL;
+	struct kbuild sub = {.r = b->r,
+			     .a = b->a,
+			     .dir = dir,
+			     .file = render_file_number(b->r, f),
+			     .component = component,
+			     .to = component ? b->to : &below,
+			     .up = b,
+			     .depth = b->depth + 1};
+	struct yaml_docs docs;
+
+	sub.files = kbuild_files(&sub);
+	if (kbuild_parse(b->r, f, &docs, err))
+		return -1;
+	if (docs.n != 1 || !json_is(docs.v[0], JSON_OBJECT))
+		return render_fail(b->r, sub.file, 0, err, "not a kustomization");
+	if (build(&sub, docs.v[0], err))
+		return -1;
+	if (component)
+		return 0;
+	append(b->a, to, &below);
+	for (size_t i = 0; i < json_len(below.vars); i++)
+		json_append(b->a, to->vars, json_item(below.vars, i));
+	if (below.config != b->r->defaults)
+		kconfig_join(b->a, own_config(b), below.config);
+	return 0;
+}
+
+static bool looks_like_file(struct str name)
+{
+	return str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")) ||
+	       str_ends(name, STR(".json"));
+}
+
+static int resource(struct kbuild *b, const struct json *entry, struct klayer *to, struct err *err)
 {
 	struct str name = json_str(entry);
-	uint32_t line = render_line(r, entry, 0);
-	struct git_files files = {0};
+	const struct git_file *f = NULL;
 	struct err why = {0};
 	char *path;
 
-	if (str_find(name, STR("://")) >= 0 || str_starts(name, STR("git@")))
-		return render_fail(r, file, line, err, "%.*s: remote resources are refused",
-				   STR_ARG(name));
-	path = join(r->a, dir, name);
-	if (!path)
-		return render_fail(r, file, line, err, "%.*s leaves the repository", STR_ARG(name));
-	if (r->env->load(r->env->ctx, path, &files, &why))
-		return render_fail(r, file, line, err, "%s", why.msg);
-	if (files.n == 1 && str_is(files.v[0].path, path))
-		return render_file(r, &files.v[0], err);
-	return render_folder(r, &files, str_c(path), err);
-}
-
-static void transform(struct render *r, const struct json *k, struct rendered_object *o)
-{
-	struct str ns = json_str(json_get(k, STR("namespace")));
-	struct str version = json_str(json_get(o->tree, STR("apiVersion"))),
-		   kind = json_str(json_get(o->tree, STR("kind")));
-	const struct json *labels = json_get(k, STR("labels"));
-
-	if (ns.n && r->env->scope(r->env->ctx, version, kind) != SCOPE_CLUSTER)
-		json_set_str(r->a, json_set_object(r->a, o->tree, "metadata"), "namespace", ns);
-	render_images(r->a, o->tree, json_get(k, STR("images")));
-	render_metadata(r->a, o->tree, NULL, json_get(k, STR("commonAnnotations")));
-	for (size_t i = 0; i < json_len(labels); i++)
-		render_metadata(r->a, o->tree, json_get(json_item(labels, i), STR("pairs")), NULL);
-}
-
-static int check_labels(struct render *r, uint32_t file, const struct json *labels, struct err *err)
-{
-	for (size_t i = 0; i < json_len(labels); i++) {
-		const struct json *v = json_item(labels, i);
-
-		if (json_bool(json_get(v, STR("includeSelectors")), false) ||
-		    json_bool(json_get(v, STR("includeTemplates")), false) ||
-		    json_get(v, STR("fields")))
-			return render_fail(r, file, render_line(r, v, 0), err,
-					   "labels of a kustomization are supported without "
-					   "includeSelectors, includeTemplates and fields");
+	if (!json_is(entry, JSON_STRING) || !name.n)
+		return fail(b, entry, err, "the name of a file or folder is expected");
+	if (kbuild_is_remote(name)) {
+		(void)err_set(&why, ERR_INVALID, "%.*s: remote resources are refused",
+			      STR_ARG(name));
+		return kbuild_blame(b, entry, &why, err);
 	}
-	return 0;
+	path = kbuild_join(b->a, b->dir, name);
+	if (!path) {
+		(void)err_set(&why, ERR_INVALID, "%.*s leaves the repository", STR_ARG(name));
+		return kbuild_blame(b, entry, &why, err);
+	}
+	if (looks_like_file(name) && !kbuild_file(b->r, str_c(path), &f, &why))
+		return kbuild_manifest(b->r, f, &to->l, err);
+	if (looks_like_file(name) && why.code != ERR_NOT_FOUND && why.code != ERR_INVALID)
+		return kbuild_blame(b, entry, &why, err);
+	if (kbuild_find(b->r, str_c(path), &f, &why))
+		return kbuild_blame(b, entry, &why, err);
+	if (f) {
+		if (check_cycle(b, entry, str_c(path), err))
+			return -1;
+		return enter(b, f, str_c(path), to, err);
+	}
+	if (kbuild_file(b->r, str_c(path), &f, &why))
+		return kbuild_blame(b, entry, &why, err);
+	return kbuild_manifest(b->r, f, &to->l, err);
 }
 
-int render_kustomization(struct render *r, const struct git_file *f, struct str dir,
-			 struct err *err)
+int kbuild_resources(struct kbuild *b, const struct json *entries, struct klayer *to,
+		     struct err *err)
 {
-	uint32_t file = render_file_number(r, f);
-	const struct json *resources;
-	size_t first = r->out->n;
-	struct yaml_docs docs;
-	struct err why = {0};
-
-	if (yaml_parse(r->a, f->data, file, &r->out->srcs, NULL, &docs, &why))
-		return render_fail(r, file, 0, err, "%s", why.msg);
-	if (docs.n != 1 || !json_is(docs.v[0], JSON_OBJECT))
-		return render_fail(r, file, 0, err, "not a kustomization");
-	if (check_fields(r, file, docs.v[0], err) ||
-	    check_labels(r, file, json_get(docs.v[0], STR("labels")), err))
-		return -1;
-	if (r->depth >= KUSTOMIZE_DEPTH_MAX)
-		return render_fail(r, file, 0, err, "kustomizations nested deeper than %d",
-				   KUSTOMIZE_DEPTH_MAX);
-	r->depth++;
-	resources = json_get(docs.v[0], STR("resources"));
-	for (size_t i = 0; i < json_len(resources); i++) {
-		if (resource(r, file, dir, json_item(resources, i), err))
+	for (size_t i = 0; i < json_len(entries); i++) {
+		if (resource(b, json_item(entries, i), to, err))
 			return -1;
 	}
-	r->depth--;
-	for (size_t i = first; i < r->out->n; i++)
-		transform(r, docs.v[0], &r->out->v[i]);
 	return 0;
+}
+
+static int components(struct kbuild *b, struct err *err)
+{
+	const struct json *list = json_get(b->k, STR("components"));
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *entry = json_item(list, i);
+		struct str name = json_str(entry);
+		const struct git_file *f = NULL;
+		struct err why = {0};
+		char *path =
+			name.n && !kbuild_is_remote(name) ? kbuild_join(b->a, b->dir, name) : NULL;
+
+		if (!path) {
+			(void)err_set(&why, ERR_INVALID,
+				      "%.*s: a component is a folder of this repository",
+				      STR_ARG(name));
+			return kbuild_blame(b, entry, &why, err);
+		}
+		if (kbuild_find(b->r, str_c(path), &f, &why))
+			return kbuild_blame(b, entry, &why, err);
+		if (!f) {
+			(void)err_set(&why, ERR_INVALID, "%s has no kustomization", path);
+			return kbuild_blame(b, entry, &why, err);
+		}
+		if (check_cycle(b, entry, str_c(path), err) || enter(b, f, str_c(path), NULL, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- configurations and crds ---- */
+
+static int config_file(struct kbuild *b, const struct json *entry, bool crd, struct err *err)
+{
+	uint32_t number;
+	struct yaml_docs docs;
+	struct err why = {0};
+	struct str text;
+
+	if (b->files.load(b->files.ctx, json_str(entry), &text, &number, &why))
+		return kbuild_blame(b, entry, &why, err);
+	if (yaml_parse(b->a, text, number, &b->r->out->srcs, NULL, &docs, &why))
+		return render_parse_failed(b->r, number, &why, err);
+	for (size_t i = 0; i < docs.n; i++) {
+		if (crd) {
+			kconfig_crd(b->a, own_config(b), docs.v[i]);
+			continue;
+		}
+		if (kconfig_merge(b->a, own_config(b), docs.v[i], &why))
+			return render_fail(b->r, number, 0, err, "%s", why.msg);
+	}
+	return 0;
+}
+
+static int configurations(struct kbuild *b, struct err *err)
+{
+	static const char *const fields[] = {"configurations", "crds"};
+
+	for (size_t f = 0; f < ARRAY_LEN(fields); f++) {
+		const struct json *list = json_get(b->k, str_c(fields[f]));
+
+		for (size_t i = 0; i < json_len(list); i++) {
+			if (config_file(b, json_item(list, i), f == 1, err))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* ---- a layer ---- */
+
+/* Two resources must not have one identity within a layer. */
+static int check_unique(struct kbuild *b, struct err *err)
+{
+	AUTO(map) struct map seen = {0};
+	AUTO(arena) struct arena a = {0};
+	const struct kres_list *l = &b->to->l;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct kid id = kres_id(&l->v[i]);
+		const struct rendered_object *o = l->v[i].origin;
+		const struct kres *other;
+		struct str ns = id.namespace.n ? id.namespace : STR("default"), text;
+
+		if (kid_cluster_scoped(&id))
+			ns = STR_NONE;
+		text = arena_strf(&a, "%.*s/%.*s/%.*s/%.*s/%.*s", STR_ARG(id.group),
+				  STR_ARG(id.version), STR_ARG(id.kind), STR_ARG(ns),
+				  STR_ARG(id.name));
+		other = map_set(&seen, text, &l->v[i]);
+		if (!other)
+			continue;
+		return render_fail(b->r, o->file, o->line, err,
+				   "%.*s %.*s is also declared in %.*s", STR_ARG(id.kind),
+				   STR_ARG(id.name),
+				   STR_ARG(rendered_place(b->a, b->r->out, other->origin)));
+	}
+	return 0;
+}
+
+static void gather_vars(struct kbuild *b)
+{
+	const struct json *vars = json_get(b->k, STR("vars"));
+
+	for (size_t i = 0; i < json_len(vars); i++)
+		json_append(b->a, b->to->vars, json_item(vars, i));
+}
+
+static int build(struct kbuild *b, const struct json *k, struct err *err)
+{
+	if (kbuild_normalize(b, k, err) ||
+	    kbuild_resources(b, json_get(b->k, STR("resources")), b->to, err) ||
+	    configurations(b, err) || check_unique(b, err) || kbuild_generate(b, err) ||
+	    kbuild_plugins(b, "generators", err) || components(b, err) || check_unique(b, err) ||
+	    kbuild_transform(b, err) || kbuild_plugins(b, "transformers", err) ||
+	    kbuild_plugins(b, "validators", err))
+		return -1;
+	gather_vars(b);
+	return 0;
+}
+
+int render_kustomized(struct render *r, const struct git_file *f, struct str dir,
+		      const struct json *k, struct err *err)
+{
+	struct klayer top = {.vars = json_new(r->a, JSON_ARRAY)};
+	struct kbuild b = {.r = r,
+			   .a = r->a,
+			   .dir = dir,
+			   .file = render_file_number(r, f),
+			   .to = &top,
+			   .depth = r->depth + 1};
+	struct yaml_docs docs;
+
+	if (b.depth >= KUSTOMIZE_DEPTH_MAX)
+		return render_fail(r, b.file, 0, err, "kustomizations nested too deep");
+	if (!r->defaults)
+		r->defaults = kconfig_default(r->a);
+	top.config = r->defaults;
+	b.files = kbuild_files(&b);
+	if (!k) {
+		if (kbuild_parse(r, f, &docs, err))
+			return -1;
+		if (docs.n != 1 || !json_is(docs.v[0], JSON_OBJECT))
+			return render_fail(r, b.file, 0, err, "not a kustomization");
+		k = docs.v[0];
+	}
+	if (!r->depth && kbuild_has_overlay(r->o))
+		k = kbuild_overlay(r->a, k, r->o);
+	return build(&b, k, err) || kbuild_finish(&b, err) ? -1 : 0;
+}
+
+/* ---- plain manifests under a Kustomization's own fields ---- */
+
+/* What a kustomization of the folder would list: kustomizations below, and files outside them. */
+static struct json *listing(struct render *r, const struct git_files *files, struct str dir)
+{
+	struct json *list = json_new(r->a, JSON_ARRAY);
+	struct str skip = STR_NONE;
+
+	for (size_t i = 0; i < files->n; i++) {
+		struct str path = files->v[i].path, head = STR_NONE, tail;
+		size_t from = dir.n && !str_eq(path, dir) ? dir.n + 1 : 0;
+
+		if (skip.n && str_starts(path, skip) && path.p[skip.n] == '/')
+			continue;
+		for (size_t n = from; n < path.n; n++) {
+			const struct git_file *f = NULL;
+
+			if (path.p[n] != '/')
+				continue;
+			head = str_sub(path, 0, n);
+			if (!kbuild_find(r, head, &f, NULL) && f)
+				break;
+			head = STR_NONE;
+		}
+		tail = head.n ? head : path;
+		skip = head;
+		json_append_str(r->a, list,
+				from                                ? str_sub(tail, from, tail.n)
+				: str_rcut(tail, '/', &head, &tail) ? tail
+								    : path);
+	}
+	return list;
+}
+
+int render_overlaid(struct render *r, const struct git_files *files, struct str dir,
+		    struct err *err)
+{
+	const struct git_file spec = {.path = STR("spec of the Kustomization")};
+	struct json *k = json_new(r->a, JSON_OBJECT);
+	bool one = files->n == 1 && str_eq(files->v[0].path, dir);
+	struct str tail;
+
+	json_set(r->a, k, STR("resources"), listing(r, files, one ? STR_NONE : dir));
+	if (one && !str_rcut(dir, '/', &dir, &tail))
+		dir = STR_NONE;
+	return render_kustomized(r, &spec, dir, k, err);
 }

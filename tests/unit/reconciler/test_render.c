@@ -158,8 +158,10 @@ void test_render__target_namespace_leaves_cluster_kinds(void **state)
 	add(&w, "app/b.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n");
 	w.opts.target_namespace = STR("other");
 	assert_int_equal(go(&w, "app"), 0);
-	assert_true(str_is(w.out.v[0].namespace, "other"));
-	assert_int_equal(w.out.v[1].namespace.n, 0);
+	/* As kustomize has it: the Namespace itself is renamed, and comes first. */
+	assert_true(str_is(w.out.v[0].name, "other"));
+	assert_int_equal(w.out.v[0].namespace.n, 0);
+	assert_true(str_is(w.out.v[1].namespace, "other"));
 	end(&w);
 }
 
@@ -214,6 +216,7 @@ void test_render__kustomization_names_what_counts(void **state)
 	    "resources: [a.yaml, ../base]\nnamespace: here\nimages:\n- name: r/x\n  newTag: '2'\n");
 	add(&w, "app/a.yaml", CONFIG("one"));
 	add(&w, "app/ignored.yaml", "not: an object\n");
+	add(&w, "base/kustomization.yaml", "resources: [d.yaml]\n");
 	add(&w, "base/d.yaml",
 	    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"
 	    "spec: {template: {spec: {containers: [{name: c, image: 'r/x:1'}]}}}\n");
@@ -231,8 +234,8 @@ void test_render__kustomization_refuses_what_it_cannot(void **state)
 	struct world w = {0}, x = {0};
 
 	(void)state;
-	add(&w, "app/kustomization.yaml", "resources: []\npatches:\n- path: x.yaml\n");
-	assert_refused(&w, "field patches of a kustomization is not supported");
+	add(&w, "app/kustomization.yaml", "resources: []\nhelmCharts:\n- name: x\n");
+	assert_refused(&w, "app/kustomization.yaml:3: helmCharts: charts are not rendered");
 	add(&x, "app/kustomization.yaml", "resources:\n- ../../etc\n");
 	assert_refused(&x, "app/kustomization.yaml:2: ../../etc leaves the repository");
 }

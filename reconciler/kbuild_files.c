@@ -1,0 +1,175 @@
+/*
+ * Files of kustomizations: relative paths that never leave the repository, each file read once.
+ * Nothing but blobs of the revision is ever looked at; what a path names is decided by the
+ * callback that reads them. Pure. Memory: the render's arena.
+ */
+#include <string.h>
+
+#include "lib/kube/obj.h"
+#include "reconciler/kbuild.h"
+
+#include "lib/base/pure.h"
+
+char *kbuild_join(struct arena *a, struct str dir, struct str name)
+{
+	struct str part, rest = name, head, tail, at = dir;
+
+	if (!name.n || name.n > 4096 || name.p[0] == '/' || memchr(name.p, 0, name.n) ||
+	    memchr(name.p, '\\', name.n))
+		return NULL;
+	while (str_next(&rest, '/', &part)) {
+		if (!part.n || str_is(part, "."))
+			continue;
+		if (!str_is(part, "..")) {
+			at = at.n ? arena_strf(a, "%.*s/%.*s", STR_ARG(at), STR_ARG(part)) : part;
+			continue;
+		}
+		if (!at.n)
+			return NULL;
+		at = str_rcut(at, '/', &head, &tail) ? head : STR_NONE;
+	}
+	return arena_cstr(a, at);
+}
+
+bool kbuild_is_remote(struct str name)
+{
+	return str_find(name, STR("://")) >= 0 || str_find(name, STR("?ref=")) >= 0 ||
+	       str_starts(name, STR("git@")) || str_starts(name, STR("git::")) ||
+	       str_starts(name, STR("github.com/")) || str_starts(name, STR("github.com:"));
+}
+
+int kbuild_file(struct render *r, struct str path, const struct git_file **ret, struct err *err)
+{
+	struct git_files files = {0};
+	struct git_file *f = map_get(&r->loaded, path);
+
+	*ret = f;
+	if (f)
+		return 0;
+	if (r->env->load(r->env->ctx, arena_cstr(r->a, path), &files, err))
+		return -1;
+	if (files.n != 1 || !str_eq(files.v[0].path, path))
+		return err_set(err, ERR_NOT_FOUND, "%.*s is a folder", STR_ARG(path));
+	f = arena_dup(r->a, &files.v[0], sizeof(*f));
+	map_set(&r->loaded, f->path, f);
+	*ret = f;
+	return 0;
+}
+
+int kbuild_find(struct render *r, struct str dir, const struct git_file **ret, struct err *err)
+{
+	static const char *const names[] = {"kustomization.yaml", "kustomization.yml",
+					    "Kustomization"};
+
+	*ret = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct str path = dir.n ? arena_strf(r->a, "%.*s/%s", STR_ARG(dir), names[i])
+					: str_c(names[i]);
+		const struct git_file *f;
+		struct err why = {0};
+
+		if (kbuild_file(r, path, &f, &why)) {
+			if (why.code != ERR_NOT_FOUND)
+				return err_set(err, why.code, "%s", why.msg);
+			continue;
+		}
+		if (*ret)
+			return err_set(err, ERR_INVALID, "there are both %.*s and %.*s",
+				       STR_ARG((*ret)->path), STR_ARG(path));
+		*ret = f;
+	}
+	return 0;
+}
+
+static int load(void *ctx, struct str path, struct str *ret, uint32_t *file_number, struct err *err)
+{
+	struct kbuild *b = ctx;
+	const struct git_file *f;
+	char *at;
+
+	if (kbuild_is_remote(path))
+		return err_set(err, ERR_INVALID, "%.*s: remote files are refused", STR_ARG(path));
+	at = kbuild_join(b->a, b->dir, path);
+	if (!at)
+		return err_set(err, ERR_INVALID, "%.*s leaves the repository", STR_ARG(path));
+	if (kbuild_file(b->r, str_c(at), &f, err))
+		return -1;
+	*file_number = render_file_number(b->r, f);
+	return render_decrypt_bytes(b->r, f, ret, err);
+}
+
+struct kfiles kbuild_files(struct kbuild *b)
+{
+	return (struct kfiles){.load = load, .ctx = b};
+}
+
+int kbuild_parse(struct render *r, const struct git_file *f, struct yaml_docs *ret, struct err *err)
+{
+	uint32_t file = render_file_number(r, f);
+	struct err why = {0};
+
+	if (yaml_parse(r->a, f->data, file, &r->out->srcs, NULL, ret, &why))
+		return render_parse_failed(r, file, &why, err);
+	return render_decrypt(r, file, ret, err);
+}
+
+static int add(struct render *r, struct json *v, const struct rendered_object *at,
+	       struct kres_list *l, struct err *err);
+
+static int add_items(struct render *r, struct json *list, const struct rendered_object *at,
+		     struct kres_list *l, struct err *err)
+{
+	struct json *items = json_get(list, STR("items"));
+
+	for (size_t i = 0; i < json_len(items); i++) {
+		struct rendered_object item = *at;
+
+		item.lone = false;
+		item.line = render_line(r, json_item(items, i), at->line);
+		if (add(r, json_item(items, i), &item, l, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int add(struct render *r, struct json *v, const struct rendered_object *at,
+	       struct kres_list *l, struct err *err)
+{
+	struct kres *res;
+
+	if (json_is(v, JSON_OBJECT) && !json_len(v))
+		return 0;
+	if (json_is(v, JSON_OBJECT) && str_ends(json_str(json_get(v, STR("kind"))), STR("List")) &&
+	    json_is(json_get(v, STR("items")), JSON_ARRAY))
+		return add_items(r, v, at, l, err);
+	if (++r->nread > OBJECTS_MAX)
+		return render_fail(r, at->file, at->line, err, "more than %d objects", OBJECTS_MAX);
+	if (render_check_shape(r, v, at, err))
+		return -1;
+	res = kres_push(r->a, l);
+	res->tree = v;
+	res->origin = arena_dup(r->a, at, sizeof(*at));
+	return 0;
+}
+
+int kbuild_manifest(struct render *r, const struct git_file *f, struct kres_list *l,
+		    struct err *err)
+{
+	uint32_t file = render_file_number(r, f);
+	struct yaml_docs docs;
+
+	if (kbuild_parse(r, f, &docs, err))
+		return -1;
+	for (size_t i = 0; i < docs.n; i++) {
+		const struct yaml_src *src = yaml_src_of(&r->out->srcs, docs.v[i]);
+		const struct rendered_object at = {.file = file,
+						   .line = src ? src->line : 1,
+						   .doc = src ? src->doc : (uint32_t)i,
+						   .begin = src ? src->begin : 0,
+						   .lone = true};
+
+		if (add(r, docs.v[i], &at, l, err))
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,125 @@
+/*
+ * What waits until all layers are done: hashes of generated names, references to names, vars,
+ * objects that are for local use only, where objects came from, and their order. Then they become
+ * rendered objects. Pure.
+ */
+#include <string.h>
+
+#include "lib/kube/obj.h"
+#include "reconciler/kbuild.h"
+
+#include "lib/base/pure.h"
+
+#define LOCAL "config.kubernetes.io/local-config"
+#define ORIGIN "config.kubernetes.io/origin"
+#define MANAGED_BY "app.kubernetes.io/managed-by"
+
+static void drop_local(struct kres_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct kres *r = &l->v[i];
+		const struct json *v =
+			json_get(json_at(r->tree, "metadata", "annotations"), STR(LOCAL));
+
+		if (v && !str_is(json_str(v), "false"))
+			*r->tree = (struct json){.type = JSON_OBJECT};
+	}
+	kres_remove_empty(l);
+}
+
+/* The way from folder `dir` to a file, with "..". */
+static struct str relative(struct arena *a, struct str dir, struct str path)
+{
+	AUTO(buf) struct buf out = {0};
+	struct str head, tail, phead, ptail;
+
+	while (dir.n) {
+		if (!str_cut(dir, '/', &head, &tail))
+			tail = STR_NONE;
+		if (!str_cut(path, '/', &phead, &ptail) || !str_eq(head, phead))
+			break;
+		dir = tail;
+		path = ptail;
+	}
+	while (dir.n) {
+		buf_puts(&out, "../");
+		if (!str_cut(dir, '/', &head, &tail))
+			break;
+		dir = tail;
+	}
+	buf_str(&out, path);
+	return arena_str(a, buf_view(&out));
+}
+
+static void put_origin(struct kbuild *b, struct kres *r)
+{
+	const struct rendered_object *o = r->origin;
+	struct str path = relative(b->a, b->dir, b->r->out->files.v[o->file].path), text;
+	struct json *meta = json_set_object(b->a, r->tree, "metadata");
+	struct str kind = json_str(json_get(r->tree, STR("kind")));
+
+	if (!r->generated)
+		text = arena_strf(b->a, "path: %.*s\n", STR_ARG(path));
+	else
+		text = arena_strf(b->a,
+				  "configuredIn: %.*s\nconfiguredBy:\n  apiVersion: builtin\n"
+				  "  kind: %.*sGenerator\n",
+				  STR_ARG(path), STR_ARG(kind));
+	json_set_str(b->a, json_set_object(b->a, meta, "annotations"), ORIGIN, text);
+}
+
+static int metadata(struct kbuild *b, struct err *err)
+{
+	const struct json *list = json_get(b->k, STR("buildMetadata"));
+	struct kres_list *l = &b->to->l;
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct str what = json_str(json_item(list, i));
+		bool origin = str_is(what, "originAnnotations");
+
+		if (!origin && !str_is(what, "managedByLabel"))
+			return render_fail(b->r, b->file, render_line(b->r, json_item(list, i), 0),
+					   err, "buildMetadata: %.*s is not supported",
+					   STR_ARG(what));
+		for (size_t n = 0; n < l->n; n++) {
+			struct json *meta = json_set_object(b->a, l->v[n].tree, "metadata");
+
+			if (origin)
+				put_origin(b, &l->v[n]);
+			else
+				json_set_str(b->a, json_set_object(b->a, meta, "labels"),
+					     MANAGED_BY, STR("kustomize-v5.5.0"));
+		}
+	}
+	return 0;
+}
+
+static int sort(struct kbuild *b, struct err *err)
+{
+	const struct json *options = json_get(b->k, STR("sortOptions"));
+	struct json *legacy = json_build(b->a, "{s:s}", "order", "legacy");
+	struct err why = {0};
+
+	if (kustomize_sort(b->a, &b->to->l, options ?: legacy, &why))
+		return kbuild_blame(b, options, &why, err);
+	return 0;
+}
+
+int kbuild_finish(struct kbuild *b, struct err *err)
+{
+	struct kres_list *l = &b->to->l;
+	struct err why = {0};
+
+	kustomize_add_hashes(b->a, l);
+	if (kustomize_references(b->a, l, b->to->config, &why) ||
+	    kustomize_vars(b->a, l, b->to->vars, b->to->config->vars, &why))
+		return kbuild_blame(b, NULL, &why, err);
+	drop_local(l);
+	if (metadata(b, err) || sort(b, err))
+		return -1;
+	for (size_t i = 0; i < l->n; i++) {
+		if (render_add(b->r, l->v[i].tree, l->v[i].origin, err))
+			return -1;
+	}
+	return 0;
+}

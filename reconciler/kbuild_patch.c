@@ -1,0 +1,169 @@
+/*
+ * Patches as kustomizations write them: inline or by file, strategic merge or JSON patch, which is
+ * told from the shape alone. A value that a patch sets keeps its place: of the patch's file, or
+ * of the text within the kustomization. Pure.
+ */
+#include <string.h>
+
+#include "reconciler/kbuild.h"
+
+#include "lib/base/pure.h"
+
+struct text {
+	struct str s;
+	uint32_t file;
+	bool from_file;
+};
+
+static int parse(struct kbuild *b, const struct text *t, struct kpatch *p, struct err *err)
+{
+	struct yaml_docs docs;
+
+	/* An inline text's lines aren't the file's: its values have no place. */
+	if (yaml_parse(b->a, t->s, t->file, t->from_file ? &b->r->out->srcs : NULL, NULL, &docs,
+		       err))
+		return -1;
+	if (!docs.n)
+		return err_set(err, ERR_INVALID, "the patch is empty");
+	if (json_is(docs.v[0], JSON_ARRAY)) {
+		if (docs.n > 1)
+			return err_set(err, ERR_INVALID, "a JSON patch is one list");
+		p->ops = docs.v[0];
+		return 0;
+	}
+	for (size_t i = 0; i < docs.n; i++) {
+		if (!json_is(docs.v[i], JSON_OBJECT))
+			return err_set(err, ERR_INVALID, "a patch is a map or a list");
+	}
+	p->docs = docs.v;
+	p->ndocs = docs.n;
+	return 0;
+}
+
+static int from_file(struct kbuild *b, struct str path, struct kpatch *p, struct err *err)
+{
+	struct text t = {.from_file = true};
+
+	if (b->files.load(b->files.ctx, path, &t.s, &t.file, err))
+		return -1;
+	if (parse(b, &t, p, err))
+		return err_wrap(err, "%.*s", STR_ARG(b->r->out->files.v[t.file].path));
+	return 0;
+}
+
+static int check_entry(const struct json *entry, struct err *err)
+{
+	static const char *const fields[] = {"path", "patch", "target", "options"};
+	struct json_member *m = json_members(entry);
+
+	if (!json_is(entry, JSON_OBJECT))
+		return err_set(err, ERR_INVALID, "a patch entry is a map");
+	for (size_t i = 0; m && i < json_len(entry); i++) {
+		bool ok = false;
+
+		for (size_t f = 0; f < ARRAY_LEN(fields); f++)
+			ok |= str_is(m[i].key, fields[f]);
+		if (!ok)
+			return err_set(err, ERR_INVALID, "unknown field %.*s", STR_ARG(m[i].key));
+	}
+	return 0;
+}
+
+static int entry_text(struct kbuild *b, const struct json *entry, struct kpatch *p, struct err *err)
+{
+	struct str path = json_str(json_get(entry, STR("path")));
+	struct text t = {.s = json_str(json_get(entry, STR("patch"))), .file = b->file};
+
+	if (path.n && t.s.n)
+		return err_set(err, ERR_INVALID, "patch and path cannot both be given");
+	if (path.n)
+		return from_file(b, path, p, err);
+	if (!t.s.n)
+		return err_set(err, ERR_INVALID, "a patch needs patch or path");
+	return parse(b, &t, p, err);
+}
+
+int kbuild_patch(struct kbuild *b, const struct json *entry, struct err *err)
+{
+	struct kpatch p = {.target = json_get(entry, STR("target")),
+			   .options = json_get(entry, STR("options"))};
+	struct err why = {0};
+
+	if (json_is(p.target, JSON_NULL))
+		p.target = NULL;
+	if (check_entry(entry, &why) || entry_text(b, entry, &p, &why) ||
+	    kustomize_patch(b->a, &b->to->l, &p, &why))
+		return kbuild_blame(b, entry, &why, err);
+	return 0;
+}
+
+/* An entry of patchesStrategicMerge: a file's name, or the patch itself. */
+static int old_strategic(struct kbuild *b, const struct json *entry, struct err *err)
+{
+	struct str s = json_str(entry);
+	struct text t = {.s = s, .file = b->file};
+	struct kpatch p = {0};
+	struct err why = {0};
+	bool is_inline = memchr(s.p ?: "", '\n', s.n) || str_find(s, STR(": ")) >= 0;
+
+	if (!s.n)
+		(void)err_set(&why, ERR_INVALID, "a file's name or a patch is expected");
+	if (!s.n || (is_inline ? parse(b, &t, &p, &why) : from_file(b, s, &p, &why)) ||
+	    (p.ops && err_set(&why, ERR_INVALID, "a strategic merge patch is a map")) ||
+	    kustomize_patch(b->a, &b->to->l, &p, &why))
+		return kbuild_blame(b, entry, &why, err);
+	return 0;
+}
+
+int kbuild_patches(struct kbuild *b, struct err *err)
+{
+	const struct json *old = json_get(b->k, STR("patchesStrategicMerge"));
+	const struct json *list = json_get(b->k, STR("patches"));
+
+	for (size_t i = 0; i < json_len(old); i++) {
+		if (old_strategic(b, json_item(old, i), err))
+			return -1;
+	}
+	for (size_t i = 0; i < json_len(list); i++) {
+		if (kbuild_patch(b, json_item(list, i), err))
+			return -1;
+	}
+	return 0;
+}
+
+/* A target of patchesJson6902 names one resource, it is no expression. */
+static struct json *exact_target(struct arena *a, const struct json *target)
+{
+	struct json *ret = json_copy(a, target), *name = json_get(ret, STR("name"));
+	AUTO(buf) struct buf out = {0};
+	struct str s = json_str(name);
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (strchr(".+*?()[]{}|^$\\", s.p[i]))
+			buf_putc(&out, '\\');
+		buf_putc(&out, s.p[i]);
+	}
+	if (name)
+		json_set_str(a, ret, "name", buf_view(&out));
+	return ret;
+}
+
+int kbuild_patches6902(struct kbuild *b, struct err *err)
+{
+	const struct json *list = json_get(b->k, STR("patchesJson6902"));
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *entry = json_item(list, i);
+		const struct json *target = json_get(entry, STR("target"));
+		struct kpatch p = {.target = target ? exact_target(b->a, target) : NULL};
+		struct err why = {0};
+
+		if (!check_entry(entry, &why) && !entry_text(b, entry, &p, &why) && !p.ops)
+			(void)err_set(&why, ERR_INVALID, "a JSON patch is a list of operations");
+		if (!why.code && !p.target)
+			(void)err_set(&why, ERR_INVALID, "a JSON patch needs a target");
+		if (why.code || kustomize_patch(b->a, &b->to->l, &p, &why))
+			return kbuild_blame(b, entry, &why, err);
+	}
+	return 0;
+}

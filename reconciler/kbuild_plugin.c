@@ -1,0 +1,239 @@
+/*
+ * generators, transformers and validators: configurations of what kustomize has built in, each a
+ * small object of apiVersion "builtin". Anything that would start a program or a container is
+ * refused by name. Pure.
+ */
+#include <string.h>
+
+#include "lib/kube/obj.h"
+#include "reconciler/kbuild.h"
+
+#include "lib/base/pure.h"
+
+/* One configuration on its way: `c` is what it says. */
+struct plugin {
+	struct kbuild *b;
+	const struct json *c;
+	struct kspecs specs; /* its fieldSpecs */
+};
+
+typedef int plugin_fn(struct plugin *p, struct err *err);
+
+static const struct json *field(const struct plugin *p, const char *key)
+{
+	return json_get(p->c, str_c(key));
+}
+
+/* The configuration without what makes it an object. */
+static struct json *bare(struct plugin *p)
+{
+	struct json *v = json_copy(p->b->a, p->c);
+
+	json_del(v, STR("apiVersion"));
+	json_del(v, STR("kind"));
+	json_del(v, STR("metadata"));
+	return v;
+}
+
+static int namespace(struct plugin *p, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum ksubjects v;
+	} ways[] = {{"", KSUBJECTS_DEFAULT},
+		    {"defaultOnly", KSUBJECTS_DEFAULT},
+		    {"none", KSUBJECTS_NONE},
+		    {"allServiceAccounts", KSUBJECTS_ALL}};
+	struct str way = json_str_or(field(p, "setRoleBindingSubjects"), STR(""));
+	struct knamespace n = {.value = json_at(p->c, "metadata", "namespace"),
+			       .specs = &p->specs,
+			       .unset_only = json_bool(field(p, "unsetOnly"), false)};
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(ways) && !str_is(way, ways[i].name))
+		i++;
+	if (i == ARRAY_LEN(ways))
+		return err_set(err, ERR_INVALID, "setRoleBindingSubjects: %.*s is not known",
+			       STR_ARG(way));
+	n.subjects = ways[i].v;
+	return kustomize_namespace(p->b->a, &p->b->to->l, &n, err);
+}
+
+static int affixes(struct plugin *p, struct err *err)
+{
+	struct kbuild *b = p->b;
+
+	if (kustomize_affix(b->a, &b->to->l, &p->specs, json_str(field(p, "prefix")), false) ||
+	    kustomize_affix(b->a, &b->to->l, &p->specs, json_str(field(p, "suffix")), true))
+		return err_set(err, ERR_INVALID, "names cannot be changed");
+	return 0;
+}
+
+static int labels(struct plugin *p, struct err *err)
+{
+	return kustomize_pairs(p->b->a, &p->b->to->l, &p->specs, field(p, "labels"), err);
+}
+
+static int annotations(struct plugin *p, struct err *err)
+{
+	return kustomize_pairs(p->b->a, &p->b->to->l, &p->specs, field(p, "annotations"), err);
+}
+
+static int image(struct plugin *p, struct err *err)
+{
+	return kustomize_image(p->b->a, &p->b->to->l, &p->specs, field(p, "imageTag"), err);
+}
+
+static int replicas(struct plugin *p, struct err *err)
+{
+	return kustomize_replicas(p->b->a, &p->b->to->l, &p->specs, field(p, "replica"), err);
+}
+
+static int replacements(struct plugin *p, struct err *err)
+{
+	return kustomize_replacements(p->b->a, &p->b->files, &p->b->to->l, field(p, "replacements"),
+				      err);
+}
+
+static int patch(struct plugin *p, struct err *err)
+{
+	return kbuild_patch(p->b, bare(p), err);
+}
+
+/* jsonOp is what the others call patch. */
+static int patch6902(struct plugin *p, struct err *err)
+{
+	struct json *entry = bare(p);
+	const struct json *op = json_get(entry, STR("jsonOp"));
+
+	if (op)
+		json_set(p->b->a, entry, STR("patch"), op);
+	json_del(entry, STR("jsonOp"));
+	return kbuild_patch(p->b, entry, err);
+}
+
+static int patch_strategic(struct plugin *p, struct err *err)
+{
+	const struct json *paths = field(p, "paths"), *text = field(p, "patches");
+	struct arena *a = p->b->a;
+
+	for (size_t i = 0; i < json_len(paths); i++) {
+		struct json *entry = json_new(a, JSON_OBJECT);
+
+		json_set(a, entry, STR("path"), json_item(paths, i));
+		if (kbuild_patch(p->b, entry, err))
+			return -1;
+	}
+	if (json_str(text).n) {
+		struct json *entry = json_new(a, JSON_OBJECT);
+
+		json_set(a, entry, STR("patch"), text);
+		return kbuild_patch(p->b, entry, err);
+	}
+	return 0;
+}
+
+static int generator(struct plugin *p, struct err *err)
+{
+	struct arena *a = p->b->a;
+	struct json *entry = bare(p), *list = json_new(a, JSON_ARRAY),
+		    *k = json_new(a, JSON_OBJECT);
+	bool secret = str_is(json_str(field(p, "kind")), "SecretGenerator");
+	struct kbuild sub = *p->b;
+
+	json_set_str(a, entry, "name", meta_name(p->c));
+	if (meta_namespace(p->c).n)
+		json_set_str(a, entry, "namespace", meta_namespace(p->c));
+	entry->src = p->c->src;
+	json_append(a, list, entry);
+	json_set(a, k, secret ? STR("secretGenerator") : STR("configMapGenerator"), list);
+	sub.k = k;
+	return kbuild_generate(&sub, err);
+}
+
+static const struct {
+	const char *kind, *list;
+	plugin_fn *fn;
+} builtin[] = {
+	{"ConfigMapGenerator", "generators", generator},
+	{"SecretGenerator", "generators", generator},
+	{"AnnotationsTransformer", "transformers", annotations},
+	{"ImageTagTransformer", "transformers", image},
+	{"LabelTransformer", "transformers", labels},
+	{"NamespaceTransformer", "transformers", namespace},
+	{"PatchJson6902Transformer", "transformers", patch6902},
+	{"PatchStrategicMergeTransformer", "transformers", patch_strategic},
+	{"PatchTransformer", "transformers", patch},
+	{"PrefixTransformer", "transformers", affixes},
+	{"PrefixSuffixTransformer", "transformers", affixes},
+	{"ReplacementTransformer", "transformers", replacements},
+	{"ReplicaCountTransformer", "transformers", replicas},
+	{"SuffixTransformer", "transformers", affixes},
+};
+
+static int run(struct kbuild *b, const struct kres *r, const char *list, struct err *err)
+{
+	struct kid id = kres_id(r);
+	const struct rendered_object *o = r->origin;
+	struct plugin p = {.b = b, .c = r->tree};
+	struct err why = {0};
+
+	if (kspecs_read(b->a, &p.specs, json_get(r->tree, STR("fieldSpecs")), &why))
+		return render_fail(b->r, o->file, o->line, err, "%s", why.msg);
+	for (size_t i = 0; i < ARRAY_LEN(builtin); i++) {
+		if (!str_is(id.kind, builtin[i].kind) || strcmp(list, builtin[i].list) ||
+		    !str_is(id.version, "builtin"))
+			continue;
+		if (!builtin[i].fn(&p, &why))
+			return 0;
+		/* What has a place already keeps it. */
+		return render_fail(b->r, o->file, o->line, err, "%s", why.msg);
+	}
+	return render_fail(b->r, o->file, o->line, err,
+			   "%s: %.*s %.*s is not built in, and no program is run", list,
+			   STR_ARG(id.version), STR_ARG(id.kind));
+}
+
+/* An entry may be the configuration itself. */
+static int inline_entry(struct kbuild *b, const struct json *entry, struct klayer *to,
+			struct err *err)
+{
+	const struct rendered_object at = {.file = b->file, .line = render_line(b->r, entry, 1)};
+	struct yaml_docs docs;
+	struct err why = {0};
+
+	if (yaml_parse(b->a, json_str(entry), b->file, NULL, NULL, &docs, &why))
+		return kbuild_blame(b, entry, &why, err);
+	for (size_t i = 0; i < docs.n; i++) {
+		struct kres *r;
+
+		if (render_check_shape(b->r, docs.v[i], &at, err))
+			return -1;
+		r = kres_push(b->a, &to->l);
+		r->tree = docs.v[i];
+		r->origin = arena_dup(b->a, &at, sizeof(at));
+	}
+	return 0;
+}
+
+int kbuild_plugins(struct kbuild *b, const char *list, struct err *err)
+{
+	const struct json *entries = json_get(b->k, str_c(list));
+	struct klayer conf = {.config = b->r->defaults, .vars = json_new(b->a, JSON_ARRAY)};
+
+	for (size_t i = 0; i < json_len(entries); i++) {
+		const struct json *entry = json_item(entries, i);
+		struct str s = json_str(entry);
+		struct json *one = json_new(b->a, JSON_ARRAY);
+
+		json_append(b->a, one, entry);
+		if (s.n && memchr(s.p, '\n', s.n) ? inline_entry(b, entry, &conf, err)
+						  : kbuild_resources(b, one, &conf, err))
+			return -1;
+	}
+	for (size_t i = 0; i < conf.l.n; i++) {
+		if (run(b, &conf.l.v[i], list, err))
+			return -1;
+	}
+	return 0;
+}
