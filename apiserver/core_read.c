@@ -220,6 +220,8 @@ static int check_revision(struct op *op)
 
 static struct block *item_block(const struct op *op, const struct obj *o, struct str include)
 {
+	if (op->req->form == CORE_FORM_OBJECT && convert_is_plain(op->kind, o))
+		return block_ref(o->block);
 	return form_block(op->kind, op->req->form, o, include, core_now(op->core));
 }
 

@@ -216,6 +216,8 @@ static const char *kind_verbs(const struct kind *k)
 {
 	if (k->flags & KIND_READ_ONLY)
 		return "get list";
+	if (k->flags & KIND_ONE_BY_ONE)
+		return "create delete get list patch update watch";
 	return k->flags & KIND_NO_STORE
 		       ? "create"
 		       : "create delete deletecollection get list patch update watch";

@@ -314,6 +314,8 @@ static bool not_offered(const struct front_req *r)
 
 	if (k && k->flags & KIND_READ_ONLY)
 		return c->verb != CORE_GET && c->verb != CORE_LIST;
+	if (k && k->flags & KIND_ONE_BY_ONE && c->verb == CORE_DELETE_COLLECTION)
+		return true;
 	return k && k->flags & KIND_NO_STORE && c->verb != CORE_CREATE;
 }
 

@@ -26,7 +26,8 @@ enum {
 	KIND_GRACEFUL = 1 << 7, /* deletion sets deletionTimestamp and grace period first (Pods) */
 	KIND_UNCONDITIONAL_UPDATE = 1 << 8, /* PUT without resourceVersion is allowed */
 	KIND_NO_SCHEMA_PRUNE = 1 << 9,
-	KIND_READ_ONLY = 1 << 10, /* get and list; the core makes the objects */
+	KIND_READ_ONLY = 1 << 10,  /* get and list; the core makes the objects */
+	KIND_ONE_BY_ONE = 1 << 11, /* no deletion of whole collections */
 };
 
 struct kind;
