@@ -165,6 +165,8 @@ static struct table *table_of_key(struct core *c, struct str key)
 
 struct loading {
 	struct core *c;
+	struct table *table; /* of the row before, and what its keys begin with */
+	struct buf prefix;
 	struct err *err;
 	struct map later; /* rows of kinds that are not known yet: key → struct buf */
 };
@@ -189,10 +191,24 @@ static int load_object(struct loading *l, struct table *t, struct str key, struc
 	return 0;
 }
 
+/* Rows come in order of their keys: many of one table. */
+static struct table *table_of_row(struct loading *l, struct str key)
+{
+	struct str group, plural, rest;
+
+	if (l->table && str_starts(key, buf_view(&l->prefix)))
+		return l->table;
+	l->table = table_of_key(l->c, key);
+	buf_reset(&l->prefix);
+	if (str_cut(key, '/', &group, &rest) && str_cut(rest, '/', &plural, &rest))
+		buf_str(&l->prefix, str_sub(key, 0, (size_t)(rest.p - key.p)));
+	return l->table;
+}
+
 static int load_row(void *arg, struct str key, struct str value, uint64_t revision)
 {
 	struct loading *l = arg;
-	struct table *t = table_of_key(l->c, key);
+	struct table *t = table_of_row(l, key);
 	struct buf *kept;
 
 	(void)revision;
@@ -222,6 +238,7 @@ static int load_later(struct loading *l)
 		free(kept);
 	}
 	map_release(&l->later);
+	buf_release(&l->prefix);
 	return r;
 }
 

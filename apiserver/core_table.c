@@ -38,7 +38,9 @@ const struct obj *table_get(const struct table *t, struct str namespace, struct 
 
 const struct obj *table_put(struct table *t, const struct obj *o)
 {
-	size_t at = table_lower(t, o->namespace, o->name);
+	/* Loading, and names that count upwards, come in order. */
+	bool last = t->n && order(t->rows[t->n - 1], o->namespace, o->name) < 0;
+	size_t at = last ? t->n : table_lower(t, o->namespace, o->name);
 	const struct obj *old = NULL;
 
 	t->changes++;

@@ -13,8 +13,8 @@ struct backup_facts {
 	size_t locked;           /* of them, how many the root key at hand does not open */
 };
 
-/* Checks every page and object of a new backup, and writes into it by what to know it again. */
-MUST_USE int backup_finish(const char *file, struct backup_facts *ret, struct err *err);
+/* Checks every page and object of a backup. */
+MUST_USE int backup_verify(const char *file, struct backup_facts *ret, struct err *err);
 /* The store of an instance that doesn't run, into a file that must not exist. */
 MUST_USE int backup_stopped(const char *data_dir, const char *file, struct err *err);
 

@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -14,7 +15,8 @@
 #include "apiserver/store/store.h"
 #include "lib/base/fault.h"
 
-#define FORMAT 1               /* PRAGMA user_version */
+#define FORMAT 2 /* PRAGMA user_version */
+#define ADVICE "nothing was changed; bring back the last backup with plumb restore --force"
 #define APPLICATION 0x506c6d62 /* "Plmb": PRAGMA application_id */
 
 #define WAL_PAGES 4000 /* a log this long is moved into the database between commits */
@@ -86,11 +88,11 @@ static int make_tables(struct db *d, struct err *err)
 	return run(d,
 		   "BEGIN IMMEDIATE;"
 		   "CREATE TABLE object(key TEXT PRIMARY KEY, revision INTEGER NOT NULL, value "
-		   "BLOB NOT NULL) WITHOUT ROWID;"
+		   "BLOB NOT NULL, sum INTEGER) WITHOUT ROWID;"
 		   "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 		   "INSERT INTO meta VALUES('revision', 0);"
 		   "PRAGMA application_id=1349283170;" /* APPLICATION */
-		   "PRAGMA user_version=1;"            /* FORMAT */
+		   "PRAGMA user_version=2;"            /* FORMAT */
 		   "COMMIT",
 		   err);
 }
@@ -105,7 +107,8 @@ static int prepare(struct db *d, const char *sql, sqlite3_stmt **ret, struct err
 
 static int prepare_all(struct db *d, struct err *err)
 {
-	return prepare(d, "INSERT OR REPLACE INTO object(key, revision, value) VALUES(?,?,?)",
+	return prepare(d,
+		       "INSERT OR REPLACE INTO object(key, revision, value, sum) VALUES(?,?,?,?)",
 		       &d->put, err) ||
 			       prepare(d, "DELETE FROM object WHERE key=?", &d->del, err) ||
 			       prepare(d, "UPDATE meta SET value=? WHERE name='revision'",
@@ -126,6 +129,14 @@ static int check_format(struct db *d, bool thorough, struct err *err)
 		return make_tables(d, err);
 	if (app != APPLICATION)
 		return err_set(err, ERR_CORRUPT, "not a Plumb store");
+	if (format == 1) { /* rows without sums: they get theirs when they are written next */
+		if (run(d,
+			"BEGIN IMMEDIATE; ALTER TABLE object ADD COLUMN sum INTEGER;"
+			"PRAGMA user_version=2; COMMIT",
+			err))
+			return -1;
+		format = FORMAT;
+	}
 	if (format != FORMAT)
 		return err_set(err, ERR_CORRUPT,
 			       "store format %lld, this program reads %d: use the version of plumb "
@@ -173,6 +184,30 @@ static int open_db(struct db *d, const char *path, bool existing, struct err *er
 
 /* ---- reading and writing ---- */
 
+/*
+ * SQLite checks its pages' structure, not what is in a row. Not cryptographic: against disks and
+ * memory, not against people.
+ */
+static uint64_t sum_bytes(uint64_t h, struct str s)
+{
+	uint64_t word = 0;
+
+	for (; s.n >= sizeof(word); s.p += sizeof(word), s.n -= sizeof(word)) {
+		memcpy(&word, s.p, sizeof(word));
+		h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 32;
+	}
+	word = s.n;
+	memcpy((char *)&word + 1, s.p, s.n);
+	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ h >> 32;
+}
+
+static int64_t sum_row(struct str key, struct str value, uint64_t revision)
+{
+	return (int64_t)sum_bytes(sum_bytes(revision, key), value);
+}
+
 static struct str column(sqlite3_stmt *st, int i)
 {
 	const void *p = sqlite3_column_blob(st, i);
@@ -188,10 +223,18 @@ static int sqlite_load(struct store *s,
 	sqlite3_stmt *st = NULL;
 	int code, ret = 0;
 
-	if (prepare(d, "SELECT key, value, revision FROM object ORDER BY key", &st, err))
+	if (prepare(d, "SELECT key, value, revision, sum FROM object ORDER BY key", &st, err))
 		return -1;
-	while (!ret && (code = sqlite3_step(st)) == SQLITE_ROW)
-		ret = fn(arg, column(st, 0), column(st, 1), (uint64_t)sqlite3_column_int64(st, 2));
+	while (!ret && (code = sqlite3_step(st)) == SQLITE_ROW) {
+		struct str key = column(st, 0), value = column(st, 1);
+		uint64_t revision = (uint64_t)sqlite3_column_int64(st, 2);
+
+		if (sqlite3_column_type(st, 3) != SQLITE_NULL &&
+		    sqlite3_column_int64(st, 3) != sum_row(key, value, revision))
+			ret = err_set(err, ERR_CORRUPT, "%.*s: damaged: " ADVICE, STR_ARG(key));
+		else
+			ret = fn(arg, key, value, revision);
+	}
 	if (!ret && code != SQLITE_DONE)
 		ret = fail(d, "read", err);
 	sqlite3_finalize(st);
@@ -216,6 +259,7 @@ static int write_row(struct db *d, const struct store_write *w, struct err *err)
 	if (w->value.p) {
 		sqlite3_bind_int64(st, 2, (sqlite3_int64)w->revision);
 		sqlite3_bind_blob(st, 3, w->value.p, (int)w->value.n, SQLITE_STATIC);
+		sqlite3_bind_int64(st, 4, sum_row(w->key, w->value, w->revision));
 	}
 	ret = step(d, st, "write", err);
 	sqlite3_clear_bindings(st);
@@ -386,42 +430,9 @@ static struct store *open_store(const char *path, bool existing, struct err *err
 	if (!open_db(d, path, existing, &why))
 		return &d->store;
 	err_set(err, why.code, "%s: %s%s", path, why.msg,
-		why.code == ERR_CORRUPT && !existing
-			? ": it is left as it is; move it away and bring back the last backup with "
-			  "plumb restore"
-			: "");
+		why.code == ERR_CORRUPT && !existing ? ": " ADVICE : "");
 	sqlite_free(&d->store);
 	return NULL;
-}
-
-int64_t store_sqlite_noted(struct store *s, const char *name)
-{
-	struct db *d = of(s);
-	sqlite3_stmt *st = NULL;
-	int64_t ret = 0;
-
-	if (sqlite3_prepare_v2(d->sqlite, "SELECT value FROM meta WHERE name=?", -1, &st, NULL) ==
-		    SQLITE_OK &&
-	    sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW)
-		ret = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return ret;
-}
-
-int store_sqlite_note(struct store *s, const char *name, int64_t value, struct err *err)
-{
-	struct db *d = of(s);
-	sqlite3_stmt *st = NULL;
-	int ret;
-
-	if (prepare(d, "INSERT OR REPLACE INTO meta VALUES(?,?)", &st, err))
-		return -1;
-	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 2, value);
-	ret = step(d, st, "note", err);
-	sqlite3_finalize(st);
-	return ret;
 }
 
 struct store *store_sqlite_open(const char *path, struct err *err)

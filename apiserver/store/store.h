@@ -57,8 +57,5 @@ MUST_USE int store_copy(struct store *s, const char *path, struct err *err);
 /* Opens an existing database for a restore: every page and index is checked, not only those that a
  * start looks at. */
 struct store *store_sqlite_verify(const char *path, struct err *err);
-/* Numbers of the file's own, beside the objects; 0 = none. */
-int64_t store_sqlite_noted(struct store *s, const char *name);
-MUST_USE int store_sqlite_note(struct store *s, const char *name, int64_t value, struct err *err);
 
 #endif

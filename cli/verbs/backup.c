@@ -171,7 +171,7 @@ static int run(struct backup *b, struct err *err)
 		return -1;
 	if (fs_exists(b->file))
 		return err_set(err, ERR_EXISTS, "%s exists", b->file);
-	if (take(b, &d, err) || backup_finish(b->part, &facts, err) ||
+	if (take(b, &d, err) || backup_verify(b->part, &facts, err) ||
 	    publish(b->part, b->file, err)) {
 		(void)unlink(b->part);
 		return -1;

@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "apiserver/store/store.h"
 #include "lib/base/fault.h"
@@ -212,6 +214,174 @@ void test_store__backup_is_a_whole_store_and_never_overwrites(void **state)
 	s = reopen();
 	holds(s, "/a//x=1@1 ");
 	assert_int_equal(s->ops->revision(s), 1);
+	store_free(s);
+	end();
+}
+
+static int ignore_row(void *arg, struct str key, struct str value, uint64_t revision)
+{
+	(void)arg;
+	(void)key;
+	(void)value;
+	(void)revision;
+	return 0;
+}
+
+/* Bits that a disk turned, where the database's own checks see nothing wrong. */
+void test_store__damage_inside_a_row_is_refused_with_advice(void **state)
+{
+	AUTO(buf) struct buf file = {0};
+	struct err err = {0};
+	struct store *s;
+	ptrdiff_t at;
+
+	(void)state;
+	begin();
+	s = reopen();
+	assert_int_equal(put(s, "/a//x", "this stands in the row", 1, NULL), 0);
+	store_free(s);
+	assert_int_equal(fs_read(path, 1 << 20, &file, NULL), 0);
+	at = str_find(buf_view(&file), STR("stands in"));
+	assert_true(at > 0);
+	file.p[at] ^= 1;
+	assert_int_equal(fs_write(path, buf_view(&file), 0600, NULL), 0);
+	s = reopen();
+	assert_int_equal(s->ops->load(s, ignore_row, NULL, &err), -1);
+	assert_int_equal(err.code, ERR_CORRUPT);
+	assert_non_null(strstr(err.msg, "/a//x"));
+	assert_non_null(strstr(err.msg, "plumb restore"));
+	store_free(s);
+	end();
+}
+
+void test_store__the_first_format_is_taken_over(void **state)
+{
+	sqlite3 *db;
+	struct store *s;
+
+	(void)state;
+	begin();
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db,
+			     "CREATE TABLE object(key TEXT PRIMARY KEY, revision INTEGER NOT NULL,"
+			     "value BLOB NOT NULL) WITHOUT ROWID;"
+			     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) "
+			     "WITHOUT ROWID;"
+			     "INSERT INTO meta VALUES('revision', 7);"
+			     "INSERT INTO object VALUES('/a//x', 7, 'old');"
+			     "PRAGMA application_id=1349283170; PRAGMA user_version=1",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	s = reopen();
+	holds(s, "/a//x=old@7 ");
+	assert_int_equal(put(s, "/a//y", "new", 8, NULL), 0);
+	store_free(s);
+	s = reopen();
+	holds(s, "/a//x=old@7 /a//y=new@8 ");
+	store_free(s);
+	end();
+}
+
+/* After a great deletion the file gets smaller, a slice at a time. */
+void test_store__freed_space_goes_back(void **state)
+{
+	static char value[4000];
+	struct stat before, after;
+	struct store *s;
+	int more, rounds = 0;
+
+	(void)state;
+	memset(value, 'v', sizeof(value) - 1);
+	begin();
+	s = reopen();
+	for (uint64_t i = 1; i <= 4000; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "/k//%06llu", (unsigned long long)i);
+		struct store_write w = {str_c(key), str_c(value), i};
+		assert_int_equal(s->ops->commit(s, &w, 1, i, NULL), 0);
+	}
+	while ((more = s->ops->maintain(s, NULL)) > 0)
+		;
+	assert_int_equal(more, 0);
+	assert_int_equal(stat(path, &before), 0);
+	for (uint64_t i = 1; i <= 4000; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "/k//%06llu", (unsigned long long)i);
+		struct store_write w = {str_c(key), STR_NONE, 4000 + i};
+		assert_int_equal(s->ops->commit(s, &w, 1, 4000 + i, NULL), 0);
+	}
+	while ((more = s->ops->maintain(s, NULL)) > 0)
+		rounds++;
+	assert_int_equal(more, 0);
+	assert_true(rounds > 3);
+	assert_int_equal(stat(path, &after), 0);
+	assert_true(after.st_size < before.st_size / 2);
+	store_free(s);
+	end();
+}
+
+/* What is committed while a copy is being made is in the copy. */
+void test_store__a_backup_goes_on_under_writes(void **state)
+{
+	static char value[4000];
+	struct store_backup *b;
+	struct store *s;
+	char copy[64];
+	uint64_t i = 0, there = 0;
+	int more = 1, steps = 0;
+
+	(void)state;
+	memset(value, 'v', sizeof(value) - 1);
+	begin();
+	s = reopen();
+	snprintf(copy, sizeof(copy), "%s/copy.db", dir);
+	while (i < 1500) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "/k//%06llu", (unsigned long long)++i);
+		assert_int_equal(put(s, key, value, i, NULL), 0);
+	}
+	b = s->ops->backup(s, copy, NULL);
+	assert_non_null(b);
+	for (; more > 0; steps++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "/k//%06llu", (unsigned long long)++i);
+		assert_int_equal(put(s, key, value, i, NULL), 0);
+		more = s->ops->backup_step(b, NULL);
+	}
+	assert_int_equal(more, 0);
+	assert_true(steps > 3);
+	s->ops->backup_end(b);
+	store_free(s);
+	s = store_sqlite_verify(copy, NULL);
+	assert_non_null(s);
+	assert_int_equal(s->ops->load(s, count_row, &there, NULL), 0);
+	assert_int_equal(there, i);
+	assert_int_equal(s->ops->revision(s), i);
+	store_free(s);
+	end();
+}
+
+void test_store__a_backup_that_is_given_up_leaves_nothing(void **state)
+{
+	struct store_backup *b;
+	struct store *s;
+	char copy[64];
+
+	(void)state;
+	begin();
+	s = reopen();
+	snprintf(copy, sizeof(copy), "%s/copy.db", dir);
+	b = s->ops->backup(s, copy, NULL);
+	assert_non_null(b);
+	s->ops->backup_end(b);
+	assert_false(fs_exists(copy));
+	assert_int_equal(put(s, "/a//x", "1", 1, NULL), 0);
 	store_free(s);
 	end();
 }
