@@ -222,6 +222,34 @@ void claim_objects(const struct view *v, const struct json *owner, const struct 
 	}
 }
 
+/* A ReplicationController's selector is a plain map, which picks nothing when it is empty. */
+int owner_selector(const struct view *v, const struct resource *r, const struct json *o,
+		   struct selector *ret, struct err *err)
+{
+	const struct json *s = json_at(o, "spec", "selector");
+
+	return r == &res_replicationcontrollers ? selector_from_map(v->arena, s, ret, err)
+						: selector_from_json(v->arena, s, ret, err);
+}
+
+void map_to_owner_or_selectors(const struct view *v, const struct resource *r, const struct obj *o,
+			       void (*put)(void *ctx, struct str key), void *ctx)
+{
+	struct json_set_view all;
+
+	if (meta_controller(obj_tree(o, v->arena))) {
+		map_to_controller_owner(o, v->arena, put, ctx);
+		return;
+	}
+	all = view_list(v, r, o->namespace);
+	for (size_t i = 0; i < all.n; i++) {
+		struct selector s;
+
+		if (!owner_selector(v, r, all.v[i], &s, NULL) && selector_match_obj(&s, o))
+			put(ctx, obj_key(v->arena, o->namespace, meta_name(all.v[i])));
+	}
+}
+
 int64_t count_of(const struct json *v, int64_t otherwise)
 {
 	return MIN(MAX(json_int(v, otherwise), 0), INT32_MAX);

@@ -51,6 +51,14 @@ void trees_add(struct arena *a, struct trees *t, const struct json *v);
 void claim_objects(const struct view *v, const struct json *owner, const struct selector *s,
 		   const struct resource *r, struct plan *p, struct trees *ret);
 
+/* spec.selector of an object of r, as its kind means it. */
+MUST_USE int owner_selector(const struct view *v, const struct resource *r, const struct json *o,
+			    struct selector *ret, struct err *err);
+/* The keys of those of r's objects that `o` concerns: its controlling owner, or for an orphan
+ * everything that would adopt it. */
+void map_to_owner_or_selectors(const struct view *v, const struct resource *r, const struct obj *o,
+			       void (*put)(void *ctx, struct str key), void *ctx);
+
 /* A number as the API knows them: between 0 and INT32_MAX, whatever stands there. */
 int64_t count_of(const struct json *v, int64_t otherwise);
 /* "25%" of `total` rounded up or down, or a plain number; `otherwise` when v is neither. */

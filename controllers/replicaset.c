@@ -10,16 +10,6 @@
 
 #include "lib/base/pure.h"
 
-/* A ReplicationController's selector is a plain map, which picks nothing when it is empty. */
-static int replicaset_selector(const struct view *v, const struct resource *r,
-			       const struct json *rs, struct selector *ret, struct err *err)
-{
-	const struct json *s = json_at(rs, "spec", "selector");
-
-	return r == &res_replicasets ? selector_from_json(v->arena, s, ret, err)
-				     : selector_from_map(v->arena, s, ret, err);
-}
-
 enum { BURST = 500 }; /* creations or deletions in one plan */
 
 static const struct json *pod_labels(const struct json *pod)
@@ -197,7 +187,7 @@ int replicaset_keep(const struct view *v, const struct resource *r, const struct
 	struct trees owned = {0}, active = {0};
 	struct selector s;
 
-	if (replicaset_selector(v, r, rs, &s, err) != 0)
+	if (owner_selector(v, r, rs, &s, err) != 0)
 		return -1;
 	if (!json_is(json_at(rs, "spec", "template"), JSON_OBJECT))
 		return err_set(err, ERR_INVALID, "spec.template is missing");
@@ -228,29 +218,10 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	return rs ? replicaset_keep(v, &res_replicasets, rs, p, err) : 0;
 }
 
-/* An orphan concerns everything that would adopt it; the rest only their own owner. */
-void replicaset_map_pod(const struct view *v, const struct resource *r, const struct obj *o,
-			void (*put)(void *ctx, struct str key), void *ctx)
-{
-	struct json_set_view all;
-
-	if (meta_controller(obj_tree(o, v->arena))) {
-		map_to_controller_owner(o, v->arena, put, ctx);
-		return;
-	}
-	all = view_list(v, r, o->namespace);
-	for (size_t i = 0; i < all.n; i++) {
-		struct selector s;
-
-		if (!replicaset_selector(v, r, all.v[i], &s, NULL) && selector_match_obj(&s, o))
-			put(ctx, obj_key(v->arena, o->namespace, meta_name(all.v[i])));
-	}
-}
-
 static void map_pod(const struct view *v, const struct obj *o,
 		    void (*put)(void *ctx, struct str key), void *ctx)
 {
-	replicaset_map_pod(v, &res_replicasets, o, put, ctx);
+	map_to_owner_or_selectors(v, &res_replicasets, o, put, ctx);
 }
 
 static const struct controller_watch watches[] = {

@@ -28,8 +28,5 @@ bool replicaset_pod_number(const struct json *rs, struct str name, uint32_t *ret
  * it wants and say so in its status. */
 MUST_USE int replicaset_keep(const struct view *v, const struct resource *r, const struct json *rs,
 			     struct plan *p, struct err *err);
-/* The keys of those of r's objects that a pod concerns. */
-void replicaset_map_pod(const struct view *v, const struct resource *r, const struct obj *o,
-			void (*put)(void *ctx, struct str key), void *ctx);
 
 #endif

@@ -18,7 +18,7 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 static void map_pod(const struct view *v, const struct obj *o,
 		    void (*put)(void *ctx, struct str key), void *ctx)
 {
-	replicaset_map_pod(v, &res_replicationcontrollers, o, put, ctx);
+	map_to_owner_or_selectors(v, &res_replicationcontrollers, o, put, ctx);
 }
 
 static const struct controller_watch watches[] = {

@@ -13,6 +13,8 @@
 	X(endpoints, "", "v1", "endpoints", "Endpoints", true)                                     \
 	X(configmaps, "", "v1", "configmaps", "ConfigMap", true)                                   \
 	X(secrets, "", "v1", "secrets", "Secret", true)                                            \
+	X(persistentvolumeclaims, "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim",     \
+	  true)                                                                                    \
 	X(serviceaccounts, "", "v1", "serviceaccounts", "ServiceAccount", true)                    \
 	X(events, "", "v1", "events", "Event", true)                                               \
 	X(leases, "coordination.k8s.io", "v1", "leases", "Lease", true)                            \
@@ -20,6 +22,9 @@
 	  true)                                                                                    \
 	X(deployments, "apps", "v1", "deployments", "Deployment", true)                            \
 	X(replicasets, "apps", "v1", "replicasets", "ReplicaSet", true)                            \
+	X(daemonsets, "apps", "v1", "daemonsets", "DaemonSet", true)                               \
+	X(statefulsets, "apps", "v1", "statefulsets", "StatefulSet", true)                         \
+	X(controllerrevisions, "apps", "v1", "controllerrevisions", "ControllerRevision", true)    \
 	X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true)       \
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \
