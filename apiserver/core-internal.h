@@ -115,6 +115,7 @@ struct core {
 	struct hook *hooks;
 	size_t nhooks;
 	struct admission_reader reader;
+	const struct admission **steps; /* core_admit.c: the registry by order */
 	struct alloc *alloc;
 	struct reseal { /* core_seal.c */
 		bool wanted;
@@ -299,6 +300,7 @@ bool core_deletable(const struct kind *k, const struct json *o);
 bool core_subresource(struct op *op);
 /* POST of a Binding. */
 void core_binding(struct op *op);
+void core_admit_sort(struct core *c);
 int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,
 		const struct json *old);
 /* The webhooks alone: for bodies that aren't objects of the kind (a Scale, an Eviction). */

@@ -78,6 +78,7 @@ struct core *core_new(const struct core_opts *o, struct err *err)
 	list_init(&c->snapshots);
 	list_init(&c->parked);
 	c->reader = (struct admission_reader){.get = reader_get, .each = reader_each, .ctx = c};
+	core_admit_sort(c);
 	c->comma = block_new(STR(","));
 	c->event_tail = block_new(STR("}\n"));
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
@@ -146,6 +147,7 @@ void core_free(struct core *c)
 	free(c->changes);
 	free(c->kept);
 	free(c->hooks);
+	free(c->steps);
 	free(c);
 }
 

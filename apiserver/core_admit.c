@@ -24,29 +24,48 @@ static struct admission_req admission(struct op *op, enum admission_op what, str
 	return r;
 }
 
-/* The registry is sorted by name, steps run by order: those before the webhooks, or those after. */
+void core_admit_sort(struct core *c)
+{
+	size_t n = 0;
+
+	while (admission_registry[n])
+		n++;
+	c->steps = xreallocarray(NULL, n + 1, sizeof(*c->steps));
+	for (size_t i = 0; i < n; i++) {
+		size_t at = i;
+
+		for (; at && c->steps[at - 1]->order > admission_registry[i]->order; at--)
+			c->steps[at] = c->steps[at - 1];
+		c->steps[at] = admission_registry[i];
+	}
+	c->steps[n] = NULL;
+}
+
+/* Refusals may be longer than an error holds: then the Status is written here. */
+static int refused(struct op *op, const struct admission_req *r)
+{
+	op->err.retry_after_s = r->retry_after_s;
+	if (r->message.n < sizeof(op->err.msg))
+		return -1;
+	op->denial_code = err_http(op->err.code);
+	op->denial = json_build(op->a, "{s:s,s:s,s:{},s:s,s:S,s:s,s:{s:S,s:s},s:i}", "kind",
+				"Status", "apiVersion", "v1", "metadata", "status", "Failure",
+				"message", r->message, "reason", err_reason(op->err.code),
+				"details", "name", r->name.n ? r->name : STR(""), "kind",
+				r->kind->plural, "code", op->denial_code);
+	if (r->kind->group[0])
+		json_set_str(op->a, json_get((struct json *)(uintptr_t)op->denial, STR("details")),
+			     "group", str_c(r->kind->group));
+	return -1;
+}
+
+/* Those before the webhooks, or those after. */
 static int run_steps(struct op *op, struct admission_req *r, bool last)
 {
-	bool done[64] = {false};
-
-	for (;;) {
-		const struct admission *step = NULL;
-		size_t at = 0;
-
-		for (size_t i = 0; admission_registry[i]; i++)
-			if (!done[i] && (admission_registry[i]->order >= ADMISSION_LAST) == last &&
-			    (!step || admission_registry[i]->order < step->order)) {
-				step = admission_registry[i];
-				at = i;
-			}
-		if (!step)
-			return 0;
-		done[at] = true;
-		if (step->admit(r, &op->err)) {
-			op->err.retry_after_s = r->retry_after_s;
-			return -1;
-		}
-	}
+	for (const struct admission **s = op->core->steps; *s; s++)
+		if (((*s)->order >= ADMISSION_LAST) == last && (*s)->admit(r, &op->err))
+			return refused(op, r);
+	return 0;
 }
 
 int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,

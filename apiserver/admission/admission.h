@@ -8,6 +8,8 @@
 
 #include "apiserver/kinds/kind.h"
 
+struct admission_req;
+
 enum admission_op { ADMIT_CREATE, ADMIT_UPDATE, ADMIT_DELETE, ADMIT_CONNECT };
 
 struct admission_reader {
@@ -17,6 +19,9 @@ struct admission_reader {
 	/* Calls fn for every object of a namespace (STR_NONE = all). */
 	void (*each)(void *ctx, const char *group, const char *plural, struct str namespace,
 		     struct arena *a, void (*fn)(void *arg, const struct json *o), void *arg);
+	/* Whether the namespace's quotas have room for the object: 0, or -1 with err. May be NULL.
+	 */
+	int (*quota)(void *ctx, struct admission_req *r, struct err *err);
 	void *ctx;
 };
 
@@ -39,8 +44,16 @@ struct admission_req {
 	bool dry_run;
 	int64_t now_ns;
 	struct buf *warnings;
-	int retry_after_s; /* set with ERR_TOO_MANY */
+	int retry_after_s;  /* set with ERR_TOO_MANY */
+	struct str message; /* of a refusal that may be longer than struct err holds, in `a` */
 };
+
+/* Refuses: `pods "x" is forbidden: WHY`. Returns -1. */
+int admission_forbid(struct admission_req *r, struct err *err, struct str why);
+/* Whether the request is about that resource, or a subresource of it. */
+bool admission_is(const struct admission_req *r, const char *group, const char *plural);
+/* A `Warning:` header. */
+void admission_warn(struct admission_req *r, struct str text);
 
 /* Webhooks are asked before the steps from here on, which see what will be stored: quotas. A step
  * below it may run a second time, over what webhooks changed. */

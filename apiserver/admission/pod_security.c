@@ -142,14 +142,6 @@ static bool significant(const struct admission_req *r)
 	return false;
 }
 
-static void warn_line(struct admission_req *r, struct str text)
-{
-	if (!r->warnings)
-		return;
-	buf_str(r->warnings, text);
-	buf_putc(r->warnings, '\n');
-}
-
 static void warn(struct admission_req *r, const struct json *namespace,
 		 const struct pod_subject *subject)
 {
@@ -157,8 +149,8 @@ static void warn(struct admission_req *r, const struct json *namespace,
 	struct str why = pod_check_all(subject, p);
 
 	if (why.n)
-		warn_line(r, arena_strf(r->a, "would violate PodSecurity \"%.*s\": %.*s",
-					STR_ARG(policy_text(r->a, p)), STR_ARG(why)));
+		admission_warn(r, arena_strf(r->a, "would violate PodSecurity \"%.*s\": %.*s",
+					     STR_ARG(policy_text(r->a, p)), STR_ARG(why)));
 }
 
 static int admit_pod(struct admission_req *r, const struct json *namespace, struct err *err)
@@ -175,10 +167,9 @@ static int admit_pod(struct admission_req *r, const struct json *namespace, stru
 		return 0;
 	why = pod_check_all(&subject, p);
 	if (why.n)
-		return err_set(err, ERR_FORBIDDEN,
-			       "pods \"%.*s\" is forbidden: violates PodSecurity \"%.*s\": %.*s",
-			       (int)MIN(r->name.n, 253), r->name.p ? r->name.p : "",
-			       STR_ARG(policy_text(r->a, p)), STR_ARG(why));
+		return admission_forbid(r, err,
+					arena_strf(r->a, "violates PodSecurity \"%.*s\": %.*s",
+						   STR_ARG(policy_text(r->a, p)), STR_ARG(why)));
 	warn(r, namespace, &subject);
 	return 0;
 }
@@ -264,11 +255,11 @@ static void tell(struct sweep *s)
 
 	if (!json_len(s->groups))
 		return;
-	warn_line(s->r,
-		  arena_strf(a,
-			     "existing pods in namespace \"%.*s\" violate the new PodSecurity "
-			     "enforce level \"%.*s\"",
-			     STR_ARG(s->r->name), STR_ARG(policy_text(a, s->policy))));
+	admission_warn(s->r,
+		       arena_strf(a,
+				  "existing pods in namespace \"%.*s\" violate the new PodSecurity "
+				  "enforce level \"%.*s\"",
+				  STR_ARG(s->r->name), STR_ARG(policy_text(a, s->policy))));
 	for (size_t i = 0; i < json_len(s->groups); i++) {
 		const struct json *g = json_item(s->groups, i);
 		int64_t others = json_int(json_get(g, STR("n")), 1) - 1;
@@ -277,8 +268,9 @@ static void tell(struct sweep *s)
 		if (others)
 			more = arena_printf(a, " (and %lld other pod%s)", (long long)others,
 					    others == 1 ? "" : "s");
-		warn_line(s->r, arena_strf(a, "%.*s%s: %.*s", STR_ARG(json_str(json_at(g, "name"))),
-					   more, STR_ARG(json_str(json_at(g, "why")))));
+		admission_warn(s->r,
+			       arena_strf(a, "%.*s%s: %.*s", STR_ARG(json_str(json_at(g, "name"))),
+					  more, STR_ARG(json_str(json_at(g, "why")))));
 	}
 }
 
