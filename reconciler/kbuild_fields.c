@@ -116,9 +116,10 @@ static int check_kind(struct kbuild *b, struct err *err)
 	const struct json *kind = json_get(b->k, STR("kind"));
 	struct str want = b->component ? STR("Component") : STR("Kustomization");
 
-	if (!kind && !b->component)
+	if ((!kind && !b->component) || str_eq(json_str(kind), want))
 		return 0;
-	if (str_eq(json_str(kind), want))
+	/* A component alone may be looked at, too. */
+	if (!b->up && str_is(json_str(kind), "Component"))
 		return 0;
 	return render_fail(b->r, b->file, render_line(b->r, kind, 0), err, "kind must be %.*s here",
 			   STR_ARG(want));

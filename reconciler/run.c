@@ -280,8 +280,7 @@ static struct str text(const struct json *spec, const char *key)
 /* What this build cannot do yet is refused, not left out. */
 static const char *unsupported(const struct json *spec)
 {
-	static const char *const keys[] = {"components", "kubeConfig", "namePrefix",
-					   "nameSuffix", "patches",    "ignore"};
+	static const char *const keys[] = {"kubeConfig", "ignore"};
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		const struct json *v = json_get(spec, str_c(keys[i]));
@@ -340,6 +339,10 @@ static int prepare(struct run *run, const struct source *s, struct err *err)
 				     .target_namespace = text(run->spec, "targetNamespace"),
 				     .common_metadata = json_get(run->spec, STR("commonMetadata")),
 				     .images = json_get(run->spec, STR("images")),
+				     .patches = json_get(run->spec, STR("patches")),
+				     .components = json_get(run->spec, STR("components")),
+				     .name_prefix = text(run->spec, "namePrefix"),
+				     .name_suffix = text(run->spec, "nameSuffix"),
 				     .broken_mac_ok = may_be_broken(u),
 				     .substitute = json_get(run->spec, STR("postBuild")) != NULL};
 	return 0;
