@@ -32,6 +32,11 @@
 #define SUSPEND_UNTIL "plumb.dev/suspend-until"
 /* Ids of drift that was decided against; ours to write. */
 #define REJECTED_DRIFT "plumb.dev/rejected-drift"
+/* Asks for a revert: "REVISION#when" or "previous#when"; answered by the other one. */
+#define ROLLBACK "plumb.dev/rollback"
+#define ROLLED_BACK "plumb.dev/rolled-back"
+/* "revert": a revision that does not become healthy is reverted by a commit. */
+#define ON_FAILURE "plumb.dev/on-failure"
 #define ROOT_NAMESPACE "plumb-system"
 #define IN_FLIGHT_MAX 16
 
@@ -121,6 +126,9 @@ struct unit {
 	int64_t health_until;        /* waiting for health, 0 = not */
 	struct farchecks *farchecks; /* while health is waited for */
 	struct drifts *drifts;
+	struct revert *revert; /* under way */
+	char reverted[72];     /* digest of the build that was reverted last */
+	char *beside; /* files outside of its path that it is built from, a line each; or NULL */
 	enum integrity integrity;
 	char *broken;        /* which file isn't, and why */
 	char digest[72];     /* of what was built last: sha256:… */
@@ -195,6 +203,13 @@ bool unit_waits_on(const struct unit *u, const struct unit *on, unsigned depth);
 /* What stands in the way, in words, with the condition's reason; STR_NONE when nothing does. */
 struct str unit_missing(struct unit *u, const struct json *spec, struct arena *a,
 			const char **ret_reason);
+
+/* ---- revert.c ---- */
+void revert_free(struct unit *u);
+/* Does what ROLLBACK asks. */
+void revert_asked(struct unit *u);
+/* It did not become healthy: reverts where ON_FAILURE says so. */
+void revert_unhealthy(struct unit *u, struct str why);
 
 /* ---- entries.c ---- */
 struct str entry_key(struct arena *a, struct str group, struct str kind, struct str namespace,

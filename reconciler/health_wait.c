@@ -150,6 +150,8 @@ static void settle(struct unit *u, bool ok, struct str message)
 	u->health_until = 0;
 	farchecks_free(u);
 	unit_report(u, &rep);
+	if (!ok)
+		revert_unhealthy(u, message);
 	loop_timer_cancel(u->r->loop, &u->timer);
 	unit_ended(u, ok);
 }

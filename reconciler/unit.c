@@ -58,6 +58,8 @@ void unit_free(struct unit *u)
 	loop_timer_cancel(u->r->loop, &u->timer);
 	farchecks_free(u);
 	drifts_free(u);
+	revert_free(u);
+	free(u->beside);
 	entries_free(u);
 	map_release(&u->rejected);
 	map_del(&u->r->units, str_c(u->key));
@@ -106,7 +108,8 @@ static struct json *wishes(const struct obj *o, struct arena *a)
 	struct json *ours = json_new(a, JSON_OBJECT);
 
 	for (size_t i = 0; m && i < json_len(all); i++) {
-		if (str_starts(m[i].key, STR("plumb.dev/")) && !str_is(m[i].key, REJECTED_DRIFT))
+		if (str_starts(m[i].key, STR("plumb.dev/")) && !str_is(m[i].key, REJECTED_DRIFT) &&
+		    !str_is(m[i].key, ROLLBACK) && !str_is(m[i].key, ROLLED_BACK))
 			json_add(a, ours, m[i].key, &m[i].value);
 	}
 	return ours;
@@ -149,6 +152,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		u->handled = xstrndup(asked.p, asked.n);
 		u->full = look = true;
 	}
+	revert_asked(u);
 	if (look)
 		unit_look(u);
 }

@@ -278,6 +278,38 @@ ok "a suspended one leaves an edit alone" value free b 5
 proposed_b() { git -C "$work/repo.git" show "$branch:free/free.yaml" | grep -qx '  b: "5"'; }
 ok "… until its time is up" soon 10 proposed_b
 
+# ---- going back by a commit ------------------------------------------------------------------------
+git -C "$repo" fetch -q && git -C "$repo" reset -q --hard origin/main
+mkdir -p "$repo/back"
+config back '"1"' >"$repo/back/back.yaml"; unit back back; push 'one'
+ok "applied" soon 10 value back a 1
+config back '"2"' >"$repo/back/back.yaml"; config extra '"1"' >"$repo/back/extra.yaml"
+config leftist '"4"' >"$repo/left/l.yaml"; push 'two, and something else'
+ok "… and once more" soon 10 value back a 2
+ok "… with something else" soon 10 value leftist a 4
+sleep 0.5
+ok "rollback makes a commit" "$PLUMB" rollback back --data-dir "$data"
+ok "… that takes the object back" soon 10 value back a 1
+ok "… and what came with it" soon 10 absent configmap extra
+ok "… and nothing else" sh -c "git -C '$work/repo.git' show main:left/l.yaml | grep -q '\"4\"'"
+ok "… and says so" sh -c "git -C '$work/repo.git' log -1 --format=%B main | grep -q 'Revert plumb-system/back to main@sha1:'"
+git -C "$repo" pull -q --rebase origin main
+first=$(git -C "$repo" rev-parse HEAD~1)
+ok "rollback to a revision" "$PLUMB" rollback back --to "$first" --data-dir "$data"
+ok "… is forth again" soon 10 value back a 2
+ok "a revision that isn't there is refused" sh -c "! '$PLUMB' rollback back --to 1234567890123456789012345678901234567890 --data-dir '$data'"
+"$PLUMB" rollback back --data-dir "$data" >/dev/null
+git -C "$repo" pull -q --rebase origin main
+annotations='plumb.dev/on-failure: revert' unit back back 'wait: true' 'timeout: 3s'
+config back '"5"' >"$repo/back/back.yaml"; push 'with a net'
+ok "healthy" soon 10 says back Ready 'True ReconciliationSucceeded'
+printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: never, namespace: shop}\nspec: {containers: [{name: c, image: "none:1"}]}\n' >"$repo/back/pod.yaml"
+config back '"6"' >"$repo/back/back.yaml"; push 'never healthy'
+ok "what does not become healthy" soon 10 value back a 6
+ok "… is reverted by a commit" soon 15 value back a 5
+ok "… that says why" sh -c "git -C '$work/repo.git' log -1 --format=%B main | grep -q 'did not become healthy: not healthy in time: Pod shop/never'"
+ok "… and all is well" soon 10 says back Ready 'True ReconciliationSucceeded'
+
 #SECTION
 ok "clean stop" stop
 finish

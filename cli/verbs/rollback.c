@@ -1,0 +1,83 @@
+/*
+ * `plumb rollback NAME`: asks the reconciler for a commit that takes a Kustomization's files back
+ * to an earlier revision, and waits for what comes of it. Credentials stay in the cluster.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/verbs/unitverb.h"
+#include "cli/verbs/verb.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+
+#define ASK "plumb.dev/rollback"
+#define ANSWER "plumb.dev/rolled-back"
+#define PATIENCE_MS 90000
+#define PAUSE_MS 100
+
+static int ask(struct unitverb *v, const char *name, const char *to, struct err *err)
+{
+	const char *wish = arena_printf(&v->arena, "%s#%lld", *to ? to : "previous",
+					(long long)loop_wall(v->loop));
+
+	return unitverb_patch(v, &res_kustomizations, v->namespace, name,
+			      json_build(&v->arena, "{s:{s:{s:s,s:n}}}", "metadata", "annotations",
+					 ASK, wish, ANSWER),
+			      err);
+}
+
+static int rollback(struct unitverb *v, const char *name, const char *to, struct err *err)
+{
+	if (strchr(to, '#'))
+		return err_set(err, ERR_BAD_REQUEST, "--to: not a revision: %s", to);
+	if (unitverb_open(v, err) || ask(v, name, to, err))
+		return -1;
+	for (int waited = 0; waited < PATIENCE_MS; waited += PAUSE_MS) {
+		const struct json *o =
+			unitverb_get(v, &res_kustomizations, v->namespace, name, err);
+		struct str answer = meta_annotation(o, ANSWER);
+
+		if (!o)
+			return -1;
+		if (answer.n && str_starts(answer, STR("failed: ")))
+			return err_set(err, ERR_INVALID, "%.*s",
+				       STR_ARG(str_sub(answer, 8, answer.n)));
+		if (answer.n) {
+			printf("%s/%s goes back to %.*s\n", v->namespace, name, STR_ARG(answer));
+			return 0;
+		}
+		usleep(PAUSE_MS * 1000);
+	}
+	return err_set(err, ERR_TIMEOUT, "the reconciler does not answer");
+}
+
+static int rollback_main(int argc, char **argv)
+{
+	struct unitverb v;
+	const char *to = "";
+	const struct flag flags[] = {UNITVERB_FLAGS(&v),
+				     {"to", 0, FLAG_STRING, &to, "REVISION",
+				      "commit to go back to; by default the last that went well"},
+				     {0}};
+	struct err err = {0};
+	int nargs, rc = 1;
+
+	unitverb_defaults(&v);
+	if (!flags_parse(argc, argv, flags,
+			 "plumb rollback NAME\n\nTakes a Kustomization's files back to an earlier "
+			 "revision, by a commit.",
+			 &nargs, &err)) {
+		if (nargs != 1)
+			err_set(&err, ERR_BAD_REQUEST, "name one Kustomization");
+		else if (!rollback(&v, argv[0], to, &err))
+			rc = 0;
+	}
+	if (rc)
+		fprintf(stderr, "plumb rollback: %s\n", err.msg);
+	unitverb_release(&v);
+	return rc;
+}
+
+const struct verb verb_rollback = {
+	.name = "rollback", .help = "take a Kustomization back by a commit", .main = rollback_main};

@@ -1,0 +1,251 @@
+/*
+ * Going back by a commit: the files of one Kustomization as they were in an earlier revision, as a
+ * new commit on the branch that is followed. For `plumb rollback`, which asks by an annotation, and
+ * for plumb.dev/on-failure: revert. Where the branch may not be pushed to, the commit goes to a
+ * branch of its own for somebody to merge. Never touches a file outside of what the Kustomization
+ * is built from. On the role's loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "reconciler/engine.h"
+
+#define PUSH_TIMEOUT (60 * NS_PER_S)
+
+struct revert {
+	struct unit *u;
+	struct githelper *helper;
+	char *to;    /* revision */
+	char *why;   /* first line of the message */
+	char *asked; /* value of the annotation that asked, or NULL */
+	char branch[300];
+	bool aside; /* on a branch of its own */
+};
+
+void revert_free(struct unit *u)
+{
+	struct revert *v = u->revert;
+
+	if (!v)
+		return;
+	githelper_cancel(v->helper);
+	free(v->to);
+	free(v->why);
+	free(v->asked);
+	free(v);
+	u->revert = NULL;
+}
+
+/* ---- where to ---- */
+
+/* "main@sha1:…" → the commit; the text itself when it is only that. */
+static struct str commit_of(struct str revision)
+{
+	ptrdiff_t at = str_find(revision, STR("sha1:"));
+
+	return at < 0 ? revision : str_sub(revision, (size_t)at + 5, revision.n);
+}
+
+/* The latest that went well and was built from something else. */
+static struct str last_good(const struct unit *u, const struct json *o)
+{
+	const struct json *history = json_at(o, "status", "history");
+
+	for (size_t i = 0; i < json_len(history); i++) {
+		const struct json *e = json_item(history, i);
+		struct str revision = json_str(json_at(e, "metadata", "revision"));
+
+		if (str_is(json_str(json_get(e, STR("lastReconciledStatus"))),
+			   "ReconciliationSucceeded") &&
+		    !str_is(json_str(json_get(e, STR("digest"))), u->digest) && revision.n)
+			return revision;
+	}
+	return STR_NONE;
+}
+
+/* ---- the answer ---- */
+
+static void on_written(void *arg, const struct api_answer *answer)
+{
+	(void)arg;
+	if (answer->err.code && answer->err.code != ERR_NOT_FOUND)
+		log_warn("cannot answer a rollback", "error", answer->err.msg);
+}
+
+/* The annotation that asked goes, and one that says what came of it stands instead. */
+static void answer_asked(struct unit *u, const char *asked, struct str result)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	struct api_call call = {.verb = API_PATCH,
+				.resource = &res_kustomizations,
+				.namespace = u->o->namespace,
+				.name = u->o->name,
+				.patch = API_PATCH_MERGE};
+
+	if (!asked)
+		return;
+	json_write(json_build(&a, "{s:{s:{s:n,s:S}}}", "metadata", "annotations", ROLLBACK,
+			      ROLLED_BACK, result),
+		   &body);
+	call.body = buf_view(&body);
+	client_call(u->r->client, &call, on_written, NULL);
+}
+
+static void failed(struct unit *u, const char *asked, const char *why)
+{
+	AUTO(arena) struct arena a = {0};
+
+	log_warn("cannot revert", "unit", u->key, "error", why);
+	recorder_event(u->r->recorder, unit_tree(u, &a), "Warning", "RevertFailed", "%s", why);
+	answer_asked(u, asked, arena_strf(&a, "failed: %s", why));
+}
+
+static int push(struct revert *v, struct err *err);
+
+static void on_pushed(void *arg, const struct json *answer, const struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct revert *v = arg;
+	struct unit *u = v->u;
+	struct str commit = json_str(json_get(answer, STR("commit")));
+	struct err why = *err;
+
+	v->helper = NULL;
+	/* Protected, or it moved: somebody has to merge it. */
+	if (!answer && !v->aside && (err->code == ERR_FORBIDDEN || err->code == ERR_CONFLICT)) {
+		v->aside = true;
+		if (!push(v, &why))
+			return;
+	}
+	if (!commit.n) {
+		failed(u, v->asked, why.msg);
+	} else {
+		log_info("reverted", "unit", u->key, "to", v->to, "branch", v->branch, "commit",
+			 log_fmt("%.*s", STR_ARG(commit)));
+		recorder_event(u->r->recorder, unit_tree(u, &a), "Normal", "Reverted",
+			       "back to %s by commit %.*s on branch %s", v->to, STR_ARG(commit),
+			       v->branch);
+		answer_asked(u, v->asked,
+			     arena_strf(&a, "%s: commit %.*s on branch %s", v->to, STR_ARG(commit),
+					v->branch));
+	}
+	revert_free(u);
+}
+
+/* ---- the commit ---- */
+
+static struct json *restore_list(const struct unit *u, const struct json *spec, struct str to,
+				 struct arena *a, struct err *err)
+{
+	struct json *list = json_new(a, JSON_ARRAY);
+	char *path = git_clean_path(a, json_str(json_get(spec, STR("path"))), err);
+	struct str rest = u->beside ? str_c(u->beside) : STR_NONE, file;
+
+	if (!path)
+		return NULL;
+	if (!*path) {
+		err_set(err, ERR_UNSUPPORTED,
+			"the Kustomization is built from the repository's root: revert with git");
+		return NULL;
+	}
+	json_append(a, list, json_build(a, "{s:s,s:S}", "path", path, "commit", to));
+	while (rest.n && str_next(&rest, '\n', &file)) {
+		if (file.n)
+			json_append(a, list,
+				    json_build(a, "{s:S,s:S}", "path", file, "commit", to));
+	}
+	return list;
+}
+
+static int push(struct revert *v, struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct unit *u = v->u;
+	const struct json *spec = json_get(unit_tree(u, &a), STR("spec"));
+	struct source *s = unit_source(u, spec);
+	struct str branch = s ? source_branch(s, &a) : STR_NONE;
+	struct json *request, *restore;
+
+	if (!branch.n || !s->commit[0])
+		return err_set(err, ERR_UNSUPPORTED, "the source follows no branch");
+	restore = restore_list(u, spec, commit_of(str_c(v->to)), &a, err);
+	if (!restore)
+		return -1;
+	if (v->aside)
+		snprintf(v->branch, sizeof(v->branch), "plumb/revert/%s/%.*s-%.*s",
+			 u->r->opts.cluster_name, STR_ARG(u->o->namespace), STR_ARG(u->o->name));
+	else
+		snprintf(v->branch, sizeof(v->branch), "%.*s", STR_ARG(branch));
+	request = json_build(&a, "{s:s,s:s,s:s,s:s,s:o,s:b,s:s}", "url", s->url, "mirror",
+			     s->mirror, "branch", v->branch, "base", s->commit, "restore", restore,
+			     "onto", (int)!v->aside, "message",
+			     arena_printf(&a,
+					  "Revert %s to %s\n\n%s\n\nUnit: %s\nReverted: %s\n"
+					  "Plumb-Drift: revert\n",
+					  u->key, v->to, v->why, u->key, s->revision));
+	if (s->auth.n)
+		json_set(&a, request, STR("auth"), json_parse(&a, buf_view(&s->auth), NULL, NULL));
+	v->helper = githelper_start(u->r->loop, "git-push", request, PUSH_TIMEOUT, on_pushed, v);
+	return 0;
+}
+
+static void begin(struct unit *u, struct str to, const char *why, const char *asked)
+{
+	struct err err = {0};
+	struct revert *v;
+
+	if (u->revert)
+		return;
+	v = u->revert = xalloc(sizeof(*v));
+	v->u = u;
+	v->to = xstrndup(to.p, to.n);
+	v->why = xstrdup(why);
+	v->asked = asked ? xstrdup(asked) : NULL;
+	if (push(v, &err)) {
+		failed(u, asked, err.msg);
+		revert_free(u);
+	}
+}
+
+void revert_asked(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *o = unit_tree(u, &a);
+	struct str asked = meta_annotation(o, ROLLBACK), to, rest;
+	char *text;
+
+	if (!asked.n || u->revert)
+		return;
+	text = arena_cstr(&a, asked);
+	/* "REVISION#when": the second part makes each wish a new one. */
+	str_cut(asked, '#', &to, &rest);
+	if (str_is(to, "previous"))
+		to = last_good(u, o);
+	if (to.n)
+		begin(u, to, "Asked for with plumb rollback.", text);
+	else
+		failed(u, text, "no earlier revision went well, as far as is known");
+}
+
+void revert_unhealthy(struct unit *u, struct str why)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *o = unit_tree(u, &a);
+	struct str to = last_good(u, o);
+
+	if (!str_is(meta_annotation(o, ON_FAILURE), "revert") || u->revert)
+		return;
+	/* One revert of a build: when that doesn't become healthy either, people are needed. */
+	if (!strcmp(u->reverted, u->digest))
+		return;
+	memcpy(u->reverted, u->digest, sizeof(u->reverted));
+	if (to.n)
+		begin(u, to, arena_printf(&a, "It did not become healthy: %.*s", STR_ARG(why)),
+		      NULL);
+	else
+		failed(u, NULL, "no earlier revision went well, as far as is known");
+}
