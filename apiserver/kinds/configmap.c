@@ -25,6 +25,11 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_age(c, cells, o);
 }
 
+static void set_defaults(struct kind_ctx *c, struct json *o)
+{
+	default_base64(c, o, "binaryData");
+}
+
 static size_t check_keys(struct kind_ctx *c, const char *field, const struct json *map,
 			 const struct json *other)
 {
@@ -76,5 +81,6 @@ const struct kind kind_configmap = {
 	.schema_name = "io.k8s.api.core.v1.ConfigMap",
 	.columns = columns,
 	.row = row,
+	.set_defaults = set_defaults,
 	.validate = validate,
 };

@@ -343,6 +343,28 @@ void default_str(struct kind_ctx *c, struct json *object, const char *key, const
 		json_set_str(c->a, object, key, str_c(value));
 }
 
+void default_base64(struct kind_ctx *c, struct json *object, const char *key)
+{
+	struct json *map = json_get(object, str_c(key));
+	struct json_member *m = json_members(map);
+
+	for (size_t i = 0; m && i < json_len(map); i++) {
+		struct str s = json_str(&m[i].value);
+		char *flat;
+		size_t n = 0;
+
+		if (str_find(s, STR("\n")) < 0 && str_find(s, STR("\r")) < 0)
+			continue;
+		flat = arena_alloc(c->a, s.n);
+		for (size_t k = 0; k < s.n; k++) {
+			if (s.p[k] != '\n' && s.p[k] != '\r')
+				flat[n++] = s.p[k];
+		}
+		m[i].value.s = flat;
+		m[i].value.n = (uint32_t)n;
+	}
+}
+
 void default_int(struct kind_ctx *c, struct json *object, const char *key, int64_t value)
 {
 	const struct json *v = json_get(object, str_c(key));

@@ -123,6 +123,8 @@ void cell_containers(struct kind_ctx *c, struct json *cells, const struct json *
 struct str field_at(const struct json *o, struct str dotted, struct arena *a);
 
 /* In place: object[key] = text when absent. */
+/* Takes line breaks out of the base64 texts of a map, as decoding and encoding would. */
+void default_base64(struct kind_ctx *c, struct json *object, const char *key);
 void default_str(struct kind_ctx *c, struct json *object, const char *key, const char *value);
 void default_int(struct kind_ctx *c, struct json *object, const char *key, int64_t value);
 

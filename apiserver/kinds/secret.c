@@ -34,6 +34,7 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 {
 	const struct json *plain = json_get(o, STR("stringData"));
 
+	default_base64(c, o, "data");
 	if (json_len(plain)) {
 		struct json *data = json_set_object(c->a, o, "data");
 		for (size_t i = 0; i < json_len(plain); i++) {

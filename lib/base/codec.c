@@ -91,6 +91,19 @@ int base64_decode(struct str in, struct buf *out)
 	return decode(in, false, out);
 }
 
+int base64_decode_lines(struct str in, struct buf *out)
+{
+	AUTO(buf) struct buf flat = {0};
+	int rc;
+
+	for (size_t i = 0; i < in.n; i++) {
+		if (in.p[i] != '\n' && in.p[i] != '\r')
+			buf_putc(&flat, in.p[i]);
+	}
+	rc = base64_decode(buf_view(&flat), out);
+	buf_wipe(&flat);
+	return rc;
+}
 int base64url_decode(struct str in, struct buf *out)
 {
 	return decode(in, true, out);

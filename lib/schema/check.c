@@ -221,7 +221,7 @@ static void check_bytes(struct check *c, const struct schema *s, const struct js
 		return;
 	}
 	AUTO(buf) struct buf out = {0};
-	if (base64_decode(json_str(v), &out))
+	if (base64_decode_lines(json_str(v), &out))
 		bad_text(c, s, v, at, "illegal base64 data");
 	buf_wipe(&out);
 }

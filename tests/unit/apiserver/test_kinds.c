@@ -355,6 +355,22 @@ void test_kinds__secret_text_becomes_data_and_never_a_message(void **state)
 	arena_release(&a);
 }
 
+void test_kinds__lines_of_base64_become_one(void **state)
+{
+	struct json *v = made("Secret", "{\"metadata\":{\"name\":\"s\"},\"data\":{\"k\":"
+					"\"aHVz\\r\\naA==\\n\"}}");
+
+	(void)state;
+	assert_true(str_is(json_str(json_at(v, "data", "k")), "aHVzaA=="));
+	v = made("ConfigMap", "{\"metadata\":{\"name\":\"s\"},\"data\":{\"t\":\"a\\n\"},"
+			      "\"binaryData\":{\"k\":\"aHVz\\naA==\"}}");
+	assert_true(str_is(json_str(json_at(v, "binaryData", "k")), "aHVzaA=="));
+	assert_true(str_is(json_str(json_at(v, "data", "t")), "a\n"));
+	has(refused("Secret", "{\"metadata\":{\"name\":\"s\"},\"data\":{\"k\":\"a b=\"}}"),
+	    "illegal base64");
+	arena_release(&a);
+}
+
 void test_kinds__frozen_configuration_stays(void **state)
 {
 	struct json *live = made("ConfigMap", "{\"metadata\":{\"name\":\"c\"},\"immutable\":true,"
