@@ -1,11 +1,91 @@
 /*
- * A body against its kind's schema: unknown fields are refused, told of or dropped, types and
- * limits are checked. Built-in kinds and custom ones go different ways here and nowhere else. Pure
- * but for the request. One thread.
+ * A body read, and held against its kind's schema: unknown fields are refused, told of or dropped,
+ * types and limits are checked. Built-in kinds and custom ones go different ways here and nowhere
+ * else. Pure but for the request. One thread.
  */
 #include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
+#include "lib/json/yaml.h"
 #include "lib/schema/crd_schema.h"
+#include "lib/schema/proto.h"
+
+/* ---- decoding ---- */
+
+static struct json *decode_yaml(struct op *op)
+{
+	struct yaml_docs docs;
+
+	if (yaml_parse(op->a, op->req->body, 0, NULL, NULL, &docs, &op->err))
+		return NULL;
+	if (docs.n == 1)
+		return docs.v[0];
+	err_set(&op->err, ERR_BAD_REQUEST, "the body holds %zu YAML documents, not one", docs.n);
+	return NULL;
+}
+
+static struct json *decode_text(struct op *op)
+{
+	struct str type = op->req->content_type, head, tail;
+
+	str_cut(type, ';', &head, &tail);
+	head = str_trim(head);
+	if (str_is(head, "application/yaml") || str_is(head, "application/apply-patch+yaml"))
+		return decode_yaml(op);
+	if (str_is(head, "application/vnd.kubernetes.protobuf"))
+		return proto_decode(op->a, op->req->body, &op->err);
+	if (head.n && !str_is(head, "application/json") && !str_is(head, "*/*")) {
+		err_set(&op->err, ERR_UNSUPPORTED_MEDIA,
+			"the body of the request was in an unknown format - accepted media types "
+			"include: application/json, "
+			"application/yaml, application/vnd.kubernetes.protobuf");
+		return NULL;
+	}
+	return json_parse(op->a, op->req->body, NULL, &op->err);
+}
+
+/* apiVersion and kind may be left out; what is there must fit. */
+static int check_type(struct op *op, struct json *v)
+{
+	const struct kind *k = op->kind;
+	struct str api_version = json_str(json_get(v, STR("apiVersion"))),
+		   kind = json_str(json_get(v, STR("kind")));
+	struct str group, version;
+
+	if (!json_is(v, JSON_OBJECT))
+		return err_set(&op->err, ERR_BAD_REQUEST, "the body is not an object");
+	if (kind.n && !str_is(kind, k->kind))
+		return err_set(
+			&op->err, ERR_BAD_REQUEST,
+			"%.*s in version \"%.*s\" cannot be handled as a %s: kind does not match",
+			(int)MIN(kind.n, 100), kind.p, (int)MIN(api_version.n, 100),
+			api_version.p ? api_version.p : "", k->kind);
+	api_version_split(api_version, &group, &version);
+	if (api_version.n && (!str_is(group, k->group) || !str_is(version, k->version)))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "the API version in the data (%.*s) does not match the expected API "
+			       "version (%s%s%s)",
+			       (int)MIN(api_version.n, 100), api_version.p, k->group,
+			       k->group[0] ? "/" : "", k->version);
+	json_set_str(op->a, v, "kind", str_c(k->kind));
+	json_set_str(op->a, v, "apiVersion",
+		     k->group[0] ? arena_strf(op->a, "%s/%s", k->group, k->version)
+				 : str_c(k->version));
+	return 0;
+}
+
+struct json *write_decode(struct op *op)
+{
+	struct json *v = decode_text(op);
+
+	if (!v) {
+		if (op->err.code == ERR_PARSE)
+			op->err.code = ERR_BAD_REQUEST;
+		return NULL;
+	}
+	return check_type(op, v) ? NULL : v;
+}
+
+/* ---- checking ---- */
 
 static int refuse_strict(struct op *op, const struct schema_problems *unknown)
 {

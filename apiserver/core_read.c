@@ -267,9 +267,8 @@ static void list(struct op *op)
 
 		if (op_see(op, p.v, p.n, seen)) {
 			if (!token.n && p.token.n) /* the next attempt makes its own */
-				snapshot_drop(op->core,
-					      CONTAINER_OF(op->core->snapshots.prev,
-							   struct snapshot, all));
+				snapshot_drop(op->core, CONTAINER_OF(op->core->snapshots.prev,
+								     struct snapshot, all));
 			op_answer_error(op);
 			return;
 		}

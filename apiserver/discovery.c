@@ -27,7 +27,7 @@ struct discovery {
 	char *address;        /* of the server, for clients that ask */
 	struct map documents; /* "FORM path" → struct document */
 	const struct kind *kinds[KINDS_MAX];
-	size_t nkinds; /* 0 = not looked at yet */
+	size_t nkinds;         /* 0 = not looked at yet */
 	struct json *external; /* in its arena */
 	struct arena external_arena;
 };
