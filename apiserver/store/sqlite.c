@@ -20,6 +20,7 @@
 #define APPLICATION 0x506c6d62 /* "Plmb": PRAGMA application_id */
 
 #define WAL_PAGES 4000 /* a log this long is moved into the database between commits */
+#define WAL_WORTH 400
 #define WAL_LONG 1000
 #define WAL_KEEP "16777216" /* bytes of log file that stay after a burst */
 #define SLICE 256           /* pages of a backup or of tidying at a time */
@@ -177,7 +178,7 @@ static int open_db(struct db *d, const char *path, bool existing, struct err *er
 	    prepare_all(d, err))
 		return -1;
 	sqlite3_wal_hook(d->sqlite, on_wal, d);
-	d->wal_pages = 1; /* a predecessor's */
+	d->wal_pages = WAL_WORTH; /* a predecessor's */
 	d->revision = (uint64_t)number(d, "SELECT value FROM meta WHERE name='revision'", 0);
 	return 0;
 }
@@ -312,7 +313,8 @@ static int sqlite_maintain(struct store *s, struct err *err)
 	struct db *d = of(s);
 	int code;
 
-	if (d->wal_pages) {
+	/* Not for a Lease now and then: that would be two more syncs for each. */
+	if (d->wal_pages >= WAL_WORTH) {
 		/* A long log gives its space back. */
 		code = sqlite3_wal_checkpoint_v2(d->sqlite, NULL,
 						 d->wal_pages < WAL_LONG
@@ -328,7 +330,10 @@ static int sqlite_maintain(struct store *s, struct err *err)
 	    number(d, "PRAGMA auto_vacuum", 0) != 2) /* a store of an earlier version */
 		return 0;
 	/* SLICE; its own transaction, like a commit's */
-	return run(d, "PRAGMA incremental_vacuum(256)", err) ? -1 : 1;
+	if (run(d, "PRAGMA incremental_vacuum(256)", err))
+		return -1;
+	d->wal_pages = MAX(d->wal_pages, WAL_WORTH); /* the file gets shorter only then */
+	return 1;
 }
 
 struct store_backup {

@@ -38,6 +38,12 @@ static void later(struct leader *l)
 	loop_timer_set(loop_of(l), &l->timer, l->o.retry_ns, attempt);
 }
 
+/* A third of the lease: what fails then is tried again, more quickly, before it is too late. */
+static void hold(struct leader *l)
+{
+	loop_timer_set(loop_of(l), &l->timer, l->o.lease_ns / 3, attempt);
+}
+
 static void lose(struct leader *l)
 {
 	if (!l->leading)
@@ -67,7 +73,7 @@ static void on_written(void *arg, const struct api_answer *a)
 	}
 	l->renewed_ns = loop_now(loop_of(l));
 	l->leading = true;
-	later(l);
+	hold(l);
 	if (first)
 		l->o.started(l->o.arg);
 }
@@ -182,8 +188,8 @@ struct leader *leader_new(struct client *c, const struct leader_opts *o)
 	l->namespace = xstrdup(o->namespace);
 	l->name = xstrdup(o->name);
 	l->identity = xstrdup(o->identity);
-	l->o.lease_ns = o->lease_ns ? o->lease_ns : 15 * NS_PER_S;
-	l->o.renew_ns = o->renew_ns ? o->renew_ns : 10 * NS_PER_S;
+	l->o.lease_ns = o->lease_ns ? o->lease_ns : 60 * NS_PER_S;
+	l->o.renew_ns = o->renew_ns ? o->renew_ns : 40 * NS_PER_S;
 	l->o.retry_ns = o->retry_ns ? o->retry_ns : 2 * NS_PER_S;
 	loop_timer_set(c->loop, &l->timer, 0, attempt);
 	return l;

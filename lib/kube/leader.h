@@ -11,7 +11,9 @@ struct leader;
 struct leader_opts {
 	const char *namespace, *name; /* kube-system, kube-controller-manager */
 	const char *identity;
-	int64_t lease_ns, renew_ns, retry_ns; /* 0 = 15 s, 10 s, 2 s */
+	/* 0 = 60 s, 40 s, 2 s: longer than client-go's, since each renewal is a synced write, and
+	 * whoever is started again takes its own lease back at once. */
+	int64_t lease_ns, renew_ns, retry_ns;
 	void (*started)(void *arg);
 	void (*lost)(void *arg); /* the caller must stop writing at once: most roles exit */
 	void *arg;
