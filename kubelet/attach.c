@@ -24,7 +24,9 @@
 
 #define STALL_NS (30 * NS_PER_S)
 #define STDIN_HIGH (1 << 20)
-#define PACKET_OUT 8192 /* conmon cuts what is longer than its buffer */
+#define SIZE_NS (50 * NS_PER_MS)
+#define SIZE_MAX_CONMON 1000u /* it takes no more */
+#define PACKET_OUT 8192       /* conmon cuts what is longer than its buffer */
 #define PACKET_IN 65536
 #define PIPE_STDOUT 2 /* conmon's numbers */
 #define PIPE_STDERR 3
@@ -33,15 +35,17 @@ struct session {
 	struct kubelet *k;
 	struct streams *st;
 	struct loop_fd sock;
-	struct loop_timer stalled;
+	struct loop_timer stalled, size_timer;
+	unsigned cols, rows;
 	struct buf to_stdin;
 	char *ctl;
-	bool tty, in_ends, in_ended, full;
+	bool tty, in_ends, in_ended, full, size_waits;
 };
 
 static void session_free(struct session *s)
 {
 	loop_timer_cancel(s->k->loop, &s->stalled);
+	loop_timer_cancel(s->k->loop, &s->size_timer);
 	loop_fd_del(s->k->loop, &s->sock);
 	fd_cleanup(&s->sock.fd);
 	buf_wipe(&s->to_stdin);
@@ -164,15 +168,39 @@ static void on_input_ended(void *arg)
 		watch(s);
 }
 
+static void on_size_time(struct loop *l, struct loop_timer *t);
+
+/* conmon loses a line that it reads together with another: one at a time, the last one counts. */
+static void tell_size(struct session *s)
+{
+	AUTO(fd) int fd = open(s->ctl, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	char line[64];
+	int n = snprintf(line, sizeof(line), "1 %u %u\n", s->rows, s->cols);
+
+	s->size_waits = false;
+	if (fd >= 0)
+		(void)!write(fd, line, (size_t)n);
+	loop_timer_set(s->k->loop, &s->size_timer, SIZE_NS, on_size_time);
+}
+
+static void on_size_time(struct loop *l, struct loop_timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, size_timer);
+
+	(void)l;
+	if (s->size_waits)
+		tell_size(s);
+}
+
 static void on_resized(void *arg, unsigned short cols, unsigned short rows)
 {
 	struct session *s = arg;
-	AUTO(fd) int fd = open(s->ctl, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	char line[64];
-	int n = snprintf(line, sizeof(line), "1 %u %u\n", MIN(rows, 1000u), MIN(cols, 1000u));
 
-	if (s->tty && fd >= 0)
-		(void)!write(fd, line, (size_t)n);
+	s->cols = MIN(cols, SIZE_MAX_CONMON);
+	s->rows = MIN(rows, SIZE_MAX_CONMON);
+	s->size_waits = s->tty;
+	if (s->tty && !loop_timer_armed(&s->size_timer))
+		tell_size(s);
 }
 
 /* ---- its start and end ---- */

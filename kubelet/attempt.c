@@ -238,7 +238,8 @@ static int start(struct pod *p, struct attempt *at, const char **ret_reason, str
 			     .id = at->id,
 			     .name = name,
 			     .terminal = json_bool(json_at(c, "tty"), false),
-			     .stdin_open = json_bool(json_at(c, "stdin"), false)};
+			     .stdin_open = json_bool(json_at(c, "stdin"), false),
+			     .stdin_once = json_bool(json_at(c, "stdinOnce"), false)};
 
 	if (container_make(p, at, ret_reason, err))
 		return -1;

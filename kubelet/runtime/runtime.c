@@ -437,6 +437,8 @@ static int start_conmon(struct run *c, const struct run_opts *o, int theirs, str
 		argv[n++] = "-t";
 	if (o->stdin_open)
 		argv[n++] = "-i";
+	if (o->stdin_open && !o->stdin_once)
+		argv[n++] = "--leave-stdin-open";
 	c->proc = proc_start(c->rt->loop, &p, on_conmon_forked, c, err);
 	return c->proc ? 0 : -1;
 }

@@ -56,6 +56,7 @@ struct run;
 struct run_opts {
 	const char *dir, *id, *name;
 	bool terminal, stdin_open;
+	bool stdin_once; /* the first who attaches and leaves closes it */
 };
 /* config.json and the root file system are in place. NULL when conmon could not be started (no
  * callback then). */

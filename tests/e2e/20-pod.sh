@@ -45,11 +45,7 @@ pod web Always '["httpd","-f","-p","8080","-h","/etc"]' '      readinessProbe: {
 ok "readiness by http" soon 15 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get pod web --no-headers | grep -q '1/1'"
 ok "the pod has an address that answers" sh -c "curl -sf -m 2 http://\$($KUBECTL --kubeconfig $data/admin.kubeconfig get pod web -o jsonpath={.status.podIP}):8080/passwd | grep -q root"
 
-if [ "$(kubectl_minor)" -ge 31 ]; then
-	ok "exec runs a command, with its input and exit code" sh -c "[ \"\$(echo typed | $KUBECTL --kubeconfig $data/admin.kubeconfig exec -i web -- cat)\" = typed ] && { $KUBECTL --kubeconfig $data/admin.kubeconfig exec web -- sh -c 'exit 7'; [ \$? = 7 ]; }"
-else
-	skip "exec runs a command, with its input and exit code" "needs kubectl 1.31 or newer, which speaks WebSocket; this one speaks SPDY"
-fi
+ok "exec runs a command, with its input and exit code" sh -c "[ \"\$(echo typed | $KUBECTL --kubeconfig $data/admin.kubeconfig exec -i web -- cat)\" = typed ] && { $KUBECTL --kubeconfig $data/admin.kubeconfig exec web -- sh -c 'exit 7'; [ \$? = 7 ]; }"
 
 pod sick Always '["sleep","1000"]' '      livenessProbe: {exec: {command: ["false"]}, periodSeconds: 1, failureThreshold: 1}' | k apply -f - >/dev/null
 ok "liveness by exec restarts" soon 20 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pod sick -o jsonpath={.status.containerStatuses[0].restartCount}) -ge 1 ]"
