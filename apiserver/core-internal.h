@@ -77,6 +77,8 @@ struct hook {
 struct snapshot {
 	struct list all; /* newest last */
 	uint64_t id, revision;
+	const struct table *table; /* what was listed, and where: a token leads nowhere else */
+	char *namespace;
 	const struct obj **v;
 	size_t n;
 	int64_t at_ns;

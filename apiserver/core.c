@@ -111,6 +111,7 @@ static void snapshot_free(struct core *c, struct snapshot *s)
 	for (size_t i = 0; i < s->n; i++)
 		obj_unref(s->v[i]);
 	free(s->v);
+	free(s->namespace);
 	free(s);
 }
 

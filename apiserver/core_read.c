@@ -79,6 +79,7 @@ static void snapshot_drop(struct core *c, struct snapshot *s)
 	for (size_t i = 0; i < s->n; i++)
 		obj_unref(s->v[i]);
 	free(s->v);
+	free(s->namespace);
 	free(s);
 }
 
@@ -92,13 +93,16 @@ static void snapshots_trim(struct core *c)
 	}
 }
 
-static struct snapshot *snapshot_new(struct core *c, const struct obj **v, size_t n)
+static struct snapshot *snapshot_new(struct op *op, const struct obj **v, size_t n)
 {
+	struct core *c = op->core;
 	struct snapshot *s = xalloc(sizeof(*s));
 
 	s->id = ++c->next_snapshot ^
 		(rng_u64(&c->rng) << 20); /* not to be guessed from another list's */
 	s->revision = c->revision;
+	s->table = op->served->table;
+	s->namespace = xstrndup(op->req->namespace.p, op->req->namespace.n);
 	s->at_ns = core_now(c);
 	s->v = xreallocarray(NULL, n + 1, sizeof(*s->v));
 	for (size_t i = 0; i < n; i++)
@@ -140,6 +144,9 @@ static int page_continue(struct op *op, struct str token, struct page *p)
 		return err_set(&op->err, ERR_BAD_REQUEST, "continue key is not valid: \"%.*s\"",
 			       (int)MIN(token.n, 50), token.p);
 	s = snapshot_find(op->core, snapshot);
+	if (s && (s->table != op->served->table || !str_is(op->req->namespace, s->namespace)))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "continue key is not valid: it is another list's");
 	if (!s || at > s->n)
 		return err_set(&op->err, ERR_EXPIRED,
 			       "The provided continue parameter is too old to display a consistent "
@@ -181,7 +188,7 @@ static void page_first(struct op *op, const struct selecting *s, struct page *p)
 	p->v = select_rows(op, s, &p->n);
 	p->revision = op->core->revision;
 	if (p->limit && p->n > p->limit) {
-		struct snapshot *snap = snapshot_new(op->core, p->v, p->n);
+		struct snapshot *snap = snapshot_new(op, p->v, p->n);
 
 		p->v = snap->v;
 		p->remaining = p->n - p->limit;
@@ -209,10 +216,18 @@ static int check_revision(struct op *op)
 		return err_set(&op->err, ERR_BAD_REQUEST,
 			       "Invalid value: \"%.*s\": resourceVersion", (int)MIN(text.n, 50),
 			       text.p);
-	if (wanted > op->core->revision)
+	if (str_is(match, "Exact") && !wanted)
+		return err_set(&op->err, ERR_INVALID,
+			       "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is "
+			       "forbidden for resourceVersion \"0\"");
+	if (wanted > op->core->revision) {
+		op->err.retry_after_s = 1;
+		schema_problem(&op->problems, "ResourceVersionTooLarge", STR_NONE, 0,
+			       "Too large resource version"); /* what client-go looks for */
 		return err_set(&op->err, ERR_TIMEOUT,
 			       "Too large resource version: %llu, current: %llu",
 			       (unsigned long long)wanted, (unsigned long long)op->core->revision);
+	}
 	if (str_is(match, "Exact") && wanted != op->core->revision)
 		return err_set(&op->err, ERR_EXPIRED, "The provided resource version is too old.");
 	return 0;
