@@ -221,12 +221,12 @@ static int check_revision(struct op *op)
 			       "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is "
 			       "forbidden for resourceVersion \"0\"");
 	if (wanted > op->core->revision) {
-		op->err.retry_after_s = 1;
 		schema_problem(&op->problems, "ResourceVersionTooLarge", STR_NONE, 0,
 			       "Too large resource version"); /* what client-go looks for */
-		return err_set(&op->err, ERR_TIMEOUT,
-			       "Too large resource version: %llu, current: %llu",
-			       (unsigned long long)wanted, (unsigned long long)op->core->revision);
+		err_set(&op->err, ERR_TIMEOUT, "Too large resource version: %llu, current: %llu",
+			(unsigned long long)wanted, (unsigned long long)op->core->revision);
+		op->err.retry_after_s = 1;
+		return -1;
 	}
 	if (str_is(match, "Exact") && wanted != op->core->revision)
 		return err_set(&op->err, ERR_EXPIRED, "The provided resource version is too old.");

@@ -12,8 +12,10 @@ static void write_causes(const struct schema_problems *causes, struct buf *out)
 
 		buf_printf(out, "%s{\"reason\":\"%s\",\"message\":", i ? "," : "", p->reason);
 		json_write_string(p->message, out);
-		buf_puts(out, ",\"field\":");
-		json_write_string(p->field, out);
+		if (p->field.n) {
+			buf_puts(out, ",\"field\":");
+			json_write_string(p->field, out);
+		}
 		buf_putc(out, '}');
 	}
 	buf_putc(out, ']');
