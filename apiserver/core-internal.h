@@ -92,6 +92,7 @@ struct read_tree {
 };
 
 struct webhooks;
+struct quota_books;
 
 struct core {
 	struct core_opts o;
@@ -118,6 +119,7 @@ struct core {
 	size_t nhooks;
 	struct admission_reader reader;
 	const struct admission **steps; /* core_admit.c: the registry by order */
+	struct quota_books *quotas;     /* quota.c */
 	struct alloc *alloc;
 	struct reseal { /* core_seal.c */
 		bool wanted;

@@ -9,6 +9,7 @@
 
 #include "apiserver/core-internal.h"
 #include "apiserver/crd.h"
+#include "apiserver/quota.h"
 #include "lib/base/log.h"
 
 #define TURN_MAX 256 /* requests of one commit: bounds how long an answer waits */
@@ -79,6 +80,8 @@ struct core *core_new(const struct core_opts *o, struct err *err)
 	list_init(&c->parked);
 	c->reader = (struct admission_reader){.get = reader_get, .each = reader_each, .ctx = c};
 	core_admit_sort(c);
+	c->quotas = quota_new();
+	c->reader.quota = quota_admit;
 	c->comma = block_new(STR(","));
 	c->event_tail = block_new(STR("}\n"));
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
@@ -149,6 +152,7 @@ void core_free(struct core *c)
 	free(c->kept);
 	free(c->hooks);
 	free(c->steps);
+	quota_free(c->quotas);
 	free(c);
 }
 
@@ -322,6 +326,7 @@ static void change_add(struct core *c, struct table *t, const struct obj *old,
 	}
 	c->changes[c->nchanges++] = (struct change){t, old ? obj_ref(old) : NULL,
 						    new ? obj_ref(new) : NULL, obj_ref(event_new)};
+	quota_change(c, t, old, new);
 }
 
 void core_keep(struct core *c, const struct obj *o)
@@ -384,6 +389,7 @@ void core_undo_to(struct core *c, size_t n)
 			obj_unref(table_put(ch->table, obj_ref(ch->old)));
 		else
 			obj_unref(table_del(ch->table, ch->new->namespace, ch->new->name));
+		quota_change(c, ch->table, ch->new, ch->old);
 		obj_unref(ch->old);
 		obj_unref(ch->new);
 		obj_unref(ch->event_new);
@@ -489,6 +495,7 @@ static void finish_turn(struct core *c, uint64_t before)
 {
 	struct err err = {0};
 
+	quota_settle(c);
 	if (c->nchanges && commit(c, &err)) {
 		log_error("cannot commit", "error", err.msg);
 		core_undo_to(c, 0);

@@ -58,6 +58,35 @@ static const struct kind_column limit_columns[] = {
 	{0},
 };
 
+/* What isn't there is taken from what is: a limit from the maximum, a request from the limit, else
+ * from the minimum. */
+static void fill(struct kind_ctx *c, struct json *item, const char *to, const char *from)
+{
+	const struct json *map = json_get(item, str_c(from));
+
+	for (size_t i = 0; i < json_len(map); i++) {
+		struct json *all = json_set_object(c->a, item, to);
+
+		if (!json_get(all, map->members[i].key))
+			json_set(c->a, all, map->members[i].key, &map->members[i].value);
+	}
+}
+
+static void limit_defaults(struct kind_ctx *c, struct json *o)
+{
+	struct json *items = json_at(o, "spec", "limits");
+
+	for (size_t i = 0; i < json_len(items); i++) {
+		struct json *item = json_item(items, i);
+
+		if (!str_is(json_str(json_get(item, STR("type"))), "Container"))
+			continue;
+		fill(c, item, "default", "max");
+		fill(c, item, "defaultRequest", "default");
+		fill(c, item, "defaultRequest", "min");
+	}
+}
+
 static const char *const limit_short_names[] = {"limits", NULL};
 
 const struct kind kind_limitrange = {
@@ -69,4 +98,5 @@ const struct kind kind_limitrange = {
 	.flags = KIND_NAMESPACED | KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.core.v1.LimitRange",
 	.columns = limit_columns,
+	.set_defaults = limit_defaults,
 };
