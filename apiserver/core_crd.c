@@ -49,7 +49,7 @@ static bool is_built_in(const struct core *c, const struct crd *d)
 
 static void withdraw(struct core *c, const struct crd *d)
 {
-	for (size_t i = 0; !d->shadowed && i < d->n; i++)
+	for (size_t i = 0; d->established && !d->shadowed && i < d->n; i++)
 		core_unregister(c, &d->versions[i].kind);
 }
 
@@ -60,7 +60,7 @@ static void serve(struct core *c, struct crd *d)
 	d->next = c->crds;
 	c->crds = d;
 	d->shadowed = is_built_in(c, d);
-	if (d->shadowed)
+	if (d->shadowed || !d->established)
 		return;
 	t = core_table_for(c, &d->stored->kind);
 	t->kind = &d->stored->kind;
@@ -201,12 +201,44 @@ static bool is_going(const struct obj *o)
 	return json_str(json_at(obj_tree(o, &a), "metadata", "deletionTimestamp")).n > 0;
 }
 
-static bool same_spec(const struct obj *x, const struct obj *y)
+/* All that decides how it is served: its spec, and which names it was granted. */
+static bool same_definition(const struct obj *x, const struct obj *y)
 {
+	static const char *const conditions[] = {"Established", "NamesAccepted"};
 	AUTO(arena) struct arena a = {0};
+	const struct json *p = obj_tree(x, &a), *q = obj_tree(y, &a);
 
-	return str_eq(x->uid, y->uid) && json_equal(json_get(obj_tree(x, &a), STR("spec")),
-						    json_get(obj_tree(y, &a), STR("spec")));
+	for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
+		if (!json_equal(json_get(condition_find(p, conditions[i]), STR("status")),
+				json_get(condition_find(q, conditions[i]), STR("status"))))
+			return false;
+	return str_eq(x->uid, y->uid) &&
+	       json_equal(json_get(p, STR("spec")), json_get(q, STR("spec")));
+}
+
+/* Whose names are taken is looked at again: somebody gave up some. */
+static void look_again(struct core *c, const struct crd *gone)
+{
+	const struct table *t = definition_table(c);
+
+	for (size_t i = 0; i < t->n; i++) {
+		AUTO(arena) struct arena a = {0};
+		const struct json *o = obj_tree(t->rows[i], &a);
+		struct errand *e;
+
+		if (!str_is(json_str(json_at(o, "spec", "group")), gone->group) ||
+		    !str_is(json_str(json_get(condition_find(o, "NamesAccepted"), STR("status"))),
+			    "False"))
+			continue;
+		e = errand_new(c, gone, CORE_PATCH);
+		e->req.group = STR("apiextensions.k8s.io");
+		e->req.version = STR("v1");
+		e->req.resource = str_c(definitions);
+		e->req.name = arena_str(&e->arena, t->rows[i]->name);
+		e->req.content_type = STR("application/merge-patch+json");
+		e->req.body = STR("{}");
+		core_submit(c, &e->req);
+	}
 }
 
 static void definition_gone(struct core *c, const struct obj *old)
@@ -217,14 +249,18 @@ static void definition_gone(struct core *c, const struct obj *old)
 		return;
 	withdraw(c, d);
 	retire(c, d);
+	look_again(c, d);
 }
 
 static void definition_changed(struct core *c, const struct obj *old, const struct obj *new)
 {
 	struct crd *d = find(c, new->name);
 
-	if (!d || !old || !same_spec(old, new))
+	if (!d || !old || !same_definition(old, new)) {
 		renew(c, new);
+		if (old && find(c, new->name))
+			look_again(c, find(c, new->name));
+	}
 	d = find(c, new->name);
 	if (!d || !is_going(new))
 		return;

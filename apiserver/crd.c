@@ -146,7 +146,7 @@ static void set_subresources(struct crd *c, struct crd_version *v, const struct 
 static void set_version(struct crd *c, struct crd_version *v, const struct json *spec,
 			const struct json *o)
 {
-	const struct json *names = json_get(spec, STR("names"));
+	const struct json *names = c->names;
 	bool preserve = json_bool(json_get(spec, STR("preserveUnknownFields")), false);
 
 	v->crd = c;
@@ -195,6 +195,11 @@ static void set_converter(struct crd *c, const struct json *conversion)
 			c->converter_v1beta1 = false;
 }
 
+static bool condition_is(const struct json *o, const char *type, const char *status)
+{
+	return str_is(json_str(json_get(condition_find(o, type), STR("status"))), status);
+}
+
 static bool fill(struct crd *c, const struct json *o)
 {
 	const struct json *spec = json_get(o, STR("spec")),
@@ -206,6 +211,10 @@ static bool fill(struct crd *c, const struct json *o)
 	c->terminating = json_str(json_at(o, "metadata", "deletionTimestamp")).n > 0;
 	if (!c->name || !c->group || !c->plural || !json_is(versions, JSON_ARRAY))
 		return false;
+	c->established = condition_is(o, "Established", "True");
+	c->names = json_get(spec, STR("names"));
+	if (c->established && condition_is(o, "NamesAccepted", "False"))
+		c->names = json_at(o, "status", "acceptedNames");
 	c->n = json_len(versions);
 	c->versions = arena_array(&c->a, c->n + 1, sizeof(*c->versions));
 	for (size_t i = 0; i < c->n; i++) {

@@ -24,12 +24,14 @@ struct crd_version {
 struct crd {
 	struct arena a;
 	const char *name, *group, *plural;
+	const struct json *names; /* that were granted, while it is being made */
 	struct crd_version *versions;
 	size_t n;
 	const struct crd_version *stored;
 	const struct webhook_client *converter; /* NULL: versions differ by their names alone */
 	bool converter_v1beta1;
 	bool terminating; /* changed by the owner */
+	bool established; /* its names were granted once */
 	bool shadowed;    /* a built-in kind stands in its place; changed by the owner */
 	struct crd *next; /* the owner's */
 };

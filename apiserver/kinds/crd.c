@@ -5,6 +5,7 @@
  */
 #include "apiserver/crd.h"
 #include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_webhooks.h"
 
 #include "lib/json/jsonpath.h"
 #include "lib/kube/obj.h"
@@ -53,11 +54,31 @@ static bool has_text(const struct json *list, struct str s)
 	return false;
 }
 
-static void set_condition(struct kind_ctx *c, struct json *o, const char *type, const char *reason,
-			  const char *message)
+static bool condition_is(const struct json *o, const char *type, const char *status)
 {
-	if (!condition_find(o, type))
-		condition_set(c->a, o, type, "True", reason, str_c(message), c->now_ns);
+	return str_is(json_str(json_get(condition_find(o, type), STR("status"))), status);
+}
+
+/* Whether the names are free is the admission step's to say (admission/crd_names.c). What has been
+ * established stays so. */
+static void set_names(struct kind_ctx *c, struct json *o)
+{
+	struct json *status = json_get(o, STR("status"));
+
+	if (!condition_is(o, "NamesAccepted", "False")) {
+		if (!condition_is(o, "Established", "True"))
+			condition_set(c->a, o, "Established", "True", "InitialNamesAccepted",
+				      STR("the initial names have been accepted"), c->now_ns);
+		json_set(c->a, status, STR("acceptedNames"),
+			 json_copy(c->a, json_at(o, "spec", "names")));
+		return;
+	}
+	if (!condition_find(o, "Established"))
+		condition_set(c->a, o, "Established", "False", "NotAccepted",
+			      STR("not all names are accepted"), c->now_ns);
+	if (!json_get(status, STR("acceptedNames")))
+		json_set(c->a, status, STR("acceptedNames"),
+			 json_build(c->a, "{s:s,s:s}", "plural", "", "kind", ""));
 }
 
 static void set_status(struct kind_ctx *c, struct json *o)
@@ -67,11 +88,8 @@ static void set_status(struct kind_ctx *c, struct json *o)
 
 	/* What comes from the live object is shared with it. */
 	json_set(c->a, o, STR("status"), json_copy(c->a, json_set_object(c->a, o, "status")));
-	set_condition(c, o, "NamesAccepted", "NoConflicts", "no conflicts found");
-	set_condition(c, o, "Established", "InitialNamesAccepted",
-		      "the initial names have been accepted");
+	set_names(c, o);
 	status = json_get(o, STR("status"));
-	json_set(c->a, status, STR("acceptedNames"), json_copy(c->a, json_at(o, "spec", "names")));
 	stored = json_set_array(c->a, status, "storedVersions");
 	for (size_t i = 0; i < json_len(versions); i++) {
 		const struct json *v = json_item(versions, i);
@@ -165,6 +183,10 @@ static void check_names(struct kind_ctx *c, const struct json *names)
 	const struct json *shorts = json_get(names, STR("shortNames"));
 	struct str kind = text_at(names, "kind");
 
+	if (!text_at(names, "plural").n)
+		required(c, STR("spec.names.plural"), NULL);
+	if (!kind.n)
+		required(c, STR("spec.names.kind"), NULL);
 	check_label(c, "spec.names.plural", text_at(names, "plural"));
 	check_label(c, "spec.names.singular", text_at(names, "singular"));
 	for (size_t i = 0; i < json_len(shorts); i++)
@@ -273,15 +295,25 @@ static void check_stored(struct kind_ctx *c, const struct json *o)
 	const struct json *stored = json_at(o, "status", "storedVersions"),
 			  *versions = versions_of(o);
 
+	if (!json_len(stored))
+		schema_problem(&c->problems, "FieldValueInvalid", STR("status.storedVersions"), 0,
+			       "Invalid value: []: must have at least one stored version");
 	for (size_t i = 0; i < json_len(stored); i++) {
 		struct str name = json_str(json_item(stored, i));
+		int n = (int)MIN(name.n, 63);
 		bool found = false;
 
 		for (size_t j = 0; j < json_len(versions); j++)
 			found |= str_eq(text_at(json_item(versions, j), "name"), name);
 		if (!found)
 			invalid(c, arena_strf(c->a, "status.storedVersions[%zu]", i), name,
-				"missing from spec.versions; v1 must appear in spec.versions");
+				arena_printf(c->a,
+					     "missing from spec.versions; %.*s was previously a "
+					     "storage version, and must remain in spec.versions "
+					     "until a storage migration ensures no data remains "
+					     "persisted in %.*s and removes %.*s from "
+					     "status.storedVersions",
+					     n, name.p, n, name.p, n, name.p));
 	}
 }
 
@@ -300,13 +332,34 @@ static void check_fixed(struct kind_ctx *c, const struct json *next, const struc
 		invalid(c, STR("spec.names.kind"), text_at(an, "kind"), "field is immutable");
 }
 
+static void check_converter(struct kind_ctx *c, const struct json *webhook)
+{
+	const struct json *versions = json_get(webhook, STR("conversionReviewVersions"));
+	struct spath spec = {.name = STR("spec")}, at = SPATH_FIELD(&spec, "conversion"),
+		     client = SPATH_FIELD(&at, "webhookClientConfig");
+
+	if (!json_get(webhook, STR("clientConfig")))
+		rule_required(c, &client, NULL, "required when strategy is set to Webhook");
+	else
+		rule_webhook_client(c, &client, json_get(webhook, STR("clientConfig")));
+	if (!json_len(versions))
+		rule_required(c, &at, "conversionReviewVersions", NULL);
+	else if (!has_text(versions, STR("v1")) && !has_text(versions, STR("v1beta1")))
+		rule_invalid(c, &at, "conversionReviewVersions", versions,
+			     "must include at least one of v1, v1beta1");
+}
+
 static void check_conversion(struct kind_ctx *c, const struct json *conversion)
 {
-	if (str_is(text_at(conversion, "strategy"), "Webhook") &&
-	    !json_get(conversion, STR("webhook")))
+	const struct json *webhook = json_get(conversion, STR("webhook"));
+	bool asks = str_is(text_at(conversion, "strategy"), "Webhook");
+
+	if (asks && !webhook)
 		required(c, STR("spec.conversion.webhook"),
 			 "required when strategy is set to Webhook");
-	if (str_is(text_at(conversion, "strategy"), "None") && json_get(conversion, STR("webhook")))
+	else if (asks)
+		check_converter(c, webhook);
+	else if (webhook)
 		schema_problem(&c->problems, "FieldValueForbidden", STR("spec.conversion.webhook"),
 			       0,
 			       "Forbidden: should not be set when strategy is not set to Webhook");
