@@ -240,6 +240,8 @@ static bool watcher_catch_up(struct watcher *w)
 	for (; err.code == ERR_NONE && w->next < end; w->next++) {
 		const struct event *e = log_at(t, w->next);
 
+		if (e->revision <= w->revision) /* it began at a version that was still to come */
+			continue;
 		if (event_for(w, e, blocks, &n, &err))
 			break;
 		w->revision = e->revision;
@@ -292,6 +294,8 @@ static bool bookmark(struct watcher *w, uint64_t revision, bool initial_end)
 	struct buf text = {0};
 	struct block *b;
 
+	if (revision < w->revision)
+		return true;
 	buf_printf(&text,
 		   "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\","
 		   "\"metadata\":{"
@@ -335,6 +339,8 @@ static void expire_events(struct core *c)
 void watch_tick(struct core *c)
 {
 	int64_t now = core_now(c);
+	/* Writes of this turn are neither durable nor told: no bookmark may speak of them. */
+	uint64_t committed = c->o.store->ops->revision(c->o.store);
 
 	if (now < c->next_tick)
 		return;
@@ -343,10 +349,10 @@ void watch_tick(struct core *c)
 		struct watcher *w = CONTAINER_OF(it, struct watcher, all);
 
 		if (w->ends_ns && now >= w->ends_ns) {
-			if (!w->bookmarks || w->stalled || bookmark(w, c->revision, false))
+			if (!w->bookmarks || w->stalled || bookmark(w, committed, false))
 				watcher_end(w);
-		} else if (w->bookmarks && !w->stalled && now >= w->bookmark_ns && !c->nchanges) {
-			(void)bookmark(w, c->revision, false);
+		} else if (w->bookmarks && !w->stalled && now >= w->bookmark_ns) {
+			(void)bookmark(w, committed, false);
 		}
 	}
 	for (size_t i = 0; i < c->ntables; i++)

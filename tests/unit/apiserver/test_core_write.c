@@ -1,0 +1,265 @@
+/*
+ * Writes as a whole: one transaction for all that are queued, exactly one winner of each version,
+ * and a store that fails takes back what it did not keep, and nothing else.
+ */
+#include "tests/unit/apiserver/core_alone.h"
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+
+#define CMS "/api/v1/namespaces/default/configmaps"
+
+/* A store that can be made to fail: the memory store under another table of operations. */
+static struct store_ops failing;
+static const struct store_ops *real;
+static bool fails;
+
+static int commit_or_fail(struct store *s, const struct store_write *w, size_t n, uint64_t revision,
+			  struct err *err)
+{
+	if (fails)
+		return err_set(err, ERR_NO_SPACE, "commit: database or disk is full");
+	return real->commit(s, w, n, revision, err);
+}
+
+static void begin(void)
+{
+	alone_begin();
+	real = store->ops;
+	failing = *real;
+	failing.commit = commit_or_fail;
+	store->ops = &failing;
+	fails = false;
+}
+
+static void end(void)
+{
+	store->ops = real;
+	alone_end();
+}
+
+/* Queued, without a turn. */
+static struct asked *queue(const char *method, const char *target, const char *type,
+			   const char *body)
+{
+	struct asked *q = xalloc(sizeof(*q));
+	struct str path, query;
+
+	str_cut(arena_str(&q->a, str_c(target)), '?', &path, &query);
+	q->req.arena = &q->a;
+	assert_true(core_route(str_c(method), path, query, &q->req));
+	q->req.content_type = str_c(type ? type : "application/json");
+	q->req.body = body ? arena_str(&q->a, str_c(body)) : STR_NONE;
+	q->req.form_version = STR("v1");
+	q->req.user = (struct admission_user){.name = STR("bob")};
+	q->req.user_agent = STR("test");
+	q->req.sink = &test_sink;
+	core_submit(core, &q->req);
+	return q;
+}
+
+void test_core_write__a_commit_that_fails_refuses_writes_and_not_reads(void **state)
+{
+	struct asked *w, *g, *l, *g2, *watcher;
+	uint64_t before;
+
+	(void)state;
+	begin();
+	assert_int_equal(status_of("POST", CMS, NULL, "{\"metadata\":{\"name\":\"a\"}}"), 201);
+	before = core_revision(core);
+	watcher = ask_core("GET", CMS "?watch=true&resourceVersion=1", NULL, NULL);
+	buf_reset(&watcher->body);
+	fails = true;
+	g = queue("GET", CMS "/a", NULL, NULL);
+	w = queue("PATCH", CMS "/a", "application/merge-patch+json", "{\"data\":{\"k\":\"1\"}}");
+	g2 = queue("GET", CMS "/a", NULL, NULL);
+	l = queue("GET", CMS, NULL, NULL);
+	core_turn(core);
+	assert_int_equal(w->status, 507);
+	assert_true(told(w, "\"kind\":\"Status\""));
+	assert_true(told(w, "disk is full"));
+	assert_int_equal(g->status, 200);
+	assert_int_equal(g2->status, 200);
+	assert_false(told(g2, "\"k\""));
+	assert_int_equal(l->status, 200);
+	assert_false(told(l, "\"k\""));
+	assert_int_equal(core_revision(core), before);
+	assert_int_equal(watcher->body.n, 0);
+	fails = false;
+	assert_int_equal(status_of("PATCH", CMS "/a", "application/merge-patch+json",
+				   "{\"data\":{\"k\":\"2\"}}"),
+			 200);
+	assert_int_equal(core_revision(core), before + 1);
+	assert_true(told(watcher, "\"k\":\"2\""));
+	assert_false(told(watcher, "\"k\":\"1\""));
+	core_cancel(core, &watcher->req);
+	struct asked *all[] = {w, g, g2, l, watcher};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		ask_free(all[i]);
+	end();
+}
+
+void test_core_write__of_creations_and_deletions_that_failed_nothing_stays(void **state)
+{
+	struct asked *q[3];
+
+	(void)state;
+	begin();
+	assert_int_equal(status_of("POST", CMS, NULL, "{\"metadata\":{\"name\":\"a\"}}"), 201);
+	fails = true;
+	q[0] = queue("POST", CMS, NULL, "{\"metadata\":{\"name\":\"b\"}}");
+	q[1] = queue("DELETE", CMS "/a", NULL, NULL);
+	q[2] = queue("POST", CMS, NULL, "{\"metadata\":{\"name\":\"a\"}}");
+	core_turn(core);
+	for (size_t i = 0; i < ARRAY_LEN(q); i++) {
+		assert_int_equal(q[i]->status, 507);
+		ask_free(q[i]);
+	}
+	assert_int_equal(status_of("GET", CMS "/a", NULL, NULL), 200);
+	assert_int_equal(status_of("GET", CMS "/b", NULL, NULL), 404);
+	fails = false;
+	assert_int_equal(status_of("POST", CMS, NULL, "{\"metadata\":{\"name\":\"b\"}}"), 201);
+	end();
+}
+
+/* Addresses that a failed Service took are free again. */
+void test_core_write__a_failed_service_gives_its_address_back(void **state)
+{
+	static const char service[] = "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"clusterIP\":"
+				      "\"10.96.7.7\",\"ports\":[{\"port\":80}]}}";
+
+	(void)state;
+	begin();
+	fails = true;
+	assert_int_equal(status_of("POST", "/api/v1/namespaces/default/services", NULL, service),
+			 507);
+	fails = false;
+	assert_int_equal(status_of("POST", "/api/v1/namespaces/default/services", NULL, service),
+			 201);
+	end();
+}
+
+void test_core_write__of_many_updates_of_one_version_one_wins(void **state)
+{
+	AUTO(buf) struct buf body = {0};
+	struct asked *q[64];
+	int won = 0, lost = 0;
+
+	(void)state;
+	begin();
+	assert_int_equal(status_of("POST", CMS, NULL, "{\"metadata\":{\"name\":\"a\"}}"), 201);
+	buf_printf(&body,
+		   "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%llu\"},\"data\":{\"k\":"
+		   "\"v\"}}",
+		   (unsigned long long)core_revision(core));
+	for (size_t i = 0; i < ARRAY_LEN(q); i++)
+		q[i] = queue("PUT", CMS "/a", NULL, buf_cstr(&body));
+	core_turn(core);
+	for (size_t i = 0; i < ARRAY_LEN(q); i++) {
+		won += q[i]->status == 200;
+		lost += q[i]->status == 409;
+		if (q[i]->status == 409)
+			assert_true(told(q[i], "\"reason\":\"Conflict\""));
+		ask_free(q[i]);
+	}
+	assert_int_equal(won, 1);
+	assert_int_equal(lost, 63);
+	end();
+}
+
+/* ---- what is encrypted ---- */
+
+static int seal(void *arg, struct str key, struct str plain, struct buf *out, struct err *err)
+{
+	(void)key;
+	(void)err;
+	buf_printf(out, "<%c>", *(const char *)arg);
+	for (size_t i = 0; i < plain.n; i++)
+		buf_putc(out, (char)(plain.p[i] ^ *(const char *)arg));
+	return 0;
+}
+
+static int unseal(void *arg, struct str key, struct str sealed, struct buf *out, struct err *err)
+{
+	(void)arg;
+	(void)key;
+	(void)err;
+	for (size_t i = 3; i < sealed.n; i++)
+		buf_putc(out, (char)(sealed.p[i] ^ sealed.p[1]));
+	return 0;
+}
+
+static bool is_old(void *arg, struct str sealed)
+{
+	return sealed.p[1] != *(const char *)arg;
+}
+
+static int count_rows(void *arg, struct str key, struct str value, uint64_t revision)
+{
+	size_t *n = arg;
+
+	(void)revision;
+	if (!str_starts(key, STR("/secrets/")))
+		return 0;
+	n[value.p[1] == '1']++;
+	n[2]++;
+	return 0;
+}
+
+static struct core *core_with_key(const char *which)
+{
+	struct core *c = core_new(&(struct core_opts){.store = store,
+						      .seed = 7,
+						      .now = test_now,
+						      .seal = seal,
+						      .open = unseal,
+						      .seal_arg = (void *)(uintptr_t)which,
+						      .is_old = is_old},
+				  NULL);
+
+	assert_non_null(c);
+	return c;
+}
+
+/* Under the old key 1, then the new one 2: every row moves, none changes its revision, and it goes
+ * on where it was interrupted by a restart. */
+void test_core_write__secrets_move_to_the_new_key(void **state)
+{
+	size_t n[3] = {0};
+	uint64_t revision;
+	int more;
+
+	(void)state;
+	begin();
+	core_free(core);
+	core = core_with_key("1");
+	for (int i = 0; i < 150; i++) {
+		char body[128];
+
+		snprintf(body, sizeof(body), "{\"metadata\":{\"name\":\"s-%d\"}}", i);
+		assert_int_equal(
+			status_of("POST", "/api/v1/namespaces/default/secrets", NULL, body), 201);
+	}
+	revision = core_revision(core);
+	assert_int_equal(core_reseal(core, NULL), 0); /* nothing to do */
+	core_reseal_start(core, (void *)(uintptr_t) "2");
+	assert_int_equal(core_reseal(core, NULL), 1);
+	store->ops->load(store, count_rows, n, NULL);
+	assert_true(n[1] > 0 && n[1] < 150 && n[2] == 150);
+	core_free(core);
+	core = core_with_key("2");
+	fails = true;
+	assert_int_equal(core_reseal(core, NULL), -1);
+	fails = false;
+	while ((more = core_reseal(core, NULL)) > 0)
+		;
+	assert_int_equal(more, 0);
+	memset(n, 0, sizeof(n));
+	store->ops->load(store, count_rows, n, NULL);
+	assert_int_equal(n[0], 150);
+	assert_int_equal(n[1], 0);
+	assert_int_equal(core_revision(core), revision);
+	assert_int_equal(store->ops->revision(store), revision);
+	assert_int_equal(status_of("GET", "/api/v1/namespaces/default/secrets/s-149", NULL, NULL),
+			 200);
+	end();
+}
