@@ -220,6 +220,24 @@ static int oom_score(const struct make *m)
 	return want < have && !(m->p->k->caps >> CAP_SYS_RESOURCE_BIT & 1) ? INT_MIN : want;
 }
 
+/* An ephemeral container may see the processes of the one that it is to look at. */
+static int target_pidns(struct make *m, struct str *ret, struct err *err)
+{
+	const struct pod *p = m->p;
+	struct str target = json_str(json_at(m->c->json, "targetContainerName"));
+
+	if (!m->c->ephemeral || !target.n)
+		return 0;
+	for (size_t i = 0; i < p->spec.nmain; i++) {
+		if (!str_eq(p->spec.c[i].name, target) || p->obs.c[i].state != CONT_RUNNING ||
+		    p->obs.c[i].pid <= 0)
+			continue;
+		*ret = arena_strf(&m->a, "/proc/%d/ns/pid", (int)p->obs.c[i].pid);
+		return 0;
+	}
+	return err_set(err, ERR_NOT_FOUND, "unable to find target container %.*s", STR_ARG(target));
+}
+
 static int make_config(struct make *m, struct err *err)
 {
 	struct pod *p = m->p;
@@ -242,6 +260,8 @@ static int make_config(struct make *m, struct err *err)
 
 	if (!p->spec.host_network)
 		in.netns = arena_strf(&m->a, "%s/netns", p->dir);
+	if (target_pidns(m, &in.pidns, err))
+		return -1;
 	struct json *config = oci_config(&m->a, &in, err);
 	if (!config)
 		return -1;

@@ -332,8 +332,12 @@ static void put_namespaces(struct arena *a, const struct oci_in *in, struct json
 
 	json_set_str(a, json_append_object(a, list), "type", STR("mount"));
 	json_set_str(a, json_append_object(a, list), "type", STR("cgroup"));
-	if (!in->pod->host_pid)
-		json_set_str(a, json_append_object(a, list), "type", STR("pid"));
+	if (!in->pod->host_pid) {
+		struct json *pid = json_append_object(a, list);
+		json_set_str(a, pid, "type", STR("pid"));
+		if (in->pidns.n)
+			json_set_str(a, pid, "path", in->pidns);
+	}
 	if (!in->pod->host_ipc)
 		json_set_str(a, json_append_object(a, list), "type", STR("ipc"));
 	if (in->netns.n) {

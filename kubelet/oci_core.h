@@ -29,6 +29,7 @@ struct oci_in {
 	const struct env *env;    /* complete, for $(VAR) in command and args too */
 	struct oci_user user;
 	struct str rootfs, cgroup, netns, hostname; /* netns empty: the node's own */
+	struct str pidns; /* another container's, for who debugs it; empty: one of its own */
 	const struct oci_mount *mounts;
 	size_t nmounts;
 	uint64_t caps;     /* what this process itself may give away (CapBnd) */

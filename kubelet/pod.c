@@ -146,19 +146,34 @@ static void notice_images(struct pod *p)
 	}
 }
 
+/* Room for ephemeral containers that have come; true when any have. */
+static bool grow(struct pod *p)
+{
+	size_t n = p->obs.n;
+
+	if (p->spec.n == n)
+		return false;
+	pod_obs_grow(&p->obs, &p->spec);
+	p->cont = xreallocarray(p->cont, p->spec.n, sizeof(*p->cont));
+	for (; n < p->spec.n; n++)
+		p->cont[n] = (struct pod_cont){.log = -1, .log_previous = -1};
+	return true;
+}
+
 void pod_update(struct pod *p, const struct obj *o)
 {
 	struct arena a = {0};
 	struct pod_spec spec;
 	const struct json *tree;
 	struct err err = {0};
-	bool was_deleting = p->spec.deleting;
+	bool was_deleting = p->spec.deleting, grown;
 
 	if (o->revision > p->api->revision) {
 		obj_unref(p->api);
 		p->api = obj_ref(o);
 	}
-	if (read_spec(o, &a, &tree, &spec, &err) || spec.n != p->spec.n) {
+	if (read_spec(o, &a, &tree, &spec, &err) || spec.nmain != p->spec.nmain ||
+	    spec.n < p->spec.n) {
 		log_warn("ignoring a change of a pod", "pod", p->uid, "error", err.msg);
 		arena_release(&a);
 		return;
@@ -172,7 +187,8 @@ void pod_update(struct pod *p, const struct obj *o)
 	p->arena = a;
 	p->tree = tree;
 	p->spec = spec;
-	if (spec.deleting && !was_deleting)
+	grown = grow(p);
+	if (grown || (spec.deleting && !was_deleting))
 		save_pod(p);
 	notice_images(p);
 	pod_wake(p);

@@ -34,6 +34,13 @@ void pod_obs_init(struct pod_obs *o, const struct pod_spec *s)
 		o->c[i].stop_grace_s = -1;
 }
 
+void pod_obs_grow(struct pod_obs *o, const struct pod_spec *s)
+{
+	o->c = xreallocarray(o->c, s->n, sizeof(*o->c));
+	for (; o->n < s->n; o->n++)
+		o->c[o->n] = (struct cont_obs){.stop_grace_s = -1};
+}
+
 static void end_clear(struct cont_end *e)
 {
 	free(e->message);
@@ -93,7 +100,7 @@ static bool init_done(const struct container_spec *s, const struct cont_obs *c)
 
 bool pod_initialized(const struct pod_spec *s, const struct pod_obs *o)
 {
-	for (size_t i = s->ninit; i < o->n; i++) {
+	for (size_t i = s->ninit; i < s->nmain; i++) {
 		/* Once a main container ran, a sidecar that restarts doesn't undo it. */
 		if (o->c[i].state != CONT_WAITING || o->c[i].restarts || o->c[i].last.set)
 			return true;
@@ -228,6 +235,9 @@ static void step_run(const struct pod_spec *s, const struct pod_obs *o, struct p
 	if (!step_part(&o->sandbox, &(struct pod_action){ACT_SANDBOX, 0}, now, p) ||
 	    !step_part(&o->volumes, &(struct pod_action){ACT_VOLUMES, 0}, now, p))
 		return;
+	/* They may be there to find out why the others don't start. */
+	for (size_t i = s->nmain; i < s->n; i++)
+		step_container(s, o, i, now, p);
 	for (size_t i = 0; i < s->ninit; i++) {
 		if (initialized && !s->c[i].sidecar)
 			continue;
@@ -240,7 +250,7 @@ static void step_run(const struct pod_spec *s, const struct pod_obs *o, struct p
 		if (!initialized)
 			return;
 	}
-	for (size_t i = s->ninit; i < s->n; i++)
+	for (size_t i = s->ninit; i < s->nmain; i++)
 		step_container(s, o, i, now, p);
 }
 
@@ -489,7 +499,7 @@ static void ended(struct pod_obs *o, enum pod_end end, const char *reason, const
 
 void pod_settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock now)
 {
-	bool failed = false, done = s->n > s->ninit;
+	bool failed = false, done = s->nmain > s->ninit;
 
 	if (o->end != POD_END_NONE)
 		return;
@@ -499,7 +509,7 @@ void pod_settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock no
 		      "Pod was active on the node longer than the specified deadline");
 		return;
 	}
-	for (size_t i = 0; i < o->n; i++) {
+	for (size_t i = 0; i < s->nmain; i++) {
 		const struct cont_obs *c = &o->c[i];
 		bool over = c->state == CONT_EXITED && !cont_restarts(&s->c[i], c->end.exit_code);
 		if (i < s->ninit) {

@@ -118,6 +118,8 @@ struct pod_plan {
 
 void pod_obs_init(struct pod_obs *o, const struct pod_spec *s);
 void pod_obs_release(struct pod_obs *o);
+/* The spec has got more ephemeral containers. */
+void pod_obs_grow(struct pod_obs *o, const struct pod_spec *s);
 
 /* Notices what has come to an end by itself (all done, deadline over). Call before pod_step(). */
 void pod_settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock now);

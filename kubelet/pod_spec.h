@@ -28,6 +28,7 @@ struct container_spec {
 	enum pull_policy pull;
 	enum restart_policy restart; /* what applies to this container */
 	bool init, sidecar;          /* a sidecar is an init container that keeps running */
+	bool ephemeral;              /* kubectl debug's: runs once, and counts for nothing */
 	struct probe_spec probe[PROBE_TYPE_MAX];
 	const struct json *post_start, *pre_stop; /* handlers, or NULL */
 	const struct json *json;
@@ -35,8 +36,10 @@ struct container_spec {
 
 struct pod_spec {
 	struct str namespace, name, uid;
-	struct container_spec *c; /* init containers first, in order */
-	size_t n, ninit;
+	/* Init containers first, in order; from nmain on the ephemeral ones, of which more may
+	 * come while the pod runs. */
+	struct container_spec *c;
+	size_t n, ninit, nmain;
 	enum restart_policy restart;
 	int64_t grace_s;    /* terminationGracePeriodSeconds, or the deletion's */
 	int64_t deadline_s; /* activeDeadlineSeconds; 0 = none */

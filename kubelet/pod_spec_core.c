@@ -156,6 +156,7 @@ int pod_spec_read(struct arena *a, const struct json *pod, struct pod_spec *ret,
 	const struct json *spec = json_at(pod, "spec");
 	const struct json *init = json_at(spec, "initContainers");
 	const struct json *main = json_at(spec, "containers");
+	const struct json *late = json_at(spec, "ephemeralContainers");
 	struct pod_spec s = {.json = pod, .spec = spec};
 
 	s.namespace = meta_namespace(pod);
@@ -164,13 +165,15 @@ int pod_spec_read(struct arena *a, const struct json *pod, struct pod_spec *ret,
 	if (!path_part_ok(s.namespace) || !path_part_ok(s.name) || !path_part_ok(s.uid) ||
 	    s.uid.n > 63)
 		return err_set(err, ERR_INVALID, "the pod's namespace, name or uid is unusable");
-	if (json_len(main) == 0 || json_len(init) + json_len(main) > POD_CONTAINERS_MAX ||
+	if (json_len(main) == 0 ||
+	    json_len(init) + json_len(main) + json_len(late) > POD_CONTAINERS_MAX ||
 	    json_len(json_at(spec, "volumes")) > POD_VOLUMES_MAX)
 		return err_set(err, ERR_INVALID,
 			       "a pod has 1 to %d containers and at most %d volumes",
 			       POD_CONTAINERS_MAX, POD_VOLUMES_MAX);
 	s.restart = restart_of(json_str(json_at(spec, "restartPolicy")));
-	s.c = arena_array(a, json_len(init) + json_len(main), sizeof(*s.c));
+	size_t n = json_len(init) + json_len(main);
+	s.c = arena_array(a, n + json_len(late), sizeof(*s.c));
 	for (size_t i = 0; i < json_len(init); i++) {
 		if (read_container(json_item(init, i), &s, true, err))
 			return -1;
@@ -179,6 +182,13 @@ int pod_spec_read(struct arena *a, const struct json *pod, struct pod_spec *ret,
 	for (size_t i = 0; i < json_len(main); i++) {
 		if (read_container(json_item(main, i), &s, false, err))
 			return -1;
+	}
+	s.nmain = s.n;
+	for (size_t i = 0; i < json_len(late); i++) {
+		if (read_container(json_item(late, i), &s, false, err))
+			return -1;
+		s.c[s.n - 1].ephemeral = true;
+		s.c[s.n - 1].restart = RESTART_NEVER;
 	}
 	s.grace_s = bounded(json_at(spec, "terminationGracePeriodSeconds"), 30, 0, INT32_MAX);
 	s.deleting = json_str(json_at(pod, "metadata", "deletionTimestamp")).n > 0;

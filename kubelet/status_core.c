@@ -15,7 +15,7 @@ const char *pod_phase(const struct pod_spec *s, const struct pod_obs *o)
 		return "Succeeded";
 	if (o->end == POD_END_FAILED)
 		return "Failed";
-	for (size_t i = s->ninit; i < o->n; i++) {
+	for (size_t i = s->ninit; i < s->nmain; i++) {
 		const struct cont_obs *c = &o->c[i];
 		if ((c->state == CONT_WAITING || c->state == CONT_STARTING) && !c->last.set)
 			return "Pending";
@@ -143,7 +143,7 @@ static bool counts_as_ready(const struct status_in *in, size_t i)
 
 	if (in->spec->c[i].init && !in->spec->c[i].sidecar)
 		return c->state == CONT_EXITED && c->end.exit_code == 0;
-	return c->state == CONT_RUNNING && c->ready;
+	return c->state == CONT_RUNNING && c->ready && !in->spec->c[i].ephemeral;
 }
 
 static void container_status(struct arena *a, const struct status_in *in, size_t i, struct json *v)
@@ -171,7 +171,7 @@ static void list_names(struct arena *a, const struct status_in *in, bool init, s
 {
 	AUTO(buf) struct buf b = {0};
 
-	for (size_t i = init ? 0 : in->spec->ninit; i < (init ? in->spec->ninit : in->spec->n);
+	for (size_t i = init ? 0 : in->spec->ninit; i < (init ? in->spec->ninit : in->spec->nmain);
 	     i++) {
 		if (init ? counts_as_ready(in, i)
 			 : in->obs->c[i].state == CONT_RUNNING && in->obs->c[i].ready)
@@ -215,7 +215,7 @@ static void conditions(struct arena *a, const struct status_in *in, struct json 
 	bool done = o->end == POD_END_SUCCEEDED;
 	struct str names;
 
-	for (size_t i = in->spec->ninit; i < o->n; i++)
+	for (size_t i = in->spec->ninit; i < in->spec->nmain; i++)
 		ready &= o->c[i].state == CONT_RUNNING && o->c[i].ready;
 	if (over)
 		ready = false;
@@ -280,8 +280,13 @@ struct json *pod_status(struct arena *a, const struct status_in *in)
 			container_status(a, in, i, json_append_object(a, list));
 	}
 	struct json *list = json_set_array(a, st, "containerStatuses");
-	for (size_t i = in->spec->ninit; i < in->spec->n; i++)
+	for (size_t i = in->spec->ninit; i < in->spec->nmain; i++)
 		container_status(a, in, i, json_append_object(a, list));
+	if (in->spec->n > in->spec->nmain) {
+		list = json_set_array(a, st, "ephemeralContainerStatuses");
+		for (size_t i = in->spec->nmain; i < in->spec->n; i++)
+			container_status(a, in, i, json_append_object(a, list));
+	}
 	json_set_str(a, st, "qosClass", str_c(in->spec->qos));
 	return st;
 }

@@ -161,6 +161,50 @@ void test_cores__a_pod_starts_and_ends(void **state)
 	sim_release(&m);
 }
 
+/* They come while the pod runs, run once, and neither keep the pod nor end it. */
+void test_cores__ephemeral_containers(void **state)
+{
+	static const char *const before = "{\"restartPolicy\":\"Never\",\"initContainers\":[{"
+					  "\"name\":\"i\",\"image\":\"x:1\"}],"
+					  "\"containers\":[{\"name\":\"a\",\"image\":\"x:1\"}]}";
+	static const char *const after =
+		"{\"restartPolicy\":\"Never\",\"initContainers\":[{\"name\":\"i\",\"image\":\"x:"
+		"1\"}],"
+		"\"containers\":[{\"name\":\"a\",\"image\":\"x:1\"}],"
+		"\"ephemeralContainers\":[{\"name\":\"e\",\"image\":\"x:1\"}]}";
+	struct sim m;
+
+	(void)state;
+	sim_init(&m, before);
+	run(&m);
+	assert_trace(&m, "sandbox\nvolumes\nimage i\nstart i\n");
+	/* Also while the pod is stuck in its first steps. */
+	m.s = spec_of(after);
+	pod_obs_grow(&m.o, &m.s);
+	run(&m);
+	assert_trace(&m, "image e\nstart e\n");
+	pod_on_exited(&m.s.c[2], &m.o.c[2], 1, false, m.now.wall, NULL, m.now);
+	run(&m);
+	assert_trace(&m, "");
+	assert_string_equal(pod_phase(&m.s, &m.o), "Pending");
+	pod_on_exited(&m.s.c[0], &m.o.c[0], 0, false, m.now.wall, NULL, m.now);
+	run(&m);
+	assert_trace(&m, "image a\nstart a\n");
+	assert_string_equal(pod_phase(&m.s, &m.o), "Running");
+	struct status_in in = {
+		.spec = &m.s, .obs = &m.o, .host_ip = "1.2.3.4", .runtime = "crun", .now = m.now};
+	struct json *st = pod_status(&a, &in);
+	assert_int_equal(json_len(json_at(st, "containerStatuses")), 1);
+	const struct json *e = json_item(json_at(st, "ephemeralContainerStatuses"), 0);
+	assert_int_equal(json_int(json_at(e, "state", "terminated", "exitCode"), -1), 1);
+	assert_false(json_bool(json_at(e, "ready"), true));
+	pod_on_exited(&m.s.c[1], &m.o.c[1], 0, false, m.now.wall, NULL, m.now);
+	run(&m);
+	assert_trace(&m, "teardown\n");
+	assert_string_equal(pod_phase(&m.s, &m.o), "Succeeded");
+	sim_release(&m);
+}
+
 void test_cores__init_containers_run_one_by_one(void **state)
 {
 	struct sim m;
