@@ -38,6 +38,14 @@ bool kbuild_is_remote(struct str name)
 	       str_starts(name, STR("github.com/")) || str_starts(name, STR("github.com:"));
 }
 
+/* Those alone are read by the older rules of YAML. */
+static bool is_kustomization(struct str path)
+{
+	struct str head, tail;
+
+	return render_is_kustomization(str_rcut(path, '/', &head, &tail) ? tail : path);
+}
+
 int kbuild_file(struct render *r, struct str path, const struct git_file **ret, struct err *err)
 {
 	struct git_files files = {0};
@@ -105,10 +113,11 @@ struct kfiles kbuild_files(struct kbuild *b)
 
 int kbuild_parse(struct render *r, const struct git_file *f, struct yaml_docs *ret, struct err *err)
 {
+	const struct yaml_limits limits = {.core_booleans = !is_kustomization(f->path)};
 	uint32_t file = render_file_number(r, f);
 	struct err why = {0};
 
-	if (yaml_parse(r->a, f->data, file, &r->out->srcs, NULL, ret, &why))
+	if (yaml_parse(r->a, f->data, file, &r->out->srcs, &limits, ret, &why))
 		return render_parse_failed(r, file, &why, err);
 	return render_decrypt(r, file, ret, err);
 }

@@ -17,10 +17,11 @@ struct text {
 
 static int parse(struct kbuild *b, const struct text *t, struct kpatch *p, struct err *err)
 {
+	const struct yaml_limits limits = {.core_booleans = true};
 	struct yaml_docs docs;
 
 	/* An inline text's lines aren't the file's: its values have no place. */
-	if (yaml_parse(b->a, t->s, t->file, t->from_file ? &b->r->out->srcs : NULL, NULL, &docs,
+	if (yaml_parse(b->a, t->s, t->file, t->from_file ? &b->r->out->srcs : NULL, &limits, &docs,
 		       err))
 		return -1;
 	if (!docs.n)
@@ -86,6 +87,7 @@ static int entry_text(struct kbuild *b, const struct json *entry, struct kpatch 
 int kbuild_patch(struct kbuild *b, const struct json *entry, struct err *err)
 {
 	struct kpatch p = {.target = json_get(entry, STR("target")),
+			   .types = b->types,
 			   .options = json_get(entry, STR("options"))};
 	struct err why = {0};
 
@@ -102,7 +104,7 @@ static int old_strategic(struct kbuild *b, const struct json *entry, struct err 
 {
 	struct str s = json_str(entry);
 	struct text t = {.s = s, .file = b->file};
-	struct kpatch p = {0};
+	struct kpatch p = {.types = b->types};
 	struct err why = {0};
 	bool is_inline = memchr(s.p ?: "", '\n', s.n) || str_find(s, STR(": ")) >= 0;
 

@@ -44,7 +44,6 @@ static int absorb(struct kbuild *b, struct kres *made, struct err *err)
 				       "%.*s %.*s exists; behavior must be merge or replace",
 				       STR_ARG(id.kind), STR_ARG(id.name));
 		kustomize_absorb(b->a, match, made);
-		match->needs_hash |= made->needs_hash;
 		return 0;
 	}
 	if (made->behavior == KB_MERGE || made->behavior == KB_REPLACE)

@@ -219,6 +219,27 @@ static int configurations(struct kbuild *b, struct err *err)
 	return 0;
 }
 
+/* The outermost kustomization's types count for all. */
+static int openapi(struct kbuild *b, struct err *err)
+{
+	const struct json *path = json_at(b->k, "openapi", "path");
+	uint32_t number;
+	struct yaml_docs docs;
+	struct err why = {0};
+	struct str text;
+
+	if (b->up)
+		b->types = b->up->types;
+	if (!path || b->types)
+		return 0;
+	if (b->files.load(b->files.ctx, json_str(path), &text, &number, &why))
+		return kbuild_blame(b, path, &why, err);
+	if (yaml_parse(b->a, text, number, NULL, NULL, &docs, &why))
+		return render_parse_failed(b->r, number, &why, err);
+	b->types = ktypes_read(b->a, docs.n ? docs.v[0] : NULL, &why);
+	return b->types ? 0 : kbuild_blame(b, path, &why, err);
+}
+
 /* ---- a layer ---- */
 
 /* Two resources must not have one identity within a layer. */
@@ -260,7 +281,7 @@ static void gather_vars(struct kbuild *b)
 
 static int build(struct kbuild *b, const struct json *k, struct err *err)
 {
-	if (kbuild_normalize(b, k, err) ||
+	if (kbuild_normalize(b, k, err) || openapi(b, err) ||
 	    kbuild_resources(b, json_get(b->k, STR("resources")), b->to, err) ||
 	    configurations(b, err) || check_unique(b, err) || kbuild_generate(b, err) ||
 	    kbuild_plugins(b, "generators", err) || components(b, err) || check_unique(b, err) ||

@@ -32,6 +32,7 @@ struct reader {
 	struct yaml_srcs *srcs;
 	uint32_t file, doc;
 	size_t depth_max, nodes_left;
+	bool core_booleans;
 	struct anchor *anchors; /* of the document */
 	size_t nanchors, anchors_cap;
 	size_t chars, bytes; /* one place in the text, counted both ways */
@@ -263,7 +264,7 @@ static int scalar_value(struct reader *r, struct json *ret)
 		return binary_value(r, s, ret);
 	if (resolves && yaml_not_a_json_number(s))
 		return fail_at(r, &e->start_mark, "%s", "infinity and NaN have no JSON form");
-	if (resolves)
+	if (resolves && !(r->core_booleans && yaml_is_old_boolean(s)))
 		yaml_resolve(r->a, s, ret);
 	else
 		*ret = (struct json){
@@ -579,7 +580,8 @@ int yaml_parse(struct arena *a, struct str text, uint32_t file, struct yaml_srcs
 			   .file = file,
 			   .err = err,
 			   .depth_max = l.depth ? l.depth : JSON_DEPTH_MAX,
-			   .nodes_left = l.nodes ? l.nodes : 1000000};
+			   .nodes_left = l.nodes ? l.nodes : 1000000,
+			   .core_booleans = l.core_booleans};
 	size_t max = l.bytes ? l.bytes : 16 << 20;
 	int failed;
 

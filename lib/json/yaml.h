@@ -44,6 +44,8 @@ struct yaml_limits {
 	size_t bytes; /* of the text; 0 = 16 MiB */
 	size_t depth; /* 0 = JSON_DEPTH_MAX */
 	size_t nodes; /* after alias expansion; 0 = 1,000,000 */
+	/* y, yes, n, no, on and off are text, as YAML 1.2 has it and kustomize reads manifests */
+	bool core_booleans;
 };
 
 struct yaml_docs {

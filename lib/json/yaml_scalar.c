@@ -136,6 +136,14 @@ bool yaml_not_a_json_number(struct str s)
 	return is_word(s, words);
 }
 
+bool yaml_is_old_boolean(struct str s)
+{
+	static const char *const words[] = {"y", "Y",  "yes", "Yes", "YES", "on",  "On",  "ON", "n",
+					    "N", "no", "No",  "NO",  "off", "Off", "OFF", NULL};
+
+	return is_word(s, words);
+}
+
 void yaml_resolve(struct arena *a, struct str s, struct json *ret)
 {
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};

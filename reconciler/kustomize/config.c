@@ -212,7 +212,7 @@ static void crd_property(struct crd *w, const struct json *p, struct str path)
 	struct str ref_version = json_str(json_get(p, STR("x-kubernetes-object-ref-api-version")));
 	struct str key =
 		json_str_or(json_get(p, STR("x-kubernetes-object-ref-name-key")), STR("name"));
-	struct str ref = json_str(json_get(p, STR("$ref"))), head, tail;
+	struct str ref = json_str(json_get(p, STR("$ref")));
 	struct kref like = {.kind = ref_kind};
 	struct kspec s = {.kind = w->kind};
 
@@ -239,9 +239,10 @@ static void crd_property(struct crd *w, const struct json *p, struct str path)
 		s.path = arena_strf(w->a, "%.*s/%.*s", STR_ARG(path), STR_ARG(key));
 		kspecs_add(w->a, &ref_of(w->a, w->c, &like)->from, &s);
 	}
-	if (!ref.n || !str_rcut(ref, '/', &head, &tail))
-		return;
-	crd_walk(w, json_get(w->definitions, tail), path);
+	if (str_starts(ref, STR("#/definitions/")))
+		ref = str_sub(ref, 14, ref.n);
+	if (ref.n)
+		crd_walk(w, json_get(w->definitions, ref), path);
 }
 
 static void crd_walk(struct crd *w, const struct json *type, struct str path)

@@ -98,17 +98,24 @@ MUST_USE int kustomize_sort(struct arena *a, struct kres_list *l, const struct j
 			    struct err *err);
 
 /* ---- patches (patch.c, merge.c) ---- */
+struct schema;
+/* Types out of an OpenAPI file, instead of the built-in ones (openapi.c). */
+struct ktypes;
+struct ktypes *ktypes_read(struct arena *a, const struct json *file, struct err *err);
+/* t NULL = the built-in types; NULL when the kind is not known. */
+const struct schema *ktypes_find(const struct ktypes *t, struct str api_version, struct str kind);
+
 struct kpatch {
 	/* Documents of a strategic merge patch, or the operations of a JSON patch. */
 	struct json **docs;
 	size_t ndocs;
 	const struct json *ops;
 	const struct json *target;  /* selector or NULL */
+	const struct ktypes *types; /* NULL = built in */
 	const struct json *options; /* {allowNameChange, allowKindChange} or NULL */
 };
 MUST_USE int kustomize_patch(struct arena *a, struct kres_list *l, const struct kpatch *p,
 			     struct err *err);
-struct schema;
 /*
  * Strategic merge as kustomize does it: lists with keys are merged, items of the patch stand first;
  * everything else is replaced; null removes. `to` is changed; *ret_gone when the patch deletes it.

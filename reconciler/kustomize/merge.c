@@ -141,10 +141,17 @@ static int keyed_item(struct merging *m, const struct schema *list, struct json 
 {
 	const struct keys k = keys_of(list);
 	ptrdiff_t at = find_item(&k, to, item);
+	enum directive d;
 
+	if (directive(m, item, &d))
+		return -1;
 	*ret = (struct json){.type = JSON_NULL};
+	*ret_gone = false;
 	if (at >= 0)
 		*ret = *json_item(to, (size_t)at);
+	/* kustomize puts the old item back over one that the patch replaces. */
+	if (at >= 0 && d == SMP_REPLACE)
+		return 0;
 	return merge_value(m, list->item, ret, item, ret_gone);
 }
 

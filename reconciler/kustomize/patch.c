@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "lib/json/patch.h"
-#include "lib/schema/schema.h"
 #include "reconciler/kustomize/engine.h"
 
 #include "lib/base/pure.h"
@@ -91,10 +90,12 @@ static void restore(struct arena *a, struct json *tree, const struct identity *i
 }
 
 static int merge_into(struct arena *a, struct kres *r, const struct json *doc,
-		      const struct json *options, struct err *err)
+		      const struct kpatch *p, struct err *err)
 {
+	const struct json *options = p->options;
 	const struct identity was = identity_of(r->tree);
-	const struct schema *s = schema_find_kind(json_str(&was.api_version), json_str(&was.kind));
+	const struct schema *s =
+		ktypes_find(p->types, json_str(&was.api_version), json_str(&was.kind));
 	bool gone = false;
 
 	if (allowed(options, "allowNameChange") || allowed(options, "allowKindChange"))
@@ -110,7 +111,7 @@ static int merge_into(struct arena *a, struct kres *r, const struct json *doc,
 }
 
 static int merge_named(struct arena *a, struct kres_list *l, const struct json *doc,
-		       const struct json *options, struct err *err)
+		       const struct kpatch *p, struct err *err)
 {
 	struct kid id = id_of_patch(doc);
 	struct kres *found = NULL;
@@ -131,7 +132,7 @@ static int merge_named(struct arena *a, struct kres_list *l, const struct json *
 			       "the patch is for %.*s %.*s%s%.*s, which isn't there",
 			       STR_ARG(id.kind), STR_ARG(id.name),
 			       id.namespace.n ? " in namespace " : "", STR_ARG(id.namespace));
-	return merge_into(a, found, doc, options, err);
+	return merge_into(a, found, doc, p, err);
 }
 
 static int apply_ops(struct arena *a, struct kres *r, const struct json *ops, struct err *err)
@@ -162,7 +163,7 @@ static int selected(struct arena *a, struct kres_list *l, const struct kpatch *p
 		if (!hit)
 			continue;
 		if (p->ops ? apply_ops(a, &l->v[i], p->ops, err)
-			   : merge_into(a, &l->v[i], p->docs[0], p->options, err))
+			   : merge_into(a, &l->v[i], p->docs[0], p, err))
 			return -1;
 	}
 	return 0;
@@ -177,7 +178,7 @@ int kustomize_patch(struct arena *a, struct kres_list *l, const struct kpatch *p
 	else if (p->ops)
 		rc = err_set(err, ERR_INVALID, "a JSON patch needs a target");
 	for (size_t i = 0; !rc && !p->target && i < p->ndocs; i++)
-		rc = merge_named(a, l, p->docs[i], p->options, err);
+		rc = merge_named(a, l, p->docs[i], p, err);
 	if (!rc)
 		kres_remove_empty(l);
 	return rc;

@@ -289,7 +289,7 @@ int kustomize_image(struct arena *a, struct kres_list *l, const struct kspecs *s
 			   .new_tag = json_get(image, STR("newTag")),
 			   .digest = json_get(image, STR("digest")),
 			   .tag_suffix = json_get(image, STR("tagSuffix"))};
-	const struct kvisit v = {.a = a, .set = set_image, .ctx = &s, .create = KCREATE_SCALAR};
+	const struct kvisit v = {.a = a, .set = set_image, .ctx = &s};
 
 	if (!json_str(s.name).n)
 		return err_set(err, ERR_INVALID, "an image needs a name");
