@@ -139,13 +139,22 @@ struct str field_text(struct arena *a, const struct json *v)
 	return arena_str(a, buf_view(&out));
 }
 
+/* YAML 1.2's, which kustomize reads: yes and off are texts. */
+static bool is_bool(struct str text)
+{
+	return str_ieq(text, STR("true")) || str_ieq(text, STR("false"));
+}
+
 struct json field_resolve(struct arena *a, struct str text)
 {
 	struct yaml_docs docs;
 
+	if (!text.n)
+		return (struct json){.type = JSON_NULL};
 	if (str_find(text, STR("\n")) < 0 &&
 	    !yaml_parse(a, arena_str(a, text), 0, NULL, NULL, &docs, NULL) && docs.n == 1 &&
-	    field_is_scalar(docs.v[0]) && !json_is(docs.v[0], JSON_STRING))
+	    field_is_scalar(docs.v[0]) && !json_is(docs.v[0], JSON_STRING) &&
+	    json_is(docs.v[0], JSON_BOOL) == is_bool(text))
 		return *docs.v[0];
 	return *json_new_str(a, text);
 }
@@ -275,6 +284,8 @@ static int match_field(struct matcher *m, struct json *v, size_t at, struct err 
 
 	if (!json_is(v, JSON_OBJECT))
 		return wrong_type(v, m->path->v[at], "a map", err);
+	if (!m->path->v[at].n)
+		return err_set(err, ERR_INVALID, "a name is missing in the path");
 	field = json_get(v, m->path->v[at]);
 	made = absent(field) && m->create;
 	if (made) {

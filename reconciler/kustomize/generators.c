@@ -324,4 +324,5 @@ void kustomize_absorb(struct arena *a, struct kres *into, const struct kres *fro
 		overlay(a, tree, into->tree, "binaryData");
 	}
 	into->tree = tree;
+	into->needs_hash &= from->needs_hash; /* one of them without is enough */
 }

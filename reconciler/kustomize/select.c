@@ -19,11 +19,14 @@ struct wanted {
 static int fits(struct wanted *w, const char *field, struct str value)
 {
 	struct str pattern = json_str(json_get(w->selector, str_c(field)));
+	bool any_case = str_starts(pattern, STR("(?i)")); /* has to stand in front of all */
+	struct str inner = str_sub(pattern, any_case ? 4 : 0, pattern.n);
 	int found;
 
 	if (!pattern.n)
 		return 1;
-	found = pattern_search(arena_printf(&w->a, "^(%.*s)$", STR_ARG(pattern)), value);
+	found = pattern_search(
+		arena_printf(&w->a, "%s^(%.*s)$", any_case ? "(?i)" : "", STR_ARG(inner)), value);
 	if (found < 0)
 		err_set(w->err, ERR_INVALID, "%s: %.*s is no regular expression that is understood",
 			field, STR_ARG(pattern));

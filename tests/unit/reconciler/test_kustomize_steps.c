@@ -235,7 +235,7 @@ void test_absorb__merge_and_replace(void **state)
 	       "{apiVersion: v1, kind: ConfigMap, metadata: {name: pre-x, labels: {l: up, m: "
 	       "below}},"
 	       " data: {a: '1', b: '3', c: '4'}}");
-	assert_true(into.needs_hash); /* what the first one said */
+	assert_false(into.needs_hash); /* one of them without is enough */
 	from.behavior = KB_REPLACE;
 	kustomize_absorb(&w.a, &copy, &from);
 	expect(&w, json_get(copy.tree, STR("data")), "{b: '3', c: '4'}");
@@ -266,6 +266,7 @@ void test_selects__patterns_are_anchored(void **state)
 	assert_true(selects(&w, &r, "{}"));
 	assert_true(selects(&w, &r, "{kind: Deploy.*}"));
 	assert_false(selects(&w, &r, "{kind: Deploy}"));
+	assert_true(selects(&w, &r, "{kind: '(?i)deployment'}"));
 	assert_true(selects(&w, &r, "{name: web}"));
 	assert_true(selects(&w, &r, "{name: 'pre-.*'}"));
 	assert_true(selects(&w, &r, "{name: 'foo|web'}"));
@@ -288,7 +289,8 @@ void test_selects__patterns_are_anchored(void **state)
 #define OBJECTS                                                                                    \
 	"apiVersion: v1\nkind: ConfigMap\n"                                                        \
 	"metadata: {name: src, labels: {app: x}, annotations: {a.b/c: z}}\n"                       \
-	"data: {port: '8080', host: a.example.com, bool: 'true', colon: 'a:b:c', nested: ''}\n"    \
+	"data: {port: '8080', host: a.example.com, bool: 'true', colon: 'a:b:c', nested: '', "     \
+	"'yes': 'yes'}\n"                                                                          \
 	"---\n"                                                                                    \
 	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, annotations: {a.b/c: q}}\n"    \
 	"spec:\n  replicas: 3\n  template:\n    spec:\n      containers:\n"                        \
@@ -362,6 +364,8 @@ void test_replacements__create(void **state)
 	       CONTAINERS "/0/args/2", "8080");
 	copies("data.bool", "spec.new.deep.0.x", "{create: true}", "/spec/new",
 	       "{deep: [{x: true}]}");
+	copies("data.yes", "spec.new", "{create: true}", "/spec/new", "'yes'");
+	copies("data.nested", "spec.new", "{create: true}", "/spec/new", "null");
 	copies("data.bool", "spec.new.[a=7].c", "{create: true}", "/spec/new", "[{a: 7, c: true}]");
 	copies("metadata.labels", "spec.zz.0", "{create: true}", "/spec/zz", "[{app: x}]");
 	copies("metadata.labels", "metadata.labels", "{create: true}", "/metadata/labels",
@@ -404,6 +408,8 @@ void test_replacements__what_is_refused(void **state)
 	(void)state;
 	fails(BOOL TO("spec.replicas"), "a number is expected");
 	fails(BOOL TO("spec.nope"), "there is no spec.nope in Deployment d");
+	fails(BOOL TO(""), "a name is missing");
+	fails(BOOL TO("spec..replicas"), "a name is missing");
 	fails(BOOL TO("spec.*.c"), "in a list, but there is a map");
 	fails(BOOL TO("spec.replicas.x"), "in a map, but there is a single value");
 	fails(BOOL TO("spec.template.spec.containers.x"), "in a map, but there is a list");
