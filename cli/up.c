@@ -295,6 +295,9 @@ static void start_rest(void *p)
 		    arena_printf(&u->arena, "%s/pki/%s.kubeconfig", u->dir.path, names[i]));
 		if (i == 0)
 			arg(&a, "--cluster-cidr", u->cluster_cidr);
+		if (i == 0)
+			arg(&a, "--cluster-signing-key-file",
+			    arena_printf(&u->arena, "%s/pki/ca.key", u->dir.path));
 		if (i == 2) {
 			arg(&a, "--repo", u->repo);
 			arg(&a, "--branch", u->branch);

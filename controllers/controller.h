@@ -9,6 +9,7 @@
 /* What every controller's view->config points to. */
 struct controllers_config {
 	struct str root_ca;    /* PEM; STR_NONE = not known */
+	struct str ca_key;     /* of root_ca, PEM: client certificates are signed with it */
 	uint32_t cluster_net;  /* pod network, host byte order */
 	unsigned cluster_bits; /* its prefix length; 0 = no addresses are given to nodes */
 	unsigned node_bits;    /* prefix length of a node's share */

@@ -11,10 +11,13 @@
 #include "lib/os/fs.h"
 #include "lib/os/ready.h"
 
+#define KEY_MAX ((size_t)64 << 10)
+
 struct process {
 	struct role role;
 	struct lead lead;
-	const char *cluster_cidr;
+	const char *cluster_cidr, *signing_key;
+	struct buf ca_key;
 	struct controllers *controllers;
 	bool synced;
 };
@@ -31,6 +34,7 @@ static int start(void *arg)
 	struct controllers_opts o = {
 		.cluster_cidr = p->cluster_cidr,
 		.root_ca = str_c(p->role.kubeconfig.ca_pem),
+		.ca_key = buf_view(&p->ca_key),
 		.synced = on_synced,
 		.arg = p,
 	};
@@ -65,6 +69,9 @@ int controllers_main(int argc, char **argv)
 		ROLE_FLAGS(r),
 		{"cluster-cidr", 0, FLAG_STRING, &p.cluster_cidr, "CIDR",
 		 "the pod network, of which each node gets a /24"},
+		{"cluster-signing-key-file", 0, FLAG_STRING, &p.signing_key, "FILE",
+		 "the authority's key; approved requests for client certificates are signed with "
+		 "it"},
 		{0},
 	};
 	struct err err = {0};
@@ -79,6 +86,10 @@ int controllers_main(int argc, char **argv)
 		fprintf(stderr, "plumb controllers: --kubeconfig is required\n");
 		return 2;
 	}
+	if (p.signing_key && fs_read(p.signing_key, KEY_MAX, &p.ca_key, &err) != 0) {
+		fprintf(stderr, "plumb controllers: %s\n", err.msg);
+		return 2;
+	}
 	r->ready = is_ready;
 	r->ready_arg = &p;
 	p.lead = (struct lead){.role = r,
@@ -91,5 +102,6 @@ int controllers_main(int argc, char **argv)
 		return 1;
 	code = lead_run(&p.lead);
 	role_release(r);
+	buf_wipe(&p.ca_key);
 	return code;
 }

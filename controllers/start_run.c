@@ -17,6 +17,7 @@ struct controllers {
 	struct controllers_opts opts;
 	struct controllers_config config;
 	char *root_ca;
+	struct buf ca_key;
 	struct manager *manager;
 	struct restmap *map;
 	struct gc *gc;
@@ -79,6 +80,8 @@ struct controllers *controllers_start(struct client *client, const struct contro
 		c->root_ca = xstrndup(o->root_ca.p, o->root_ca.n);
 		c->config.root_ca = str_c(c->root_ca);
 	}
+	buf_str(&c->ca_key, o->ca_key);
+	c->config.ca_key = buf_view(&c->ca_key);
 	c->manager = manager_new(client, o->seed);
 	for (size_t i = 0; controller_registry[i]; i++)
 		manager_add(c->manager, controller_registry[i], &c->config);
@@ -103,6 +106,7 @@ void controllers_stop(struct controllers *c)
 	manager_free(c->manager);
 	restmap_free(c->map);
 	free(c->root_ca);
+	buf_wipe(&c->ca_key);
 	free(c);
 }
 

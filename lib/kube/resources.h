@@ -29,6 +29,8 @@
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \
 	X(clusterroles, "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false)   \
+	X(certificatesigningrequests, "certificates.k8s.io", "v1", "certificatesigningrequests",   \
+	  "CertificateSigningRequest", false)                                                      \
 	X(flowschemas, "flowcontrol.apiserver.k8s.io", "v1", "flowschemas", "FlowSchema", false)   \
 	X(prioritylevelconfigurations, "flowcontrol.apiserver.k8s.io", "v1",                       \
 	  "prioritylevelconfigurations", "PriorityLevelConfiguration", false)                      \

@@ -1,0 +1,156 @@
+/* Signing and cleaning up of CertificateSigningRequests over plain lists. */
+#include "fake.h"
+
+#include "lib/base/codec.h"
+#include "lib/http/tls.h"
+
+extern const struct controller controller_csrsigning;
+
+#define CLIENT "kubernetes.io/kube-apiserver-client"
+#define KUBELET "kubernetes.io/kube-apiserver-client-kubelet"
+#define APPROVED "{'type':'Approved','status':'True','lastUpdateTime':'2023-11-14T22:13:20Z'}"
+
+static struct controllers_config config;
+static struct buf ca_cert, ca_key;
+
+static struct fake *start(void)
+{
+	struct fake *f = fake_new(&controller_csrsigning);
+	struct err err = {0};
+
+	assert_int_equal(ca_create("ca", f->now_ns, 3600, &ca_cert, &ca_key, &err), 0);
+	config = (struct controllers_config){.root_ca = buf_view(&ca_cert),
+					     .ca_key = buf_view(&ca_key)};
+	f->config = &config;
+	return f;
+}
+
+static void stop(struct fake *f)
+{
+	buf_release(&ca_cert);
+	buf_release(&ca_key);
+	fake_free(f);
+}
+
+static void request(struct fake *f, const char *signer, const char *cn, const char *org,
+		    const char *conditions)
+{
+	const char *orgs[] = {org, NULL};
+	struct buf key = {0}, csr = {0}, text = {0};
+	struct err err = {0};
+
+	assert_int_equal(csr_create(cn, org ? orgs : NULL, NULL, &key, &csr, &err), 0);
+	base64_encode(buf_view(&csr), &text);
+	fake_add(f, &res_certificatesigningrequests,
+		 arena_printf(&f->arena,
+			      "{'apiVersion':'certificates.k8s.io/v1','kind':"
+			      "'CertificateSigningRequest','metadata':{'name':'r'},'spec':{"
+			      "'request':'%s','signerName':'%s','usages':['client auth'],"
+			      "'expirationSeconds':600},'status':{'conditions':[%s]}}",
+			      buf_cstr(&text), signer, conditions));
+	buf_release(&key);
+	buf_release(&csr);
+	buf_release(&text);
+}
+
+static const struct json *status(struct fake *f)
+{
+	return json_at(fake_get(f, &res_certificatesigningrequests, "", "r"), "status");
+}
+
+static bool has_failed(struct fake *f)
+{
+	const struct json *all = json_at(status(f), "conditions");
+
+	for (size_t i = 0; i < json_len(all); i++)
+		if (str_is(json_str(json_at(json_item(all, i), "type")), "Failed"))
+			return true;
+	return false;
+}
+
+void test_csrsigning__signs_what_is_approved(void **state)
+{
+	struct fake *f = start();
+	struct cert_info info = {0};
+	struct buf pem = {0};
+	struct err err = {0};
+
+	(void)state;
+	request(f, CLIENT, "jane", "devs", APPROVED);
+	fake_run(f, "", "r");
+	assert_int_equal(base64_decode(json_str(json_at(status(f), "certificate")), &pem), 0);
+	assert_int_equal(cert_info(buf_view(&pem), &info, &err), 0);
+	assert_string_equal(info.common_name, "jane");
+	assert_true(str_starts(buf_view(&info.organizations), STR("devs")));
+	assert_true(info.not_after_ns <= f->now_ns + 600 * NS_PER_S);
+	cert_info_release(&info);
+	buf_release(&pem);
+	stop(f);
+}
+
+void test_csrsigning__signs_nothing_else(void **state)
+{
+	static const struct {
+		const char *signer, *cn, *org, *conditions;
+		bool fails;
+	} rows[] = {
+		{CLIENT, "jane", NULL, "", false},
+		{"example.com/mine", "jane", NULL, APPROVED, false},
+		{CLIENT, "jane", NULL, APPROVED ",{'type':'Denied','status':'True'}", false},
+		{CLIENT, "jane", "system:masters", APPROVED, true},
+		{KUBELET, "jane", "system:nodes", APPROVED, true},
+		{KUBELET, "system:node:n", "devs", APPROVED, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct fake *f = start();
+
+		request(f, rows[i].signer, rows[i].cn, rows[i].org, rows[i].conditions);
+		fake_run(f, "", "r");
+		assert_null(json_at(status(f), "certificate"));
+		assert_int_equal(has_failed(f), rows[i].fails);
+		stop(f);
+	}
+}
+
+void test_csrsigning__nodes_get_theirs(void **state)
+{
+	struct fake *f = start();
+
+	(void)state;
+	request(f, KUBELET, "system:node:n", "system:nodes", APPROVED);
+	fake_run(f, "", "r");
+	assert_non_null(json_at(status(f), "certificate"));
+	stop(f);
+}
+
+void test_csrsigning__without_a_key_nothing_is_signed(void **state)
+{
+	struct fake *f = start();
+
+	(void)state;
+	config.ca_key = STR_NONE;
+	request(f, CLIENT, "jane", NULL, APPROVED);
+	fake_run(f, "", "r");
+	assert_null(json_at(status(f), "certificate"));
+	stop(f);
+}
+
+void test_csrsigning__old_requests_go(void **state)
+{
+	struct fake *f = start();
+
+	(void)state;
+	request(f, CLIENT, "jane", NULL, "");
+	fake_run(f, "", "r");
+	assert_int_equal(f->requeue_ns, 24 * 3600 * NS_PER_S);
+	f->now_ns += 24 * 3600 * NS_PER_S;
+	fake_run(f, "", "r");
+	assert_int_equal(fake_count(f, &res_certificatesigningrequests), 0);
+	request(f, "example.com/mine", "jane", NULL, APPROVED);
+	f->now_ns += 3600 * NS_PER_S;
+	fake_run(f, "", "r");
+	assert_int_equal(fake_count(f, &res_certificatesigningrequests), 0);
+	stop(f);
+}
