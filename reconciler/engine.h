@@ -19,6 +19,7 @@
 #include "reconciler/githelper.h"
 #include "reconciler/health/health.h"
 #include "reconciler/plan.h"
+#include "reconciler/plandiff.h"
 #include "reconciler/render.h"
 #include "reconciler/statusq.h"
 
@@ -103,6 +104,14 @@ struct entry {
 /* Whether what sops encrypted is as it was written. */
 enum integrity { INTEGRITY_UNKNOWN, INTEGRITY_NONE, INTEGRITY_GOOD, INTEGRITY_BROKEN };
 
+/* A unit that is only planned: nothing is written, not even its status. */
+struct unitplan {
+	struct arena arena;
+	struct plan_report report;
+	void (*done)(void *arg);
+	void *arg;
+};
+
 struct unit {
 	struct reconciler *r;
 	char *key;
@@ -122,6 +131,7 @@ struct unit {
 	bool prune_later;        /* what is to go waits for those that may take it over */
 	unsigned failures;
 	struct run *run;
+	struct unitplan *plan;       /* or NULL */
 	struct loop_timer timer;     /* the next look, by interval or retry */
 	int64_t health_until;        /* waiting for health, 0 = not */
 	struct farchecks *farchecks; /* while health is waited for */

@@ -5,6 +5,8 @@
 #include "lib/base/base.h"
 
 int reconciler_main(int argc, char **argv);
+/* `plumb diff`: 0 = nothing would change, 1 = something, 2 = an error. */
+int reconciler_diff_main(int argc, char **argv);
 /* `plumb helper git-fetch|git-push`: one request as JSON on stdin, one answer on stdout. */
 int reconciler_helper_main(int argc, char **argv);
 

@@ -117,6 +117,10 @@ void run_fail(struct run *run, const char *reason, struct str message)
 	/* What is left of pruning stays known. */
 	if (run->prune_failed)
 		rep.inventory = run_inventory(run, false);
+	if (u->plan) {
+		run_plan_failed(run, message);
+		return;
+	}
 	unit_report(u, &rep);
 	run_cancel(u);
 	unit_ended(u, false);
@@ -133,6 +137,10 @@ void run_stall(struct run *run, const char *reason, struct str message)
 				  .stalled = true,
 				  .ended = true};
 
+	if (u->plan) {
+		run_plan_failed(run, message);
+		return;
+	}
 	unit_report(u, &rep);
 	run_cancel(u);
 	unit_ended(u, false);

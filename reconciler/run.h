@@ -21,6 +21,7 @@ struct run_item {
 	bool recreate;    /* to be deleted first */
 	int64_t patience; /* until when the old one may take to go */
 	const char *hint; /* behind the error's text, or NULL */
+	const struct json *live; /* for a plan */
 	struct err err;
 };
 
@@ -94,6 +95,9 @@ bool run_recreates(struct run *run, size_t i, const struct err *err);
 void run_recreate(struct run *run, size_t i);
 /* The old object isn't gone yet: tries again by itself. */
 bool run_waits_for_end(struct run *run, size_t i, const struct api_answer *answer);
+/* ---- run_plan.c: in place of applying ---- */
+void run_plan_ready(struct run *run);
+void run_plan_failed(struct run *run, struct str message);
 /* run_prune.c */
 void run_prune(struct run *run);
 const struct resource *plan_resource(struct run *run, const struct plan_entry *e);

@@ -73,7 +73,8 @@ static bool over(struct run *run)
 static void failed(struct run *run, size_t i, const struct err *err)
 {
 	run->items[i].err = *err;
-	run->failed = true;
+	/* A plan tells of all that is refused. */
+	run->failed = !run->u->plan;
 }
 
 void run_item_failed(struct run *run, size_t i, const struct err *err)
@@ -128,7 +129,9 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 	const struct json *live =
 		answer->err.code ? NULL : json_parse(&a, answer->body, NULL, NULL);
 
-	if (!item->listed)
+	if (run->u->plan)
+		item->live = live ? json_copy(&run->arena, live) : NULL;
+	else if (!item->listed)
 		item->adopted = live && !meta_label(live, UNIT_LABEL_NAME).n;
 	else if (live || answer->err.code == ERR_NOT_FOUND)
 		note_past_drift(run, item, live);
@@ -182,7 +185,7 @@ static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 			failed(run, i, &answer->err);
 	} else if (answer->status == 200 && !item->elsewhere && live_is_kept(item, answer->body)) {
 		item->skip = true;
-	} else if (item->listed ? run->resumed : answer->status == 200 && !item->elsewhere) {
+	} else if (item->listed && !run->u->plan ? run->resumed : answer->status == 200 && !item->elsewhere) {
 		item->dry = obj_from_bytes(answer->body, NULL);
 		run_call_as(run, &get, i, on_live);
 	}
@@ -331,7 +334,9 @@ static void pump(struct run *run)
 	}
 	if (over(run) || run->inflight || run->next < run->n)
 		return;
-	if (run->phase == RUN_DRY)
+	if (run->u->plan)
+		run_plan_ready(run);
+	else if (run->phase == RUN_DRY)
 		apply_begin(run);
 	else
 		run_prune(run);

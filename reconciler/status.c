@@ -184,7 +184,7 @@ void unit_report(struct unit *u, const struct unit_report *rep)
 	struct report r = {.u = u, .a = &a, .rep = &copy};
 	bool news;
 
-	if (!u->o)
+	if (!u->o || u->plan)
 		return;
 	copy.message = str_sub(rep->message, 0, MESSAGE_MAX);
 	u->ready = !strcmp(rep->ready, "True");

@@ -310,6 +310,69 @@ ok "… is reverted by a commit" soon 15 value back a 5
 ok "… that says why" sh -c "git -C '$work/repo.git' log -1 --format=%B main | grep -q 'did not become healthy: not healthy in time: Pod shop/never'"
 ok "… and all is well" soon 10 says back Ready 'True ReconciliationSucceeded'
 
+# ---- what a checkout would change --------------------------------------------------------------------
+git -C "$repo" pull -q --rebase origin main
+mkdir -p "$repo/plan"
+cat >"$repo/plan/all.yaml" <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: same, namespace: shop}
+data: {a: "1"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: other, namespace: shop}
+data: {a: "1"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: going, namespace: shop}
+data: {a: "1"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: quiet, namespace: shop}
+stringData: {key: hunter-old}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: front, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: front}}
+  template:
+    metadata: {labels: {app: front}}
+    spec: {containers: [{name: main, image: "front:1"}]}
+Y
+unit plan plan; push 'a plan'
+ok "applied" soon 10 k -n shop get deployment front
+sleep 0.5
+diff_is() { local want=$1; shift; "$PLUMB" diff "$@" --data-dir "$data" >"$work/diff.out" 2>&1; local rc=$?; cat "$work/diff.out"; [ "$rc" = "$want" ]; }
+ok "a checkout that is applied changes nothing" diff_is 0 "$repo" plan
+sed -i 's/replicas: 1/replicas: 3/; s/front:1/front:2/; s/hunter-old/hunter-new/; s/name: going/name: coming/' "$repo/plan/all.yaml"
+ok "one that differs says so" diff_is 1 "$repo" plan
+shows() { grep -F -- "$1" "$work/diff.out" || { cat "$work/diff.out"; return 1; }; }
+ok "… field by field" shows 'spec.replicas: 1 → 3'
+ok "… by name in lists" shows 'spec.template.spec.containers[name=main].image: "front:1" → "front:2"'
+ok "… what is made" shows '+ create   ConfigMap shop/coming  (plan/all.yaml:'
+ok "… what goes" shows '- delete   ConfigMap shop/going'
+ok "… and no secret" sh -c "grep -q 'data.key: <sensitive> → <sensitive>' '$work/diff.out' && ! grep -q 'hunter\|aHVudGVy' '$work/diff.out'"
+ok "nothing was changed by it" sh -c "! '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n shop get configmap coming"
+ok "a revision is compared without the files" diff_is 0 "$repo" plan --ref HEAD
+ok "markdown" diff_is 1 "$repo" plan -o markdown
+ok "… is a table" shows '| create | `ConfigMap shop/coming` | `plan/all.yaml:'
+ok "json" diff_is 1 "$repo" plan -o json
+ok "… names actions" shows '"action": "delete"'
+ok "all Kustomizations of the source" diff_is 1 "$repo"
+ok "… each by name" shows 'plumb-system/left: nothing changes'
+sed -i 's/replicas: 3/replicas: three/' "$repo/plan/all.yaml"
+ok "what the server would refuse is an error" diff_is 2 "$repo" plan
+ok "… with the object" shows 'x refused  Deployment shop/front'
+echo 'a: [' >"$repo/plan/all.yaml"
+ok "what cannot be read is an error" diff_is 2 "$repo" plan
+ok "… with its place" shows 'plan/all.yaml:'
+git -C "$repo" checkout -q plan
+
 #SECTION
 ok "clean stop" stop
 finish

@@ -1,0 +1,111 @@
+/*
+ * A run that ends with its dry run: what it would do becomes a report. Never writes anything, not
+ * even a status. For `plumb diff`; on its loop.
+ */
+#include <string.h>
+
+#include "reconciler/run.h"
+#include "reconciler/sensitive.h"
+
+/* Everything that outlives the run is copied into the plan's arena. */
+static struct str keep(struct unitplan *p, struct str s)
+{
+	return s.p ? arena_str(&p->arena, s) : STR_NONE;
+}
+
+static void end(struct run *run)
+{
+	struct unitplan *p = run->u->plan;
+
+	run_cancel(run->u);
+	p->done(p->arg);
+}
+
+void run_plan_failed(struct run *run, struct str message)
+{
+	struct unitplan *p = run->u->plan;
+
+	p->report.error = keep(p, message);
+	end(run);
+}
+
+static struct plan_change *push(struct unitplan *p, enum plan_action action)
+{
+	struct plan_change *c = &p->report.v[p->report.n++];
+
+	*c = (struct plan_change){.action = action};
+	return c;
+}
+
+static enum plan_action action_of(const struct run_item *item)
+{
+	if (item->err.code)
+		return item->recreate ? PLAN_RECREATE : PLAN_REFUSED;
+	if (item->recreate)
+		return PLAN_RECREATE;
+	if (item->skip)
+		return PLAN_NONE;
+	return item->live ? PLAN_CHANGE : PLAN_CREATE;
+}
+
+static void compare(struct run *run, const struct run_item *item, struct plan_change *c)
+{
+	AUTO(buf) struct buf hidden = {0};
+	AUTO(arena) struct arena a = {0};
+	const struct json *dry = item->dry ? obj_tree(item->dry, &a) : NULL;
+
+	if (!dry || !item->live)
+		return;
+	sensitive_paths(item->o->tree, &hidden);
+	plan_compare(&run->u->plan->arena, item->live, dry, buf_view(&hidden), c);
+	if (!c->nfields && c->action == PLAN_CHANGE)
+		c->action = PLAN_NONE;
+}
+
+static void add_item(struct run *run, struct run_item *item)
+{
+	struct unitplan *p = run->u->plan;
+	const struct rendered_object *o = item->o;
+	struct plan_change *c = push(p, action_of(item));
+
+	c->kind = keep(p, o->kind);
+	c->namespace = keep(p, o->namespace);
+	c->name = keep(p, o->name);
+	c->place = keep(p, rendered_place(&run->arena, &run->rendered, o));
+	if (c->action == PLAN_REFUSED || c->action == PLAN_RECREATE)
+		c->message = keep(p, sensitive_scrub(&run->arena, o->tree, str_c(item->err.msg)));
+	compare(run, item, c);
+}
+
+static void add_entries(struct unitplan *p, const struct plan_entry *v, size_t n,
+			enum plan_action action, struct str why)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct plan_change *c = push(p, action);
+
+		c->kind = keep(p, v[i].kind);
+		c->namespace = keep(p, v[i].namespace);
+		c->name = keep(p, v[i].name);
+		c->message = keep(p, why);
+	}
+}
+
+void run_plan_ready(struct run *run)
+{
+	struct unitplan *p = run->u->plan;
+	const struct json *o = unit_tree(run->u, &run->arena);
+	struct plan_prune_opts opts = {.inventory = json_at(o, "status", "inventory", "entries"),
+				       .revision = run->revision,
+				       .confirmed = meta_annotation(o, PRUNE_CONFIRM),
+				       .enabled =
+					       json_bool(json_get(run->spec, STR("prune")), false)};
+
+	plan_prune(&run->arena, &run->rendered, &opts, &run->prune);
+	p->report.v =
+		arena_array(&p->arena, run->n + json_len(opts.inventory) + 1, sizeof(*p->report.v));
+	for (size_t i = 0; i < run->n; i++)
+		add_item(run, &run->items[i]);
+	add_entries(p, run->prune.go, run->prune.ngo, PLAN_DELETE, STR_NONE);
+	add_entries(p, run->prune.held, run->prune.nheld, PLAN_KEEP, run->prune.why);
+	end(run);
+}
