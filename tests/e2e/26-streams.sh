@@ -143,6 +143,13 @@ for K in "$KUBECTL" "${KUBECTL_OLD:-/tmp/k120/usr/bin/kubectl}" /usr/lib/google-
 	ok "kubectl $v: run -i --rm" sh -c "echo typed | timeout 30 $K --kubeconfig $data/admin.kubeconfig run job$n -i --rm --restart=Never --image=busybox:2 --command -- cat | grep -q typed"
 done
 
+debug() {
+	timeout 20 "$KUBECTL" --kubeconfig "$data/admin.kubeconfig" debug echo -c see --target=main --image=busybox:2 -- sh -c 'cat /proc/1/cmdline; sleep 1000' &&
+		soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig logs echo -c see | grep -q echod" &&
+		[ "$(kk exec echo -c see -- echo inside)" = inside ] && k get pod echo | grep -q '1/1'
+}
+ok "kubectl debug: a container that sees the other's processes" debug
+
 # A client that is killed takes its command with it.
 killed() {
 	"$KUBECTL" --kubeconfig "$data/admin.kubeconfig" exec echo -- sleep 4242 &
