@@ -113,6 +113,12 @@ static void on_dead(void *arg, struct proc_result *p)
 		start_server(s);
 }
 
+/* Some lives last until the server has looked at its watches' time-outs and bookmarks. */
+static bool is_long(const struct server *s)
+{
+	return s->killed % 25 == 12;
+}
+
 static void poll_ready(struct loop *l, struct loop_timer *t);
 
 static void on_ready(void *arg, const struct http_answer *a)
@@ -130,7 +136,9 @@ static void on_ready(void *arg, const struct http_answer *a)
 	r->up = true;
 	if (s->killed < s->kills)
 		loop_timer_set(r->loop, &s->kill,
-			       (int64_t)(50 + rng_below(&r->rng, 450)) * NS_PER_MS, on_kill);
+			       (int64_t)((is_long(s) ? 5500 : 50) + rng_below(&r->rng, 450)) *
+				       NS_PER_MS,
+			       on_kill);
 	else
 		s->lasts = true;
 }
@@ -153,7 +161,7 @@ static char *fault_of(struct server *s)
 	static const char *const points[] = {"store.commit", "store.committed"};
 	struct rng *rng = &s->run->rng;
 
-	if (s->killed >= s->kills || rng_below(rng, 2))
+	if (s->killed >= s->kills || is_long(s) || rng_below(rng, 2))
 		return NULL;
 	return xasprintf("PLUMB_FAULT=%s=kill@%llu", points[rng_below(rng, 2)],
 			 5 + (unsigned long long)rng_below(rng, 500));
