@@ -128,6 +128,10 @@ ok "create token" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig create tok
 ok "a request says truly who asks" is plumb-admin k get csr x -o "jsonpath={.spec.username}"
 ok "certificate approve" k certificate approve x
 ok "… shows" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get csr x | grep -q 'plumb-admin  *60m  *Approved'"
+ok "… and is signed" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get csr x | grep -q 'Approved,Issued'"
+k get csr x -o "jsonpath={.status.certificate}" | base64 -d >"$work/csr.crt"
+server=$(k config view -o "jsonpath={.clusters[0].cluster.server}")
+ok "the certificate says who its bearer is" sh -c "$KUBECTL --kubeconfig /dev/null --server '$server' --certificate-authority $data/pki/ca.crt --client-certificate $work/csr.crt --client-key $work/csr.key auth whoami | grep -q 'jane'"
 ok "… and is not taken back" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig certificate deny x"
 k delete csr x >/dev/null
 printf '{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"y"},"spec":{"request":"%s","signerName":"example.com/mine","usages":["client auth"]}}' "$csr" >"$work/csr.json"
@@ -142,5 +146,7 @@ ok "aggregated roles gather what bears their label" sh -c "$KUBECTL --kubeconfig
 ok "… through view to admin" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig auth can-i get nodes --as=bob --as-group=x 2>/dev/null; $KUBECTL --kubeconfig $data/admin.kubeconfig get clusterrole admin -o yaml | grep -q -- '- nodes'"
 ok "a replication controller keeps pods" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig scale rc x --replicas=2"
 ok "… two of them" soon 5 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get rc x -o jsonpath={.status.replicas}) = 2 ]"
+ok "a flow schema whose level is missing says so" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig patch flowschema x --type merge -p '{\"spec\":{\"priorityLevelConfiguration\":{\"name\":\"no\"}}}' >/dev/null; $KUBECTL --kubeconfig $data/admin.kubeconfig get flowschema x | grep -q 'True *$'"
+ok "… and the cluster's own are there" sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get flowschemas --no-headers | wc -l) -ge 13 ]"
 ok "stops cleanly" stop
 finish
