@@ -126,6 +126,16 @@ static bool port_counted(const struct json *ports, size_t upto, int64_t port)
 	return false;
 }
 
+static void count_ports(struct alloc *a, const struct json *ports, size_t n, int by)
+{
+	for (size_t i = 0; i < n; i++) {
+		int64_t port = json_int(json_get(json_item(ports, i), STR("nodePort")), 0);
+
+		if (port > 0 && port <= PORT_TO && !port_counted(ports, i, port))
+			range_count(&a->ports, (uint32_t)port, by);
+	}
+}
+
 static void count(struct alloc *a, const struct json *service, int by)
 {
 	const struct json *ports = json_at(service, "spec", "ports");
@@ -134,13 +144,8 @@ static void count(struct alloc *a, const struct json *service, int by)
 
 	if (parse_ip(json_str(json_at(service, "spec", "clusterIP")), &ip))
 		range_count(&a->ips, ip, by);
-	for (size_t i = 0; i < json_len(ports); i++) {
-		int64_t port = json_int(json_get(json_item(ports, i), STR("nodePort")), 0);
-
-		if (port && !port_counted(ports, i, port))
-			range_count(&a->ports, (uint32_t)port, by);
-	}
-	if (health)
+	count_ports(a, ports, json_len(ports), by);
+	if (health > 0 && health <= PORT_TO)
 		range_count(&a->ports, (uint32_t)health, by);
 }
 
@@ -230,6 +235,18 @@ static bool taken_here(const struct json *ports, size_t upto, uint32_t value)
 	return port_counted(ports, upto, value);
 }
 
+/* One that neither another Service has nor an earlier port of this one was just given. */
+static bool pick_port(struct alloc *a, struct rng *rng, const struct json *ports, size_t upto,
+		      uint32_t *ret)
+{
+	bool found;
+
+	count_ports(a, ports, upto, 1);
+	found = range_pick(&a->ports, rng, ret);
+	count_ports(a, ports, upto, -1);
+	return found;
+}
+
 static void node_port(struct alloc *a, struct arena *arena, struct rng *rng, struct json *ports,
 		      size_t i, const struct json *live, struct schema_problems *problems)
 {
@@ -241,14 +258,12 @@ static void node_port(struct alloc *a, struct arena *arena, struct rng *rng, str
 	if (!asked)
 		asked = inherited(live, port);
 	if (!asked) {
-		do
-			if (!range_pick(&a->ports, rng, &value)) {
-				schema_problem(problems, "InternalError", field, 0,
-					       "Internal error: failed to allocate a nodePort: "
-					       "range is full");
-				return;
-			}
-		while (taken_here(ports, i, value));
+		if (!pick_port(a, rng, ports, i, &value)) {
+			schema_problem(problems, "InternalError", field, 0,
+				       "Internal error: failed to allocate a nodePort: range is "
+				       "full");
+			return;
+		}
 		asked = value;
 	} else if (asked < PORT_FROM || asked > PORT_TO) {
 		schema_problem(problems, "FieldValueInvalid", field, 0,

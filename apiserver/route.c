@@ -70,8 +70,8 @@ static bool resource_parts(const struct str *p, size_t n, struct core_req *r)
 		r->namespace = p[1];
 		at = 2;
 	}
-	if (at == n || !p[at].n)
-		return false;
+	if (at == n || !p[at].n || (at && !r->namespace.n))
+		return false; /* an empty name never stands for all */
 	r->resource = p[at++];
 	r->name = at < n ? p[at++] : STR_NONE;
 	r->subresource = at < n ? p[at++] : STR_NONE;
