@@ -81,7 +81,7 @@ static bool is_mutating(struct str method)
 	return !str_is(method, "GET") && !str_is(method, "HEAD");
 }
 
-static bool is_allowed(struct str method, bool resource)
+static bool is_allowed(struct str method, bool resource, bool proxied)
 {
 	static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
@@ -89,7 +89,8 @@ static bool is_allowed(struct str method, bool resource)
 		if (str_is(method, methods[i]))
 			return true;
 	}
-	return !resource && str_is(method, "HEAD");
+	return ((!resource || proxied) && str_is(method, "HEAD")) ||
+	       (proxied && str_is(method, "OPTIONS"));
 }
 
 static bool too_many(struct front *f, bool mutating)
@@ -167,7 +168,7 @@ static void on_request(void *arg, struct http_req *h)
 	accept_parse(http_header(&h->headers, "Accept"), &r->accepts);
 	r->core.arena = &h->arena;
 	r->resource = core_route(h->method, h->path, h->query, &r->core);
-	if (!is_allowed(h->method, r->resource)) {
+	if (!is_allowed(h->method, r->resource, str_is(r->core.subresource, "proxy"))) {
 		refuse(h, ERR_METHOD_NOT_ALLOWED,
 		       "the server does not allow this method on the requested resource");
 		return;

@@ -16,6 +16,9 @@ struct kubelet_call {
 	struct tls_ctx *owned;           /* a reference to tls, dropped when it is in use */
 	const struct http_header *heads; /* added to the client's */
 	size_t nheads;
+	struct str prefix; /* path of the proxied root, to which its pages' links lead */
+	struct buf page;   /* an HTML page, until it is whole */
+	bool html;
 	bool as_it_is; /* errors are passed on as they come */
 	/* under way; the connection's thread */
 	struct http_client *client;
@@ -27,6 +30,9 @@ struct kubelet_call {
 
 /* kubelettarget.c, the core's thread: fills host, port, tls and path. */
 MUST_USE int kubelet_target(struct front_req *r, struct kubelet_call *k, struct err *err);
+
+/* The path up to and with ".../NAME/proxy". */
+struct str kubelet_proxy_prefix(const struct front_req *r);
 
 /* kubeletproxy.c, the core's thread: off it goes. */
 void kubelet_go(struct front_req *r, struct kubelet_call *k);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "apiserver/kubeletproxy-internal.h"
+#include "apiserver/proxy_rewrite.h"
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
@@ -18,6 +19,7 @@
 
 #define HEAD_TIMEOUT (30 * NS_PER_S)
 #define HEADERS_MAX 64
+#define PAGE_MAX (4 << 20) /* a longer one passes as it is */
 
 /* ---- the connection's thread ---- */
 
@@ -49,6 +51,34 @@ static size_t pass_headers(const struct http_headers *from, struct http_header *
 	return n;
 }
 
+/* "10.0.0.1:80", as pages may name themselves. */
+static struct str proxied_host(const struct kubelet_call *k)
+{
+	return arena_strf(&k->r->http->arena, "%s:%d", k->host, k->port);
+}
+
+/* An answer's headers for the client: where a proxied server sends it is below the proxy. */
+static size_t answer_headers(struct kubelet_call *k, const struct http_headers *from,
+			     struct http_header *to)
+{
+	size_t n = pass_headers(from, to, HEADERS_MAX);
+
+	for (size_t i = 0; k->prefix.n && i < n; i++)
+		if (str_ieq(to[i].name, STR("Location")))
+			to[i].value = proxy_url(&k->r->http->arena, to[i].value, k->prefix,
+						proxied_host(k));
+	return n;
+}
+
+static bool is_page(const struct kubelet_call *k, const struct http_answer *a)
+{
+	struct str type = http_header(&a->headers, "Content-Type"),
+		   encoding = http_header(&a->headers, "Content-Encoding");
+
+	return k->prefix.n && str_ieq(str_sub(type, 0, 9), STR("text/html")) &&
+	       (!encoding.n || str_is(encoding, "identity"));
+}
+
 /* Ends the call on our side of the client; the request's memory goes with the reference. */
 static void finish(struct kubelet_call *k)
 {
@@ -56,6 +86,7 @@ static void finish(struct kubelet_call *k)
 	struct http_req *h = r->http;
 
 	r->call = NULL;
+	buf_release(&k->page);
 	if (k->client)
 		http_client_free(k->client);
 	k->client = NULL;
@@ -75,24 +106,48 @@ static void on_head(void *arg, const struct http_answer *a)
 {
 	struct kubelet_call *k = arg;
 	struct http_header heads[HEADERS_MAX];
-	size_t n = pass_headers(&a->headers, heads, HEADERS_MAX);
+	size_t n = answer_headers(k, &a->headers, heads);
 	const char *type = arena_cstr(&k->r->http->arena,
 				      str_sub(http_header(&a->headers, "Content-Type"), 0, 256));
 
 	k->streaming = true;
+	k->html = is_page(k, a);
 	http_stream_begin(k->r->http, &(struct http_reply){.status = a->status,
 							   .content_type = *type ? type : NULL,
 							   .headers = heads,
 							   .nheaders = n});
 }
 
-static void on_bytes(void *arg, struct str bytes)
+static void send_on(struct kubelet_call *k, struct str bytes)
 {
-	struct kubelet_call *k = arg;
 	struct block *b = block_new(bytes);
 
 	http_stream_write(k->r->http, &b, 1);
 	block_unref(b);
+}
+
+static void send_page(struct kubelet_call *k)
+{
+	AUTO(buf) struct buf page = {0};
+
+	proxy_html(buf_view(&k->page), k->prefix, proxied_host(k), &page);
+	if (page.n)
+		send_on(k, buf_view(&page));
+}
+
+static void on_bytes(void *arg, struct str bytes)
+{
+	struct kubelet_call *k = arg;
+
+	if (k->html) {
+		buf_str(&k->page, bytes);
+		if (k->page.n <= PAGE_MAX)
+			return;
+		k->html = false;
+		bytes = buf_view(&k->page);
+	}
+	send_on(k, bytes);
+	buf_release(&k->page);
 	if (!k->paused && http_stream_backlog(k->r->http) > HTTP_BACKLOG_HIGH) {
 		k->paused = true;
 		http_call_pause(k->running, true);
@@ -106,6 +161,8 @@ static void on_end(void *arg, const struct http_answer *a)
 
 	k->running = NULL;
 	if (k->streaming) {
+		if (k->html)
+			send_page(k);
 		http_stream_end(r->http);
 		finish(k);
 		return;
@@ -124,7 +181,7 @@ static void on_end(void *arg, const struct http_answer *a)
 		return;
 	}
 	struct http_header heads[HEADERS_MAX];
-	size_t n = pass_headers(&a->headers, heads, HEADERS_MAX);
+	size_t n = answer_headers(k, &a->headers, heads);
 	const char *type = arena_cstr(&r->http->arena,
 				      str_sub(http_header(&a->headers, "Content-Type"), 0, 256));
 	http_reply_bytes(r->http,
@@ -222,6 +279,9 @@ static void call(struct kubelet_call *k, bool upgrade)
 	size_t n = pass_headers(&h->headers, heads, HEADERS_MAX - 2);
 	const char *type = arena_cstr(&h->arena, http_header(&h->headers, "Content-Type"));
 
+	for (size_t i = 0; k->prefix.n && i < n; i++) /* pages must be readable here */
+		if (str_ieq(heads[i].name, STR("Accept-Encoding")))
+			heads[i--] = heads[--n];
 	for (size_t i = 0; i < k->nheads; i++)
 		heads[n++] = k->heads[i];
 	if (upgrade) {
@@ -324,11 +384,32 @@ void kubelet_go(struct front_req *r, struct kubelet_call *k)
 	loop_post(r->http->loop, start, k);
 }
 
+/* ".../proxy" is a folder: a page's relative links need the slash. */
+static bool send_to_folder(struct front_req *r)
+{
+	struct http_req *h = r->http;
+	struct http_header where = {STR("Location"), STR_NONE};
+
+	if (!str_is(r->core.subresource, "proxy") || !str_ends(h->raw_path, STR("/proxy")) ||
+	    kubelet_proxy_prefix(r).n < h->raw_path.n || http_header(&h->headers, "Upgrade").n ||
+	    (!str_is(h->method, "GET") && !str_is(h->method, "HEAD")))
+		return false;
+	where.value = arena_strf(&h->arena, "%.*s/%s%.*s", STR_ARG(h->raw_path),
+				 h->query.n ? "?" : "", STR_ARG(h->query));
+	http_reply_bytes(h,
+			 &(struct http_reply){.status = 301, .headers = &where, .nheaders = 1},
+			 STR(""));
+	front_done(r, 301);
+	return true;
+}
+
 static void find_and_go(struct front_req *r)
 {
 	struct kubelet_call *k;
 	struct err err = {0};
 
+	if (send_to_folder(r))
+		return;
 	k = arena_alloc(&r->http->arena, sizeof(*k));
 	k->r = r;
 	if (!r->f->o.kubelet_tls)
@@ -337,6 +418,8 @@ static void find_and_go(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
+	if (str_is(r->core.subresource, "proxy"))
+		k->prefix = kubelet_proxy_prefix(r);
 	kubelet_go(r, k);
 }
 

@@ -70,18 +70,24 @@ static int pick_container(struct front_req *r, const struct json *pod, struct st
 		       STR_ARG(want), STR_ARG(r->core.name));
 }
 
-/* What stands behind ".../NAME/proxy", with its slash; still escaped. */
-static struct str proxy_rest(struct front_req *r)
+struct str kubelet_proxy_prefix(const struct front_req *r)
 {
 	struct str p = r->http->raw_path;
 	/* /api/v1/namespaces/NS/pods/NAME/proxy, /api/v1/nodes/NAME/proxy */
 	unsigned slashes = r->core.namespace.n ? 8 : 6;
 
-	for (size_t i = 0; i < p.n; i++) {
+	for (size_t i = 0; i < p.n; i++)
 		if (p.p[i] == '/' && --slashes == 0)
-			return str_sub(p, i, p.n);
-	}
-	return STR("/");
+			return str_sub(p, 0, i);
+	return p;
+}
+
+/* What stands behind it, with its slash; still escaped. */
+static struct str proxy_rest(struct front_req *r)
+{
+	struct str p = r->http->raw_path, rest = str_sub(p, kubelet_proxy_prefix(r).n, p.n);
+
+	return rest.n ? rest : STR("/");
 }
 
 static void with_query(struct buf *path, struct str query)
@@ -207,12 +213,22 @@ static int service_proxy(struct front_req *r, struct kubelet_call *k, struct err
 	return straight_to(r, k, e.ip, e.port, err);
 }
 
+/* The kubelet by default; another port of the node is called without our certificate. */
 static int node_proxy(struct front_req *r, struct kubelet_call *k, struct err *err)
 {
 	AUTO(buf) struct buf path = {0};
+	struct proxied p = split_name(r->core.name);
+	int64_t port;
 
-	if (node_address(r, r->core.name, k, err))
+	if (node_address(r, p.name, k, err))
 		return -1;
+	if (p.port.n && (str_to_i64(p.port, &port) || port < 1 || port > 65535))
+		return err_set(err, ERR_BAD_REQUEST, "port \"%.*s\" is not a number",
+			       (int)MIN(p.port.n, 50), p.port.p);
+	if (p.port.n && port != k->port) {
+		k->port = (int)port;
+		k->tls = p.tls ? r->f->any_tls : NULL;
+	}
 	buf_str(&path, proxy_rest(r));
 	with_query(&path, r->core.query);
 	k->path = arena_str(&r->http->arena, buf_view(&path));

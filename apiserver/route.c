@@ -44,6 +44,7 @@ static bool verb_of(struct str method, bool named, bool watch, enum core_verb *r
 		bool on_named, on_collection;
 	} rows[] = {{"GET", CORE_GET, CORE_LIST, true, true},
 		    {"HEAD", CORE_GET, CORE_LIST, true, true},
+		    {"OPTIONS", CORE_GET, CORE_GET, true, false},
 		    {"POST", CORE_CREATE, CORE_CREATE, true, true},
 		    {"PUT", CORE_UPDATE, CORE_UPDATE, true, false},
 		    {"PATCH", CORE_PATCH, CORE_PATCH, true, false},

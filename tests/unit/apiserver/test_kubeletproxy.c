@@ -67,6 +67,15 @@ static void serve(void *arg, struct http_req *r)
 		write_text(r, STR("one\n"));
 		held = http_req_ref(r);
 		r->gone = on_gone;
+	} else if (str_find(r->query, STR("page")) >= 0) {
+		text.content_type = "text/html; charset=utf-8";
+		http_reply_bytes(r, &text, STR("<a href=\"/next\">on</a>"));
+	} else if (str_find(r->query, STR("away")) >= 0) {
+		struct http_header to = {STR("Location"), STR("/next")};
+
+		http_reply_bytes(r,
+				 &(struct http_reply){.status = 302, .headers = &to, .nheaders = 1},
+				 STR_NONE);
 	} else {
 		http_reply_bytes(r, &text, STR("all\n"));
 	}
@@ -143,6 +152,23 @@ void test_kubeletproxy__logs(void **state)
 	assert_int_equal(ASK(&admin, "GET", "/api/v1/nodes/n1/proxy/stats/summary?x=y", NULL), 200);
 	assert_string_equal(last_path, "/stats/summary?x=y");
 	assert_int_equal(ASK(&alice, "GET", "/api/v1/nodes/n1/proxy/pods", NULL), 403);
+	stop_kubelet();
+}
+
+void test_kubeletproxy__pages_and_methods_of_the_proxy(void **state)
+{
+	(void)state;
+	start_kubelet();
+	assert_int_equal(ASK(&admin, "GET", "/api/v1/nodes/n1/proxy/a?page", NULL), 200);
+	assert_true(said("<a href=\"/api/v1/nodes/n1/proxy/next\">on</a>"));
+	assert_int_equal(ASK(&admin, "GET", "/api/v1/nodes/n1/proxy/a?away", NULL), 302);
+	assert_int_equal(ASK(&admin, "GET", "/api/v1/nodes/n1/proxy?x=y", NULL), 301);
+	assert_int_equal(ASK(&admin, "OPTIONS", "/api/v1/nodes/n1/proxy/a", NULL), 200);
+	assert_string_equal(last_path, "/a?");
+	assert_int_equal(ASK(&admin, "HEAD", "/api/v1/nodes/n1/proxy/a", NULL), 200);
+	assert_int_equal(ASK(&admin, "OPTIONS", "/api/v1/nodes/n1", NULL), 405);
+	assert_int_equal(ASK(&alice, "OPTIONS", "/api/v1/nodes/n1/proxy/a", NULL), 403);
+	assert_int_equal(ASK(&admin, "GET", "/api/v1/nodes/n1:99999/proxy/a", NULL), 400);
 	stop_kubelet();
 }
 
