@@ -19,7 +19,10 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 
 	cell_name(c, cells, o);
 	if (owner)
-		cell_text(c, cells, "%.*s/%.*s", STR_ARG(json_str(json_get(owner, STR("kind")))),
+		cell_text(c, cells, "%s/%.*s",
+			  str_is(json_str(json_get(owner, STR("kind"))), "DaemonSet")
+				  ? "daemonset.apps"
+				  : "statefulset.apps",
 			  STR_ARG(json_str(json_get(owner, STR("name")))));
 	else
 		cell_str(c, cells, STR("<none>"));

@@ -25,6 +25,8 @@
 	X(daemonsets, "apps", "v1", "daemonsets", "DaemonSet", true)                               \
 	X(statefulsets, "apps", "v1", "statefulsets", "StatefulSet", true)                         \
 	X(controllerrevisions, "apps", "v1", "controllerrevisions", "ControllerRevision", true)    \
+	X(jobs, "batch", "v1", "jobs", "Job", true)                                                \
+	X(cronjobs, "batch", "v1", "cronjobs", "CronJob", true)                                    \
 	X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true)       \
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \

@@ -1,0 +1,241 @@
+/* The Job controller over plain lists. */
+#include "fake.h"
+
+#include "controllers/job_core.h"
+
+extern const struct controller controller_job;
+
+#define JOB                                                                                        \
+	"{'apiVersion':'batch/v1','kind':'Job','metadata':{'name':'sum','namespace':'a','uid':"    \
+	"'j-1'},'spec':{'parallelism':2,'completions':3,'backoffLimit':2,'completionMode':"        \
+	"'NonIndexed','selector':{'matchLabels':{'uid':'j-1'}},'template':{'metadata':{'labels':"  \
+	"{'uid':'j-1'}},'spec':{'restartPolicy':'Never','containers':[{'name':'c','image':"        \
+	"'i'}]}}}}"
+
+static struct fake *start(const char *patch)
+{
+	struct fake *f = fake_new(&controller_job);
+
+	fake_add(f, &res_jobs, JOB);
+	if (patch)
+		fake_merge(f, &res_jobs, "a", "sum", patch);
+	fake_settle(f, "a", "sum");
+	return f;
+}
+
+static const struct json *status(struct fake *f)
+{
+	return json_at(fake_get(f, &res_jobs, "a", "sum"), "status");
+}
+
+static int64_t count(struct fake *f, const char *field)
+{
+	return json_int(json_get(status(f), str_c(field)), 0);
+}
+
+static bool has(struct fake *f, const char *condition)
+{
+	return job_has(fake_get(f, &res_jobs, "a", "sum"), condition);
+}
+
+/* The n-th pod that still runs ends in `phase`. */
+static void finish(struct fake *f, const char *phase)
+{
+	char patch[300], text[TIME_TEXT_MAX];
+
+	snprintf(patch, sizeof(patch),
+		 "{'status':{'phase':'%s','containerStatuses':[{'name':'c','state':{'terminated':"
+		 "{'exitCode':%d,'finishedAt':'%s'}}}]}}",
+		 phase, strcmp(phase, "Succeeded") ? 42 : 0, time_format(f->now_ns, text).p);
+	for (size_t i = 0; i < f->n; i++) {
+		if (f->v[i].r != &res_pods || pod_finished(f->v[i].tree))
+			continue;
+		fake_merge(f, &res_pods, "a", arena_cstr(&f->arena, meta_name(f->v[i].tree)),
+			   patch);
+		break;
+	}
+	fake_settle(f, "a", "sum");
+}
+
+static size_t running(struct fake *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += f->v[i].r == &res_pods && pod_active(f->v[i].tree);
+	return n;
+}
+
+static size_t tracked(struct fake *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += f->v[i].r == &res_pods && job_tracked(f->v[i].tree);
+	return n;
+}
+
+void test_job__runs_so_many_at_a_time_until_enough_succeeded(void **state)
+{
+	struct fake *f = start(NULL);
+
+	(void)state;
+	assert_int_equal(running(f), 2);
+	finish(f, "Succeeded");
+	assert_int_equal(running(f), 2);
+	finish(f, "Succeeded");
+	assert_int_equal(running(f), 1);
+	finish(f, "Succeeded");
+	assert_int_equal(running(f), 0);
+	assert_true(has(f, "Complete"));
+	assert_int_equal(count(f, "succeeded"), 3);
+	assert_int_equal(count(f, "active"), 0);
+	assert_int_equal(tracked(f), 0);
+	assert_true(json_str(json_at(status(f), "completionTime")).n > 0);
+	fake_free(f);
+}
+
+/* Who deletes an ended pod before it was counted cannot: the finalizer holds it. */
+void test_job__an_end_is_counted_once_whatever_happens_to_the_pod(void **state)
+{
+	struct fake *f = start(NULL);
+
+	(void)state;
+	finish(f, "Succeeded");
+	assert_int_equal(count(f, "succeeded"), 1);
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].r == &res_pods && pod_finished(f->v[i].tree)) {
+			assert_false(job_tracked(f->v[i].tree));
+			fake_remove(f, &f->v[i]);
+			break;
+		}
+	fake_settle(f, "a", "sum");
+	assert_int_equal(count(f, "succeeded"), 1);
+	assert_int_equal(running(f), 2);
+	fake_free(f);
+}
+
+void test_job__failures_wait_longer_each_time_and_end_it(void **state)
+{
+	struct fake *f = start("{'spec':{'parallelism':1,'completions':1}}");
+
+	(void)state;
+	finish(f, "Failed");
+	assert_int_equal(running(f), 0);
+	assert_int_equal(f->requeue_ns, 10 * NS_PER_S);
+	f->now_ns += 10 * NS_PER_S;
+	fake_settle(f, "a", "sum");
+	assert_int_equal(running(f), 1);
+	finish(f, "Failed");
+	assert_int_equal(f->requeue_ns, 20 * NS_PER_S);
+	f->now_ns += 20 * NS_PER_S;
+	fake_settle(f, "a", "sum");
+	finish(f, "Failed");
+	assert_true(has(f, "Failed"));
+	assert_int_equal(count(f, "failed"), 3);
+	assert_str(json_str(json_at(condition_find(fake_get(f, &res_jobs, "a", "sum"), "Failed"),
+				    "reason")),
+		   "BackoffLimitExceeded");
+	fake_free(f);
+}
+
+void test_job__a_deadline_ends_it_and_its_pods(void **state)
+{
+	struct fake *f = start("{'spec':{'activeDeadlineSeconds':60}}");
+
+	(void)state;
+	assert_int_equal(f->requeue_ns, 60 * NS_PER_S);
+	f->now_ns += 61 * NS_PER_S;
+	fake_settle(f, "a", "sum");
+	assert_int_equal(running(f), 0);
+	assert_true(has(f, "Failed"));
+	fake_free(f);
+}
+
+void test_job__indexes_are_each_done_once(void **state)
+{
+	struct fake *f =
+		start("{'spec':{'completionMode':'Indexed','completions':4,'parallelism':4}}");
+	bool seen[4] = {false};
+
+	(void)state;
+	assert_int_equal(running(f), 4);
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].r == &res_pods)
+			seen[job_index_of(f->v[i].tree)] = true;
+	assert_true(seen[0] && seen[1] && seen[2] && seen[3]);
+	finish(f, "Succeeded");
+	finish(f, "Succeeded");
+	assert_str(json_str(json_at(status(f), "completedIndexes")), "0,1");
+	finish(f, "Succeeded");
+	finish(f, "Succeeded");
+	assert_str(json_str(json_at(status(f), "completedIndexes")), "0-3");
+	assert_int_equal(count(f, "succeeded"), 4);
+	assert_true(has(f, "Complete"));
+	fake_free(f);
+}
+
+void test_job__suspended_it_has_no_pods(void **state)
+{
+	struct fake *f = start("{'spec':{'suspend':true}}");
+
+	(void)state;
+	assert_int_equal(running(f), 0);
+	assert_true(has(f, "Suspended"));
+	assert_null(json_at(status(f), "startTime"));
+	fake_merge(f, &res_jobs, "a", "sum", "{'spec':{'suspend':false}}");
+	fake_settle(f, "a", "sum");
+	assert_int_equal(running(f), 2);
+	assert_false(has(f, "Suspended"));
+	fake_free(f);
+}
+
+void test_job__a_policy_may_fail_it_at_once(void **state)
+{
+	struct fake *f =
+		start("{'spec':{'podFailurePolicy':{'rules':[{'action':'FailJob','onExitCodes':"
+		      "{'operator':'In','values':[42]}}]}}}");
+
+	(void)state;
+	finish(f, "Failed");
+	assert_true(has(f, "Failed"));
+	assert_int_equal(running(f), 0);
+	fake_free(f);
+}
+
+void test_job__goes_when_its_time_is_up(void **state)
+{
+	struct fake *f = start("{'spec':{'completions':1,'ttlSecondsAfterFinished':30}}");
+
+	(void)state;
+	finish(f, "Succeeded");
+	fake_run(f, "a", "sum");
+	assert_true(has(f, "Complete"));
+	assert_int_equal(f->requeue_ns, 30 * NS_PER_S);
+	f->now_ns += 31 * NS_PER_S;
+	fake_settle(f, "a", "sum");
+	assert_null(fake_get(f, &res_jobs, "a", "sum"));
+	fake_free(f);
+}
+
+void test_job__pods_of_a_job_that_is_gone_are_let_go(void **state)
+{
+	struct fake *f = start(NULL);
+
+	(void)state;
+	assert_int_equal(tracked(f), 2);
+	fake_remove(f, fake_find(f, &res_jobs, STR("a"), STR("sum")));
+	fake_settle(f, "a", "sum");
+	assert_int_equal(tracked(f), 0);
+	fake_free(f);
+}
+
+void test_job__indexes_as_text(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	bool flags[10] = {false};
+
+	(void)state;
+	job_indexes_parse(STR("0,2-4,9,77,x,-1"), flags, 10);
+	assert_str(job_indexes_text(&a, flags, 10), "0,2-4,9");
+}
