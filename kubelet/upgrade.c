@@ -9,8 +9,10 @@
 
 #include "lib/base/codec.h"
 #include "lib/base/timefmt.h"
+#include "lib/http/spdy.h"
 
 #define LINGER_NS (10 * NS_PER_S)
+#define NUDGE_NS (5 * NS_PER_S)
 #define IDLE_NS (4 * 3600 * NS_PER_S) /* as kube's streamingConnectionIdleTimeout */
 #define WEBSOCKET_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -18,6 +20,7 @@ struct upgrade {
 	struct http_upgraded up;
 	struct loop *loop;
 	struct loop_timer timer; /* idle; or, once it was ended, lingering */
+	struct loop_timer nudge; /* while paused */
 	int64_t last;            /* when something came or went */
 	enum upgrade_kind kind;
 	const struct upgrade_ops *ops; /* NULL once it was ended */
@@ -67,6 +70,7 @@ int upgrade_choose(const struct http_req *r, enum upgrade_kind kind, const char 
 static void upgrade_free(struct upgrade *u)
 {
 	loop_timer_cancel(u->loop, &u->timer);
+	loop_timer_cancel(u->loop, &u->nudge);
 	buf_wipe(&u->received);
 	buf_wipe(&u->message);
 	free(u);
@@ -220,8 +224,28 @@ bool upgrade_full(const struct upgrade *u)
 	return http_upgraded_backlog(&u->up) > HTTP_BACKLOG_HIGH;
 }
 
+/*
+ * A client that dies while it is held back says so behind all that it has not got rid of, which is
+ * never. Sending it something brings it out: its kernel has nobody to give it to. What is sent
+ * wants no answer, which the client couldn't give.
+ */
+static void on_nudge(struct loop *l, struct loop_timer *t)
+{
+	struct upgrade *u = CONTAINER_OF(t, struct upgrade, nudge);
+
+	loop_timer_set(l, t, NUDGE_NS, on_nudge);
+	if (u->kind == UPGRADE_WEBSOCKET)
+		upgrade_message(u, WS_PONG, -1, STR(""));
+	else
+		upgrade_write(u, spdy_nothing());
+}
+
 void upgrade_pause(struct upgrade *u, bool paused)
 {
+	if (!paused)
+		loop_timer_cancel(u->loop, &u->nudge);
+	else if (!loop_timer_armed(&u->nudge))
+		loop_timer_set(u->loop, &u->nudge, NUDGE_NS, on_nudge);
 	http_upgraded_pause(&u->up, paused);
 }
 

@@ -156,6 +156,11 @@ void spdy_reset(struct spdy *s, uint32_t id, enum spdy_status status)
 	put_pair(s, RST_STREAM, id, status);
 }
 
+struct str spdy_nothing(void)
+{
+	return (struct str){"\x80\x03\x00\x04\x00\x00\x00\x04\x00\x00\x00\x00", 12};
+}
+
 void spdy_goaway(struct spdy *s)
 {
 	if (!s->going)

@@ -128,6 +128,7 @@ for K in "$KUBECTL" "${KUBECTL_OLD:-/tmp/k120/usr/bin/kubectl}" /usr/lib/google-
 	v=$("$K" version --client -o json 2>/dev/null | sed -n 's/.*"gitVersion": "v\([0-9.]*\).*/\1/p' | head -1)
 	case " ${seen:-} " in *" $v "*) continue ;; esac
 	seen="${seen:-} $v" n=$((n + 1))
+	[ "$n" -gt 1 ] && old=${old:-$K}
 	ok "kubectl $v: exec" exec_plain
 	ok "kubectl $v: exec's exit code and errors" exec_code
 	ok "kubectl $v: exec -i passes all of its input" exec_input
@@ -159,6 +160,16 @@ killed() {
 	soon 10 sh -c '! pgrep -f "^sleep 4242"'
 }
 ok "kill -9 of the client ends its command" killed
+# … also one that is held back by a command that doesn't read, and can't even say that it is gone.
+killed_stuck() {
+	"$1" --kubeconfig "$data/admin.kubeconfig" exec -i echo -- sleep 4343 </dev/zero >/dev/null 2>&1 &
+	local pid=$!
+	soon 10 pgrep -f '^sleep 4343' >/dev/null || return 1
+	sleep 2
+	kill -9 $pid; wait $pid 2>/dev/null
+	soon 20 sh -c '! pgrep -f "^sleep 4343"'
+}
+for K in "$KUBECTL" ${old:-}; do ok "kill -9 of a client whose input is stuck: $K" killed_stuck "$K"; done
 kubelet_fds() { find "/proc/$(pgrep -f "plumb.* kubelet .*$data" | head -1)/fd" 2>/dev/null | wc -l; }
 before=$(kubelet_fds)
 ok "… and a forward's connections" forward
