@@ -11,6 +11,7 @@
 #include "lib/kube/resources.h"
 #include "reconciler/drifts.h"
 #include "reconciler/edit.h"
+#include "reconciler/said.h"
 
 #define PUSH_TIMEOUT (60 * NS_PER_S)
 
@@ -19,6 +20,7 @@ struct files {
 	struct gitmirror *mirror;
 	const char *commit;
 	struct git_file *v;
+	struct str *original; /* of each, before any edit */
 	size_t n;
 };
 
@@ -30,7 +32,36 @@ static struct git_file *file_get(struct files *f, const char *path, struct err *
 	}
 	if (git_file(f->mirror, f->a, f->commit, path, &f->v[f->n], err))
 		return NULL;
+	f->original[f->n] = f->v[f->n].data;
 	return &f->v[f->n++];
+}
+
+/* A value that an overlay or a patch says is edited there. */
+static int edit_elsewhere(struct files *f, const struct drift_note *n, const struct said *at,
+			  struct err *err)
+{
+	struct said_change c = {.git = json_parse(f->a, str_c(n->git_json), NULL, err)};
+	struct git_file *file;
+	struct str text;
+
+	if (!at->file.n)
+		return err_set(err, ERR_UNSUPPORTED, "no file says it: a kustomization makes it");
+	if (n->op != DRIFT_CHANGED)
+		return err_set(err, ERR_UNSUPPORTED, "%.*s says it over what stands below",
+			       STR_ARG(at->file));
+	c.to = n->live_json ? json_parse(f->a, str_c(n->live_json), NULL, err) : NULL;
+	if (!c.git || !c.to)
+		return err_set(err, ERR_FORBIDDEN, "a secret value");
+	file = file_get(f, arena_cstr(f->a, at->file), err);
+	if (!file)
+		return -1;
+	c.original = f->original[file - f->v];
+	c.current = file->data;
+	text = said_edit(f->a, at, &c, err);
+	if (!text.p)
+		return err_wrap(err, "%.*s", STR_ARG(at->file));
+	file->data = text;
+	return 0;
 }
 
 /* The manifest must say, at that very place, what was declared: else a transformer said it. */
@@ -54,16 +85,21 @@ static int check_said(struct files *f, const struct git_file *file, const struct
 	return 0;
 }
 
-static int edit_note(struct files *f, const struct drift_note *n, struct err *err)
+static int edit_note(struct files *f, const struct drift_note *n, const struct entry *e,
+		     struct err *err)
 {
 	const struct json *to = NULL;
 	struct git_file *file;
+	struct said at;
 	struct str text;
 
-	if (!n->lone)
-		return err_set(err, ERR_UNSUPPORTED, "an item of a List");
 	if (n->op != DRIFT_DELETED && !n->git_json)
 		return err_set(err, ERR_FORBIDDEN, "a secret value");
+	if (e && n->op != DRIFT_DELETED &&
+	    said_find((struct str){e->said, e->nsaid}, str_c(n->path), &at))
+		return edit_elsewhere(f, n, &at, err);
+	if (!n->lone)
+		return err_set(err, ERR_UNSUPPORTED, "no document of its own declares it");
 	file = file_get(f, n->file, err);
 	if (!file || (n->op != DRIFT_DELETED && check_said(f, file, n, err)))
 		return -1;
@@ -93,7 +129,7 @@ static void edit_all(struct drifts *d, struct files *f)
 		n->reason = NULL;
 		if (n->op == DRIFT_DELETED)
 			gone[ngone++] = n;
-		else if (edit_note(f, n, &err))
+		else if (edit_note(f, n, map_get(&d->u->entries, str_c(n->entry)), &err))
 			n->reason = xstrdup(err.msg);
 	}
 	for (size_t left = ngone; left > 0; left--) {
@@ -104,7 +140,7 @@ static void edit_all(struct drifts *d, struct files *f)
 			if (gone[i] && (!last || gone[i]->doc > (*last)->doc))
 				last = &gone[i];
 		}
-		if (last && edit_note(f, *last, &err))
+		if (last && edit_note(f, *last, NULL, &err))
 			(*last)->reason = xstrdup(err.msg);
 		if (last)
 			*last = NULL;
@@ -135,6 +171,7 @@ static struct json *request(struct drifts *d, struct source *s, struct arena *a)
 	if (!f.mirror)
 		return NULL;
 	f.v = arena_array(a, NOTES_MAX, sizeof(*f.v));
+	f.original = arena_array(a, NOTES_MAX, sizeof(*f.original));
 	edit_all(d, &f);
 	git_close(f.mirror);
 	drift_message(d, &t, &text);

@@ -86,9 +86,12 @@ struct entry {
 	size_t nbytes;
 	char *hidden; /* pointers of its sensitive values: sensitive_paths */
 	size_t nhidden;
+	char *said; /* where values are said that its document doesn't say: said.h */
+	size_t nsaid;
 	char hash[65];
 	const struct obj *accepted; /* what the server made of it; NULL = not applied yet */
 	bool adopted;               /* it was there before us: never pruned */
+	bool dirty;                 /* it changed while nobody could look */
 	bool seen;                  /* mark and sweep */
 	bool fixing;                /* a correction is on its way */
 	bool kept;                  /* somebody's hand holds it as it is: reconcile: disabled */
@@ -116,6 +119,7 @@ struct unit {
 	struct reconciler *r;
 	char *key;
 	struct obj *o;           /* the Kustomization; NULL = gone */
+	struct obj *head;        /* the same without its inventory: see unit_tree */
 	struct map entries;      /* id → struct entry */
 	char tree[GIT_OID_TEXT]; /* what was rendered last without error */
 	int64_t generation;      /* of the spec that was applied last */
@@ -201,7 +205,12 @@ void units_of_source(struct reconciler *r, const struct source *s);
 struct source *unit_source(const struct unit *u, const struct json *spec);
 /* A run is over. */
 void unit_ended(struct unit *u, bool ok);
+/* The Kustomization without its inventory, which may be a hundred times as long as the rest. */
 const struct json *unit_tree(const struct unit *u, struct arena *a);
+/* status.inventory.entries */
+const struct json *unit_inventory(const struct unit *u, struct arena *a);
+/* Takes the object over as what the unit is now. */
+void unit_take(struct unit *u, const struct obj *o);
 bool unit_suspended(const struct unit *u);
 /* The user that the unit's objects are written as: its ServiceAccount; NULL = ourselves. In `a`. */
 const char *unit_acts_as(const struct unit *u, struct arena *a);
@@ -227,6 +236,8 @@ struct str entry_key(struct arena *a, struct str group, struct str kind, struct 
 struct entry *entry_of(struct reconciler *r, const struct obj *o);
 struct entry *entry_set(struct unit *u, const struct rendered *from,
 			const struct rendered_object *o);
+/* Only where it is declared may have changed. */
+void entry_touch(struct entry *e, const struct rendered *from, const struct rendered_object *o);
 /* The declared object, its sensitive values flagged. */
 struct json *entry_declared(const struct entry *e, struct arena *a);
 void entry_drop(struct unit *u, struct entry *e);
@@ -287,7 +298,7 @@ void farchecks_judge(const struct unit *u, struct arena *a, struct verdict *v);
 
 /* ---- drift_watch.c, drift_report.c ---- */
 void drift_on_change(struct reconciler *r, const struct obj *old, const struct obj *new);
-void drift_recheck(struct unit *u); /* all of a unit's objects, after a run */
+void drift_recheck(struct unit *u); /* what changed during a run or a suspension */
 /* proposed: it stays as it is until somebody decides. */
 void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
 		 const struct drift_list *l, bool proposed);
@@ -308,7 +319,7 @@ void unit_settle(struct unit *u);
 bool drift_rejected(const struct unit *u, const char *id);
 void unit_reject(struct unit *u);
 /* What was rejected before a restart. */
-void drift_recall(struct unit *u, const struct obj *o);
+void drift_recall(struct unit *u);
 bool unit_proposes(const struct unit *u);
 struct json *proposed_branches(struct reconciler *r, const struct source *s, struct arena *a);
 /* Of those asked for, which stand on the remote: one that is gone was rejected. */

@@ -9,6 +9,7 @@
 #include "lib/base/codec.h"
 #include "lib/kube/resources.h"
 #include "reconciler/engine.h"
+#include "reconciler/said.h"
 #include "reconciler/sensitive.h"
 
 struct str entry_key(struct arena *a, struct str group, struct str kind, struct str namespace,
@@ -49,12 +50,36 @@ static void keep_hidden(struct entry *e, const struct json *tree)
 	e->hidden = buf_take(&paths);
 }
 
+static void keep_said(struct entry *e, const struct rendered *from, const struct rendered_object *o)
+{
+	struct buf records = {0};
+
+	said_elsewhere(from, o, &records);
+	free(e->said);
+	e->nsaid = records.n;
+	e->said = buf_take(&records);
+}
+
 struct json *entry_declared(const struct entry *e, struct arena *a)
 {
 	struct json *tree = json_parse(a, (struct str){e->bytes, e->nbytes}, NULL, NULL);
 
 	sensitive_mark(tree, (struct str){e->hidden, e->nhidden});
 	return tree;
+}
+
+void entry_touch(struct entry *e, const struct rendered *from, const struct rendered_object *o)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str place = rendered_place(&a, from, o);
+
+	if (!str_is(place, e->place))
+		set_text(&e->place, place);
+	if (!str_is(from->files.v[o->file].path, e->file))
+		set_text(&e->file, from->files.v[o->file].path);
+	keep_said(e, from, o);
+	e->doc = o->doc;
+	e->lone = o->lone;
 }
 
 struct entry *entry_set(struct unit *u, const struct rendered *from,
@@ -87,10 +112,7 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 	set_text(&e->name, o->name);
 	set_text(&e->kind, o->kind);
 	set_text(&e->api_version, o->api_version);
-	set_text(&e->place, rendered_place(&a, from, o));
-	set_text(&e->file, from->files.v[o->file].path);
-	e->doc = o->doc;
-	e->lone = o->lone;
+	entry_touch(e, from, o);
 	e->resource = restmap_find(u->r->restmap, o->api_version, o->kind);
 	e->seen = true;
 	if (e->resource)
@@ -120,6 +142,7 @@ void entry_drop(struct unit *u, struct entry *e)
 	free(e->file);
 	free(e->bytes);
 	free(e->hidden);
+	free(e->said);
 	free(e);
 }
 

@@ -118,7 +118,11 @@ int kbuild_finish(struct kbuild *b, struct err *err)
 	if (metadata(b, err) || sort(b, err))
 		return -1;
 	for (size_t i = 0; i < l->n; i++) {
-		if (render_add(b->r, l->v[i].tree, l->v[i].origin, err))
+		struct rendered_object at = *(const struct rendered_object *)l->v[i].origin;
+
+		at.layered = true;
+		at.shifted = l->v[i].patched;
+		if (render_add(b->r, l->v[i].tree, &at, err))
 			return -1;
 	}
 	return 0;

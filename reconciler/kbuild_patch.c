@@ -12,16 +12,43 @@
 struct text {
 	struct str s;
 	uint32_t file;
-	bool from_file;
+	bool has_place;
 };
+
+/*
+ * An inline text is a file of its own, named after the byte where it stands in the kustomization:
+ * that is how an edit finds back into it. Its lines are counted within the kustomization.
+ */
+static void place_inline(struct kbuild *b, const struct json *v, struct text *t)
+{
+	const struct yaml_src *src = yaml_src_of(&b->r->out->srcs, v);
+	struct git_file part = {.data = t->s};
+
+	t->file = b->file;
+	t->has_place = src != NULL;
+	if (!src)
+		return;
+	part.path = arena_strf(b->a, "%.*s#%u", STR_ARG(b->r->out->files.v[src->file].path),
+			       src->begin);
+	t->file = render_file_number(b->r, &part);
+}
+
+static void count_lines(struct kbuild *b, const struct json *v, size_t from)
+{
+	struct yaml_srcs *srcs = &b->r->out->srcs;
+	const struct yaml_src *src = yaml_src_of(srcs, v);
+	uint32_t add = !src ? 0 : src->style == YAML_LITERAL ? src->line : src->line - 1;
+
+	for (size_t i = from; add && i < srcs->n; i++)
+		srcs->rows[i].line += add;
+}
 
 static int parse(struct kbuild *b, const struct text *t, struct kpatch *p, struct err *err)
 {
 	const struct yaml_limits limits = {.core_booleans = true};
 	struct yaml_docs docs;
 
-	/* An inline text's lines aren't the file's: its values have no place. */
-	if (yaml_parse(b->a, t->s, t->file, t->from_file ? &b->r->out->srcs : NULL, &limits, &docs,
+	if (yaml_parse(b->a, t->s, t->file, t->has_place ? &b->r->out->srcs : NULL, &limits, &docs,
 		       err))
 		return -1;
 	if (!docs.n)
@@ -43,12 +70,24 @@ static int parse(struct kbuild *b, const struct text *t, struct kpatch *p, struc
 
 static int from_file(struct kbuild *b, struct str path, struct kpatch *p, struct err *err)
 {
-	struct text t = {.from_file = true};
+	struct text t = {.has_place = true};
 
 	if (b->files.load(b->files.ctx, path, &t.s, &t.file, err))
 		return -1;
 	if (parse(b, &t, p, err))
 		return err_wrap(err, "%.*s", STR_ARG(b->r->out->files.v[t.file].path));
+	return 0;
+}
+
+static int inline_text(struct kbuild *b, const struct json *v, struct kpatch *p, struct err *err)
+{
+	struct text t = {.s = json_str(v)};
+	size_t from = b->r->out->srcs.n;
+
+	place_inline(b, v, &t);
+	if (parse(b, &t, p, err))
+		return -1;
+	count_lines(b, v, from);
 	return 0;
 }
 
@@ -73,7 +112,7 @@ static int check_entry(const struct json *entry, struct err *err)
 static int entry_text(struct kbuild *b, const struct json *entry, struct kpatch *p, struct err *err)
 {
 	struct str path = json_str(json_get(entry, STR("path")));
-	struct text t = {.s = json_str(json_get(entry, STR("patch"))), .file = b->file};
+	struct text t = {.s = json_str(json_get(entry, STR("patch")))};
 
 	if (path.n && t.s.n)
 		return err_set(err, ERR_INVALID, "patch and path cannot both be given");
@@ -81,7 +120,7 @@ static int entry_text(struct kbuild *b, const struct json *entry, struct kpatch 
 		return from_file(b, path, p, err);
 	if (!t.s.n)
 		return err_set(err, ERR_INVALID, "a patch needs patch or path");
-	return parse(b, &t, p, err);
+	return inline_text(b, json_get(entry, STR("patch")), p, err);
 }
 
 int kbuild_patch(struct kbuild *b, const struct json *entry, struct err *err)
@@ -103,14 +142,13 @@ int kbuild_patch(struct kbuild *b, const struct json *entry, struct err *err)
 static int old_strategic(struct kbuild *b, const struct json *entry, struct err *err)
 {
 	struct str s = json_str(entry);
-	struct text t = {.s = s, .file = b->file};
 	struct kpatch p = {.types = b->types};
 	struct err why = {0};
 	bool is_inline = memchr(s.p ?: "", '\n', s.n) || str_find(s, STR(": ")) >= 0;
 
 	if (!s.n)
 		(void)err_set(&why, ERR_INVALID, "a file's name or a patch is expected");
-	if (!s.n || (is_inline ? parse(b, &t, &p, &why) : from_file(b, s, &p, &why)) ||
+	if (!s.n || (is_inline ? inline_text(b, entry, &p, &why) : from_file(b, s, &p, &why)) ||
 	    (p.ops && err_set(&why, ERR_INVALID, "a strategic merge patch is a map")) ||
 	    kustomize_patch(b->a, &b->to->l, &p, &why))
 		return kbuild_blame(b, entry, &why, err);

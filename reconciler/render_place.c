@@ -9,7 +9,12 @@
 
 static struct str place(struct arena *a, const struct rendered *r, uint32_t file, uint32_t line)
 {
-	return arena_strf(a, "%.*s:%u", STR_ARG(r->files.v[file].path), line);
+	struct str path = r->files.v[file].path, head, tail;
+
+	/* A text within a file, which its lines are counted in: see kbuild_patch.c. */
+	if (str_rcut(path, '#', &head, &tail) && !r->files.v[file].oid[0])
+		path = head;
+	return arena_strf(a, "%.*s:%u", STR_ARG(path), line);
 }
 
 struct str rendered_place(struct arena *a, const struct rendered *r,

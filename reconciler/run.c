@@ -247,6 +247,8 @@ static void note_files(struct run *run)
 	for (size_t i = 0; path.n && i < run->rendered.files.n; i++) {
 		struct str file = run->rendered.files.v[i].path;
 
+		if (!run->rendered.files.v[i].oid[0])
+			continue; /* no file, but a text within one */
 		if (str_eq(file, path) || (str_starts(file, path) && file.p[path.n] == '/'))
 			continue;
 		if (git_path_id(run->mirror, run->commit, "", run->tree, NULL))

@@ -30,7 +30,7 @@ const struct json *run_inventory(struct run *run, bool with_old)
 	AUTO(map) struct map have = {0};
 	struct arena *a = &run->arena;
 	struct json *list = json_new(a, JSON_ARRAY);
-	const struct json *old = json_at(unit_tree(run->u, a), "status", "inventory", "entries");
+	const struct json *old = unit_inventory(run->u, a);
 
 	for (size_t i = 0; i < run->n; i++) {
 		const struct run_item *item = &run->items[i];
@@ -215,6 +215,8 @@ static void keep_beside(struct run *run)
 	for (size_t i = 0; path.n && i < run->rendered.files.n; i++) {
 		struct str file = run->rendered.files.v[i].path;
 
+		if (!run->rendered.files.v[i].oid[0])
+			continue; /* no file, but a text within one */
 		if (str_eq(file, path) || (str_starts(file, path) && file.p[path.n] == '/') ||
 		    memchr(file.p, '\n', file.n))
 			continue;
@@ -229,7 +231,10 @@ void run_prune(struct run *run)
 {
 	/* A copy: the cache may replace the object before all is deleted. */
 	const struct json *o = json_copy(&run->arena, unit_tree(run->u, &run->arena));
-	struct plan_prune_opts opts = {.inventory = json_at(o, "status", "inventory", "entries"),
+	/* A copy of this too. */
+	const struct json *entries =
+		json_copy(&run->arena, unit_inventory(run->u, &run->arena));
+	struct plan_prune_opts opts = {.inventory = entries,
 				       .revision = run->revision,
 				       .confirmed = meta_annotation(o, PRUNE_CONFIRM),
 				       .enabled =

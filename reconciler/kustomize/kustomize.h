@@ -30,6 +30,7 @@ struct kres {
 	struct str *prefixes, *suffixes;
 	size_t nprefixes, nsuffixes;
 	bool generated;
+	bool patched;
 	bool needs_hash; /* a generator's: its name gets the hash of its content at the very end */
 	enum kbehavior behavior;
 	void *origin; /* the renderer's (struct rendered_object *); steps leave it alone */

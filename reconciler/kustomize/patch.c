@@ -98,6 +98,7 @@ static int merge_into(struct arena *a, struct kres *r, const struct json *doc,
 		ktypes_find(p->types, json_str(&was.api_version), json_str(&was.kind));
 	bool gone = false;
 
+	r->patched = true;
 	if (allowed(options, "allowNameChange") || allowed(options, "allowKindChange"))
 		kres_remember(a, r);
 	if (kustomize_merge(a, was.has_kind ? s : NULL, r->tree, doc, &gone, err))
@@ -141,6 +142,7 @@ static int apply_ops(struct arena *a, struct kres *r, const struct json *ops, st
 	struct json *next;
 
 	kres_remember(a, r);
+	r->patched = true;
 	next = patch_json(a, r->tree, ops, err);
 	if (!next)
 		return err_wrap(err, "%.*s %.*s", STR_ARG(id.kind), STR_ARG(id.name));
