@@ -129,6 +129,7 @@ struct core {
 	struct arena turn; /* for one turn */
 	struct read_tree read_trees[32];
 	int64_t next_tick;
+	int64_t events_due; /* before it no Event expires */
 	struct block *comma, *event_head[4], *event_tail;
 	/* core_park.c, core_webhook.c */
 	struct list parked; /* requests whose calls are under way */

@@ -17,6 +17,7 @@
 #define TICK (5 * NS_PER_S)
 #define BATCH 64                     /* events of one write */
 #define EVENT_LIFE (3600 * NS_PER_S) /* of KIND_EXPIRES objects, from their last write */
+#define EVENTS_EVERY (60 * NS_PER_S)
 
 enum { EV_ADDED, EV_MODIFIED, EV_DELETED, EV_BOOKMARK }; /* rows of core.event_head */
 
@@ -311,10 +312,28 @@ static bool bookmark(struct watcher *w, uint64_t revision, bool initial_end)
 	return watcher_write(w, &b, 1);
 }
 
+/* When an Event was last written. Its managed fields tell, whatever times its writer wrote into
+ * it: nobody can keep one for ever, or lose one that was made of old times. */
+static int64_t last_written(const struct json *tree)
+{
+	const struct json *managed = json_at(tree, "metadata", "managedFields");
+	int64_t last = 0, at;
+
+	if (time_parse(json_str(json_at(tree, "metadata", "creationTimestamp")), &last))
+		last = 0;
+	for (size_t i = 0; i < json_len(managed); i++)
+		if (!time_parse(json_str(json_get(json_item(managed, i), STR("time"))), &at))
+			last = MAX(last, at);
+	return last;
+}
+
+/* Looking at every Event takes time: not before the oldest can be due, nor all the time. */
 static void expire_events(struct core *c)
 {
-	int64_t now = core_now(c);
+	int64_t now = core_now(c), oldest = now;
 
+	if (now < c->events_due)
+		return;
 	for (size_t i = 0; i < c->ntables; i++) {
 		struct table *t = c->tables[i];
 
@@ -323,17 +342,15 @@ static void expire_events(struct core *c)
 		for (size_t n = t->n; n-- > 0;) {
 			const struct obj *o = t->rows[n];
 			AUTO(arena) struct arena a = {0};
-			const struct json *tree = obj_tree(o, &a);
-			int64_t at = 0;
+			int64_t at = MIN(last_written(obj_tree(o, &a)), now);
 
-			if (time_parse(json_str_or(json_get(tree, STR("lastTimestamp")),
-						   json_str(json_at(tree, "metadata",
-								    "creationTimestamp"))),
-				       &at) ||
-			    now - at > EVENT_LIFE)
+			if (now - at > EVENT_LIFE)
 				core_remove(c, t, o, &a);
+			else
+				oldest = MIN(oldest, at);
 		}
 	}
+	c->events_due = MAX(oldest + EVENT_LIFE, now + EVENTS_EVERY);
 }
 
 void watch_tick(struct core *c)
