@@ -1,6 +1,8 @@
 /* CronJobs: Jobs at set times. Pure. */
 #include "apiserver/kinds/rules.h"
 
+#include "lib/base/cron.h"
+
 #include "lib/base/pure.h"
 
 static const struct kind_column columns[] = {
@@ -47,19 +49,6 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 		c, json_set_object(c->a, json_set_object(c->a, template, "spec"), "template"));
 }
 
-/* Five fields, or a name behind an @. What stands in them is read by the controller. */
-static bool is_schedule(struct str s)
-{
-	struct str rest = str_trim(s), part;
-	size_t n = 0;
-
-	if (str_starts(rest, STR("@")))
-		return rest.n > 1;
-	while (rest.n && str_next(&rest, ' ', &part))
-		n += part.n > 0;
-	return n == 5;
-}
-
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	static const char *const policies[] = {"OnFailure", "Never", NULL};
@@ -71,13 +60,16 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	const struct json *template = json_at(spec, "jobTemplate", "spec", "template");
 	const struct json *policy = json_at(template, "spec", "restartPolicy");
 
+	struct cron parsed;
+	struct err why = {0};
+
 	(void)live;
 	if (c->subresource)
 		return;
 	if (!json_str(schedule).n)
 		rule_required(c, &at, "schedule", NULL);
-	else if (!is_schedule(json_str(schedule)))
-		rule_invalid(c, &at, "schedule", schedule, "expected exactly 5 fields");
+	else if (cron_parse(json_str(schedule), &parsed, &why))
+		rule_invalid(c, &at, "schedule", schedule, why.msg);
 	rule_non_negative(c, &at, spec, "startingDeadlineSeconds");
 	rule_non_negative(c, &at, spec, "successfulJobsHistoryLimit");
 	rule_non_negative(c, &at, spec, "failedJobsHistoryLimit");

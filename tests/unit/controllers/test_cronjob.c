@@ -1,0 +1,115 @@
+/* The CronJob controller over plain lists. */
+#include "fake.h"
+
+#include "controllers/job_core.h"
+
+extern const struct controller controller_cronjob;
+
+#define MINUTE (60 * NS_PER_S)
+#define CRON                                                                                       \
+	"{'apiVersion':'batch/v1','kind':'CronJob','metadata':{'name':'tick','namespace':'a',"     \
+	"'uid':'c-1','creationTimestamp':'2023-11-14T22:13:20Z'},'spec':{'schedule':'*/5 * * * "   \
+	"*','concurrencyPolicy':'Allow','successfulJobsHistoryLimit':1,'jobTemplate':{'spec':{"    \
+	"'template':{'spec':{'restartPolicy':'Never','containers':[{'name':'c','image':'i'}]}}}}}" \
+	"}"
+
+static struct fake *start(const char *patch)
+{
+	struct fake *f = fake_new(&controller_cronjob);
+
+	fake_add(f, &res_cronjobs, CRON);
+	if (patch)
+		fake_merge(f, &res_cronjobs, "a", "tick", patch);
+	fake_settle(f, "a", "tick");
+	return f;
+}
+
+static void pass(struct fake *f, int64_t ns)
+{
+	f->now_ns += ns;
+	fake_settle(f, "a", "tick");
+}
+
+static void complete_all(struct fake *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].r == &res_jobs)
+			fake_merge(f, &res_jobs, "a",
+				   arena_cstr(&f->arena, meta_name(f->v[i].tree)),
+				   "{'status':{'completionTime':'2023-11-14T22:16:00Z','conditions'"
+				   ":[{'type':'Complete','status':'True'}]}}");
+	fake_settle(f, "a", "tick");
+}
+
+static size_t active(struct fake *f)
+{
+	return json_len(json_at(fake_get(f, &res_cronjobs, "a", "tick"), "status", "active"));
+}
+
+void test_cronjob__a_job_for_each_time(void **state)
+{
+	struct fake *f = start(NULL);
+
+	(void)state;
+	assert_int_equal(fake_count(f, &res_jobs), 0);
+	assert_int_equal(f->requeue_ns, 100 * NS_PER_S); /* 22:13:20 → 22:15 */
+	pass(f, 100 * NS_PER_S);
+	assert_int_equal(fake_count(f, &res_jobs), 1);
+	assert_int_equal(active(f), 1);
+	assert_non_null(fake_get(f, &res_jobs, "a", "tick-28333335"));
+	pass(f, 5 * MINUTE);
+	assert_int_equal(fake_count(f, &res_jobs), 2);
+	fake_free(f);
+}
+
+void test_cronjob__missed_times_make_one_job(void **state)
+{
+	struct fake *f = start(NULL);
+
+	(void)state;
+	pass(f, 33 * MINUTE);
+	assert_int_equal(fake_count(f, &res_jobs), 1);
+	fake_free(f);
+}
+
+void test_cronjob__forbid_waits_and_replace_takes_over(void **state)
+{
+	struct fake *f = start("{'spec':{'concurrencyPolicy':'Forbid'}}");
+
+	(void)state;
+	pass(f, 2 * MINUTE);
+	pass(f, 5 * MINUTE);
+	assert_int_equal(fake_count(f, &res_jobs), 1);
+	fake_merge(f, &res_cronjobs, "a", "tick", "{'spec':{'concurrencyPolicy':'Replace'}}");
+	pass(f, 5 * MINUTE);
+	assert_int_equal(fake_count(f, &res_jobs), 1);
+	assert_null(fake_get(f, &res_jobs, "a", "tick-28333335"));
+	fake_free(f);
+}
+
+void test_cronjob__keeps_as_many_as_asked(void **state)
+{
+	struct fake *f = start(NULL);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		pass(f, 5 * MINUTE);
+		complete_all(f);
+	}
+	assert_int_equal(fake_count(f, &res_jobs), 1);
+	assert_int_equal(active(f), 0);
+	assert_str(json_str(json_at(fake_get(f, &res_cronjobs, "a", "tick"), "status",
+				    "lastSuccessfulTime")),
+		   "2023-11-14T22:16:00Z");
+	fake_free(f);
+}
+
+void test_cronjob__too_late_is_too_late(void **state)
+{
+	struct fake *f = start("{'spec':{'startingDeadlineSeconds':60}}");
+
+	(void)state;
+	pass(f, 4 * MINUTE); /* 22:17:20: 22:15 is over a minute ago */
+	assert_int_equal(fake_count(f, &res_jobs), 0);
+	fake_free(f);
+}
