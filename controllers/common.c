@@ -78,6 +78,27 @@ bool pod_finished(const struct json *pod)
 	return str_is(phase, "Succeeded") || str_is(phase, "Failed");
 }
 
+void finalizer_set(const struct view *v, const struct resource *r, const struct json *o,
+		   const char *finalizer, bool there, struct plan *p)
+{
+	const struct json *have = json_at(o, "metadata", "finalizers");
+	struct json *next, *list;
+	size_t at = 0;
+
+	while (at < json_len(have) && !str_is(json_str(json_item(have, at)), finalizer))
+		at++;
+	if ((at < json_len(have)) == there)
+		return;
+	next = json_copy(v->arena, o);
+	list = json_set_array(v->arena, json_set_object(v->arena, next, "metadata"), "finalizers");
+	if (there)
+		json_append_str(v->arena, list, str_c(finalizer));
+	else
+		json_remove(list, at);
+	plan_update(p, r, next);
+	p->last->ignore_not_found = true;
+}
+
 bool pod_active(const struct json *pod)
 {
 	return !pod_finished(pod) && !meta_deleting(pod);

@@ -30,6 +30,10 @@ bool pod_ready(const struct json *pod);
 bool pod_available(const struct json *pod, int64_t min_ready_s, int64_t now_ns,
 		   int64_t *ret_wait_ns);
 
+/* The object with that finalizer or without it; plans nothing when it is so already. */
+void finalizer_set(const struct view *v, const struct resource *r, const struct json *o,
+		   const char *finalizer, bool there, struct plan *p);
+
 /* The objects in `namespace` that a plain-map or label selector picks; found by label where
  * possible. */
 struct json_set_view select_objects(const struct view *v, const struct resource *r,

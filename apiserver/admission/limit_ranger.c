@@ -274,10 +274,25 @@ static int verdict(struct ranger *g, struct err *err)
 		arena_strf(g->r->a, "%s%s%s", n > 1 ? "[" : "", buf_cstr(&text), n > 1 ? "]" : ""));
 }
 
-static int admit(struct admission_req *r, struct err *err)
+static int fill_in(struct admission_req *r, struct err *err UNUSED)
 {
-	bool pod = !r->kind->group[0] && !strcmp(r->kind->plural, "pods"),
-	     claim = !r->kind->group[0] && !strcmp(r->kind->plural, "persistentvolumeclaims");
+	struct ranger g = {.r = r};
+
+	if (r->op != ADMIT_CREATE || r->subresource || !admission_is(r, "", "pods"))
+		return 0;
+	g.notes = json_new(r->a, JSON_ARRAY);
+	default_containers(&g);
+	note(&g);
+	return 0;
+}
+
+const struct admission admission_limit_ranger = {
+	.name = "LimitRanger", .order = 20, .admit = fill_in};
+
+static int check(struct admission_req *r, struct err *err)
+{
+	bool pod = admission_is(r, "", "pods"),
+	     claim = admission_is(r, "", "persistentvolumeclaims");
 	bool resize =
 		pod && r->op == ADMIT_UPDATE && r->subresource && !strcmp(r->subresource, "resize");
 	struct ranger g = {.r = r};
@@ -286,14 +301,10 @@ static int admit(struct admission_req *r, struct err *err)
 	    !(r->op == ADMIT_CREATE || (r->op == ADMIT_UPDATE && (claim || resize))))
 		return 0;
 	g.errors = json_new(r->a, JSON_ARRAY);
-	g.notes = json_new(r->a, JSON_ARRAY);
-	if (pod && r->op == ADMIT_CREATE) {
-		default_containers(&g);
-		note(&g);
-	}
 	each_item(&g, pod ? check_pod : check_claim);
 	return verdict(&g, err);
 }
 
-const struct admission admission_limit_ranger = {
-	.name = "LimitRanger", .order = 20, .admit = admit};
+/* Once everything else has had its say about what the pod asks for. */
+const struct admission admission_limit_ranger_check = {
+	.name = "LimitRanger", .order = 650, .admit = check};

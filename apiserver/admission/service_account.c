@@ -97,6 +97,132 @@ static void mount_token(struct arena *a, struct json *pod, struct json *spec)
 		json_append(a, json_set_array(a, spec, "volumes"), token_volume(a, volume));
 }
 
+/* A mirror of a static pod is as the kubelet made it, and has nothing of the API's. */
+static int check_mirror(struct admission_req *r, struct err *err)
+{
+	const struct json *spec = json_get(r->object, STR("spec")),
+			  *volumes = json_get(spec, STR("volumes"));
+
+	if (json_str(json_get(spec, STR("serviceAccountName"))).n)
+		return admission_forbid(r, err,
+					STR("a mirror pod may not reference service accounts"));
+	for (size_t i = 0; i < json_len(volumes); i++) {
+		const struct json *v = json_item(volumes, i),
+				  *sources = json_at(v, "projected", "sources");
+
+		if (json_get(v, STR("secret")))
+			return admission_forbid(r, err,
+						STR("a mirror pod may not reference secrets"));
+		for (size_t k = 0; k < json_len(sources); k++)
+			if (json_get(json_item(sources, k), STR("serviceAccountToken")))
+				return admission_forbid(r, err,
+							STR("a mirror pod may not use "
+							    "ServiceAccountToken volume "
+							    "projections"));
+	}
+	return 0;
+}
+
+/* ---- accounts that say which Secrets their pods may use ---- */
+
+static bool listed(const struct json *list, struct str name)
+{
+	for (size_t i = 0; i < json_len(list); i++)
+		if (str_eq(json_str(json_get(json_item(list, i), STR("name"))), name))
+			return true;
+	return false;
+}
+
+struct limited {
+	struct admission_req *r;
+	const struct json *account;
+	struct err *err;
+};
+
+static int limit_env(struct limited *l, const struct json *c, const char *what)
+{
+	struct str name = json_str(json_get(c, STR("name"))), account = meta_name(l->account);
+	const struct json *secrets = json_get(l->account, STR("secrets")),
+			  *env = json_get(c, STR("env")), *from = json_get(c, STR("envFrom"));
+
+	for (size_t i = 0; i < json_len(env); i++) {
+		const struct json *ref =
+			json_at(json_item(env, i), "valueFrom", "secretKeyRef", "name");
+
+		if (ref && !listed(secrets, json_str(ref)))
+			return admission_forbid(
+				l->r, l->err,
+				arena_strf(l->r->a,
+					   "%s %.*s with envVar %.*s referencing "
+					   "secret.secretName=\"%.*s\" is not allowed because "
+					   "service account %.*s does not reference that secret",
+					   what, STR_ARG(name),
+					   STR_ARG(json_str(json_at(json_item(env, i), "name"))),
+					   STR_ARG(json_str(ref)), STR_ARG(account)));
+	}
+	for (size_t i = 0; i < json_len(from); i++) {
+		const struct json *ref = json_at(json_item(from, i), "secretRef", "name");
+
+		if (ref && !listed(secrets, json_str(ref)))
+			return admission_forbid(
+				l->r, l->err,
+				arena_strf(l->r->a,
+					   "%s %.*s with envFrom referencing "
+					   "secret.secretName=\"%.*s\" is not allowed because "
+					   "service account %.*s does not reference that secret",
+					   what, STR_ARG(name), STR_ARG(json_str(ref)),
+					   STR_ARG(account)));
+	}
+	return 0;
+}
+
+static int limit_pull(struct limited *l, const struct json *pulls)
+{
+	for (size_t i = 0; i < json_len(pulls); i++) {
+		struct str name = json_str(json_get(json_item(pulls, i), STR("name")));
+
+		if (!listed(json_get(l->account, STR("imagePullSecrets")), name))
+			return admission_forbid(
+				l->r, l->err,
+				arena_strf(l->r->a,
+					   "imagePullSecrets[%zu].name=\"%.*s\" is not allowed "
+					   "because service account %.*s does not reference that "
+					   "imagePullSecret",
+					   i, STR_ARG(name), STR_ARG(meta_name(l->account))));
+	}
+	return 0;
+}
+
+static int limit_secrets(struct admission_req *r, const struct json *spec,
+			 const struct json *account, struct err *err)
+{
+	static const char *const lists[][2] = {{"initContainers", "init container"},
+					       {"containers", "container"}};
+	const struct json *volumes = json_get(spec, STR("volumes"));
+	struct limited l = {r, account, err};
+
+	for (size_t i = 0; i < json_len(volumes); i++) {
+		const struct json *ref = json_at(json_item(volumes, i), "secret", "secretName");
+
+		if (ref && !listed(json_get(account, STR("secrets")), json_str(ref)))
+			return admission_forbid(
+				r, err,
+				arena_strf(r->a,
+					   "volume with secret.secretName=\"%.*s\" is not allowed "
+					   "because service account %.*s does not reference that "
+					   "secret",
+					   STR_ARG(json_str(ref)), STR_ARG(meta_name(account))));
+	}
+	for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+		const struct json *list = json_get(spec, str_c(lists[k][0]));
+
+		for (size_t i = 0; i < json_len(list); i++)
+			if (limit_env(&l, json_item(list, i), lists[k][1]))
+				return -1;
+	}
+	return limit_pull(&l, json_get(spec, STR("imagePullSecrets")));
+}
+
 static int admit(struct admission_req *r, struct err *err)
 {
 	const struct json *account;
@@ -106,8 +232,8 @@ static int admit(struct admission_req *r, struct err *err)
 	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] ||
 	    strcmp(r->kind->plural, "pods"))
 		return 0;
-	if (meta_annotation(r->object, "kubernetes.io/config.mirror").n)
-		return 0;
+	if (meta_annotation(r->object, "kubernetes.io/config.mirror").p)
+		return check_mirror(r, err);
 	spec = json_set_object(r->a, r->object, "spec");
 	name = json_str_or(json_get(spec, STR("serviceAccountName")),
 			   json_str(json_get(spec, STR("serviceAccount"))));
@@ -125,6 +251,9 @@ static int admit(struct admission_req *r, struct err *err)
 	}
 	json_set_str(r->a, spec, "serviceAccountName", name);
 	json_set_str(r->a, spec, "serviceAccount", name);
+	if (str_is(meta_annotation(account, "kubernetes.io/enforce-mountable-secrets"), "true") &&
+	    limit_secrets(r, spec, account, err))
+		return -1;
 	if (!json_len(json_get(spec, STR("imagePullSecrets"))) &&
 	    json_len(json_get(account, STR("imagePullSecrets"))))
 		json_set(r->a, spec, STR("imagePullSecrets"),

@@ -15,6 +15,7 @@
 	X(secrets, "", "v1", "secrets", "Secret", true)                                            \
 	X(persistentvolumeclaims, "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim",     \
 	  true)                                                                                    \
+	X(persistentvolumes, "", "v1", "persistentvolumes", "PersistentVolume", false)             \
 	X(serviceaccounts, "", "v1", "serviceaccounts", "ServiceAccount", true)                    \
 	X(events, "", "v1", "events", "Event", true)                                               \
 	X(leases, "coordination.k8s.io", "v1", "leases", "Lease", true)                            \
