@@ -113,9 +113,12 @@ static void plan_unit(struct diff *d, const struct json *tree)
 	struct unitplan plan = {.done = stop_loop, .arg = d};
 	struct unit u = {.r = &d->r, .full = true, .plan = &plan};
 
-	u.o = object_of(tree);
-	if (!u.o)
+	struct obj *o = object_of(tree);
+
+	if (!o)
 		return;
+	unit_take(&u, o);
+	obj_unref(o);
 	u.key = xasprintf("%.*s/%.*s", STR_ARG(u.o->namespace), STR_ARG(u.o->name));
 	plan.report.unit = arena_str(&plan.arena, str_c(u.key));
 	map_set(&d->r.units, str_c(u.key), &u);
@@ -125,6 +128,7 @@ static void plan_unit(struct diff *d, const struct json *tree)
 	print(d, &plan.report);
 	map_del(&d->r.units, str_c(u.key));
 	obj_unref(u.o);
+	obj_unref(u.head);
 	free(u.key);
 	free(u.broken);
 	arena_release(&plan.arena);

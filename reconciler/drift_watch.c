@@ -227,7 +227,9 @@ void drift_on_change(struct reconciler *r, const struct obj *old, const struct o
 	if (!e)
 		return;
 	e->gone = !new && !is_past(e, old);
-	if (!e->unit->run && !unit_suspended(e->unit) && !is_past(e, new ? new : old))
+	if (e->unit->run || unit_suspended(e->unit))
+		e->dirty = true;
+	else if (!is_past(e, new ? new : old))
 		look(e, new);
 	if (e->unit->health_until)
 		unit_health_look(e->unit);
@@ -248,6 +250,15 @@ void drift_recheck(struct unit *u)
 
 	if (unit_suspended(u))
 		return;
-	while (map_next(&u->entries, &it))
-		recheck(it.value);
+	while (map_next(&u->entries, &it)) {
+		struct entry *e = it.value;
+
+		if (!e->dirty)
+			continue;
+		e->dirty = false;
+		recheck(e);
+		/* That may have begun a run, and it looks again at its end. */
+		if (u->run)
+			return;
+	}
 }

@@ -150,7 +150,7 @@ void run_farewell_end(struct run *run)
 
 static void plan(struct run *run, const struct json *o)
 {
-	const struct json *entries = json_at(o, "status", "inventory", "entries");
+	const struct json *entries = unit_inventory(run->u, &run->arena);
 	/* A revision that declares one object which isn't in the inventory: all else is to go. */
 	struct rendered_object other = {.id = STR("*")};
 	const struct rendered none = {.v = &other, .n = 1};

@@ -163,10 +163,10 @@ bool unit_proposes(const struct unit *u)
 
 #define REJECTED_MAX 200
 
-void drift_recall(struct unit *u, const struct obj *o)
+void drift_recall(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
-	struct str rest = meta_annotation(obj_tree(o, &a), REJECTED_DRIFT), id;
+	struct str rest = meta_annotation(unit_tree(u, &a), REJECTED_DRIFT), id;
 
 	while (rest.n && str_next(&rest, ',', &id) && u->rejected.n < REJECTED_MAX) {
 		if (id.n && id.n < 40)

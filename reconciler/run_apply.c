@@ -265,6 +265,11 @@ static void apply_one(struct run *run, size_t i)
 			entry_drop(run->u, old);
 		return;
 	}
+	if (!item->changed && old && old->resource) {
+		entry_touch(old, &run->rendered, item->o);
+		item->entry = old;
+		return;
+	}
 	item->entry = entry_set(run->u, &run->rendered, item->o);
 	item->entry->adopted |= item->adopted;
 	if (item->entry->resource)
@@ -373,7 +378,7 @@ void run_dry(struct run *run)
 {
 	AUTO(arena) struct arena a = {0};
 	AUTO(map) struct map listed = {0};
-	const struct json *old = json_at(unit_tree(run->u, &a), "status", "inventory", "entries");
+	const struct json *old = unit_inventory(run->u, &a);
 
 	run->resumed = resumed(run);
 	for (size_t i = 0; i < json_len(old); i++)

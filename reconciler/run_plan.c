@@ -94,7 +94,7 @@ void run_plan_ready(struct run *run)
 {
 	struct unitplan *p = run->u->plan;
 	const struct json *o = unit_tree(run->u, &run->arena);
-	struct plan_prune_opts opts = {.inventory = json_at(o, "status", "inventory", "entries"),
+	struct plan_prune_opts opts = {.inventory = unit_inventory(run->u, &run->arena),
 				       .revision = run->revision,
 				       .confirmed = meta_annotation(o, PRUNE_CONFIRM),
 				       .enabled =

@@ -154,8 +154,7 @@ static void put_rest(struct report *r)
 		json_set_int(r->a, r->patch, "observedGeneration", u->o->generation);
 		r->changed = true;
 	}
-	if (rep->inventory &&
-	    !json_equal(json_at(r->status, "inventory", "entries"), rep->inventory)) {
+	if (rep->inventory && !json_equal(unit_inventory(u, r->a), rep->inventory)) {
 		json_set(r->a, r->patch, STR("inventory"),
 			 json_build(r->a, "{s:o}", "entries", rep->inventory));
 		r->changed = true;

@@ -19,7 +19,28 @@ static const struct backoff retry = {.base_ns = NS_PER_S, .max_ns = 60 * NS_PER_
 
 const struct json *unit_tree(const struct unit *u, struct arena *a)
 {
-	return obj_tree(u->o, a);
+	return obj_tree(u->head, a);
+}
+
+const struct json *unit_inventory(const struct unit *u, struct arena *a)
+{
+	return json_at(obj_tree(u->o, a), "status", "inventory", "entries");
+}
+
+void unit_take(struct unit *u, const struct obj *o)
+{
+	AUTO(arena) struct arena a = {0};
+	/* Parsed just now, into our own arena: ours to change. */
+	struct json *tree = (struct json *)obj_tree(o, &a);
+	struct err err = {0};
+
+	json_del(json_get(tree, STR("status")), STR("inventory"));
+	obj_unref(u->o);
+	obj_unref(u->head);
+	u->o = obj_ref(o);
+	u->head = obj_from_json(tree, &err);
+	if (!u->head)
+		panic("a Kustomization without its inventory: %s", err.msg);
 }
 
 bool unit_suspended(const struct unit *u)
@@ -64,6 +85,7 @@ void unit_free(struct unit *u)
 	map_release(&u->rejected);
 	map_del(&u->r->units, str_c(u->key));
 	obj_unref(u->o);
+	obj_unref(u->head);
 	free(u->key);
 	free(u->revision);
 	free(u->handled);
@@ -121,6 +143,8 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	const struct obj *o = new ? new : old;
 	struct str key = obj_key(&a, o->namespace, o->name), asked;
 	struct unit *u = map_get(&r->units, key);
+	const struct json *before;
+	struct obj *kept;
 	bool look;
 
 	if (!new) {
@@ -137,11 +161,13 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		u->full = true;
 		map_set(&r->units, key, u);
 	}
-	drift_recall(u, new);
-	if (u->o && !json_equal(wishes(u->o, &a), wishes(new, &a)))
+	before = u->head ? wishes(u->head, &a) : NULL;
+	kept = u->head ? obj_ref(u->head) : NULL;
+	unit_take(u, new);
+	drift_recall(u);
+	if (before && !json_equal(before, wishes(u->head, &a)))
 		u->full = look = true;
-	obj_unref(u->o);
-	u->o = obj_ref(new);
+	obj_unref(kept);
 	read_suspension(u, &a);
 	gotk_suspended(&(struct gotk_object){"Kustomization", o->namespace, o->name},
 		       unit_suspended(u));
