@@ -11,8 +11,8 @@
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
+#include "lib/json/cel.h"
 #include "lib/kube/resources.h"
-#include "reconciler/cel.h"
 #include "secrets/age.h"
 
 static void run_free(struct run *run)

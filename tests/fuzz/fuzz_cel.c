@@ -1,5 +1,5 @@
 /* Expressions of a repository: whatever stands in them, judging ends and stays in bounds. */
-#include "reconciler/cel.h"
+#include "lib/json/cel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "reconciler/cel.h"
+#include "lib/json/cel.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 

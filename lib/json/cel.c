@@ -4,7 +4,7 @@
  * field is an error value, which && and || may absorb as CEL has it. Bounded by depth and by steps.
  * Pure; memory: the caller's arena.
  */
-#include "reconciler/cel.h"
+#include "lib/json/cel.h"
 
 #include <ctype.h>
 #include <string.h>

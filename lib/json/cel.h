@@ -1,11 +1,11 @@
 /*
- * A small part of CEL: what health expressions and readyExpr are written in. Fields, indexes,
- * literals, comparisons, + - on numbers, && || !, ?:, has(), size(), `in`, the macros filter,
- * exists, all and exists_one, and the text functions startsWith, endsWith and contains. Anything
- * else is refused when it is checked, so that nothing is judged by half. Pure.
+ * A small part of CEL: what health expressions, readyExpr and matchConditions are written in.
+ * Fields, indexes, literals, comparisons, + - on numbers, && || !, ?:, has(), size(), `in`, the
+ * macros filter, exists, all and exists_one, and the text functions startsWith, endsWith and
+ * contains. Anything else is refused when it is checked, so that nothing is judged by half. Pure.
  */
-#ifndef PLUMB_RECONCILER_CEL_H
-#define PLUMB_RECONCILER_CEL_H
+#ifndef PLUMB_CEL_H
+#define PLUMB_CEL_H
 
 #include "lib/json/json.h"
 
