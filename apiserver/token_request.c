@@ -138,12 +138,37 @@ static void answer(struct front_req *r, struct json *o, const struct token_claim
 	front_json(r, 201, o);
 }
 
+/* A node gets tokens for the pods that run on it, which it must name, and for nothing else. */
+static int check_node(struct front_req *r, const struct json *spec, const struct token_claims *c,
+		      struct err *err)
+{
+	static const char prefix[] = "system:node:";
+	const struct admission_user *u = &r->core.user;
+	const struct json *ref = json_at(spec, "boundObjectRef");
+	const char *why = NULL;
+
+	if (!str_starts(u->name, STR("system:node:")) || !user_in_group(u, "system:nodes") ||
+	    user_in_group(u, "system:masters"))
+		return 0;
+	if (!str_is(json_str(json_at(ref, "kind")), "Pod"))
+		why = "node requested token not bound to a pod";
+	else if (!json_str(json_at(ref, "uid")).n)
+		why = "node requested token with a pod binding without a uid";
+	else if (!str_eq(c->node_name, str_sub(u->name, sizeof(prefix) - 1, u->name.n)))
+		why = "node requested token bound to a pod scheduled on a different node";
+	if (!why)
+		return 0;
+	return err_set(err, ERR_FORBIDDEN, "serviceaccounts \"%.*s\" is forbidden: %s",
+		       STR_ARG(c->account), why);
+}
+
 static int serve(struct front_req *r, struct buf *token, struct err *err)
 {
 	struct token_claims c;
 	struct json *o = front_body(r, "TokenRequest", err);
 
 	if (!o || fill(r, json_at(o, "spec"), &c, err) ||
+	    check_node(r, json_at(o, "spec"), &c, err) ||
 	    token_sign(r->f->o.tokens, &c, token, err))
 		return -1;
 	answer(r, o, &c, buf_view(token));

@@ -1,6 +1,4 @@
 /* Resolves a pod's priority class to its number. Pure. */
-#include <string.h>
-
 #include "apiserver/admission/admission.h"
 #include "lib/kube/obj.h"
 
@@ -31,6 +29,56 @@ static bool built_in(struct str name, int64_t *ret)
 	return true;
 }
 
+/* There is one class for those that name none. */
+static int check_class(struct admission_req *r, struct err *err)
+{
+	struct found f = {0};
+
+	if (r->op != ADMIT_CREATE && r->op != ADMIT_UPDATE)
+		return 0;
+	if (!json_bool(json_get(r->object, STR("globalDefault")), false))
+		return 0;
+	r->reader->each(r->reader->ctx, "scheduling.k8s.io", "priorityclasses", STR_NONE, r->a,
+			look, &f);
+	if (!f.global || str_eq(meta_name(f.global), r->name))
+		return 0;
+	return admission_forbid(r, err,
+				arena_strf(r->a,
+					   "PriorityClass %.*s is already marked as default. Only "
+					   "one default can exist",
+					   STR_ARG(meta_name(f.global))));
+}
+
+/* What the class says goes; who says another thing is refused. */
+static int agree(struct admission_req *r, struct json *spec, const struct json *class,
+		 int64_t value, struct err *err)
+{
+	const struct json *number = json_get(spec, STR("priority"));
+	struct str policy, said;
+
+	if (json_is(number, JSON_INT) && number->i != value)
+		return admission_forbid(
+			r, err,
+			arena_strf(r->a,
+				   "the integer value of priority (%lld) must not be provided in "
+				   "pod spec; priority admission controller computed %lld from the "
+				   "given PriorityClass name",
+				   (long long)number->i, (long long)value));
+	json_set_int(r->a, spec, "priority", value);
+	policy = json_str_or(json_get(class, STR("preemptionPolicy")), STR("PreemptLowerPriority"));
+	said = json_str(json_get(spec, STR("preemptionPolicy")));
+	if (said.n && !str_eq(said, policy))
+		return admission_forbid(
+			r, err,
+			arena_strf(r->a,
+				   "the string value of PreemptionPolicy (%.*s) must not be "
+				   "provided in pod spec; priority admission controller computed "
+				   "%.*s from the given PriorityClass name",
+				   STR_ARG(said), STR_ARG(policy)));
+	json_set_str(r->a, spec, "preemptionPolicy", policy);
+	return 0;
+}
+
 static int admit(struct admission_req *r, struct err *err)
 {
 	struct found f = {0};
@@ -39,8 +87,9 @@ static int admit(struct admission_req *r, struct err *err)
 	int64_t value = 0;
 	struct str name;
 
-	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] ||
-	    strcmp(r->kind->plural, "pods"))
+	if (admission_is(r, "scheduling.k8s.io", "priorityclasses"))
+		return check_class(r, err);
+	if (r->op != ADMIT_CREATE || r->subresource || !admission_is(r, "", "pods"))
 		return 0;
 	spec = json_set_object(r->a, r->object, "spec");
 	name = json_str(json_get(spec, STR("priorityClassName")));
@@ -62,12 +111,7 @@ static int admit(struct admission_req *r, struct err *err)
 	}
 	if (class)
 		value = json_int(json_get(class, STR("value")), 0);
-	json_set_int(r->a, spec, "priority", value);
-	if (!json_get(spec, STR("preemptionPolicy")))
-		json_set_str(r->a, spec, "preemptionPolicy",
-			     json_str_or(json_get(class, STR("preemptionPolicy")),
-					 STR("PreemptLowerPriority")));
-	return 0;
+	return agree(r, spec, class, value, err);
 }
 
 const struct admission admission_priority = {.name = "Priority", .order = 50, .admit = admit};

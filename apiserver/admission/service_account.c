@@ -223,14 +223,37 @@ static int limit_secrets(struct admission_req *r, const struct json *spec,
 	return limit_pull(&l, json_get(spec, STR("imagePullSecrets")));
 }
 
+static bool limits_secrets(const struct json *account)
+{
+	return str_is(meta_annotation(account, "kubernetes.io/enforce-mountable-secrets"), "true");
+}
+
+/* Containers that come later are held to the same. */
+static int check_late(struct admission_req *r, struct err *err)
+{
+	const struct json *list = json_at(r->object, "spec", "ephemeralContainers");
+	struct str name = json_str(json_at(r->object, "spec", "serviceAccountName"));
+	struct limited l = {.r = r, .err = err};
+
+	l.account = r->reader->get(r->reader->ctx, "", "serviceaccounts", r->namespace, name, r->a);
+	for (size_t i = 0; limits_secrets(l.account) && i < json_len(list); i++)
+		if (limit_env(&l, json_item(list, i), "ephemeral container"))
+			return -1;
+	return 0;
+}
+
 static int admit(struct admission_req *r, struct err *err)
 {
 	const struct json *account;
 	struct json *spec;
 	struct str name;
 
-	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] ||
-	    strcmp(r->kind->plural, "pods"))
+	if (!admission_is(r, "", "pods"))
+		return 0;
+	if (r->op == ADMIT_UPDATE && r->subresource &&
+	    !strcmp(r->subresource, "ephemeralcontainers"))
+		return check_late(r, err);
+	if (r->op != ADMIT_CREATE || r->subresource)
 		return 0;
 	if (meta_annotation(r->object, "kubernetes.io/config.mirror").p)
 		return check_mirror(r, err);
@@ -251,8 +274,7 @@ static int admit(struct admission_req *r, struct err *err)
 	}
 	json_set_str(r->a, spec, "serviceAccountName", name);
 	json_set_str(r->a, spec, "serviceAccount", name);
-	if (str_is(meta_annotation(account, "kubernetes.io/enforce-mountable-secrets"), "true") &&
-	    limit_secrets(r, spec, account, err))
+	if (limits_secrets(account) && limit_secrets(r, spec, account, err))
 		return -1;
 	if (!json_len(json_get(spec, STR("imagePullSecrets"))) &&
 	    json_len(json_get(account, STR("imagePullSecrets"))))
