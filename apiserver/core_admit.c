@@ -18,6 +18,7 @@ static struct admission_req admission(struct op *op, enum admission_op what, str
 				  .reader = &op->core->reader,
 				  .dry_run = op->dry_run,
 				  .now_ns = core_now(op->core),
+				  .problems = &op->problems,
 				  .warnings = &op->warnings};
 
 	r.subresource = op->req->subresource.n ? arena_cstr(op->a, op->req->subresource) : NULL;
@@ -45,7 +46,7 @@ void core_admit_sort(struct core *c)
 static int refused(struct op *op, const struct admission_req *r)
 {
 	op->err.retry_after_s = r->retry_after_s;
-	if (r->message.n < sizeof(op->err.msg))
+	if (r->message.n < sizeof(op->err.msg) || op->err.code == ERR_INVALID)
 		return -1;
 	op->denial_code = err_http(op->err.code);
 	op->denial = json_build(op->a, "{s:s,s:s,s:{},s:s,s:S,s:s,s:{s:S,s:s},s:i}", "kind",

@@ -44,7 +44,8 @@ struct admission_req {
 	bool dry_run;
 	int64_t now_ns;
 	struct buf *warnings;
-	int retry_after_s;  /* set with ERR_TOO_MANY */
+	int retry_after_s;                /* set with ERR_TOO_MANY */
+	struct schema_problems *problems; /* causes of an ERR_INVALID */
 	struct str message; /* of a refusal that may be longer than struct err holds, in `a` */
 };
 

@@ -187,10 +187,21 @@ static void admit_template(struct admission_req *r, const struct json *namespace
 
 /* ---- namespaces ---- */
 
+static bool bad_label(struct admission_req *r, const char *key, struct str value, const char *why)
+{
+	struct str field = arena_strf(r->a, "metadata.labels[%s]", key);
+	struct str says = arena_strf(r->a, "Invalid value: \"%.*s\": %s", STR_ARG(value), why);
+
+	schema_problem(r->problems, "FieldValueInvalid", field, 0, "%.*s", STR_ARG(says));
+	r->message = arena_strf(r->a, "%.*s%s%.*s: %.*s", STR_ARG(r->message),
+				r->message.n ? ", " : "", STR_ARG(field), STR_ARG(says));
+	return true;
+}
+
 static int check_labels(struct admission_req *r, struct err *err)
 {
 	static const char *const modes[] = {"enforce", "audit", "warn"};
-	AUTO(buf) struct buf text = {0};
+	bool bad = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
 		const char *level_key = arena_printf(r->a, LABEL "%s", modes[i]);
@@ -200,19 +211,12 @@ static int check_labels(struct admission_req *r, struct err *err)
 		struct pod_policy p = {0};
 
 		if (level.p && parse_level(level, &p.level))
-			buf_printf(&text,
-				   "%smetadata.labels[%s]: Invalid value: \"%.*s\": must be one of "
-				   "privileged, baseline, restricted",
-				   text.n ? ", " : "", level_key, STR_ARG(level));
+			bad = bad_label(r, level_key, level,
+					"must be one of privileged, baseline, restricted");
 		if (version.p && parse_version(version, &p))
-			buf_printf(&text,
-				   "%smetadata.labels[%s]: Invalid value: \"%.*s\": must be "
-				   "\"latest\" or \"v1.x\"",
-				   text.n ? ", " : "", version_key, STR_ARG(version));
+			bad = bad_label(r, version_key, version, "must be \"latest\" or \"v1.x\"");
 	}
-	if (!text.n)
-		return 0;
-	return err_set(err, ERR_INVALID, "%s", buf_cstr(&text));
+	return bad ? err_set(err, ERR_INVALID, "%.*s", STR_ARG(r->message)) : 0;
 }
 
 /* Pods that break the new rule, told by reason: the first's name and how many more. */
