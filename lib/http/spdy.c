@@ -43,7 +43,7 @@ struct spdy {
 	void *arg;
 	struct map streams; /* by the four bytes of their number */
 	uint32_t last;      /* the highest number seen */
-	bool going;         /* one of us said GOAWAY */
+	bool going;         /* one of us said GOAWAY: no more streams */
 	bool broken;
 	/* the data frame that is being passed on */
 	uint32_t data_id;
@@ -159,13 +159,6 @@ void spdy_reset(struct spdy *s, uint32_t id, enum spdy_status status)
 struct str spdy_nothing(void)
 {
 	return (struct str){"\x80\x03\x00\x04\x00\x00\x00\x04\x00\x00\x00\x00", 12};
-}
-
-void spdy_goaway(struct spdy *s)
-{
-	if (!s->going)
-		put_pair(s, GOAWAY, s->last, 0);
-	s->going = true;
 }
 
 static int broken(struct spdy *s, struct err *err, const char *why)

@@ -50,6 +50,5 @@ void spdy_reset(struct spdy *s, uint32_t id, enum spdy_status status);
 /* A whole frame that asks for nothing (SETTINGS without any), to find out whether the peer lives.
  */
 struct str spdy_nothing(void);
-void spdy_goaway(struct spdy *s); /* new streams are ignored from now on */
 
 #endif
