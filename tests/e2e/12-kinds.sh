@@ -146,6 +146,10 @@ ok "aggregated roles gather what bears their label" sh -c "$KUBECTL --kubeconfig
 ok "… through view to admin" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig auth can-i get nodes --as=bob --as-group=x 2>/dev/null; $KUBECTL --kubeconfig $data/admin.kubeconfig get clusterrole admin -o yaml | grep -q -- '- nodes'"
 ok "a replication controller keeps pods" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig scale rc x --replicas=2"
 ok "… two of them" soon 5 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get rc x -o jsonpath={.status.replicas}) = 2 ]"
+printf '{"apiVersion":"v1","kind":"Binding","metadata":{"name":"x"},"target":{"kind":"Node","name":"x"}}' >"$work/bind.json"
+ok "a posted Binding binds" k create --raw /api/v1/namespaces/default/bindings -f "$work/bind.json"
+ok "… to its node" is x k get pod x -o "jsonpath={.spec.nodeName}"
+ok "namespaces are not deleted together" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig delete --raw /api/v1/namespaces"
 ok "a flow schema whose level is missing says so" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig patch flowschema x --type merge -p '{\"spec\":{\"priorityLevelConfiguration\":{\"name\":\"no\"}}}' >/dev/null; $KUBECTL --kubeconfig $data/admin.kubeconfig get flowschema x | grep -q 'True *$'"
 ok "… and the cluster's own are there" sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get flowschemas --no-headers | wc -l) -ge 13 ]"
 ok "stops cleanly" stop
