@@ -310,6 +310,15 @@ int write_admit(struct op *op, enum admission_op what, struct str name, struct j
 		const struct json *old);
 /* The webhooks alone: for bodies that aren't objects of the kind (a Scale, an Eviction). */
 int write_ask(struct op *op, enum admission_op what, struct json *next, const struct json *old);
+
+/* ---- for sub-resources (core_sub.c) ---- */
+/* The object that the request is about; NULL with op->err. */
+const struct obj *sub_live(struct op *op);
+/* The body as it is: these kinds have no schema of their own that would be checked. */
+struct json *sub_body(struct op *op);
+/* What webhooks are shown says what it is, whether or not the writer did. */
+struct json *sub_typed(struct op *op, struct json *body, const char *api_version, const char *kind);
+void core_evict(struct op *op); /* core_evict.c */
 /* A webhook made `changed` of an object that was good: it becomes that, as far as the request may
  * change it, checked and defaulted again. */
 int write_again(struct op *op, struct json *next, struct json *changed);

@@ -1,6 +1,6 @@
 /*
- * Sub-resources that aren't a view of the whole object: binding, eviction, scale, finalize. Each is
- * a row of a table. One thread.
+ * Sub-resources that aren't a view of the whole object: binding, scale, finalize; eviction has a
+ * file of its own. Each is a row of a table. One thread.
  */
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #include "lib/json/yaml.h"
 #include "lib/schema/proto.h"
 
-static const struct obj *live_of(struct op *op)
+const struct obj *sub_live(struct op *op)
 {
 	const struct obj *live = table_get(op->served->table, op->req->namespace, op->req->name);
 
@@ -23,7 +23,7 @@ static const struct obj *live_of(struct op *op)
 }
 
 /* The body as it is: these kinds have no schema of their own that would be checked. */
-static struct json *body_of(struct op *op)
+struct json *sub_body(struct op *op)
 {
 	struct json *v;
 
@@ -40,8 +40,7 @@ static struct json *body_of(struct op *op)
 }
 
 /* What webhooks are shown says what it is, whether or not the writer did. */
-static struct json *typed(struct op *op, struct json *body, const char *api_version,
-			  const char *kind)
+struct json *sub_typed(struct op *op, struct json *body, const char *api_version, const char *kind)
 {
 	json_set_str(op->a, body, "apiVersion", str_c(api_version));
 	json_set_str(op->a, body, "kind", str_c(kind));
@@ -101,12 +100,12 @@ static int check_binding(struct op *op, const struct json *pod, const struct jso
 
 static void bind_pod(struct op *op)
 {
-	const struct obj *live = live_of(op);
-	struct json *binding = live ? body_of(op) : NULL, *pod;
+	const struct obj *live = sub_live(op);
+	struct json *binding = live ? sub_body(op) : NULL, *pod;
 	struct str node = json_str(json_at(binding, "target", "name"));
 
 	if (!binding || check_binding(op, obj_tree(live, op->a), binding, node) ||
-	    write_ask(op, ADMIT_CREATE, typed(op, binding, "v1", "Binding"), NULL)) {
+	    write_ask(op, ADMIT_CREATE, sub_typed(op, binding, "v1", "Binding"), NULL)) {
 		op_answer_error(op);
 		return;
 	}
@@ -123,7 +122,7 @@ static void bind_pod(struct op *op)
 /* The old way: a Binding is posted, and its name is the pod's. */
 void core_binding(struct op *op)
 {
-	struct json *binding = body_of(op);
+	struct json *binding = sub_body(op);
 
 	op->served = core_served(op->core, STR(""), STR("v1"), STR("pods"));
 	op->kind = op->served ? op->served->kind : op->kind;
@@ -135,55 +134,6 @@ void core_binding(struct op *op)
 	if (binding)
 		err_set(&op->err, ERR_BAD_REQUEST, "metadata.name is required");
 	op_answer_error(op);
-}
-
-/* ---- pods/eviction: a deletion, as long as no disruption budget forbids it ---- */
-
-struct budget_check {
-	struct op *op;
-	const struct json *pod;
-	const struct json *refuses;
-};
-
-static void check_budget(void *arg, const struct json *budget)
-{
-	struct budget_check *b = arg;
-	struct selector s;
-
-	if (selector_from_json(b->op->a, json_at(budget, "spec", "selector"), &s, NULL) ||
-	    !selector_match_json(&s, json_at(b->pod, "metadata", "labels")))
-		return;
-	if (json_int(json_at(budget, "status", "disruptionsAllowed"), 0) <= 0)
-		b->refuses = budget;
-}
-
-static void evict(struct op *op)
-{
-	const struct obj *live = live_of(op), *o = NULL;
-	struct json *eviction = live ? body_of(op) : NULL;
-	struct budget_check b = {.op = op};
-	bool gone;
-
-	if (eviction) {
-		b.pod = obj_tree(live, op->a);
-		op->core->reader.each(op->core, "policy", "poddisruptionbudgets",
-				      op->req->namespace, op->a, check_budget, &b);
-		op->err.retry_after_s = 10;
-		if (b.refuses)
-			err_set(&op->err, ERR_TOO_MANY,
-				"Cannot evict pod as it would violate the pod's disruption "
-				"budget.");
-		else if (!write_ask(op, ADMIT_CREATE, typed(op, eviction, "policy/v1", "Eviction"),
-				    NULL))
-			o = core_delete_object(op, live, json_get(eviction, STR("deleteOptions")),
-					       &gone);
-	}
-	if (o)
-		op->err.retry_after_s = 0;
-	if (o)
-		op_answer_success(op, 201, NULL);
-	else
-		op_answer_error(op);
 }
 
 /* ---- scale ---- */
@@ -260,7 +210,7 @@ static void set_replicas(struct op *op, struct json *next, int64_t n)
 
 static struct json *wanted_scale(struct op *op, const struct obj *live)
 {
-	struct json *body = body_of(op);
+	struct json *body = sub_body(op);
 	struct str type, tail;
 
 	if (!body || op->req->verb == CORE_UPDATE)
@@ -273,7 +223,7 @@ static struct json *wanted_scale(struct op *op, const struct obj *live)
 
 static void scale(struct op *op)
 {
-	const struct obj *live = live_of(op), *o = NULL;
+	const struct obj *live = sub_live(op), *o = NULL;
 	struct json *wanted = NULL, *next;
 	const struct json *replicas;
 
@@ -296,7 +246,7 @@ static void scale(struct op *op)
 		err_set(&op->err, ERR_INVALID,
 			"spec.replicas: Invalid value: must be greater than or equal to 0");
 	} else if (wanted &&
-		   !write_ask(op, ADMIT_UPDATE, typed(op, wanted, "autoscaling/v1", "Scale"),
+		   !write_ask(op, ADMIT_UPDATE, sub_typed(op, wanted, "autoscaling/v1", "Scale"),
 			      scale_of(op, live))) {
 		replicas = json_at(wanted, "spec", "replicas");
 		next = json_copy(op->a, convert_view(op->a, op->kind, live));
@@ -315,7 +265,7 @@ static void scale(struct op *op)
 
 static void finalize(struct op *op)
 {
-	const struct obj *live = live_of(op), *o = NULL;
+	const struct obj *live = sub_live(op), *o = NULL;
 	struct json *wanted = live ? write_decode(op) : NULL, *next;
 
 	if (!wanted) {
@@ -346,7 +296,7 @@ static const struct sub {
 	void (*fn)(struct op *op);
 } subs[] = {
 	{"pods", "binding", 0, ON(CORE_CREATE), bind_pod},
-	{"pods", "eviction", 0, ON(CORE_CREATE), evict},
+	{"pods", "eviction", 0, ON(CORE_CREATE), core_evict},
 	{"namespaces", "finalize", 0, ON(CORE_UPDATE), finalize},
 	{NULL, "scale", KIND_SCALE, ON(CORE_GET) | ON(CORE_UPDATE) | ON(CORE_PATCH), scale},
 };

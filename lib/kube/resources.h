@@ -28,6 +28,8 @@
 	X(controllerrevisions, "apps", "v1", "controllerrevisions", "ControllerRevision", true)    \
 	X(jobs, "batch", "v1", "jobs", "Job", true)                                                \
 	X(cronjobs, "batch", "v1", "cronjobs", "CronJob", true)                                    \
+	X(poddisruptionbudgets, "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget",     \
+	  true)                                                                                    \
 	X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true)       \
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \
