@@ -284,6 +284,24 @@ void test_store__the_first_format_is_taken_over(void **state)
 	end();
 }
 
+/* Keys number from … to, all of that value (NULL = deleted), in batches: each commit is a sync. */
+static void put_many(struct store *s, uint64_t from, uint64_t to, const char *value,
+		     uint64_t revision)
+{
+	char keys[100][32];
+	struct store_write w[100];
+
+	while (from <= to) {
+		size_t n = 0;
+
+		for (; n < ARRAY_LEN(w) && from <= to; n++, from++) {
+			snprintf(keys[n], sizeof(keys[n]), "/k//%06llu", (unsigned long long)from);
+			w[n] = (struct store_write){str_c(keys[n]), str_c(value), ++revision};
+		}
+		assert_int_equal(s->ops->commit(s, w, n, revision, NULL), 0);
+	}
+}
+
 /* After a great deletion the file gets smaller, a slice at a time. */
 void test_store__freed_space_goes_back(void **state)
 {
@@ -296,24 +314,12 @@ void test_store__freed_space_goes_back(void **state)
 	memset(value, 'v', sizeof(value) - 1);
 	begin();
 	s = reopen();
-	for (uint64_t i = 1; i <= 4000; i++) {
-		char key[32];
-
-		snprintf(key, sizeof(key), "/k//%06llu", (unsigned long long)i);
-		struct store_write w = {str_c(key), str_c(value), i};
-		assert_int_equal(s->ops->commit(s, &w, 1, i, NULL), 0);
-	}
+	put_many(s, 1, 4000, value, 0);
 	while ((more = s->ops->maintain(s, NULL)) > 0)
 		;
 	assert_int_equal(more, 0);
 	assert_int_equal(stat(path, &before), 0);
-	for (uint64_t i = 1; i <= 4000; i++) {
-		char key[32];
-
-		snprintf(key, sizeof(key), "/k//%06llu", (unsigned long long)i);
-		struct store_write w = {str_c(key), STR_NONE, 4000 + i};
-		assert_int_equal(s->ops->commit(s, &w, 1, 4000 + i, NULL), 0);
-	}
+	put_many(s, 1, 4000, NULL, 4000);
 	while ((more = s->ops->maintain(s, NULL)) > 0)
 		rounds++;
 	assert_int_equal(more, 0);
@@ -331,7 +337,7 @@ void test_store__a_backup_goes_on_under_writes(void **state)
 	struct store_backup *b;
 	struct store *s;
 	char copy[64];
-	uint64_t i = 0, there = 0;
+	uint64_t i = 1500, there = 0;
 	int more = 1, steps = 0;
 
 	(void)state;
@@ -339,12 +345,7 @@ void test_store__a_backup_goes_on_under_writes(void **state)
 	begin();
 	s = reopen();
 	snprintf(copy, sizeof(copy), "%s/copy.db", dir);
-	while (i < 1500) {
-		char key[32];
-
-		snprintf(key, sizeof(key), "/k//%06llu", (unsigned long long)++i);
-		assert_int_equal(put(s, key, value, i, NULL), 0);
-	}
+	put_many(s, 1, i, value, 0);
 	b = s->ops->backup(s, copy, NULL);
 	assert_non_null(b);
 	for (; more > 0; steps++) {
