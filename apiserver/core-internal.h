@@ -138,6 +138,7 @@ struct core {
 	struct conversions *conversions; /* core_convert_watch.c */
 	struct webhooks *webhooks;       /* as the configurations were at webhooks_changes */
 	uint64_t webhooks_changes;
+	const struct table *webhooks_of[2]; /* mutating, validating */
 };
 
 int64_t core_now(const struct core *c);

@@ -36,12 +36,20 @@ static void load(struct core *c, const char *plural, bool mutating)
 /* NULL while there are none: what every write pays is this. */
 static const struct webhooks *webhooks_now(struct core *c)
 {
-	const struct table *m = core_table(c, group, "mutatingwebhookconfigurations"),
-			   *v = core_table(c, group, "validatingwebhookconfigurations");
-	uint64_t changes = m && v ? m->changes + v->changes : 0;
+	const struct table *m, *v;
+	uint64_t changes;
 
-	if (!m || !v || !c->o.call)
+	if (!c->o.call)
 		return NULL;
+	if (!c->webhooks_of[0]) {
+		c->webhooks_of[0] = core_table(c, group, "mutatingwebhookconfigurations");
+		c->webhooks_of[1] = core_table(c, group, "validatingwebhookconfigurations");
+	}
+	m = c->webhooks_of[0];
+	v = c->webhooks_of[1];
+	if (!m->n && !v->n)
+		return NULL;
+	changes = m->changes + v->changes;
 	if (!c->webhooks)
 		c->webhooks = xalloc(sizeof(*c->webhooks));
 	if (changes != c->webhooks_changes) {
@@ -248,6 +256,18 @@ static enum asked ask_one(struct op *op, const struct webhook *w, const struct w
 			"admission webhook \"%.*s\" does not support dry run",
 			(int)MIN(w->name.n, 200), w->name.p);
 		return ASKED_FAILED;
+	}
+	switch (webhook_conditions(op->a, w, q, as, &err)) {
+	case 0:
+		return ASKED_FINE;
+	case -1:
+		if (w->ignore_failure)
+			return ASKED_FINE;
+		err_set(&op->err, ERR_FORBIDDEN, "%s \"%.*s\" is forbidden: %s", as->plural,
+			(int)MIN(q->name.n, 253), q->name.p ? q->name.p : "", err.msg);
+		return ASKED_FAILED;
+	default:
+		break;
 	}
 	webhook_request(q, as, &request);
 	key = key_of(op, w, buf_view(&request));

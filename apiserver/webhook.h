@@ -21,7 +21,7 @@ struct webhook_client {
 struct webhook {
 	struct str config, uid; /* of the configuration */
 	struct str name;
-	const struct json *rules;
+	const struct json *rules, *conditions;
 	struct selector namespaces, objects;
 	struct webhook_client client;
 	int64_t timeout_ns;
@@ -56,6 +56,12 @@ struct webhook_ask {
 };
 /* The version in which the webhook wants to see the write, NULL when it doesn't. */
 const struct kind *webhook_match(const struct webhook *w, const struct webhook_ask *q);
+/*
+ * Its matchConditions, of a write that it matches: object and old are q's in the version `as`. 1 =
+ * all hold, 0 = one doesn't, -1 = none fails but one can't be judged.
+ */
+int webhook_conditions(struct arena *a, const struct webhook *w, const struct webhook_ask *q,
+		       const struct kind *as, struct err *err);
 /* Whether any of its rules can be about CONNECT. */
 bool webhook_connects(const struct webhook *w);
 

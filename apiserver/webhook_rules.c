@@ -10,6 +10,7 @@
 
 #include "lib/base/codec.h"
 #include "lib/base/timefmt.h"
+#include "lib/json/cel.h"
 #include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
@@ -54,6 +55,7 @@ static int read_one(struct webhooks *all, const struct json *w, struct webhook *
 
 	ret->name = json_str(json_get(w, STR("name")));
 	ret->rules = json_get(w, STR("rules"));
+	ret->conditions = json_get(w, STR("matchConditions"));
 	ret->client = webhook_client(&all->a, json_get(w, STR("clientConfig")));
 	ret->timeout_ns = json_int(json_get(w, STR("timeoutSeconds")), 10) * NS_PER_S;
 	ret->ignore_failure = str_is(json_str(json_get(w, STR("failurePolicy"))), "Ignore");
@@ -194,6 +196,41 @@ static bool object_matches(const struct webhook *w, const struct webhook_ask *q)
 		return true;
 	return (q->object && selector_match_json(&w->objects, labels_of(q->object))) ||
 	       (q->old && selector_match_json(&w->objects, labels_of(q->old)));
+}
+
+int webhook_conditions(struct arena *a, const struct webhook *w, const struct webhook_ask *q,
+		       const struct kind *as, struct err *err)
+{
+	AUTO(buf) struct buf text = {0};
+	struct json *vars, *request;
+	int r = 1;
+
+	if (!json_len(w->conditions))
+		return 1;
+	webhook_request(q, as, &text);
+	request = json_parse(a, arena_str(a, buf_view(&text)), NULL, err);
+	if (!request)
+		return -1;
+	vars = json_new(a, JSON_OBJECT);
+	json_set(a, vars, STR("object"), json_get(request, STR("object")));
+	json_set(a, vars, STR("oldObject"), json_get(request, STR("oldObject")));
+	json_del(request, STR("object"));
+	json_del(request, STR("oldObject"));
+	json_set(a, vars, STR("request"), request);
+	for (size_t i = 0; i < json_len(w->conditions); i++) {
+		struct str e = json_str(json_get(json_item(w->conditions, i), STR("expression")));
+		struct err why = {0};
+		bool holds = false;
+
+		if (!cel_test(a, e, vars, &holds, &why)) {
+			if (!holds)
+				return 0;
+		} else if (r > 0) {
+			*err = why;
+			r = -1;
+		}
+	}
+	return r;
 }
 
 const struct kind *webhook_match(const struct webhook *w, const struct webhook_ask *q)

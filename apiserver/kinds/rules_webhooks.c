@@ -1,7 +1,6 @@
 /*
  * Rules of webhook configurations: where a webhook is, what it is asked about, and how long. Never
- * lets in what the caller could not carry out as it is written: expressions are refused, not
- * ignored, because a condition that is ignored makes a webhook see what it should not. Pure.
+ * lets in what the caller could not carry out as it is written. Pure.
  * Specification: pkg/apis/admissionregistration/validation, apiserver/pkg/util/webhook.
  */
 #include "apiserver/kinds/rules_webhooks.h"
@@ -9,9 +8,12 @@
 #include <string.h>
 
 #include "apiserver/kinds/rules.h"
+#include "lib/json/cel.h"
 #include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
+
+#define CONDITIONS_MAX 64
 
 const struct kind_column webhooks_columns[] = {
 	COL_NAME,
@@ -175,6 +177,39 @@ static void check_review_versions(struct kind_ctx *c, const struct spath *at,
 	}
 }
 
+/* Expressions that this server can't judge are refused: one that is ignored would show a webhook
+ * what it is not meant to see. */
+static void check_conditions(struct kind_ctx *c, const struct spath *at, const struct json *list)
+{
+	struct spath all = SPATH_FIELD(at, "matchConditions");
+
+	if (json_len(list) > CONDITIONS_MAX)
+		schema_problem(&c->problems, "FieldValueTooMany", spath_text(c->a, &all), 0,
+			       "Too many: %zu: must have at most %d items", json_len(list),
+			       CONDITIONS_MAX);
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *m = json_item(list, i), *name = json_get(m, STR("name")),
+				  *text = json_get(m, STR("expression"));
+		struct spath here = SPATH_INDEX(&all, i);
+		struct err err = {0};
+
+		if (!json_str(name).n)
+			rule_required(c, &here, "name", NULL);
+		else
+			rule_name(c, &here, "name", name, name_check_qualified);
+		if (!str_trim(json_str(text)).n)
+			rule_required(c, &here, "expression", NULL);
+		else if (cel_check(json_str(text), &err))
+			rule_invalid(c, &here, "expression", text,
+				     arena_printf(c->a, "compilation failed: %s", err.msg));
+		for (size_t j = 0; j < i; j++)
+			if (json_str(name).n &&
+			    str_eq(json_str(json_get(json_item(list, j), STR("name"))),
+				   json_str(name)))
+				rule_duplicate(c, &here, "name", name);
+	}
+}
+
 /* ---- one webhook ---- */
 
 static const char *name_problem(struct str name)
@@ -207,10 +242,7 @@ static void check_webhook(struct kind_ctx *c, const struct spath *at, const stru
 			     "the timeout value must be between 1 and 30 seconds");
 	rule_selector(c, at, "namespaceSelector", json_get(w, STR("namespaceSelector")));
 	rule_selector(c, at, "objectSelector", json_get(w, STR("objectSelector")));
-	if (json_len(json_get(w, STR("matchConditions"))))
-		rule_forbidden(c, at, "matchConditions",
-			       "this server does not evaluate CEL expressions; use rules, "
-			       "namespaceSelector or objectSelector");
+	check_conditions(c, at, json_get(w, STR("matchConditions")));
 	rule_webhook_client(c, &client, json_get(w, STR("clientConfig")));
 }
 

@@ -389,6 +389,28 @@ void test_webhook__connections_are_asked_about(void **state)
 	alone_end();
 }
 
+void test_webhook__conditions_decide_too(void **state)
+{
+	struct asked *q;
+
+	(void)state;
+	alone_begin();
+	configure(VALIDATING, "v",
+		  HOOK("a", ALL_CMS ",\"matchConditions\":[{\"name\":\"c\",\"expression\":"
+				    "\"object.metadata.name != 'skip-me'\"},{\"name\":\"d\","
+				    "\"expression\":\"request.userInfo.username == 'bob'\"}]"));
+	assert_int_equal(status_of("POST", CMS, NULL, CM("skip-me", "")), 201);
+	assert_int_equal(made, 0);
+	q = ask_core("POST", CMS, NULL, CM("x", ""));
+	assert_int_equal(ncalls, 1);
+	answer_review("\"allowed\":true");
+	assert_int_equal(q->status, 201);
+	ask_free(q);
+	/* There is no object on delete: what can't be judged is refused. */
+	assert_int_equal(status_of("DELETE", CMS "/x", NULL, NULL), 403);
+	alone_end();
+}
+
 void test_webhook__configurations_must_make_sense(void **state)
 {
 	(void)state;
@@ -397,9 +419,12 @@ void test_webhook__configurations_must_make_sense(void **state)
 				   "{\"metadata\":{\"name\":\"v\"},\"webhooks\":[" HOOK(
 					   "a", ALL_CMS
 					   ",\"matchConditions\":[{\"name\":\"c\",\"expression\":"
-					   "\"true\"}]") "]}"),
+					   "\"... [] bad\"},{\"name\":\"d\",\"expression\":"
+					   "\"authorizer.group('').check('x').allowed()\"}]") "]}"),
 			 422);
-	assert_true(has(buf_view(&last_body), "webhooks[0].matchConditions"));
+	assert_true(has(buf_view(&last_body), "webhooks[0].matchConditions[0].expression"));
+	assert_true(has(buf_view(&last_body), "webhooks[0].matchConditions[1].expression"));
+	assert_true(has(buf_view(&last_body), "compilation failed"));
 	assert_int_equal(status_of("POST", VALIDATING, NULL,
 				   "{\"metadata\":{\"name\":\"v\"},\"webhooks\":[{\"name\":\"a\","
 				   "\"admissionReviewVersions\":[\"v2\"],\"clientConfig\":{},"
