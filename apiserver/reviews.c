@@ -232,7 +232,8 @@ static void serve(struct front_req *r, const struct review *v)
 		return;
 	}
 	json_set_str(a, o, "kind", str_c(v->kind));
-	json_set_str(a, o, "apiVersion", arena_strf(a, "%s/v1", v->group));
+	json_set_str(a, o, "apiVersion",
+		     arena_strf(a, "%s/%.*s", v->group, STR_ARG(r->core.version)));
 	struct json *meta = json_set_object(a, o, "metadata");
 	if (!json_get(meta, STR("creationTimestamp")))
 		json_set(a, meta, STR("creationTimestamp"), NULL);
@@ -243,11 +244,12 @@ bool reviews_serve(struct front_req *r)
 {
 	const struct core_req *c = &r->core;
 
-	if (c->verb != CORE_CREATE || c->subresource.n || !str_is(c->version, "v1"))
+	if (c->verb != CORE_CREATE || c->subresource.n)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(reviews); i++) {
 		if (!str_is(c->group, reviews[i].group) ||
-		    !str_is(c->resource, reviews[i].resource))
+		    !str_is(c->resource, reviews[i].resource) ||
+		    !core_kind_find(r->f->o.core, c->group, c->version, c->resource))
 			continue;
 		serve(r, &reviews[i]);
 		return true;

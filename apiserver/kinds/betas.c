@@ -9,8 +9,8 @@
 extern const struct kind kind_clusterrole, kind_clusterrolebinding, kind_cronjob, kind_csidriver,
 	kind_csinode, kind_csistoragecapacity, kind_horizontalpodautoscaler, kind_ingressclass,
 	kind_lease, kind_priorityclass, kind_role, kind_rolebinding, kind_runtimeclass,
-	kind_storageclass, kind_validatingadmissionpolicy, kind_validatingadmissionpolicybinding,
-	kind_volumeattachment;
+	kind_self_subject_review, kind_storageclass, kind_validatingadmissionpolicy,
+	kind_validatingadmissionpolicybinding, kind_volumeattachment;
 
 #define RENAMED(of, g, v, k, p, package)                                                           \
 	{                                                                                          \
@@ -58,6 +58,10 @@ const struct kind kind_ingressclass_v1beta1 =
 const struct kind kind_horizontalpodautoscaler_v2beta2 =
 	RENAMED(horizontalpodautoscaler, "autoscaling", "v2beta2", "HorizontalPodAutoscaler",
 		"horizontalpodautoscalers", "autoscaling.v2beta2");
+/* kubectl 1.27's `auth whoami` knows no other. */
+const struct kind kind_self_subject_review_v1beta1 =
+	RENAMED(self_subject_review, "authentication.k8s.io", "v1beta1", "SelfSubjectReview",
+		"selfsubjectreviews", "authentication.v1beta1");
 const struct kind kind_validatingadmissionpolicy_v1beta1 =
 	RENAMED(validatingadmissionpolicy, ADMISSION, "v1beta1", "ValidatingAdmissionPolicy",
 		"validatingadmissionpolicies", "admissionregistration.v1beta1");

@@ -335,3 +335,17 @@ void test_convert__discovery_prefers_the_stable_version(void **state)
 	assert_true(told("'preferredVersion':{'groupVersion':'autoscaling/v2'"));
 	teardown();
 }
+
+/* Reviews answer in the version that they are asked in. */
+void test_convert__reviews(void **state)
+{
+	(void)state;
+	setup();
+	assert_int_equal(post("/apis/authentication.k8s.io/v1beta1/selfsubjectreviews", "{}"), 201);
+	assert_true(told("'apiVersion':'authentication.k8s.io/v1beta1'"));
+	assert_true(told("'username':'root'"));
+	assert_int_equal(post("/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}"), 201);
+	assert_true(told("'apiVersion':'authentication.k8s.io/v1'"));
+	assert_int_equal(post("/apis/authentication.k8s.io/v1beta1/tokenreviews", "{}"), 404);
+	teardown();
+}
