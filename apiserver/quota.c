@@ -95,6 +95,12 @@ static const struct table *quotas_of(const struct core *c)
 	return core_table(c, "", "resourcequotas");
 }
 
+/* Asked of every write, so without a search. */
+static bool is_quotas(const struct table *t)
+{
+	return !*t->kind->group && !strcmp(t->kind->plural, "resourcequotas");
+}
+
 static void load(struct core *c)
 {
 	const struct table *t = quotas_of(c);
@@ -206,7 +212,7 @@ void quota_change(struct core *c, const struct table *t, const struct obj *old,
 
 	if (!b || b->settling || !(t->kind->flags & KIND_NAMESPACED))
 		return;
-	if (t == quotas_of(c)) {
+	if (is_quotas(t)) {
 		open_namespace(b, namespace);
 		return;
 	}

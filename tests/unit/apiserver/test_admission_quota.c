@@ -56,7 +56,7 @@ static void expect_status(const char *name, const char *part)
 
 #define CPU(request, limit)                                                                        \
 	",\"resources\":{\"requests\":{\"cpu\":\"" request "\"},\"limits\":{\"cpu\":\"" limit "\"" \
-											      "}}"
+	"}}"
 
 void test_admission_quota__as_many_as_there_is_room_for_in_one_turn(void **state)
 {
@@ -225,5 +225,41 @@ void test_admission_quota__what_is_there_counts_and_dry_runs_do_not(void **state
 	assert_int_equal(status_of("DELETE", QUOTAS "/q", NULL, NULL), 200);
 	assert_int_equal(
 		status_of("POST", NS "configmaps", NULL, "{\"metadata\":{\"name\":\"z\"}}"), 201);
+	alone_end();
+}
+
+/* A request that waits for a webhook takes no room meanwhile, and what it finds then counts. */
+void test_admission_quota__who_waits_for_a_webhook_holds_no_place(void **state)
+{
+	struct asked *q[2];
+	int won = 0, lost = 0;
+
+	(void)state;
+	begin();
+	quota("q", "\"hard\":{\"configmaps\":\"1\"}");
+	assert_int_equal(
+		status_of("POST",
+			  "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+			  NULL,
+			  "{\"metadata\":{\"name\":\"w\"},\"webhooks\":[{\"name\":\"a.x.io\","
+			  "\"admissionReviewVersions\":[\"v1\"],\"sideEffects\":\"None\","
+			  "\"clientConfig\":{\"url\":\"https://example.com/a\"},\"rules\":[{"
+			  "\"operations\":[\"*\"],\"apiGroups\":[\"\"],\"apiVersions\":[\"*\"],"
+			  "\"resources\":[\"configmaps\"]}]}]}"),
+		201);
+	q[0] = ask_core("POST", NS "configmaps", NULL, "{\"metadata\":{\"name\":\"a\"}}");
+	q[1] = ask_core("POST", NS "configmaps", NULL, "{\"metadata\":{\"name\":\"b\"}}");
+	assert_int_equal(ncalls, 2);
+	expect_status("q", "\"used\":{\"configmaps\":\"0\"}");
+	answer_review("\"allowed\":true");
+	answer_review("\"allowed\":true");
+	for (size_t i = 0; i < ARRAY_LEN(q); i++) {
+		won += q[i]->status == 201;
+		lost += q[i]->status == 403;
+		ask_free(q[i]);
+	}
+	assert_int_equal(won, 1);
+	assert_int_equal(lost, 1);
+	expect_status("q", "\"used\":{\"configmaps\":\"1\"}");
 	alone_end();
 }
