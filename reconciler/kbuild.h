@@ -20,10 +20,11 @@ struct kbuild {
 	struct render *r;
 	struct arena *a;
 	struct str dir;
-	uint32_t file;        /* the kustomization.yaml */
-	const struct json *k; /* what it says, old spellings made new */
-	bool component;       /* works on the resources of whom it stands in */
-	struct kfiles files;  /* relative to dir */
+	uint32_t file;            /* the kustomization.yaml */
+	const struct json *k;     /* what it says, old spellings made new */
+	const struct kres *maker; /* the configuration that generates, or NULL */
+	bool component;           /* works on the resources of whom it stands in */
+	struct kfiles files;      /* relative to dir */
 	struct klayer *to;
 	const struct ktypes *types; /* of `openapi`; NULL = built in */
 	const struct kbuild *up;

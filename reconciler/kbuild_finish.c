@@ -27,6 +27,42 @@ static void drop_local(struct kres_list *l)
 	kres_remove_empty(l);
 }
 
+/* A scalar as it stands in its file, or as JSON writes it. */
+static struct str text_of(struct kbuild *b, const struct json *v)
+{
+	const struct yaml_src *src = yaml_src_of(&b->r->out->srcs, v);
+	AUTO(buf) struct buf out = {0};
+
+	if (src && src->style == YAML_PLAIN && !(v->flags & JSON_F_SENSITIVE)) {
+		struct str data = b->r->out->files.v[src->file].data;
+
+		if (src->begin < src->end && src->end <= data.n)
+			return str_sub(data, src->begin, src->end - src->begin);
+	}
+	json_write(v, &out);
+	return arena_str(b->a, buf_view(&out));
+}
+
+/* Annotations are texts, whatever YAML took them for; none are no map. */
+static void settle_annotations(struct kbuild *b, struct kres *r)
+{
+	struct json *meta = json_get(r->tree, STR("metadata"));
+	struct json *annotations = json_get(meta, STR("annotations"));
+	struct json_member *m = json_members(annotations);
+
+	if (annotations && !json_len(annotations))
+		json_del(meta, STR("annotations"));
+	for (size_t i = 0; m && i < json_len(annotations); i++) {
+		struct json *v = &m[i].value;
+		uint32_t src = v->src;
+
+		if (json_is(v, JSON_STRING) || json_is(v, JSON_OBJECT) || json_is(v, JSON_ARRAY))
+			continue;
+		*v = *json_new_str(b->a, text_of(b, v));
+		v->src = src;
+	}
+}
+
 /* The way from folder `dir` to a file, with "..". */
 static struct str relative(struct arena *a, struct str dir, struct str path)
 {
@@ -65,6 +101,8 @@ static void put_origin(struct kbuild *b, struct kres *r)
 				  "configuredIn: %.*s\nconfiguredBy:\n  apiVersion: builtin\n"
 				  "  kind: %.*sGenerator\n",
 				  STR_ARG(path), STR_ARG(kind));
+	if (r->maker.n)
+		text = arena_strf(b->a, "%.*s  name: %.*s\n", STR_ARG(text), STR_ARG(r->maker));
 	json_set_str(b->a, json_set_object(b->a, meta, "annotations"), ORIGIN, text);
 }
 
@@ -115,6 +153,8 @@ int kbuild_finish(struct kbuild *b, struct err *err)
 	    kustomize_vars(b->a, l, b->to->vars, b->to->config->vars, &why))
 		return kbuild_blame(b, NULL, &why, err);
 	drop_local(l);
+	for (size_t i = 0; i < l->n; i++)
+		settle_annotations(b, &l->v[i]);
 	if (metadata(b, err) || sort(b, err))
 		return -1;
 	for (size_t i = 0; i < l->n; i++) {

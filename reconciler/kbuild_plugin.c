@@ -13,6 +13,7 @@
 /* One configuration on its way: `c` is what it says. */
 struct plugin {
 	struct kbuild *b;
+	const struct kres *r;
 	const struct json *c;
 	struct kspecs specs; /* its fieldSpecs */
 };
@@ -148,6 +149,7 @@ static int generator(struct plugin *p, struct err *err)
 	json_append(a, list, entry);
 	json_set(a, k, secret ? STR("secretGenerator") : STR("configMapGenerator"), list);
 	sub.k = k;
+	sub.maker = p->r;
 	return kbuild_generate(&sub, err);
 }
 
@@ -175,7 +177,7 @@ static int run(struct kbuild *b, const struct kres *r, const char *list, struct 
 {
 	struct kid id = kres_id(r);
 	const struct rendered_object *o = r->origin;
-	struct plugin p = {.b = b, .c = r->tree};
+	struct plugin p = {.b = b, .r = r, .c = r->tree};
 	struct err why = {0};
 
 	if (kspecs_read(b->a, &p.specs, json_get(r->tree, STR("fieldSpecs")), &why))

@@ -65,6 +65,10 @@ static int generate(struct kbuild *b, const struct json *list, bool secret, stru
 		struct kres made = {.origin = arena_dup(b->a, &at, sizeof(at)), .generated = true};
 		struct err why = {0};
 
+		if (b->maker) {
+			made.origin = b->maker->origin;
+			made.maker = kres_id(b->maker).name;
+		}
 		if (kustomize_generate(b->a, &b->files, entry, secret, options, &made, &why) ||
 		    absorb(b, &made, &why))
 			return kbuild_blame(b, entry, &why, err);

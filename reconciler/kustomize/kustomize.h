@@ -30,6 +30,7 @@ struct kres {
 	struct str *prefixes, *suffixes;
 	size_t nprefixes, nsuffixes;
 	bool generated;
+	struct str maker; /* name of the generator's own configuration, where it has one */
 	bool patched;
 	bool needs_hash; /* a generator's: its name gets the hash of its content at the very end */
 	enum kbehavior behavior;

@@ -136,6 +136,35 @@ static int merge_named(struct arena *a, struct kres_list *l, const struct json *
 	return merge_into(a, found, doc, p, err);
 }
 
+/* `replace` of a member that isn't there makes it, as kustomize's library has it. */
+static struct json *lenient(struct arena *a, const struct json *tree, const struct json *op)
+{
+	struct json *ret = json_copy(a, op);
+	struct str path = json_str(json_get(op, STR("path"))), parent, key;
+
+	if (str_is(json_str(json_get(op, STR("op"))), "replace") && !json_pointer(tree, path) &&
+	    str_rcut(path, '/', &parent, &key) && json_is(json_pointer(tree, parent), JSON_OBJECT))
+		json_set_str(a, ret, "op", STR("add"));
+	return ret;
+}
+
+static struct json *patched(struct arena *a, const struct json *tree, const struct json *ops,
+			    struct err *err)
+{
+	struct json *next = patch_json(a, tree, ops, NULL);
+
+	if (next || !json_is(ops, JSON_ARRAY) || json_len(ops) > 1000)
+		return next ?: patch_json(a, tree, ops, err);
+	next = (struct json *)tree;
+	for (size_t i = 0; next && i < json_len(ops); i++) {
+		struct json *one = json_new(a, JSON_ARRAY);
+
+		json_append(a, one, lenient(a, next, json_item(ops, i)));
+		next = patch_json(a, next, one, err);
+	}
+	return next;
+}
+
 static int apply_ops(struct arena *a, struct kres *r, const struct json *ops, struct err *err)
 {
 	struct kid id = kres_id(r);
@@ -143,7 +172,7 @@ static int apply_ops(struct arena *a, struct kres *r, const struct json *ops, st
 
 	kres_remember(a, r);
 	r->patched = true;
-	next = patch_json(a, r->tree, ops, err);
+	next = patched(a, r->tree, ops, err);
 	if (!next)
 		return err_wrap(err, "%.*s %.*s", STR_ARG(id.kind), STR_ARG(id.name));
 	if (!json_is(next, JSON_OBJECT))
