@@ -26,7 +26,7 @@ struct looking {
 	struct atrest *key; /* NULL = none */
 	struct backup_facts *facts;
 	bool collect;
-	struct buf locked; /* keys, each ended by NUL */
+	struct buf dropped; /* keys that don't come along, each ended by NUL */
 	struct err *err;
 };
 
@@ -37,11 +37,24 @@ static bool is_object(struct str bytes)
 	return json_is(json_at(json_parse(&a, bytes, NULL, NULL), "metadata"), JSON_OBJECT);
 }
 
+/* When tables were changed, and who leads in a cluster that is no more: nobody waits for it. */
+static bool is_past(struct str key)
+{
+	return str_starts(key, STR("~")) || str_starts(key, STR("coordination.k8s.io/leases/kube-"));
+}
+
 static int look(void *arg, struct str key, struct str value, uint64_t revision)
 {
 	struct looking *l = arg;
 	struct buf plain = {0};
 
+	if (is_past(key)) {
+		if (l->collect) {
+			buf_str(&l->dropped, key);
+			buf_putc(&l->dropped, 0);
+		}
+		return 0;
+	}
 	l->facts->objects++;
 	(void)revision;
 	if (!atrest_is_sealed(value))
@@ -52,8 +65,8 @@ static int look(void *arg, struct str key, struct str value, uint64_t revision)
 	if (!l->key || atrest_open(l->key, key, value, &plain, NULL)) {
 		l->facts->locked++;
 		if (l->collect) {
-			buf_str(&l->locked, key);
-			buf_putc(&l->locked, 0);
+			buf_str(&l->dropped, key);
+			buf_putc(&l->dropped, 0);
 		}
 	}
 	buf_wipe(&plain);
@@ -126,8 +139,8 @@ static struct atrest *load_key(struct restoring *r, struct err *err)
 
 static int drop(struct store *s, struct looking *l, uint64_t revision, struct err *err)
 {
-	for (size_t at = 0; at < l->locked.n;) {
-		struct store_write w = {str_c(l->locked.p + at), STR_NONE, revision};
+	for (size_t at = 0; at < l->dropped.n;) {
+		struct store_write w = {str_c(l->dropped.p + at), STR_NONE, revision};
 
 		if (s->ops->commit(s, &w, 1, revision, err))
 			return -1;
@@ -165,7 +178,7 @@ static int prepare(struct restoring *r, struct backup_facts *facts, struct err *
 		rc = prepare_store(r, s, &l, err);
 	store_free(s); /* its log goes into the file */
 	atrest_free(l.key);
-	buf_release(&l.locked);
+	buf_release(&l.dropped);
 	if (!rc && fs_exists(r->next_wal))
 		rc = err_set(err, ERR_IO, "%s could not be closed", r->next);
 	return rc;

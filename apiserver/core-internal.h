@@ -31,6 +31,7 @@ struct table {
 	size_t log_head, log_n, log_cap;
 	uint64_t log_first; /* sequence number of the oldest event */
 	uint64_t forgotten; /* revision up to which the log no longer reaches back */
+	uint64_t noted;     /* the commit that last noted a change of this table */
 	struct list watchers;
 };
 
@@ -121,6 +122,7 @@ struct core {
 	const struct admission **steps; /* core_admit.c: the registry by order */
 	struct quota_books *quotas;     /* quota.c */
 	struct alloc *alloc;
+	uint64_t commits; /* tried */
 	struct reseal { /* core_seal.c */
 		bool wanted;
 		size_t table;               /* index into tables */
@@ -360,6 +362,11 @@ struct str core_store_key(struct arena *a, const struct table *t, const struct o
 /* Encrypted where the kind asks for it; lives as long as the turn. */
 MUST_USE int core_store_value(struct core *c, const struct table *t, struct str key,
 			      struct str plain, struct str *ret, struct err *err);
+/* Beside the turn's changes: when each table they touch was changed last, so that after a restart
+ * watches of quiet tables go on. Fills w, which has room for one row a change. */
+size_t core_store_noted(struct core *c, struct store_write *w);
+/* Reads such a row; false when it is something else. */
+bool core_load_noted(struct core *c, struct str key, struct str value);
 void core_reseal_free(struct core *c);
 
 /* ---- allocation of Service addresses and node ports (alloc.c) ---- */

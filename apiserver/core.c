@@ -398,7 +398,8 @@ void core_undo_to(struct core *c, size_t n)
 
 static int commit(struct core *c, struct err *err)
 {
-	struct store_write *w = arena_array(&c->turn, c->nchanges, sizeof(*w));
+	struct store_write *w = arena_array(&c->turn, 2 * c->nchanges, sizeof(*w));
+	size_t n = c->nchanges;
 
 	for (size_t i = 0; i < c->nchanges; i++) {
 		const struct change *ch = &c->changes[i];
@@ -409,7 +410,8 @@ static int commit(struct core *c, struct err *err)
 		if (ch->new &&core_store_value(c, ch->table, w[i].key, o->bytes, &w[i].value, err))
 			return -1;
 	}
-	return c->o.store->ops->commit(c->o.store, w, c->nchanges, c->revision, err);
+	n += core_store_noted(c, w + n);
+	return c->o.store->ops->commit(c->o.store, w, n, c->revision, err);
 }
 
 /*

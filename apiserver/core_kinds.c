@@ -230,7 +230,8 @@ static int load_later(struct loading *l)
 	core_crd_load(l->c);
 	while (map_next(&l->later, &it)) {
 		struct buf *kept = it.value;
-		struct table *t = table_of_key(l->c, it.key);
+		bool noted = core_load_noted(l->c, it.key, buf_view(kept));
+		struct table *t = noted ? NULL : table_of_key(l->c, it.key);
 
 		if (t && !r)
 			r = load_object(l, t, it.key, buf_view(kept));
@@ -269,8 +270,10 @@ int core_load(struct core *c, struct err *err)
 		return -1;
 	load_components(c);
 	c->revision = s->ops->revision(s);
+	/* What happened is not stored, but when the last of it did: who has seen that goes on. */
 	for (size_t i = 0; i < c->ntables; i++)
-		c->tables[i]->forgotten = c->revision;
+		if (!c->tables[i]->forgotten || c->tables[i]->forgotten > c->revision)
+			c->tables[i]->forgotten = c->revision;
 	core_crd_resume(c);
 	return 0;
 }

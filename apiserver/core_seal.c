@@ -5,6 +5,7 @@
  */
 #include "apiserver/core-internal.h"
 
+#define NOTED "~changed/" /* GROUP/PLURAL/ */
 #define SLICE 32 /* rows of a commit: bounds how long requests wait behind it */
 
 struct str core_store_key(struct arena *a, const struct table *t, const struct obj *o)
@@ -25,6 +26,45 @@ int core_store_value(struct core *c, const struct table *t, struct str key, stru
 		return -1;
 	*ret = arena_str(&c->turn, buf_view(&sealed));
 	return 0;
+}
+
+/* ---- when tables were changed last ---- */
+
+size_t core_store_noted(struct core *c, struct store_write *w)
+{
+	size_t n = 0;
+
+	c->commits++;
+	for (size_t i = c->nchanges; i-- > 0;) { /* the newest of each table first */
+		struct table *t = c->changes[i].table;
+		uint64_t revision = c->changes[i].event_new->revision;
+
+		if (t->noted == c->commits)
+			continue;
+		t->noted = c->commits;
+		w[n].key = arena_strf(&c->turn, NOTED "%s/%s/", t->kind->group, t->kind->plural);
+		w[n].value = arena_strf(&c->turn, "%llu", (unsigned long long)revision);
+		w[n++].revision = revision;
+	}
+	return n;
+}
+
+bool core_load_noted(struct core *c, struct str key, struct str value)
+{
+	struct str rest, group, plural, tail;
+	uint64_t revision;
+
+	if (!str_starts(key, STR(NOTED)))
+		return false;
+	rest = str_sub(key, sizeof(NOTED) - 1, key.n);
+	if (!str_cut(rest, '/', &group, &rest) || !str_cut(rest, '/', &plural, &tail) ||
+	    str_to_u64(value, &revision))
+		return true;
+	for (size_t i = 0; i < c->ntables; i++)
+		if (str_is(group, c->tables[i]->kind->group) &&
+		    str_is(plural, c->tables[i]->kind->plural))
+			c->tables[i]->forgotten = revision;
+	return true;
 }
 
 /* ---- again, under another key ---- */

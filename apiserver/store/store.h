@@ -10,7 +10,8 @@
 #include "lib/base/err.h"
 
 struct store_write {
-	struct str key;    /* "/registry-like": GROUP/PLURAL/NAMESPACE/NAME, made by the core */
+	struct str key;    /* "/registry-like": GROUP/PLURAL/NAMESPACE/NAME, made by the core; what
+			      begins with '~' is no object but of this store alone */
 	struct str value;  /* stored bytes; STR_NONE (s NULL) = delete */
 	uint64_t revision; /* the write's */
 };

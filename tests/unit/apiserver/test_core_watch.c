@@ -382,3 +382,49 @@ void test_core_watch__a_bookmark_does_not_speak_of_what_is_not_committed(void **
 	ask_free(create);
 	end();
 }
+
+/* ---- after a restart ---- */
+
+static void restart(void)
+{
+	struct err err = {0};
+
+	core_free(core);
+	core = core_new(&(struct core_opts){.store = store, .seed = 8, .now = test_now}, &err);
+	if (!core)
+		fail_msg("%s", err.msg);
+}
+
+/* The past is gone, but who had seen all of it goes on; who had not is told to list. */
+void test_core_watch__goes_on_after_a_restart_when_nothing_was_missed(void **state)
+{
+	struct asked *q;
+
+	(void)state;
+	alone_begin();
+	uint64_t a = make("a", ""), b = make("b", "");
+	assert_int_equal(status_of("POST", "/api/v1/namespaces", NULL,
+				   "{\"metadata\":{\"name\":\"other\"}}"),
+			 201);
+	uint64_t now = core_revision(core);
+	restart();
+	assert_int_equal(core_revision(core), now);
+	q = watch(W "&resourceVersion=%llu", N(b)); /* another table has changed since */
+	told_news(q, "%s", "");
+	uint64_t c = make("c", "");
+	told_news(q, "ADDED c@%llu ", N(c));
+	leave(q);
+	q = watch(W "&resourceVersion=%llu", N(a));
+	assert_int_equal(q->status, 410);
+	leave(q);
+	drop("c");
+	uint64_t gone = core_revision(core);
+	restart();
+	q = watch(W "&resourceVersion=%llu", N(c)); /* the deletion would be missed */
+	assert_int_equal(q->status, 410);
+	leave(q);
+	q = watch(W "&resourceVersion=%llu", N(gone));
+	assert_true(q->streaming);
+	leave(q);
+	end();
+}
