@@ -40,7 +40,8 @@ static bool is_object(struct str bytes)
 /* When tables were changed, and who leads in a cluster that is no more: nobody waits for it. */
 static bool is_past(struct str key)
 {
-	return str_starts(key, STR("~")) || str_starts(key, STR("coordination.k8s.io/leases/kube-"));
+	return str_starts(key, STR("~")) ||
+	       str_starts(key, STR("coordination.k8s.io/leases/kube-"));
 }
 
 static int look(void *arg, struct str key, struct str value, uint64_t revision)

@@ -6,7 +6,7 @@
 #include "apiserver/core-internal.h"
 
 #define NOTED "~changed/" /* GROUP/PLURAL/ */
-#define SLICE 32 /* rows of a commit: bounds how long requests wait behind it */
+#define SLICE 32          /* rows of a commit: bounds how long requests wait behind it */
 
 struct str core_store_key(struct arena *a, const struct table *t, const struct obj *o)
 {
