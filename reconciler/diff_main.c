@@ -216,6 +216,7 @@ static void release(struct diff *d)
 {
 	struct err err = {0};
 
+	git_close(d->source.git);
 	if (d->r.restmap)
 		restmap_free(d->r.restmap);
 	if (d->r.client)

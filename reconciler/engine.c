@@ -81,6 +81,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	r->restmap = restmap_new(c);
 	r->recorder = recorder_new(c, "reconciler", "");
 	r->statuses = statusq_new(c);
+	list_init(&r->queue);
 	restmap_refresh(r->restmap, on_discovery, r);
 	r->sources_informer = watch(r, &res_gitrepositories, on_source);
 	r->units_informer = watch(r, &res_kustomizations, on_unit);
@@ -95,6 +96,7 @@ void reconciler_stop(struct reconciler *r)
 	if (!r)
 		return;
 	loop_timer_cancel(r->loop, &r->discovery);
+
 	bootstrap_free(r->bootstrap);
 	informer_free(r->units_informer);
 	informer_free(r->sources_informer);
@@ -103,6 +105,7 @@ void reconciler_stop(struct reconciler *r)
 	it = (struct map_iter){0};
 	while (map_next(&r->sources, &it))
 		source_free(it.value);
+	loop_timer_cancel(r->loop, &r->dequeue);
 	kindwatches_free(r);
 	map_release(&r->units);
 	map_release(&r->sources);

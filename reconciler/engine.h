@@ -11,6 +11,7 @@
 #ifndef PLUMB_RECONCILER_ENGINE_H
 #define PLUMB_RECONCILER_ENGINE_H
 
+#include "lib/base/list.h"
 #include "lib/base/map.h"
 #include "lib/kube/events.h"
 #include "lib/kube/informer.h"
@@ -40,6 +41,7 @@
 #define ON_FAILURE "plumb.dev/on-failure"
 #define ROOT_NAMESPACE "plumb-system"
 #define IN_FLIGHT_MAX 16
+#define RUNS_MAX 16 /* at once: each holds all that it has rendered */
 
 struct reconciler_opts {
 	const char *data_dir, *cluster_name;
@@ -61,8 +63,9 @@ struct source {
 	struct obj *o;
 	char commit[GIT_OID_TEXT]; /* what is fetched; "" = nothing yet */
 	char *revision, *mirror, *url;
-	char *error;   /* why the last poll failed, or NULL */
-	char *handled; /* requestedAt that was acted upon */
+	struct gitmirror *git; /* the mirror, opened by the first who reads it; or NULL */
+	char *error;           /* why the last poll failed, or NULL */
+	char *handled;         /* requestedAt that was acted upon */
 	int64_t generation;
 	struct githelper *helper;
 	struct client_call *call; /* its Secret */
@@ -132,6 +135,7 @@ struct unit {
 	bool suspended;          /* by its spec */
 	bool was_suspended;      /* when it was looked at last */
 	int64_t suspended_until; /* wall clock; 0 = nobody said */
+	struct list queued;      /* in the reconciler's queue, or empty */
 	bool prune_later;        /* what is to go waits for those that may take it over */
 	unsigned failures;
 	struct run *run;
@@ -170,6 +174,9 @@ struct reconciler {
 	struct map watches;        /* group/kind → struct kindwatch */
 	struct bootstrap *bootstrap;
 	struct loop_timer discovery; /* another try */
+	size_t running;              /* runs under way */
+	struct list queue;           /* units that wait for one of them to end */
+	struct loop_timer dequeue;
 	bool synced;
 };
 
@@ -187,6 +194,8 @@ void source_changed(struct reconciler *r, const struct obj *old, const struct ob
 struct str source_branch(const struct source *s, struct arena *a);
 struct source *source_find(struct reconciler *r, struct str namespace, struct str name);
 void source_free(struct source *s);
+/* Borrowed: until the source is gone, or its url changes, which ends the runs that use it. */
+struct gitmirror *source_git(struct source *s, struct err *err);
 /* ---- source_poll.c ---- */
 void source_poll(struct source *s);
 void source_watch_files(struct source *s);
@@ -199,7 +208,9 @@ void source_fetched(struct source *s, const struct json *answer, const struct er
 /* ---- unit.c: when to run ---- */
 void unit_changed(struct reconciler *r, const struct obj *old, const struct obj *new);
 void unit_free(struct unit *u);
-void unit_look(struct unit *u);                   /* runs when there is reason to */
+void unit_look(struct unit *u); /* runs when there is reason to */
+/* A run ended: those that wait for their turn. */
+void units_dequeue(struct reconciler *r);
 void unit_look_after(struct unit *u, int64_t ns); /* the earliest wins */
 void units_of_source(struct reconciler *r, const struct source *s);
 struct source *unit_source(const struct unit *u, const struct json *spec);

@@ -192,6 +192,7 @@ void unit_farewell(struct unit *u)
 	run = u->run = xalloc(sizeof(*run));
 	run->u = u;
 	run->r = u->r;
+	u->r->running++;
 	run->farewell = true;
 	run->patience = loop_now(u->r->loop) + unit_timeout(json_get(o, STR("spec")));
 	o = json_copy(&run->arena, o);

@@ -29,9 +29,9 @@ static void run_free(struct run *run)
 	for (size_t i = 0; i < run->n; i++)
 		obj_unref(run->items[i].dry);
 	loop_timer_cancel(run->r->loop, &run->soon);
-	git_close(run->mirror);
 	rendered_release(&run->rendered);
 	age_keys_free(run->keys);
+	run->r->running--;
 	arena_release(&run->arena);
 	free(run);
 }
@@ -41,6 +41,7 @@ void run_cancel(struct unit *u)
 	if (u->run)
 		run_free(u->run);
 	u->run = NULL;
+	units_dequeue(u->r);
 }
 
 static void op_done(struct run_op *op, const struct api_answer *answer)
@@ -325,7 +326,7 @@ static int check_expressions(const struct json *spec, struct err *err)
 	return 0;
 }
 
-static int prepare(struct run *run, const struct source *s, struct err *err)
+static int prepare(struct run *run, struct source *s, struct err *err)
 {
 	struct unit *u = run->u;
 	const char *no = unsupported(run->spec);
@@ -336,7 +337,7 @@ static int prepare(struct run *run, const struct source *s, struct err *err)
 	path = git_clean_path(&run->arena, text(run->spec, "path"), err);
 	if (!path)
 		return -1;
-	run->mirror = git_open(s->mirror, err);
+	run->mirror = source_git(s, err);
 	if (run->mirror)
 		git_ignore(run->mirror,
 			   json_str(json_at(obj_tree(s->o, &run->arena), "spec", "ignore")));
@@ -415,6 +416,7 @@ void run_begin(struct unit *u)
 	u->run = run;
 	run->u = u;
 	run->r = u->r;
+	u->r->running++;
 	run->spec = json_copy(&run->arena, json_get(unit_tree(u, &run->arena), STR("spec")));
 	run->generation = u->o->generation;
 	run->as = unit_acts_as(u, &run->arena);

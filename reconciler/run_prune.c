@@ -186,7 +186,7 @@ static const struct unit *behind_us(const struct run *run)
 		    !strcmp(u->commit, run->commit))
 			continue;
 		if (unit_source(u, json_get(unit_tree(u, &a), STR("spec"))) == s &&
-		    unit_waits_on(u, run->u, 64))
+		    (!list_empty(&u->queued) || unit_waits_on(u, run->u, 64)))
 			return u;
 	}
 	return NULL;
@@ -202,7 +202,7 @@ static bool hold_for_others(struct run *run)
 	for (size_t i = 0; i < p->ngo; i++)
 		p->held[p->nheld++] = p->go[i];
 	p->ngo = 0;
-	p->why = arena_strf(&run->arena, "%s, which depends on this, may declare them", u->key);
+	p->why = arena_strf(&run->arena, "%s, which is still to come, may declare them", u->key);
 	return true;
 }
 

@@ -26,10 +26,33 @@ struct source *source_find(struct reconciler *r, struct str namespace, struct st
 	return map_get(&r->sources, obj_key(&a, namespace, name));
 }
 
+struct gitmirror *source_git(struct source *s, struct err *err)
+{
+	if (!s->git)
+		s->git = git_open(s->mirror, err);
+	return s->git;
+}
+
+static void close_git(struct source *s)
+{
+	struct map_iter it = {0};
+
+	while (s->git && map_next(&s->r->units, &it)) {
+		AUTO(arena) struct arena a = {0};
+		struct unit *u = it.value;
+
+		if (u->run && unit_source(u, json_get(unit_tree(u, &a), STR("spec"))) == s)
+			run_cancel(u);
+	}
+	git_close(s->git);
+	s->git = NULL;
+}
+
 void source_free(struct source *s)
 {
 	if (!s)
 		return;
+	close_git(s);
 	githelper_cancel(s->helper);
 	client_call_cancel(s->r->client, s->call);
 	loop_timer_cancel(s->r->loop, &s->timer);
@@ -72,6 +95,7 @@ static void remember(struct source *s)
 
 	if (s->url && str_is(url, s->url))
 		return;
+	close_git(s);
 	set_text(&s->url, url);
 	set_text(&s->mirror, str_c(git_mirror_path(&a, s->r->opts.data_dir, url)));
 	s->commit[0] = 0;

@@ -75,6 +75,7 @@ void unit_free(struct unit *u)
 {
 	if (!u)
 		return;
+	list_remove(&u->queued);
 	run_cancel(u);
 	loop_timer_cancel(u->r->loop, &u->timer);
 	farchecks_free(u);
@@ -159,6 +160,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		u->r = r;
 		u->key = xstrndup(key.p, key.n);
 		u->full = true;
+		list_init(&u->queued);
 		map_set(&r->units, key, u);
 	}
 	before = u->head ? wishes(u->head, &a) : NULL;
@@ -257,7 +259,32 @@ void unit_look(struct unit *u)
 		hold(u, reason, missing);
 		return;
 	}
+	if (u->r->running >= RUNS_MAX) {
+		if (list_empty(&u->queued))
+			list_append(&u->r->queue, &u->queued);
+		return;
+	}
 	run_begin(u);
+}
+
+static void on_dequeue(struct loop *l, struct loop_timer *t)
+{
+	struct reconciler *r = CONTAINER_OF(t, struct reconciler, dequeue);
+
+	(void)l;
+	while (r->running < RUNS_MAX && !list_empty(&r->queue)) {
+		struct unit *u = CONTAINER_OF(r->queue.next, struct unit, queued);
+
+		list_remove(&u->queued);
+		unit_look(u);
+	}
+}
+
+/* In a turn of its own: whoever ends a run still works with its unit. */
+void units_dequeue(struct reconciler *r)
+{
+	if (r->queue.next && !list_empty(&r->queue) && !loop_timer_armed(&r->dequeue))
+		loop_timer_set(r->loop, &r->dequeue, 0, on_dequeue);
 }
 
 static int64_t interval_of(struct unit *u, const char *key)
@@ -281,7 +308,8 @@ static void prune_now(const struct unit *done)
 	while (map_next(&done->r->units, &it)) {
 		struct unit *u = it.value;
 
-		if (u->prune_later && u != done && unit_waits_on(done, u, 64))
+		if (u->prune_later && u != done &&
+		    (list_empty(&u->r->queue) || unit_waits_on(done, u, 64)))
 			unit_look(u);
 	}
 }
