@@ -93,7 +93,7 @@ static int apply_options(struct op *op, const struct json *config, struct apply_
 	*o = (struct apply_opts){.manager = op_query(op, "fieldManager"),
 				 .now_ns = core_now(op->core),
 				 .subresource = op->req->subresource,
-				 .force = str_is(force, "true") || str_is(force, "1"),
+				 .force = http_flag(force),
 				 .api_version = json_str(json_get(config, STR("apiVersion")))};
 	if (!o->manager.n) {
 		schema_problem(&op->problems, "FieldValueRequired", STR("fieldManager"), 0,

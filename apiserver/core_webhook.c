@@ -127,7 +127,7 @@ static const struct json *options(struct op *op)
 		json_set_str(op->a, o, "kind", STR("DeleteOptions"));
 		json_set_str(op->a, o, "apiVersion", STR("meta.k8s.io/v1"));
 	}
-	if (op->req->verb == CORE_PATCH && str_is(op_query(op, "force"), "true"))
+	if (op->req->verb == CORE_PATCH && http_flag(op_query(op, "force")))
 		json_set_bool(op->a, o, "force", true);
 	if (op->dry_run)
 		json_append_str(op->a, json_set_array(op->a, o, "dryRun"), STR("All"));

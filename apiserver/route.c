@@ -31,11 +31,6 @@ static size_t split(struct str path, struct str parts[PARTS_MAX])
 	return n;
 }
 
-static bool says_true(struct str s)
-{
-	return s.p && !str_is(s, "false") && !str_is(s, "0");
-}
-
 static bool verb_of(struct str method, bool named, bool watch, enum core_verb *ret)
 {
 	static const struct {
@@ -107,7 +102,7 @@ bool core_route(struct str method, struct str path, struct str query, struct cor
 	if (!resource_parts(parts + at, n - at, r))
 		return false;
 	r->query = query;
-	watch = watch || says_true(http_query(r->arena, query, "watch"));
+	watch = watch || http_query_flag(r->arena, query, "watch");
 	if (watch && r->name.p && !r->subresource.p && str_is(method, "GET")) {
 		r->verb = CORE_WATCH;
 		return true;

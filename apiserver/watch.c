@@ -379,11 +379,6 @@ void watch_tick(struct core *c)
 
 /* ---- beginning ---- */
 
-static bool says_true(struct str s)
-{
-	return s.p && (str_is(s, "true") || str_is(s, "1"));
-}
-
 static int from_revision(struct op *op, struct table *t, uint64_t *ret, bool *ret_initial)
 {
 	struct str text = op_query(op, "resourceVersion");
@@ -399,7 +394,7 @@ static int from_revision(struct op *op, struct table *t, uint64_t *ret, bool *re
 			       "resourceVersionMatch: Forbidden: sendInitialEvents requires "
 			       "setting resourceVersionMatch to "
 			       "NotOlderThan");
-	*ret_initial = send.n ? says_true(send) : !*ret;
+	*ret_initial = send.n ? http_flag(send) : !*ret;
 	if (*ret_initial || !*ret)
 		return 0;
 	if (*ret < t->forgotten)
@@ -488,7 +483,7 @@ static struct watcher *watcher_new(struct op *op, struct table *t)
 		}
 	}
 	w->include = op_query(op, "includeObject");
-	w->bookmarks = says_true(op_query(op, "allowWatchBookmarks"));
+	w->bookmarks = http_flag(op_query(op, "allowWatchBookmarks"));
 	w->bookmark_ns = core_now(op->core) + BOOKMARK_EVERY;
 	list_append(&op->core->watchers, &w->all);
 	list_append(&t->watchers, &w->of_table);
@@ -520,7 +515,7 @@ void core_watch(struct op *op)
 	op->req->sink->stream_begin(op->req, &head);
 	if (initial && !send_initial(w, seen))
 		return;
-	if (initial && w->bookmarks && says_true(op_query(op, "sendInitialEvents")) &&
+	if (initial && w->bookmarks && http_flag(op_query(op, "sendInitialEvents")) &&
 	    !bookmark(w, op->core->revision, true))
 		return;
 	(void)watcher_catch_up(w);

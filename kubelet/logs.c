@@ -173,9 +173,7 @@ static int64_t number(struct http_req *r, const char *name, int64_t otherwise)
 
 static bool flag(struct http_req *r, const char *name)
 {
-	struct str s = http_query(&r->arena, r->query, name);
-
-	return str_is(s, "true") || str_is(s, "1");
+	return http_query_flag(&r->arena, r->query, name);
 }
 
 static struct pod *find_pod(struct kubelet *k, struct str ns, struct str name)

@@ -355,9 +355,7 @@ static void refuse(struct http_req *r, int status, const char *text)
 
 static bool flag(struct http_req *r, const char *name)
 {
-	struct str v = http_query(&r->arena, r->query, name);
-
-	return str_is(v, "true") || str_is(v, "1");
+	return http_query_flag(&r->arena, r->query, name);
 }
 
 struct streams_want streams_wanted(struct http_req *r)

@@ -89,6 +89,25 @@ struct str http_query(struct arena *a, struct str query, const char *name)
 	return http_query_next(a, query, name, &pos);
 }
 
+bool http_flag(struct str value)
+{
+	static const char no[] = "false";
+
+	if (!value.p || str_is(value, "0"))
+		return false;
+	if (value.n != sizeof(no) - 1)
+		return true;
+	for (size_t i = 0; i < value.n; i++)
+		if ((value.p[i] | 0x20) != no[i])
+			return true;
+	return false;
+}
+
+bool http_query_flag(struct arena *a, struct str query, const char *name)
+{
+	return http_flag(http_query(a, query, name));
+}
+
 static const struct {
 	int status;
 	const char *text;

@@ -29,6 +29,10 @@ bool http_header_has(const struct http_headers *h, const char *name, const char 
 
 /* Query parameter, unescaped into `a`; STR_NONE when absent, empty when given without a value. */
 struct str http_query(struct arena *a, struct str query, const char *name);
+/* A parameter that switches something on, as Kubernetes reads it: absent, "0" and "false" in any
+ * case don't, whatever else (Python's "True", nothing behind the name) does. */
+bool http_query_flag(struct arena *a, struct str query, const char *name);
+bool http_flag(struct str value);
 /* Every value of a repeated parameter: call with *pos = 0 until it returns STR_NONE. */
 struct str http_query_next(struct arena *a, struct str query, const char *name, size_t *pos);
 

@@ -336,3 +336,19 @@ void test_parse__block_is_freed_with_its_last_reference(void **state)
 	block_unref(c);
 	block_unref(NULL);
 }
+
+/* Clients write flags in many ways: kubectl "true", Python "True", some nothing. */
+void test_parse__query_flags(void **state)
+{
+	static const char *const on[] = {"x=true", "x=True", "x=1", "x=", "x", "x=yes"};
+	static const char *const off[] = {"", "x=false", "x=False", "x=FALSE", "x=0", "y=true"};
+	AUTO(arena) struct arena a = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(on); i++)
+		if (!http_query_flag(&a, str_c(on[i]), "x"))
+			fail_msg("%s is off", on[i]);
+	for (size_t i = 0; i < ARRAY_LEN(off); i++)
+		if (http_query_flag(&a, str_c(off[i]), "x"))
+			fail_msg("%s is on", off[i]);
+}
