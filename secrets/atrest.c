@@ -118,9 +118,14 @@ int atrest_rotate(const char *path, struct err *err)
 	randombytes_buf(keys.p, KEY);
 	keys.n = KEY;
 	rc = fs_read(path, (size_t)KEY * ATREST_KEYS_MAX, &keys, err);
+	if (!rc && keys.n > (size_t)KEY * ATREST_KEYS_MAX)
+		rc = err_set(
+			err, ERR_LIMIT,
+			"holds %d keys already: take off the last ones, which only old backups "
+			"need",
+			ATREST_KEYS_MAX);
 	if (!rc)
-		rc = fs_write(path, str_sub(buf_view(&keys), 0, (size_t)KEY * ATREST_KEYS_MAX),
-			      0600, err);
+		rc = fs_write(path, buf_view(&keys), 0600, err);
 	buf_wipe(&keys);
 	return rc ? err_wrap(err, "root key %s", path) : 0;
 }

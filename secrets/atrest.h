@@ -24,8 +24,9 @@ struct atrest *atrest_load(const char *path, bool create, struct err *err);
 struct atrest *atrest_from(struct str keys, struct err *err);
 void atrest_free(struct atrest *a); /* wipes; NULL is fine */
 
-/* A new key in front of the file's, which it may seal with from now on; the rest still open. The
- * oldest goes when there are too many. */
+/* A new key in front of the file's, which it may seal with from now on; the rest still open.
+ * Refused when it holds ATREST_KEYS_MAX: dropping one is for whoever knows that no backup needs it.
+ */
 MUST_USE int atrest_rotate(const char *path, struct err *err);
 
 /* The types that the API server's core asks for; arg is a struct atrest. Appends to out. */

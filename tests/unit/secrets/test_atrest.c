@@ -92,3 +92,33 @@ void test_atrest__key_file(void **state)
 	assert_int_equal(err.code, ERR_CORRUPT);
 	assert_int_equal(fs_remove_tree(dir, &err), 0);
 }
+
+/* A new key seals, the old ones open, and none is dropped without being asked for. */
+void test_atrest__a_new_key_in_the_file(void **state)
+{
+	char dir[] = "/tmp/plumb-atrest-XXXXXX";
+	AUTO(buf) struct buf sealed = {0};
+	AUTO(buf) struct buf out = {0};
+	struct err err = {0};
+	struct atrest *a;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	AUTO(free) char *path = xasprintf("%s/root.key", dir);
+	assert_int_equal(atrest_rotate(path, &err), -1); /* nothing to rotate */
+	a = atrest_load(path, true, &err);
+	assert_int_equal(atrest_seal(a, row, STR("x"), &sealed, &err), 0);
+	assert_false(atrest_is_old(a, buf_view(&sealed)));
+	atrest_free(a);
+	for (int i = 1; i < ATREST_KEYS_MAX; i++)
+		assert_int_equal(atrest_rotate(path, &err), 0);
+	assert_int_equal(atrest_rotate(path, &err), -1);
+	assert_int_equal(err.code, ERR_LIMIT);
+	a = atrest_load(path, false, &err);
+	assert_non_null(a);
+	assert_true(atrest_is_old(a, buf_view(&sealed)));
+	assert_int_equal(atrest_open(a, row, buf_view(&sealed), &out, &err), 0);
+	assert_true(str_is(buf_view(&out), "x"));
+	atrest_free(a);
+	assert_int_equal(fs_remove_tree(dir, &err), 0);
+}
