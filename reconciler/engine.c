@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "reconciler/forge_call.h"
 
 static void on_source(void *arg, const struct obj *old, const struct obj *new)
 {
@@ -106,6 +107,7 @@ void reconciler_stop(struct reconciler *r)
 	while (map_next(&r->sources, &it))
 		source_free(it.value);
 	loop_timer_cancel(r->loop, &r->dequeue);
+	forge_gates_free(r);
 	kindwatches_free(r);
 	map_release(&r->units);
 	map_release(&r->sources);

@@ -172,6 +172,7 @@ struct reconciler {
 	struct map sources, units; /* key → struct source, struct unit */
 	struct map owned;          /* identity → struct entry: see entry_key */
 	struct map watches;        /* group/kind → struct kindwatch */
+	struct map gates;          /* forges: see forge_call.c */
 	struct bootstrap *bootstrap;
 	struct loop_timer discovery; /* another try */
 	size_t running;              /* runs under way */

@@ -18,8 +18,10 @@
 #include "lib/os/proc.h"
 #include "reconciler/gitremote.h"
 #include "reconciler/main.h"
+#include "reconciler/webcall.h"
 
 #define REQUEST_MAX (80u << 20)
+#define ANSWER_MAX (16u << 20)
 #ifdef __SANITIZE_ADDRESS__
 #define MEMORY_MAX 0 /* its shadow is larger than any limit */
 #else
@@ -55,12 +57,12 @@ static void on_end(void *arg, struct proc_result *r)
 
 	h->proc = NULL;
 	if (r->timed_out) {
-		err_set(&err, ERR_TIMEOUT, "git took too long");
+		err_set(&err, ERR_TIMEOUT, "it took too long");
 	} else {
 		answer = json_parse(&a, buf_view(&r->out), NULL, &err);
 		why = json_str(json_get(answer, STR("error")));
 		if (!answer)
-			err_set(&err, ERR_INTERNAL, "the git helper ended with status %d",
+			err_set(&err, ERR_INTERNAL, "the helper ended with status %d",
 				r->status);
 		else if (why.p)
 			err_set(&err,
@@ -88,6 +90,7 @@ struct githelper *githelper_start(struct loop *l, const char *what, const struct
 	struct proc_opts o = {.argv = argv,
 			      .die_with_us = true,
 			      .max_memory = MEMORY_MAX,
+			      .max_output = ANSWER_MAX,
 			      .timeout_ns = timeout_ns};
 
 	json_write(request, &in);
@@ -160,6 +163,8 @@ int reconciler_helper_main(int argc, char **argv)
 		answer = gitremote_fetch(&a, request, &err);
 	else if (!strcmp(what, "git-push"))
 		answer = gitremote_push(&a, request, &err);
+	else if (!strcmp(what, "web-call"))
+		answer = webcall_run(&a, request, &err);
 	else
 		err_set(&err, ERR_BAD_REQUEST, "no helper '%s'", what);
 	if (!answer)

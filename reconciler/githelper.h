@@ -12,7 +12,7 @@ struct githelper;
 /* answer is NULL when err says why; both are valid during the call only. */
 typedef void githelper_done(void *arg, const struct json *answer, const struct err *err);
 
-/* what: "git-fetch" or "git-push". The request is written out before this returns. */
+/* what: "git-fetch", "git-push" or "web-call". The request is written out before this returns. */
 struct githelper *githelper_start(struct loop *l, const char *what, const struct json *request,
 				  int64_t timeout_ns, githelper_done *done, void *arg);
 void githelper_cancel(struct githelper *h); /* done is not called */

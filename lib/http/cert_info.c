@@ -160,6 +160,27 @@ int sign_es256(struct str key_pem, struct str data, uint8_t ret[64], struct err 
 	return ok ? 0 : tls_err(err, ERR_INTERNAL, "sign");
 }
 
+int sign_rs256(struct str key_pem, struct str data, struct buf *ret, struct err *err)
+{
+	AUTO(pkey) EVP_PKEY *k = tls_pem_key(key_pem, err);
+	size_t n;
+
+	if (!k)
+		return -1;
+	if (!EVP_PKEY_is_a(k, "RSA"))
+		return err_set(err, ERR_BAD_REQUEST, "signing key is not RSA");
+	n = (size_t)EVP_PKEY_get_size(k);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned char *at = (unsigned char *)buf_reserve(ret, n);
+	int ok = EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, k) == 1 &&
+		 EVP_DigestSign(md, at, &n, (const unsigned char *)data.p, data.n) == 1;
+	EVP_MD_CTX_free(md);
+	if (!ok)
+		return tls_err(err, ERR_INTERNAL, "sign");
+	ret->n += n;
+	return 0;
+}
+
 /* Of a public key, a private key or a certificate. */
 static EVP_PKEY *any_public_key(struct str pem, struct err *err)
 {

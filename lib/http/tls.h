@@ -62,6 +62,8 @@ void cert_info_release(struct cert_info *i);
 MUST_USE int sign_es256(struct str key_pem, struct str data, uint8_t ret[64], struct err *err);
 MUST_USE int verify_es256(struct str public_or_private_pem, struct str data, const uint8_t sig[64],
 			  struct err *err);
+/* RSASSA-PKCS1-v1_5 with SHA-256 (RS256), appended: what GitHub wants of its Apps. */
+MUST_USE int sign_rs256(struct str key_pem, struct str data, struct buf *ret, struct err *err);
 /* The public point's coordinates, x||y, of a key or certificate: for JSON web key sets. */
 MUST_USE int es256_public(struct str pem, uint8_t ret[64], struct err *err);
 
