@@ -20,6 +20,20 @@ struct world {
 	size_t n;
 };
 
+/* A path that no tree of git holds. */
+static bool leaves(struct str path)
+{
+	struct str part, rest = path;
+
+	if (str_starts(path, STR("/")) || memchr(path.p ?: "", 0, path.n))
+		return true;
+	while (str_next(&rest, '/', &part)) {
+		if (str_is(part, "..") || str_is(part, "."))
+			return true;
+	}
+	return false;
+}
+
 static void split(struct world *w, struct str text)
 {
 	struct str line, head, rest = text;
@@ -34,8 +48,9 @@ static void split(struct world *w, struct str text)
 		next = str_starts(rest, STR("=== ")) ? 0 : str_find(rest, STR("\n=== "));
 		head = next < 0 ? rest : str_sub(rest, 0, (size_t)next + (next > 0));
 		rest = str_sub(rest, head.n, rest.n);
-		w->files[w->n++] = (struct git_file){.path = str_trim(str_sub(line, 4, line.n)),
-						     .data = {from, head.n}};
+		line = str_trim(str_sub(line, 4, line.n));
+		if (line.n && !leaves(line))
+			w->files[w->n++] = (struct git_file){.path = line, .data = {from, head.n}};
 	}
 }
 
@@ -45,7 +60,7 @@ static int load(void *ctx, const char *path, struct git_files *ret, struct err *
 	struct git_file *v = arena_array(&w->a, FILES_MAX, sizeof(*v));
 	size_t len = strlen(path);
 
-	if (path[0] == '/' || strstr(path, ".."))
+	if (leaves(str_c(path)))
 		abort();
 	*ret = (struct git_files){v, 0};
 	for (size_t i = 0; i < w->n; i++) {
