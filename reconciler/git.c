@@ -21,6 +21,8 @@
 #include "reconciler/ignore.h"
 
 #define LINKS_MAX 16
+#define CACHED_TREE_MAX (1u << 20)
+#define CACHE_MAX (4u << 20)
 
 struct gitmirror {
 	git_repository *repo;
@@ -68,6 +70,11 @@ struct gitmirror *git_open(const char *path, struct err *err)
 		return NULL;
 	git_libgit2_init();
 	git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+	/* A folder with a thousand Kustomizations is one large tree, that each of them looks into.
+	 */
+	git_libgit2_opts(GIT_OPT_SET_CACHE_OBJECT_LIMIT, (int)GIT_OBJECT_TREE,
+			 (size_t)CACHED_TREE_MAX);
+	git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, (ssize_t)CACHE_MAX);
 	rc = git_repository_open_bare(&repo, path);
 	if (rc < 0) {
 		fail(err, code_of(rc), "open the mirror");
