@@ -4,14 +4,15 @@
 
 #include "apiserver/front-internal.h"
 #include "lib/http/client.h"
+#include "lib/http/wsframes.h"
 
 struct kubelet_call {
 	struct front_req *r;
 	/* where to, in the request's arena */
 	const char *host;
 	int port;
-	struct tls_ctx *tls; /* borrowed from the front; NULL = plain text */
-	struct str path;     /* escaped, with query */
+	struct tls_ctx *tls;             /* borrowed from the front; NULL = plain text */
+	struct str path;                 /* escaped, with query */
 	const char *connect_to;          /* instead of host, or NULL */
 	struct tls_ctx *owned;           /* a reference to tls, dropped when it is in use */
 	const struct http_header *heads; /* added to the client's */
@@ -26,6 +27,8 @@ struct kubelet_call {
 	struct http_tunnel *tunnel;
 	struct http_upgraded up;
 	bool streaming, upgraded, paused;
+	bool websocket; /* upgraded to that */
+	struct wsframes frames;
 };
 
 /* kubelettarget.c, the core's thread: fills host, port, tls and path. */

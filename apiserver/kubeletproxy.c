@@ -231,13 +231,26 @@ static void client_has_room(struct http_upgraded *u)
 		http_tunnel_pause(k->tunnel, false);
 }
 
+/* Message by message where there are messages: see lib/http/wsframes.h. */
+static int to_client(struct kubelet_call *k, struct str data)
+{
+	size_t n;
+
+	for (; data.n; data = str_sub(data, n, data.n)) {
+		n = k->websocket ? wsframes_cut(&k->frames, data) : data.n;
+		if (http_upgraded_write(&k->up, str_sub(data, 0, n)))
+			return -1;
+	}
+	return 0;
+}
+
 static void from_kubelet(void *arg, struct str data)
 {
 	struct kubelet_call *k = arg;
 
 	if (!data.n)
 		k->tunnel = NULL;
-	if (!data.n || !k->upgraded || http_upgraded_write(&k->up, data)) {
+	if (!data.n || !k->upgraded || to_client(k, data)) {
 		tunnel_close(k);
 		return;
 	}
@@ -264,6 +277,7 @@ static void on_up(void *arg, struct http_tunnel *t, const struct http_answer *a)
 	k->running = NULL;
 	k->tunnel = t;
 	k->upgraded = true;
+	k->websocket = http_header_has(&a->headers, "Upgrade", "websocket");
 	k->up.user = k;
 	k->up.on_data = from_client;
 	k->up.on_drain = client_has_room;
@@ -274,8 +288,7 @@ static void on_up(void *arg, struct http_tunnel *t, const struct http_answer *a)
 static void call(struct kubelet_call *k, bool upgrade)
 {
 	struct http_req *h = k->r->http;
-	struct http_header *heads =
-		arena_array(&h->arena, HEADERS_MAX + k->nheads, sizeof(*heads));
+	struct http_header *heads = arena_array(&h->arena, HEADERS_MAX + k->nheads, sizeof(*heads));
 	size_t n = pass_headers(&h->headers, heads, HEADERS_MAX - 2);
 	const char *type = arena_cstr(&h->arena, http_header(&h->headers, "Content-Type"));
 
@@ -318,13 +331,12 @@ static void start(void *arg)
 		http_req_unref(h);
 		return;
 	}
-	k->client = http_client_new(
-		h->loop,
-		&(struct http_client_opts){.host = k->host,
-					   .connect_to = k->connect_to,
-					   .port = k->port,
-					   .tls = k->tls},
-		&err);
+	k->client = http_client_new(h->loop,
+				    &(struct http_client_opts){.host = k->host,
+							       .connect_to = k->connect_to,
+							       .port = k->port,
+							       .tls = k->tls},
+				    &err);
 	tls_unref(&k->owned);
 	r->call = k;
 	if (!k->client) {
@@ -396,8 +408,7 @@ static bool send_to_folder(struct front_req *r)
 		return false;
 	where.value = arena_strf(&h->arena, "%.*s/%s%.*s", STR_ARG(h->raw_path),
 				 h->query.n ? "?" : "", STR_ARG(h->query));
-	http_reply_bytes(h,
-			 &(struct http_reply){.status = 301, .headers = &where, .nheaders = 1},
+	http_reply_bytes(h, &(struct http_reply){.status = 301, .headers = &where, .nheaders = 1},
 			 STR(""));
 	front_done(r, 301);
 	return true;

@@ -32,7 +32,7 @@ void outq_text(struct outq *q, const void *p, size_t n)
 		return;
 	buf_put(&q->text, p, n);
 	q->bytes += n;
-	if (q->n > q->head && !q->v[q->n - 1].block) {
+	if (q->n > q->head && !q->v[q->n - 1].block && !q->apart) {
 		q->v[q->n - 1].n += n;
 		return;
 	}
@@ -66,7 +66,10 @@ void outq_consume(struct outq *q, size_t n)
 		q->head++;
 	}
 	if (q->head == q->n) {
+		bool apart = q->apart;
+
 		outq_release(q);
+		q->apart = apart;
 	} else if (q->text_at > (64 << 10) && q->text_at > q->text.n / 2) {
 		buf_consume(&q->text, q->text_at);
 		q->text_at = 0;

@@ -173,6 +173,7 @@ void op_apply(struct op *op)
 		if (op->kind == OP_UPGRADE) {
 			c->up = op->up;
 			c->state = CONN_UPGRADED;
+			c->out.apart = true;
 		}
 		break;
 	case OP_WRITE:

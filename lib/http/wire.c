@@ -245,7 +245,7 @@ static const char *next_piece(struct outq *q, char *scratch, size_t *ret_n)
 	const char *p = s->block ? s->block->data.p + s->at : q->text.p + q->text_at;
 	size_t n = 0, text_at = q->text_at;
 
-	if (s->n >= WIRE_RECORD || s->n == q->bytes) {
+	if (s->n >= WIRE_RECORD || s->n == q->bytes || q->apart) {
 		*ret_n = MIN(s->n, (size_t)WIRE_RECORD);
 		return p;
 	}

@@ -34,6 +34,7 @@ struct outq {
 	struct buf text;
 	size_t text_at;
 	size_t bytes; /* in all */
+	bool apart;   /* what is queued by one call leaves in TLS records of its own */
 };
 
 void outq_text(struct outq *q, const void *p, size_t n); /* copies */

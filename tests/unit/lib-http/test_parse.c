@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/http/parse.h"
+#include "lib/http/wsframes.h"
 
 static int parse(const char *text, struct http_head *h)
 {
@@ -351,4 +352,32 @@ void test_parse__query_flags(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(off); i++)
 		if (http_query_flag(&a, str_c(off[i]), "x"))
 			fail_msg("%s is on", off[i]);
+}
+
+/* Cut anywhere, the messages come out whole. */
+void test_parse__websocket_messages(void **state)
+{
+	static const char stream[] = "\x82\x01\x01"
+				     "\x82\x04\x01hi\n"
+				     "\x82\x7e\x00\x05"
+				     "\x03{..}"
+				     "\x88\x00";
+	static const size_t ends[] = {3, 9, 18, 20};
+
+	(void)state;
+	for (size_t chunk = 1; chunk < sizeof(stream); chunk++) {
+		struct wsframes f = {0};
+		size_t at = 0, end = 0;
+
+		while (at < sizeof(stream) - 1) {
+			size_t n = MIN(chunk, sizeof(stream) - 1 - at), k;
+
+			k = wsframes_cut(&f, (struct str){stream + at, n});
+			assert_true(k > 0 && k <= n);
+			at += k;
+			assert_true(at <= ends[end]);
+			end += at == ends[end];
+		}
+		assert_int_equal(end, 4);
+	}
 }
