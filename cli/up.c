@@ -38,6 +38,7 @@ struct node {
 struct up {
 	/* options */
 	const char *data_dir, *listen, *repo, *branch, *path, *cluster_name, *runtime, *log_level;
+	const char *sealing, *seal_interval;
 	const char *service_cidr, *cluster_cidr, *forge, *interval;
 	int64_t nodes;
 	/* what runs */
@@ -78,6 +79,10 @@ static int parse(struct up *u, int argc, char **argv, struct err *err)
 		{"forge", 0, FLAG_STRING, &u->forge, "KIND=URL",
 		 "open drift reports as pull requests there"},
 		{"cluster-name", 0, FLAG_STRING, &u->cluster_name, "NAME", "names drift branches"},
+		{"sealing", 0, FLAG_STRING, &u->sealing, "MODE",
+		 "auto, commit, propose or off: public key and re-sealed values in the repository"},
+		{"seal-key-interval", 0, FLAG_STRING, &u->seal_interval, "DURATION",
+		 "a new sealing key that often (never)"},
 		{"runtime", 0, FLAG_STRING, &u->runtime, "NAME", "crun, runc or auto"},
 		{"cluster-cidr", 0, FLAG_STRING, &u->cluster_cidr, "CIDR", "pod network"},
 		{"service-cidr", 0, FLAG_STRING, &u->service_cidr, "CIDR", "service network"},
@@ -296,6 +301,8 @@ static void start_rest(void *p)
 		if (i == 0)
 			arg(&a, "--cluster-cidr", u->cluster_cidr);
 		if (i == 0)
+			arg(&a, "--seal-key-interval", u->seal_interval);
+		if (i == 0)
 			arg(&a, "--cluster-signing-key-file",
 			    arena_printf(&u->arena, "%s/pki/ca.key", u->dir.path));
 		if (i == 2) {
@@ -305,6 +312,7 @@ static void start_rest(void *p)
 			arg(&a, "--interval", u->interval);
 			arg(&a, "--forge", u->forge);
 			arg(&a, "--cluster-name", u->cluster_name);
+			arg(&a, "--sealing", u->sealing);
 		}
 		start(u, &a);
 	}

@@ -13,6 +13,7 @@ struct controllers_config {
 	uint32_t cluster_net;  /* pod network, host byte order */
 	unsigned cluster_bits; /* its prefix length; 0 = no addresses are given to nodes */
 	unsigned node_bits;    /* prefix length of a node's share */
+	int64_t seal_interval; /* a new sealing key that often, in ns; 0 = when asked for */
 	int64_t started_ns;    /* wall clock: silence before it doesn't count against nodes */
 };
 

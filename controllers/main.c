@@ -18,6 +18,7 @@ struct process {
 	struct lead lead;
 	const char *cluster_cidr, *signing_key;
 	struct buf ca_key;
+	int64_t seal_interval;
 	struct controllers *controllers;
 	bool synced;
 };
@@ -35,6 +36,7 @@ static int start(void *arg)
 		.cluster_cidr = p->cluster_cidr,
 		.root_ca = str_c(p->role.kubeconfig.ca_pem),
 		.ca_key = buf_view(&p->ca_key),
+		.seal_interval = p->seal_interval,
 		.synced = on_synced,
 		.arg = p,
 	};
@@ -72,6 +74,8 @@ int controllers_main(int argc, char **argv)
 		{"cluster-signing-key-file", 0, FLAG_STRING, &p.signing_key, "FILE",
 		 "the authority's key; approved requests for client certificates are signed with "
 		 "it"},
+		{"seal-key-interval", 0, FLAG_DURATION, &p.seal_interval, "DURATION",
+		 "make a new sealing key that often; 0 = only plumb keys rotate does"},
 		{0},
 	};
 	struct err err = {0};

@@ -21,6 +21,7 @@
 #define MADE "plumb.dev/sealing-key-made" /* to the microsecond: two may be made in one second */
 #define PUBLISHED "plumb-sealing-key"
 #define INDEX_KEYS "sealing-keys"
+#define INTERVAL_MIN (10 * NS_PER_S) /* a new key has every value of a repository sealed anew */
 /* No object can have this name: the key under which the sealing keys are looked after. */
 #define KEYS_NAME ".sealing-keys"
 
@@ -157,14 +158,30 @@ static void plan_published(const struct view *v, const struct seal_pub *pub, str
 	p->last->ignore_not_found = true;
 }
 
+/* Old enough for another one to take over; else it is looked at again when it is. */
+static bool is_due(const struct view *v, const struct json *key, struct plan *p)
+{
+	const struct controllers_config *c = v->config;
+	int64_t made, age;
+
+	if (!c || c->seal_interval <= 0 || time_parse(made_at(key), &made) != 0)
+		return false;
+	age = v->now_ns - made;
+	if (age >= MAX(c->seal_interval, INTERVAL_MIN))
+		return true;
+	plan_requeue(p, MAX(c->seal_interval, INTERVAL_MIN) - age);
+	return false;
+}
+
 static int reconcile_keys(const struct view *v, struct plan *p)
 {
-	const struct json *ns = view_get(v, &res_namespaces, STR_NONE, key_namespace);
+	const struct json *ns = view_get(v, &res_namespaces, STR_NONE, key_namespace), *current;
 	struct seal_pub pub;
 
 	if (!ns || meta_deleting(ns))
 		return 0;
-	if (current_key(v, &pub))
+	current = current_key(v, &pub);
+	if (current && !is_due(v, current, p))
 		plan_published(v, &pub, p);
 	else
 		plan_key(v, p);

@@ -76,6 +76,7 @@ struct controllers *controllers_start(struct client *client, const struct contro
 	c->opts = *o;
 	c->config = config;
 	c->config.started_ns = loop_wall(client->loop);
+	c->config.seal_interval = o->seal_interval;
 	if (o->root_ca.n) {
 		c->root_ca = xstrndup(o->root_ca.p, o->root_ca.n);
 		c->config.root_ca = str_c(c->root_ca);

@@ -11,6 +11,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/forge_call.h"
+#include "reconciler/reseal.h"
 
 static void on_source(void *arg, const struct obj *old, const struct obj *new)
 {
@@ -86,6 +87,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	restmap_refresh(r->restmap, on_discovery, r);
 	r->sources_informer = watch(r, &res_gitrepositories, on_source);
 	r->units_informer = watch(r, &res_kustomizations, on_unit);
+	reseal_start(r);
 	r->bootstrap = bootstrap_start(r);
 	return r;
 }
@@ -99,6 +101,7 @@ void reconciler_stop(struct reconciler *r)
 	loop_timer_cancel(r->loop, &r->discovery);
 
 	bootstrap_free(r->bootstrap);
+	reseal_stop(r);
 	informer_free(r->units_informer);
 	informer_free(r->sources_informer);
 	while (map_next(&r->units, &it))

@@ -48,6 +48,7 @@ struct reconciler_opts {
 	const char *repo, *branch, *path; /* repo NULL or "" = no root unit is made */
 	const char *interval;             /* of the root source, or NULL */
 	const char *forge;                /* KIND=URL, or NULL */
+	const char *sealing;              /* auto, commit, propose or off; NULL = auto */
 	/* Whom Kustomizations outside of ROOT_NAMESPACE act as when they don't say; or NULL. */
 	const char *default_service_account;
 	void (*synced)(void *arg);
@@ -73,6 +74,7 @@ struct source {
 	struct loop_fd inotify;
 	bool again;       /* something happened while a poll was running */
 	struct buf auth;  /* credentials as JSON, for pushing; "" = none */
+	struct resealing *reseal; /* see reseal.h */
 	struct buf asked; /* drift branches that the running poll asks about, as JSON */
 };
 
@@ -169,6 +171,7 @@ struct reconciler {
 	struct recorder *recorder;
 	struct statusq *statuses;
 	struct informer *sources_informer, *units_informer;
+	struct informer *sealing; /* the published sealing key; or NULL */
 	struct map sources, units; /* key → struct source, struct unit */
 	struct map owned;          /* identity → struct entry: see entry_key */
 	struct map watches;        /* group/kind → struct kindwatch */

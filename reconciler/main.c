@@ -60,6 +60,8 @@ static int parse(struct process *p, int argc, char **argv, struct err *err)
 		 "how often to look for new commits"},
 		{"forge", 0, FLAG_STRING, &o->forge, "KIND=URL",
 		 "open drift reports as pull requests there"},
+		{"sealing", 0, FLAG_STRING, &o->sealing, "MODE",
+		 "auto, commit, propose or off: how sealed values come under a new key"},
 		{"default-service-account", 0, FLAG_STRING, &o->default_service_account, "NAME",
 		 "whom Kustomizations of other namespaces act as unless they say"},
 		{"cluster-name", 0, FLAG_STRING, &o->cluster_name, "NAME", "names drift branches"},
@@ -71,6 +73,10 @@ static int parse(struct process *p, int argc, char **argv, struct err *err)
 		return -1;
 	if (!r->kubeconfig_path)
 		return err_set(err, ERR_BAD_REQUEST, "--kubeconfig is required");
+	if (o->sealing && strcmp(o->sealing, "auto") && strcmp(o->sealing, "commit") &&
+	    strcmp(o->sealing, "propose") && strcmp(o->sealing, "off"))
+		return err_set(err, ERR_BAD_REQUEST,
+			       "--sealing %s: must be auto, commit, propose or off", o->sealing);
 	if (!o->cluster_name || !*o->cluster_name)
 		o->cluster_name = "default";
 	o->data_dir = r->data_dir;

@@ -10,6 +10,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/engine.h"
+#include "reconciler/reseal.h"
 
 #define INTERVAL_MIN (100 * NS_PER_MS)
 
@@ -55,6 +56,7 @@ void source_free(struct source *s)
 	close_git(s);
 	githelper_cancel(s->helper);
 	client_call_cancel(s->r->client, s->call);
+	reseal_free(s);
 	loop_timer_cancel(s->r->loop, &s->timer);
 	source_unwatch_files(s);
 	map_del(&s->r->sources, str_c(s->key));
@@ -151,6 +153,8 @@ void source_fetched(struct source *s, const struct json *answer, const struct er
 		log_info("new revision", "source", s->key, "revision", s->revision);
 		units_of_source(s->r, s);
 	}
+	if (answer)
+		reseal_look(s);
 	if (s->again) {
 		s->again = false;
 		source_poll(s);
