@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/datadir.h"
+#include "cli/keybackup.h"
 #include "cli/sealkey.h"
 #include "cli/verbs/verb.h"
 #include "lib/base/codec.h"
@@ -22,7 +23,7 @@
 
 struct keys {
 	struct sealkey_opts where;
-	const char *output;
+	const char *output, *passphrase_file;
 	struct arena arena;
 	struct loop *loop;
 	struct client *client;
@@ -271,12 +272,27 @@ static int activate(struct keys *k, const char *id, struct err *err)
 	return set_state(k, id, "active", err);
 }
 
+static int backup(struct keys *k, const char *file, struct err *err)
+{
+	if (!file)
+		return err_set(err, ERR_BAD_REQUEST, "backup: into which file?");
+	return keys_backup(k->client, file, k->passphrase_file, err);
+}
+
+static int restore(struct keys *k, const char *file, struct err *err)
+{
+	if (!file)
+		return err_set(err, ERR_BAD_REQUEST, "restore: from which file?");
+	return keys_restore(k->client, file, k->passphrase_file, err);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct keys *k, const char *id, struct err *err);
 } actions[] = {
 	{"show", show},       {"rotate", rotate},     {"retire", retire},
 	{"disable", disable}, {"activate", activate}, {"rotate-root", rotate_root},
+	{"backup", backup},   {"restore", restore},
 };
 
 static int run(struct keys *k, const char *action, const char *id, struct err *err)
@@ -290,15 +306,18 @@ static int run(struct keys *k, const char *action, const char *id, struct err *e
 		return k->client ? actions[i].run(k, id, err) : -1;
 	}
 	return err_set(err, ERR_BAD_REQUEST,
-		       "%s: must be show, rotate, retire, disable, activate or rotate-root",
+		       "%s: must be show, rotate, retire, disable, activate, backup, restore or "
+		       "rotate-root",
 		       action);
 }
 
 static int keys_main(int argc, char **argv)
 {
-	struct keys k = {.where = {"", "", DATADIR_DEFAULT}, .output = ""};
+	struct keys k = {.where = {"", "", DATADIR_DEFAULT}, .output = "", .passphrase_file = ""};
 	const struct flag flags[] = {
 		{"output", 'o', FLAG_STRING, &k.output, "FORMAT", "json or yaml"},
+		{"passphrase-file", 0, FLAG_STRING, &k.passphrase_file, "FILE",
+		 "of a backup; asked for where it is missing"},
 		{"kubeconfig", 0, FLAG_STRING, &k.where.kubeconfig, "FILE", "how to reach the API"},
 		{"data-dir", 0, FLAG_STRING, &k.where.data_dir, "DIR",
 		 "the instance's data directory"},
@@ -308,7 +327,8 @@ static int keys_main(int argc, char **argv)
 
 	if (flags_parse(argc, argv, flags,
 			"plumb keys show|rotate|rotate-root\n"
-			"plumb keys retire|disable|activate ID\n\n"
+			"plumb keys retire|disable|activate ID\n"
+			"plumb keys backup|restore FILE\n\n"
 			"Sealing keys: a retired key only opens, a disabled one does nothing.\n"
 			"rotate-root: a new key for what the store encrypts at rest.",
 			&nargs, &err) != 0 ||
