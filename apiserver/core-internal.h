@@ -123,7 +123,7 @@ struct core {
 	struct quota_books *quotas;     /* quota.c */
 	struct alloc *alloc;
 	uint64_t commits; /* tried */
-	struct reseal { /* core_seal.c */
+	struct reseal {   /* core_seal.c */
 		bool wanted;
 		size_t table;               /* index into tables */
 		struct buf namespace, name; /* of the row that was done last */

@@ -20,7 +20,7 @@ struct front_opts {
 	struct tokens *tokens;       /* borrowed */
 	struct tls_ctx *tls;         /* what we show and whom we trust; borrowed */
 	struct tls_ctx *kubelet_tls; /* how we call kubelets; borrowed; NULL = not at all */
-	struct tls_files proxy; /* cert and key: how we call extension API servers; borrowed */
+	struct tls_files proxy;      /* cert and key: how we call extension API servers; borrowed */
 	int threads;                 /* 0 = one per CPU, at most 4 */
 	struct admin *admin;         /* borrowed; NULL = none of its paths */
 	const char *address;         /* "172.30.1.1:6443" for GET /api */

@@ -112,9 +112,9 @@ static void forbidden(struct front_req *r, const struct authz_ask *q, struct err
 
 static const char *method_verb(struct str method)
 {
-	static const char *const verbs[][2] = {
-		{"POST", "create"},   {"PUT", "update"},      {"PATCH", "patch"},
-		{"DELETE", "delete"}, {"OPTIONS", "options"}, {"HEAD", "get"}};
+	static const char *const verbs[][2] = {{"POST", "create"},     {"PUT", "update"},
+					       {"PATCH", "patch"},     {"DELETE", "delete"},
+					       {"OPTIONS", "options"}, {"HEAD", "get"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (str_is(method, verbs[i][0]))

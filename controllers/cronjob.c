@@ -3,8 +3,8 @@
  * the time, so that none is made twice. Schedules are read in UTC. Pure.
  */
 #include "controllers/common.h"
-#include "lib/base/cron.h"
 #include "controllers/job_core.h"
+#include "lib/base/cron.h"
 
 #include "lib/base/timefmt.h"
 

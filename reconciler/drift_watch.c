@@ -139,8 +139,7 @@ static void tell(struct entry *e, const struct drift_list *l, const struct json 
 }
 
 /* Leaves in the list what is to be put back; freezes and tells the rest. */
-static void propose(struct entry *e, const struct json *declared, struct drift_list *l,
-		    bool adopt)
+static void propose(struct entry *e, const struct json *declared, struct drift_list *l, bool adopt)
 {
 	struct drift_list news = {.v = l->v};
 	size_t back = 0;
@@ -179,7 +178,8 @@ bool drift_decide(struct entry *e, const struct json *declared, struct drift_lis
 	if (!l->n || fighting(e))
 		return false;
 	tell(e, l, declared, false);
-	/* What is left here of a mode that proposes was rejected before: no second branch for it. */
+	/* What is left here of a mode that proposes was rejected before: no second branch for it.
+	 */
 	if (!proposes)
 		drifts_note(e->unit, e, declared, l, false);
 	return true;

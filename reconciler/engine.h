@@ -72,10 +72,10 @@ struct source {
 	struct client_call *call; /* its Secret */
 	struct loop_timer timer;
 	struct loop_fd inotify;
-	bool again;       /* something happened while a poll was running */
-	struct buf auth;  /* credentials as JSON, for pushing; "" = none */
+	bool again;               /* something happened while a poll was running */
+	struct buf auth;          /* credentials as JSON, for pushing; "" = none */
 	struct resealing *reseal; /* see reseal.h */
-	struct buf asked; /* drift branches that the running poll asks about, as JSON */
+	struct buf asked;         /* drift branches that the running poll asks about, as JSON */
 };
 
 /* One declared object, as it was applied last. */
@@ -171,7 +171,7 @@ struct reconciler {
 	struct recorder *recorder;
 	struct statusq *statuses;
 	struct informer *sources_informer, *units_informer;
-	struct informer *sealing; /* the published sealing key; or NULL */
+	struct informer *sealing;  /* the published sealing key; or NULL */
 	struct map sources, units; /* key → struct source, struct unit */
 	struct map owned;          /* identity → struct entry: see entry_key */
 	struct map watches;        /* group/kind → struct kindwatch */

@@ -62,8 +62,7 @@ static void on_end(void *arg, struct proc_result *r)
 		answer = json_parse(&a, buf_view(&r->out), NULL, &err);
 		why = json_str(json_get(answer, STR("error")));
 		if (!answer)
-			err_set(&err, ERR_INTERNAL, "the helper ended with status %d",
-				r->status);
+			err_set(&err, ERR_INTERNAL, "the helper ended with status %d", r->status);
 		else if (why.p)
 			err_set(&err,
 				(enum err_code)json_int(json_get(answer, STR("code")), ERR_IO),

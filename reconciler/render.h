@@ -59,8 +59,8 @@ struct rendered_object {
 	uint32_t doc;   /* document in the file */
 	uint32_t begin; /* its first byte */
 	bool lone;      /* it is a whole document, not an item of a List */
-	bool layered; /* a kustomization made it: values may be said elsewhere */
-	bool shifted; /* a patch may have moved its lists' items */
+	bool layered;   /* a kustomization made it: values may be said elsewhere */
+	bool shifted;   /* a patch may have moved its lists' items */
 	bool served; /* the server knows its kind already (else a CRD of this revision makes it) */
 };
 

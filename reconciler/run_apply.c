@@ -185,7 +185,8 @@ static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 			failed(run, i, &answer->err);
 	} else if (answer->status == 200 && !item->elsewhere && live_is_kept(item, answer->body)) {
 		item->skip = true;
-	} else if (item->listed && !run->u->plan ? run->resumed : answer->status == 200 && !item->elsewhere) {
+	} else if (item->listed && !run->u->plan ? run->resumed
+						 : answer->status == 200 && !item->elsewhere) {
 		item->dry = obj_from_bytes(answer->body, NULL);
 		run_call_as(run, &get, i, on_live);
 	}

@@ -232,8 +232,7 @@ void run_prune(struct run *run)
 	/* A copy: the cache may replace the object before all is deleted. */
 	const struct json *o = json_copy(&run->arena, unit_tree(run->u, &run->arena));
 	/* A copy of this too. */
-	const struct json *entries =
-		json_copy(&run->arena, unit_inventory(run->u, &run->arena));
+	const struct json *entries = json_copy(&run->arena, unit_inventory(run->u, &run->arena));
 	struct plan_prune_opts opts = {.inventory = entries,
 				       .revision = run->revision,
 				       .confirmed = meta_annotation(o, PRUNE_CONFIRM),

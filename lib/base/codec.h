@@ -4,9 +4,9 @@
 
 #include "lib/base/buf.h"
 
-void base64_encode(struct str in, struct buf *out);            /* standard, padded */
-void base64url_encode(struct str in, struct buf *out);         /* unpadded */
-MUST_USE int base64_decode(struct str in, struct buf *out);    /* standard, padded, strict */
+void base64_encode(struct str in, struct buf *out);         /* standard, padded */
+void base64url_encode(struct str in, struct buf *out);      /* unpadded */
+MUST_USE int base64_decode(struct str in, struct buf *out); /* standard, padded, strict */
 /* The same with line breaks anywhere, which Go's decoder and so Kubernetes' API take. */
 MUST_USE int base64_decode_lines(struct str in, struct buf *out);
 MUST_USE int base64url_decode(struct str in, struct buf *out); /* unpadded, strict */

@@ -18,8 +18,8 @@ const struct resource *resource_known(struct str api_version, struct str kind)
 	api_version_split(api_version, &group, &version);
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		/* Mostly the first letter tells. */
-		if (kind.n && *kind.p == *known[i]->kind && str_is(kind, known[i]->kind) && str_is(group, known[i]->group) &&
-		    str_is(version, known[i]->version))
+		if (kind.n && *kind.p == *known[i]->kind && str_is(kind, known[i]->kind) &&
+		    str_is(group, known[i]->group) && str_is(version, known[i]->version))
 			return known[i];
 	return NULL;
 }

@@ -9,8 +9,8 @@
 
 /* Whether the pattern is found in `s`. */
 bool pattern_matches(const char *pattern, struct str s);
-/* The same for callers that must not guess: 1 found, 0 not found, -1 when the pattern is malformed or
- * cannot be carried over. */
+/* The same for callers that must not guess: 1 found, 0 not found, -1 when the pattern is malformed
+ * or cannot be carried over. */
 int pattern_search(const char *pattern, struct str s);
 
 #endif

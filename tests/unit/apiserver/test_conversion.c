@@ -16,24 +16,24 @@
 	"\"object\",\"properties\":{" fields "}}}}},\"subresources\":{\"scale\":"                  \
 	"{\"specReplicasPath\":\".spec.n\",\"statusReplicasPath\":\".status.n\"}}"
 #define STR_FIELD(name) "\"" name "\":{\"type\":\"string\"}"
-#define CRD                                                                                                                        \
-	"{\"metadata\":{\"name\":\"things.x.io\"},\"spec\":{\"group\":\"x.io\",\"scope\":"                                         \
-	"\"Namespaced\",\"names\":{\"plural\":\"things\",\"kind\":\"Thing\"},\"conversion\":{"                                     \
-	"\"strategy\":\"Webhook\",\"webhook\":{\"conversionReviewVersions\":[\"v1\"],"                                             \
-	"\"clientConfig\":{\"url\":\"https://example.com/convert\"}}},\"versions\":["                                              \
-	"{\"name\":\"v1\",\"served\":true,\"storage\":true," SCHEMA(STR_FIELD("host")) "},{"                                       \
-										       "\"name\":"                                 \
-										       "\"v2\","                                   \
-										       "\"served"                                  \
-										       "\":true,"                                  \
-										       "\"storage"                                 \
-										       "\":"                                       \
-										       "false"                                     \
-										       "," SCHEMA(STR_FIELD("name") "," STR_FIELD( \
-											       "p"                                 \
-											       "o"                                 \
-											       "r"                                 \
-											       "t")) "}]}}"
+#define CRD                                                                                        \
+	"{\"metadata\":{\"name\":\"things.x.io\"},\"spec\":{\"group\":\"x.io\",\"scope\":"         \
+	"\"Namespaced\",\"names\":{\"plural\":\"things\",\"kind\":\"Thing\"},\"conversion\":{"     \
+	"\"strategy\":\"Webhook\",\"webhook\":{\"conversionReviewVersions\":[\"v1\"],"             \
+	"\"clientConfig\":{\"url\":\"https://example.com/convert\"}}},\"versions\":["              \
+	"{\"name\":\"v1\",\"served\":true,\"storage\":true," SCHEMA(                               \
+		STR_FIELD("host")) "},{"                                                           \
+				   "\"name\":"                                                     \
+				   "\"v2\","                                                       \
+				   "\"served"                                                      \
+				   "\":true,"                                                      \
+				   "\"storage"                                                     \
+				   "\":"                                                           \
+				   "false"                                                         \
+				   "," SCHEMA(STR_FIELD("name") "," STR_FIELD("p"                  \
+									      "o"                  \
+									      "r"                  \
+									      "t")) "}]}}"
 #define THING1(name, host) "{\"metadata\":{\"name\":\"" name "\"},\"spec\":{\"host\":\"" host "\"}}"
 
 /* "a:1" of v1's host is "a" and "1" of v2's name and port. */
