@@ -145,12 +145,17 @@ KILLS ?= 500
 history: all $(O)/history
 	$(Q)$(O)/history --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
+# ---- a forge for end-to-end tests: GitHub, GitLab and Gitea in one, as far as we ask them ---------
+$(O)/forge: $(O)/tests/forge/forge.o $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
 # ---- fuzz targets: replayed with gcc in `make test`, explored with clang in `make fuzz` ---------
 FUZZ := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 ALL_ARCHIVES = $(foreach p,$(PARTS),$(call archive,$(p))) $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
 $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(if $(FUZZER),,$(O)/tests/fuzz/replay.o) $(ALL_ARCHIVES)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS) $(TESTLIBS)
 FUZZ_SECONDS ?= 60
 fuzz: ; $(Q)$(MAKE) O=$(O)/clang-fuzz CC=clang FUZZER=1 SAN=address,undefined EXTRA_CFLAGS=-fsanitize=fuzzer-no-link fuzz-build && tools/run-fuzz $(O)/clang-fuzz/fuzz $(FUZZ_SECONDS)
 fuzz-build: $(patsubst %,$(O)/fuzz/%,$(FUZZ))
@@ -164,10 +169,10 @@ demo: deps
 E2E ?= $(sort $(wildcard tests/e2e/[0-9]*.sh))
 test: deps
 	$(Q)$(MAKE) --no-print-directory test-run
-build-tests: $(UNITBIN) $(O)/sim $(O)/history $(patsubst %,$(O)/fuzz/%,$(FUZZ))
+build-tests: $(UNITBIN) $(O)/sim $(O)/history $(O)/forge $(patsubst %,$(O)/fuzz/%,$(FUZZ))
 test-run: all build-tests
 	$(Q)O=$(O) tools/run-tests $(UNITBIN) $(patsubst %,$(O)/fuzz/%,$(FUZZ)) $(O)/sim $(O)/history $(E2E)
-e2e: all
+e2e: all $(O)/forge
 	$(Q)O=$(O) tools/run-tests $(E2E)
 asan:
 	$(Q)$(MAKE) O=$(O)/asan SAN=address,undefined asan-run

@@ -11,6 +11,7 @@
 #include "lib/kube/resources.h"
 #include "lib/kube/workqueue.h"
 #include "reconciler/engine.h"
+#include "reconciler/forge_call.h"
 
 struct bootstrap {
 	struct reconciler *r;
@@ -43,11 +44,16 @@ static struct json *root_source(struct bootstrap *b, struct arena *a)
 			       : is_local(o->repo)         ? "1s"
 							   : "1m";
 
-	return json_build(a, "{s:s,s:s,s:{s:s,s:s},s:{s:s,s:s,s:{s:s}}}", "apiVersion",
-			  "source.toolkit.fluxcd.io/v1", "kind", "GitRepository", "metadata",
-			  "name", "root", "namespace", ROOT_NAMESPACE, "spec", "url", url,
-			  "interval", interval, "ref", "branch",
-			  o->branch && *o->branch ? o->branch : "main");
+	struct json *v = json_build(a, "{s:s,s:s,s:{s:s,s:s},s:{s:s,s:s,s:{s:s}}}", "apiVersion",
+				    "source.toolkit.fluxcd.io/v1", "kind", "GitRepository",
+				    "metadata", "name", "root", "namespace", ROOT_NAMESPACE, "spec",
+				    "url", url, "interval", interval, "ref", "branch",
+				    o->branch && *o->branch ? o->branch : "main");
+
+	if (o->forge && *o->forge)
+		json_set(a, json_get(v, STR("metadata")), STR("annotations"),
+			 json_build(a, "{s:s}", FORGE, o->forge));
+	return v;
 }
 
 static struct json *root_unit(struct bootstrap *b, struct arena *a)

@@ -241,6 +241,8 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 		snprintf(d->commit, sizeof(d->commit), "%.*s", STR_ARG(commit));
 		log_info("drift is told", "unit", d->u->key, "branch", d->branch, "commit",
 			 d->commit);
+		if (!d->closing)
+			drift_pull_tell(d);
 	} else {
 		d->problem = xstrdup(err->msg);
 		log_warn("cannot push the drift commit", "unit", d->u->key, "branch", d->branch,
@@ -249,6 +251,7 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 	if (d->closing) {
 		d->closing = false;
 		drift_object_delete(d);
+		drift_pull_close(d);
 		drift_commit_delete(d);
 		return;
 	}

@@ -56,6 +56,7 @@ static struct json *status_of(const struct drifts *d, struct arena *a)
 	else if (d->commit[0])
 		condition_set(a, o, "Pushed", "True", "Pushed",
 			      arena_strf(a, "commit %s on branch %s", d->commit, d->branch), now);
+	drift_pull_status(d, a, o);
 	return o;
 }
 

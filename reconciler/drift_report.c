@@ -49,6 +49,7 @@ void drifts_free(struct unit *u)
 		return;
 	loop_timer_cancel(u->r->loop, &d->timer);
 	githelper_cancel(d->helper);
+	drift_pull_free(d);
 	clear(d);
 	free(d->problem);
 	free(d);
@@ -161,6 +162,7 @@ void drifts_close(struct drifts *d)
 	d->proposed = false;
 	loop_timer_cancel(d->u->r->loop, &d->timer);
 	drift_object_delete(d);
+	drift_pull_close(d);
 	drift_commit_delete(d);
 }
 
@@ -185,6 +187,7 @@ void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
 		 const struct drift_list *l, bool proposed)
 {
 	struct drifts *d = u->drifts;
+	bool news = false;
 
 	if (!d) {
 		d = u->drifts = xalloc(sizeof(*d));
@@ -193,13 +196,21 @@ void drifts_note(struct unit *u, struct entry *e, const struct json *declared,
 			 u->r->opts.cluster_name, STR_ARG(u->o->namespace), STR_ARG(u->o->name));
 	}
 	for (size_t i = 0; i < l->n; i++) {
-		struct drift_note *n = slot_for(d, e, l->v[i].path);
+		struct drift_note *n;
+		char id[17];
 
+		/* Put back all the same, but told of only once. */
+		drift_id(e, declared, &l->v[i], id);
+		if (drift_rejected(u, id))
+			continue;
+		n = slot_for(d, e, l->v[i].path);
 		if (n) {
 			note_fill(n, e, declared, &l->v[i]);
 			n->proposed = proposed;
+			news = true;
 		}
 	}
 	d->proposed |= proposed;
-	pace(d);
+	if (news)
+		pace(d);
 }

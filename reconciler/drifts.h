@@ -21,6 +21,8 @@ struct drift_note {
 	bool proposed;
 };
 
+struct drift_pull;
+
 struct drifts {
 	struct unit *u;
 	struct drift_note v[NOTES_MAX];
@@ -30,6 +32,7 @@ struct drifts {
 	char branch[300];
 	struct loop_timer timer;
 	struct githelper *helper;
+	struct drift_pull *pull; /* where there is a forge */
 	bool again;
 	bool closing;    /* to be taken away once the running push is over */
 	bool proposed;   /* something here waits for a decision */
@@ -56,6 +59,14 @@ void drifts_close(struct drifts *d);
 void drift_commit_delete(struct drifts *d);
 /* Edits what can be edited and pushes the branch; goes on with drift_object_write. */
 void drift_commit(struct drifts *d);
+/* ---- drift_pull.c: the branch's pull request; all do nothing without a forge ---- */
+void drift_pull_tell(struct drifts *d);  /* the branch was pushed */
+void drift_pull_close(struct drifts *d); /* the drift is gone */
+/* The branch is gone: true when the forge is asked why, and does what it says. */
+bool drift_pull_decides(struct drifts *d);
+void drift_pull_look(struct drifts *d); /* something may have happened to it */
+void drift_pull_status(const struct drifts *d, struct arena *a, struct json *report);
+void drift_pull_free(struct drifts *d);
 /* ---- drift_object.c ---- */
 void drift_object_write(struct drifts *d);
 void drift_object_delete(struct drifts *d);

@@ -31,7 +31,7 @@ enum forge_verb {
 	FORGE_LIST,      /* open pulls into base */
 	FORGE_OPEN,      /* head, base, title, body */
 	FORGE_UPDATE,    /* number, title, body */
-	FORGE_CLOSE,     /* number */
+	FORGE_CLOSE,     /* number; body, unless it stays as it is */
 	FORGE_COMMENT,   /* number, body */
 	FORGE_COMMENTS,  /* number */
 	FORGE_RECOMMENT, /* number, comment, body */

@@ -10,6 +10,16 @@
 
 #define GITEA_PAGE 30 /* within what any server gives */
 
+static struct str change_json(struct arena *a, const struct forge_ask *q)
+{
+	struct json *v = q->verb == FORGE_CLOSE ? json_build(a, "{s:s}", "state", "closed")
+						: json_build(a, "{s:S}", "title", q->title);
+
+	if (q->body.n)
+		json_set_str(a, v, "body", q->body);
+	return forge_json(a, v);
+}
+
 static void pulls_request(struct arena *a, const struct forge_ask *q, struct str repo,
 			  struct forge_request *ret)
 {
@@ -29,11 +39,8 @@ static void pulls_request(struct arena *a, const struct forge_ask *q, struct str
 		ret->body =
 			forge_json(a, json_build(a, "{s:S,s:S,s:S,s:S}", "head", q->head, "base",
 						 q->base, "title", q->title, "body", q->body));
-	else if (q->verb == FORGE_CLOSE)
-		ret->body = forge_json(a, json_build(a, "{s:s}", "state", "closed"));
 	else
-		ret->body = forge_json(
-			a, json_build(a, "{s:S,s:S}", "title", q->title, "body", q->body));
+		ret->body = change_json(a, q);
 }
 
 static void comments_request(struct arena *a, const struct forge_ask *q, struct str repo,

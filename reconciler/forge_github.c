@@ -46,11 +46,13 @@ static void pulls_request(struct arena *a, const struct forge_repo *r, const str
 		ret->path = arena_strf(a, "%.*s/pulls/%lld", STR_ARG(repo), (long long)q->number);
 	}
 	if (q->verb == FORGE_UPDATE || q->verb == FORGE_CLOSE) {
+		struct json *v = q->verb == FORGE_CLOSE ? json_build(a, "{s:s}", "state", "closed")
+							: json_build(a, "{s:S}", "title", q->title);
+
+		if (q->body.n)
+			json_set_str(a, v, "body", q->body);
 		ret->method = "PATCH";
-		ret->body = forge_json(a, q->verb == FORGE_CLOSE
-						  ? json_build(a, "{s:s}", "state", "closed")
-						  : json_build(a, "{s:S,s:S}", "title", q->title,
-							       "body", q->body));
+		ret->body = forge_json(a, v);
 	}
 }
 

@@ -35,7 +35,9 @@ static void merges_request(struct arena *a, const struct forge_ask *q, struct st
 	if (q->verb == FORGE_CLOSE)
 		v = json_build(a, "{s:s}", "state_event", "close");
 	else
-		v = json_build(a, "{s:S,s:S}", "title", q->title, "description", q->body);
+		v = json_build(a, "{s:S}", "title", q->title);
+	if (q->body.n)
+		json_set_str(a, v, "description", q->body);
 	if (q->verb == FORGE_OPEN) {
 		json_set_str(a, v, "source_branch", q->head);
 		json_set_str(a, v, "target_branch", q->base);

@@ -254,7 +254,7 @@ void source_branches(struct source *s, const struct json *asked, const struct js
 		struct unit *u = it.value;
 
 		if (unit_proposes(u) && stands(asked, u->drifts->branch) &&
-		    !stands(there, u->drifts->branch))
+		    !stands(there, u->drifts->branch) && !drift_pull_decides(u->drifts))
 			unit_reject(u);
 	}
 }
