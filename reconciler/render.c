@@ -305,10 +305,9 @@ static int identify(struct render *r, struct rendered_object *o, struct err *err
 		json_set_str(r->a, meta, "namespace", r->o->target_namespace);
 	o->name = meta_name(o->tree);
 	o->namespace = meta_namespace(o->tree);
+	/* As kubectl does without -n, so that manifests made for it work as they are. */
 	if (scope == SCOPE_NAMESPACED && !o->namespace.n)
-		return render_fail(r, o->file, render_line(r, meta, o->line), err,
-				   "%.*s %.*s has no metadata.namespace", STR_ARG(o->kind),
-				   STR_ARG(o->name));
+		o->namespace = json_str(json_set_str(r->a, meta, "namespace", STR("default")));
 	o->id = render_id(r->a, o);
 	return 0;
 }

@@ -146,7 +146,9 @@ void test_render__no_namespace(void **state)
 
 	(void)state;
 	add(&w, "app/extra.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n");
-	assert_refused(&w, "app/extra.yaml:3: ConfigMap x has no metadata.namespace");
+	assert_int_equal(go(&w, "app"), 0);
+	assert_true(str_is(w.out.v[0].namespace, "default"));
+	end(&w);
 }
 
 void test_render__target_namespace_leaves_cluster_kinds(void **state)
