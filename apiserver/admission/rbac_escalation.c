@@ -83,26 +83,33 @@ static bool covers_rule(struct cover *c, const struct json *rule)
 	return true;
 }
 
-static int check(struct admission_req *r, const char *verb, const char *plural, struct str role,
-		 const struct json *rules, struct err *err)
+/* The verbs that let somebody grant what they don't hold. */
+static bool may(struct admission_req *r, const char *verb, const char *plural, struct str role)
+{
+	const struct authz_ask q = {.user = &r->user,
+				    .verb = str_c(verb),
+				    .group = STR(RBAC),
+				    .resource = str_c(plural),
+				    .namespace = r->namespace,
+				    .name = role};
+	struct authz *z = rights_of_all(r);
+	bool yes = authz_allows(z, &q, NULL);
+
+	authz_free(z);
+	return yes;
+}
+
+/* Does the writer hold all that the rules grant? */
+static int check(struct admission_req *r, const struct json *rules, struct err *err)
 {
 	AUTO(buf) struct buf missing = {0};
 	struct authz *z = rights_of_all(r);
-	struct cover c = {.z = z,
-			  .missing = &missing,
-			  .q = {.user = &r->user,
-				.verb = str_c(verb),
-				.group = STR(RBAC),
-				.resource = str_c(plural),
-				.namespace = r->namespace,
-				.name = role}};
-	bool ok = authz_allows(z, &c.q, NULL);
+	struct cover c = {
+		.z = z, .missing = &missing, .q = {.user = &r->user, .namespace = r->namespace}};
+	bool ok = true;
 
-	if (!ok) {
-		ok = true;
-		for (size_t i = 0; ok && i < json_len(rules); i++)
-			ok = covers_rule(&c, json_item(rules, i));
-	}
+	for (size_t i = 0; ok && i < json_len(rules); i++)
+		ok = covers_rule(&c, json_item(rules, i));
 	authz_free(z);
 	if (ok)
 		return 0;
@@ -124,8 +131,9 @@ static int admit(struct admission_req *r, struct err *err)
 	if (role) {
 		if (r->old && json_equal(json_at(r->old, "rules"), json_at(r->object, "rules")))
 			return 0;
-		return check(r, "escalate", r->kind->plural, r->name, json_at(r->object, "rules"),
-			     err);
+		return may(r, "escalate", r->kind->plural, r->name)
+			       ? 0
+			       : check(r, json_at(r->object, "rules"), err);
 	}
 	if (r->old && json_equal(json_at(r->old, "subjects"), json_at(r->object, "subjects")) &&
 	    json_equal(json_at(r->old, "roleRef"), ref))
@@ -135,11 +143,13 @@ static int admit(struct admission_req *r, struct err *err)
 	struct str name = json_str(json_at(ref, "name"));
 	const struct json *target = r->reader->get(r->reader->ctx, RBAC, plural,
 						   cluster ? STR_NONE : r->namespace, name, r->a);
-	/* What isn't there yet can't be compared; only a master may bind ahead. */
+	if (may(r, "bind", plural, name))
+		return 0;
+	/* What isn't there yet can't be compared: without the verb nobody binds ahead. */
 	if (!target)
 		return err_set(err, ERR_NOT_FOUND, "%s.%s \"%.*s\" not found", plural, RBAC,
 			       STR_ARG(name));
-	return check(r, "bind", plural, name, json_at(target, "rules"), err);
+	return check(r, json_at(target, "rules"), err);
 }
 
 const struct admission admission_rbac_escalation = {
