@@ -1,7 +1,7 @@
 /*
  * The first objects. Requests go through the core with the server's own identity, in two turns:
  * namespaces, then what lives in them. Must never undo what an administrator took out of a role
- * that says autoupdate "false". The core's thread.
+ * that says autoupdate "false", nor bring back a storage class. The core's thread.
  */
 #include "apiserver/bootstrap.h"
 
@@ -225,6 +225,27 @@ static void extension_authentication(struct boot *b, const struct bootstrap_opts
 	       NULL);
 }
 
+/* ---- where claims get their volumes ---- */
+
+/* Only in a store that is new: a class that somebody deleted or changed stays as they left it. */
+static void storage_class(struct boot *b)
+{
+	ensure(b, "storage.k8s.io", "storageclasses",
+	       json_build(&b->a, "{s:s,s:s,s:{s:s,s:{s:s}},s:s,s:s,s:s}", "kind", "StorageClass",
+			  "apiVersion", "storage.k8s.io/v1", "metadata", "name", "local-path",
+			  "annotations", "storageclass.kubernetes.io/is-default-class", "true",
+			  "provisioner", "plumb.dev/local", "reclaimPolicy", "Delete",
+			  "volumeBindingMode", "WaitForFirstConsumer"),
+	       NULL);
+}
+
+static bool is_new(const struct boot *b)
+{
+	const struct kind *k = core_kind_find(b->core, STR(""), STR("v1"), STR("namespaces"));
+
+	return k && !core_get(b->core, k, STR_NONE, STR("kube-system"));
+}
+
 static int turn(struct boot *b, struct err *err)
 {
 	core_turn(b->core);
@@ -237,12 +258,15 @@ static int turn(struct boot *b, struct err *err)
 int bootstrap(struct core *c, const struct bootstrap_opts *o, struct err *err)
 {
 	struct boot b = {.core = c};
+	bool new = is_new(&b);
 
 	namespaces(&b);
 	int rc = turn(&b, err);
 	if (!rc) {
 		bootstrap_rbac(&b.a, ensure_rbac, &b);
 		priority_classes(&b);
+		if (new)
+			storage_class(&b);
 		bootstrap_flow(&b.a, ensure_flow, &b);
 		service(&b, o);
 		if (o->address.n)

@@ -33,6 +33,7 @@
 	X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true)       \
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \
+	X(storageclasses, "storage.k8s.io", "v1", "storageclasses", "StorageClass", false)         \
 	X(clusterroles, "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false)   \
 	X(certificatesigningrequests, "certificates.k8s.io", "v1", "certificatesigningrequests",   \
 	  "CertificateSigningRequest", false)                                                      \
@@ -43,8 +44,14 @@
 	  true)                                                                                    \
 	X(kustomizations, "kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization",  \
 	  true)                                                                                    \
+	X(receivers, "notification.toolkit.fluxcd.io", "v1", "receivers", "Receiver", true)        \
+	X(alerts, "notification.toolkit.fluxcd.io", "v1beta3", "alerts", "Alert", true)            \
+	X(providers, "notification.toolkit.fluxcd.io", "v1beta3", "providers", "Provider", true)   \
 	X(sealedsecrets, "plumb.dev", "v1", "sealedsecrets", "SealedSecret", true)                 \
-	X(driftreports, "plumb.dev", "v1", "driftreports", "DriftReport", true)
+	X(driftreports, "plumb.dev", "v1", "driftreports", "DriftReport", true)                    \
+	X(applications, "argoproj.io", "v1alpha1", "applications", "Application", true)            \
+	X(appprojects, "argoproj.io", "v1alpha1", "appprojects", "AppProject", true)               \
+	X(applicationsets, "argoproj.io", "v1alpha1", "applicationsets", "ApplicationSet", true)
 
 #define X(name, ...) extern const struct resource res_##name;
 RESOURCES(X)
