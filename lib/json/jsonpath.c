@@ -229,5 +229,7 @@ bool jsonpath_ok(struct str path)
 
 struct json *jsonpath_first(const struct json *v, struct str path)
 {
-	return path.n > JSONPATH_MAX ? NULL : walk(v, bare(path));
+	struct str rest = bare(path);
+
+	return !rest.n || path.n > JSONPATH_MAX ? NULL : walk(v, rest);
 }

@@ -109,11 +109,11 @@ static void int_value(struct arena *a, bool negative, uint64_t n, struct json *r
 
 static bool number(struct arena *a, struct str s, struct json *ret)
 {
-	char text[64];
 	bool negative;
 	uint64_t n;
+	double d;
 
-	if (!s.n || s.n >= sizeof(text) || !strchr("0123456789+-.", s.p[0]))
+	if (!s.n || !strchr("0123456789+-.", s.p[0]))
 		return false;
 	if (whole_number(s, &negative, &n)) {
 		int_value(a, negative, n, ret);
@@ -121,9 +121,10 @@ static bool number(struct arena *a, struct str s, struct json *ret)
 	}
 	if (!looks_float(s))
 		return false;
-	memcpy(text, s.p, s.n);
-	text[s.n] = 0;
-	float_value(a, strtod(text, NULL), ret);
+	d = strtod(arena_cstr(a, s), NULL);
+	if (isinf(d)) /* beyond what a number can be: text, as Go's library has it */
+		return false;
+	float_value(a, d, ret);
 	return true;
 }
 

@@ -179,3 +179,212 @@ void test_yaml__writes_what_it_would_read_back(void **state)
 		fail_msg("%s", buf_cstr(&out));
 	assert_non_null(strstr(buf_cstr(&out), "b:\n- 1\n- x: \"y\"\n  z: []\n- - p\n"));
 }
+
+/* A text, as a value, a key, in a list and below: written, then read. */
+static void expect_same(struct str text)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf out = {0};
+	struct json *v = json_new(&a, JSON_OBJECT), *list;
+	struct json *t = json_new_str(&a, text);
+	struct yaml_docs docs;
+	struct err err = {0};
+
+	json_set(&a, v, text, t);
+	list = json_set_array(&a, v, "list");
+	json_append(&a, list, t);
+	json_set(&a, json_append_object(&a, list), text, t);
+	json_append(&a, json_append(&a, list, json_new(&a, JSON_ARRAY)), t);
+	json_set(&a, json_set_object(&a, v, "deep"), text, list);
+	yaml_write(v, &out);
+	if (yaml_parse(&a, buf_view(&out), 0, NULL, NULL, &docs, &err))
+		fail_msg("%s\n%s", err.msg, buf_cstr(&out));
+	if (docs.n != 1 || !json_equal(v, docs.v[0]))
+		fail_msg("%s", buf_cstr(&out));
+	buf_reset(&out);
+	yaml_write(t, &out);
+	if (yaml_parse(&a, buf_view(&out), 0, NULL, NULL, &docs, &err) || !json_equal(t, docs.v[0]))
+		fail_msg("alone: %s", buf_cstr(&out));
+}
+
+void test_yaml__any_text_survives_being_written(void **state)
+{
+	static const char *const texts[] = {"",
+					    " ",
+					    "  ",
+					    "x ",
+					    " x",
+					    "\t",
+					    "\n",
+					    "\n\n",
+					    "a\n",
+					    "a\nb",
+					    "a\n\nb\n\n",
+					    " a\nb",
+					    "a\n b",
+					    "a \nb",
+					    "a\n ",
+					    "a\n---\nb",
+					    "---",
+					    "...",
+					    "--- x",
+					    "-",
+					    "- a",
+					    "-a",
+					    "?",
+					    "? a",
+					    ":",
+					    ": a",
+					    ":a",
+					    "a:",
+					    "a: b",
+					    "a #b",
+					    "a#b",
+					    "#",
+					    "&a",
+					    "*a",
+					    "!a",
+					    "!!str a",
+					    "|",
+					    ">",
+					    "%a",
+					    "@a",
+					    "`a",
+					    "'",
+					    "''",
+					    "it's",
+					    "\"",
+					    "\\",
+					    "{",
+					    "}",
+					    "[",
+					    "]",
+					    "{a: b}",
+					    ",",
+					    "a,b",
+					    "null",
+					    "Null",
+					    "~",
+					    "true",
+					    "True",
+					    "yes",
+					    "No",
+					    "y",
+					    "N",
+					    "on",
+					    "OFF",
+					    "<<",
+					    "=",
+					    "0",
+					    "-0",
+					    "007",
+					    "0x1f",
+					    "0o17",
+					    "0b1",
+					    "1_000",
+					    "1.5",
+					    ".5",
+					    "5.",
+					    "1e3",
+					    "1e400",
+					    "-1e-400",
+					    ".inf",
+					    "-.Inf",
+					    ".nan",
+					    "+1",
+					    "1:30",
+					    "2026-01-02",
+					    "2026-01-02T03:04:05Z",
+					    "12e03",
+					    "1234567890123456789012345678901234567890",
+					    "\xc3\xa9",
+					    "\xc2\x85",
+					    "a\xc2\x85\nb",
+					    "\xe2\x80\xa8",
+					    "a\xe2\x80\xa9\nb",
+					    "\xef\xbb\xbf",
+					    "\xef\xbb\xbfx",
+					    "\xef\xbf\xbe",
+					    "\xef\xbf\xbf",
+					    "\x7f",
+					    "\x01\x1b",
+					    "\r\n",
+					    "a\r",
+					    "\xc2\xa0",
+					    "\xf0\x9f\x98\x80"};
+	AUTO(buf) struct buf text = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		expect_same(str_c(texts[i]));
+	expect_same(STR("a\0b"));
+	while (text.n < 3000) { /* readers look for a key's colon only so far */
+		expect_same(buf_view(&text));
+		buf_puts(&text, "key with blanks ");
+		for (size_t i = 0; text.n > 500 && i < 200; i++)
+			buf_putc(&text, 'x');
+	}
+}
+
+void test_yaml__a_number_too_large_is_text(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct yaml_docs docs;
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(
+		yaml_parse(&a, STR("- 1e400\n- -1e400\n- 1e-400\n"), 0, NULL, NULL, &docs, &err),
+		0);
+	assert_true(str_is(json_str(json_item(docs.v[0], 0)), "1e400"));
+	assert_true(str_is(json_str(json_item(docs.v[0], 1)), "-1e400"));
+	assert_int_equal(json_int(json_item(docs.v[0], 2), 1), 0);
+}
+
+void test_yaml__many_aliases_and_merges_cost_what_they_are(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf text = {0};
+	struct yaml_docs docs;
+	struct err err = {0};
+
+	(void)state;
+	buf_puts(&text, "a:\n");
+	for (int i = 0; i < 9990; i++)
+		buf_printf(&text, "- &n%d 1\n", i);
+	buf_puts(&text, "b: [");
+	for (int i = 0; i < 200000; i++)
+		buf_puts(&text, "*n0,");
+	buf_puts(&text, "]\nc: &m\n");
+	for (int i = 0; i < 50000; i++)
+		buf_printf(&text, "  k%d: 1\n", i);
+	buf_puts(&text, "d:\n  <<: *m\n");
+	for (int i = 25000; i < 75000; i++)
+		buf_printf(&text, "  k%d: 2\n", i);
+	if (yaml_parse(&a, buf_view(&text), 0, NULL, NULL, &docs, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(json_len(json_at(docs.v[0], "b")), 200000);
+	assert_int_equal(json_len(json_at(docs.v[0], "d")), 75000);
+	assert_int_equal(json_int(json_at(docs.v[0], "d", "k24999"), 0), 1);
+	assert_int_equal(json_int(json_at(docs.v[0], "d", "k25000"), 0), 2);
+}
+
+void test_yaml__a_merged_key_is_there_once(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct yaml_docs docs;
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(yaml_parse(&a,
+				    STR("{x: &x {a: 1, b: 1}, y: &y {b: 2, c: 2}, "
+					"z: {<<: [*x, *y], c: 3}}"),
+				    0, NULL, NULL, &docs, &err),
+			 0);
+	assert_true(json_equal(json_at(docs.v[0], "z"),
+			       json_build(&a, "{s:i, s:i, s:i}", "a", 1, "b", 1, "c", 3)));
+	assert_int_equal(yaml_parse(&a, STR("{<<: 1}"), 0, NULL, NULL, &docs, &err), -1);
+	assert_int_equal(yaml_parse(&a, STR("{<<: [[]]}"), 0, NULL, NULL, &docs, &err), -1);
+	assert_int_equal(yaml_parse(&a, STR("&a [*a]"), 0, NULL, NULL, &docs, &err), -1);
+	assert_non_null(strstr(err.msg, "contains itself"));
+}
