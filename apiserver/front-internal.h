@@ -8,9 +8,12 @@
 #include "apiserver/accept.h"
 #include "apiserver/authn.h"
 #include "apiserver/authz.h"
+#include "apiserver/flow.h"
 #include "apiserver/front.h"
 #include "lib/base/metrics.h"
 #include "lib/http/server.h"
+
+#define FRONT_BODY_MAX (3 << 20) /* bytes of a request's body, as Kubernetes has it */
 
 struct rights;
 struct discovery;
@@ -28,7 +31,9 @@ struct front {
 	struct openapi_cache *openapi; /* NULL until somebody asks */
 	struct loop_timer due;
 	bool ready, stopping;
-	struct list in_core; /* front_req.link */
+	struct front_flow *flow;
+	struct list in_core; /* front_req.link: whose answer is awaited */
+	struct list streams; /* front_req.link: whose answer has begun */
 	/* from the connections' threads to the core's */
 	pthread_mutex_t lock;
 	struct front_req *queue, **queue_end; /* by next */
@@ -38,7 +43,7 @@ struct front {
 	struct metric *requests, *seconds, *running, *refused;
 };
 
-enum front_state { FRONT_QUEUED, FRONT_CORE, FRONT_ELSEWHERE, FRONT_DONE };
+enum front_state { FRONT_QUEUED, FRONT_WAITS, FRONT_CORE, FRONT_ELSEWHERE, FRONT_DONE };
 
 /* A request. Lives in the HTTP request's arena. */
 struct front_req {
@@ -54,6 +59,8 @@ struct front_req {
 	enum front_state state;
 	struct list link;
 	bool streaming;
+	struct flow_ticket ticket;
+	int64_t deadline_ns;
 	struct front_req *next, *left_next;
 	/* the connection's thread */
 	bool client_left;
@@ -69,17 +76,44 @@ void front_measure(struct front_req *r, int status);
 
 /* ---- front_serve.c: the core's thread ---- */
 void front_serve(struct front_req *r);
+/* The same from where it has a seat. */
+void front_serve_seated(struct front_req *r);
+/* The verb as rules name it; of a path, its method in small letters. */
+struct str front_verb(const struct front_req *r);
 /* Answers and ends. */
 void front_fail(struct front_req *r, const struct err *err);
 void front_text(struct front_req *r, int status, const char *type, struct str body);
 void front_json(struct front_req *r, int status, const struct json *v);
 /* Any thread, without a front_req's end: an error as a Status. */
 void front_status(struct http_req *h, const struct err *err, const struct core_req *about);
+/* What a request that isn't even whole is told. */
+void front_refusal(void *front, int status, struct buf *out);
 bool front_may(struct front_req *r, const struct authz_ask *q, struct buf *why);
 extern const struct core_sink front_sink;
 
 /* The body as a tree in the request's arena: JSON, YAML or protobuf. */
 struct json *front_body(struct front_req *r, const char *kind, struct err *err);
+
+/* ---- front_flow.c: the core's thread ---- */
+void front_flow_new(struct front *f);
+void front_flow_free(struct front *f);
+void front_flow_change(struct front *f, const struct kind *k, const struct obj *old,
+		       const struct obj *new);
+/* True when it may go on now. Else it waits, or has been answered and is gone. */
+bool front_flow_enter(struct front_req *r);
+/* It needs its seat no longer, or doesn't wait for one. */
+void front_flow_leave(struct front_req *r);
+void front_flow_forget(struct front_req *r); /* the end */
+/* The headers that name its flow; returns how many. r may be NULL. */
+size_t front_flow_heads(const struct front_req *r, struct http_header out[2]);
+MUST_USE int front_deadline(struct front_req *r, struct err *err);
+/* After a turn: who may go on, who has waited too long, whose time is over. */
+void front_flow_turn(struct front *f);
+/* Nanoseconds until it wants the next turn, -1 = it doesn't. */
+int64_t front_flow_due(const struct front *f);
+void front_flow_measure(struct front *f);
+/* Answers one that still waits; false when nobody does. */
+bool front_flow_end_one(struct front *f, const struct err *err);
 
 /* ---- body.c ---- */
 struct json *body_parse(struct arena *a, struct str content_type, struct str body, struct err *err);

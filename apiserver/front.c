@@ -93,11 +93,13 @@ static bool is_allowed(struct str method, bool resource, bool proxied)
 	       (proxied && str_is(method, "OPTIONS"));
 }
 
-static bool too_many(struct front *f, bool mutating)
+/* Fair shares are dealt out on the core's thread (front_flow.c); this is about memory alone. */
+static bool too_many(struct front *f, const struct admission_user *u, bool mutating)
 {
 	size_t limit = mutating ? INFLIGHT_WRITE : INFLIGHT_READ;
 
-	return atomic_load_explicit(&f->inflight[mutating], memory_order_relaxed) >= limit;
+	return !user_in_group(u, "system:masters") &&
+	       atomic_load_explicit(&f->inflight[mutating], memory_order_relaxed) >= limit;
 }
 
 /* The core reads JSON; the other form is turned into it here, beside the core's thread. */
@@ -158,7 +160,7 @@ static void on_request(void *arg, struct http_req *h)
 		return;
 	}
 	r->mutating = is_mutating(h->method);
-	if (too_many(f, r->mutating)) {
+	if (too_many(f, &r->who.user, r->mutating)) {
 		metric_add(metric_with(f->refused, r->mutating ? "mutating" : "readOnly",
 				       (char *)NULL),
 			   1);
@@ -186,6 +188,7 @@ static void on_request(void *arg, struct http_req *h)
 
 void front_uncount(struct front_req *r)
 {
+	front_flow_leave(r);
 	if (r->counted)
 		atomic_fetch_sub_explicit(&r->f->inflight[r->mutating], 1, memory_order_relaxed);
 	r->counted = false;
@@ -232,6 +235,7 @@ void front_done(struct front_req *r, int status)
 		list_remove(&r->link);
 	if (status)
 		front_measure(r, status);
+	front_flow_forget(r);
 	r->state = FRONT_DONE;
 	http_req_unref(h);
 }
@@ -242,6 +246,8 @@ static void client_left(struct front_req *r)
 
 	if (r->state == FRONT_CORE) {
 		core_cancel(r->f->o.core, &r->core);
+		front_done(r, 0);
+	} else if (r->state == FRONT_WAITS) {
 		front_done(r, 0);
 	}
 	http_req_unref(h);
@@ -283,19 +289,24 @@ static void on_due(struct loop *l, struct loop_timer *t)
 void front_turn(struct front *f)
 {
 	core_turn(f->o.core);
+	front_flow_turn(f);
 	if (f->o.turned)
 		f->o.turned(f->o.arg);
 	metric_set(metric_with(f->running, "readOnly", (char *)NULL),
 		   (double)atomic_load(&f->inflight[0]));
 	metric_set(metric_with(f->running, "mutating", (char *)NULL),
 		   (double)atomic_load(&f->inflight[1]));
-	int64_t due = core_due(f->o.core);
-	if (!due && !core_pending(f->o.core)) {
-		loop_timer_cancel(f->o.loop, &f->due);
-		return;
+	int64_t due = core_due(f->o.core), after = front_flow_due(f);
+	if (core_pending(f->o.core)) {
+		after = 0;
+	} else if (due) {
+		due = MAX(due - loop_wall(f->o.loop), 0);
+		after = after < 0 ? due : MIN(after, due);
 	}
-	int64_t after = core_pending(f->o.core) ? 0 : due - loop_wall(f->o.loop);
-	loop_timer_set(f->o.loop, &f->due, MAX(after, 0), on_due);
+	if (after < 0)
+		loop_timer_cancel(f->o.loop, &f->due);
+	else
+		loop_timer_set(f->o.loop, &f->due, after, on_due);
 }
 
 /* ---- life ---- */
@@ -307,6 +318,7 @@ static void on_change(void *arg, const struct kind *k, const struct obj *old, co
 	rights_change(f->rights, k, old, new);
 	discovery_change(f->discovery, k);
 	aggregate_change(f->aggregate, k, old, new);
+	front_flow_change(f, k, old, new);
 }
 
 static void make_metrics(struct front *f)
@@ -335,11 +347,13 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 	f->queue_end = &f->queue;
 	f->left_end = &f->left;
 	list_init(&f->in_core);
+	list_init(&f->streams);
 	pthread_mutex_init(&f->lock, NULL);
 	make_metrics(f);
 	f->rights = rights_new(o->core);
 	f->discovery = discovery_new(o->core, o->address);
 	f->aggregate = aggregate_new(f);
+	front_flow_new(f);
 	core_on_change(o->core, on_change, f);
 	f->http = http_server_new(
 		o->loop,
@@ -347,6 +361,8 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 			.threads = o->threads ? o->threads : (int)MAX(1, MIN(cpus, THREADS_MAX)),
 			.tls = o->tls,
 			.handle = on_request,
+			.refusal = front_refusal,
+			.max_body = FRONT_BODY_MAX,
 			.arg = f},
 		err);
 	f->any_tls = tls_client_new(&(struct tls_files){.insecure = true}, err);
@@ -375,13 +391,16 @@ static void end_all(struct front *f)
 
 	err_set(&err, ERR_UNAVAILABLE, "the server is stopping");
 	err.retry_after_s = 1;
+	while (front_flow_end_one(f, &err))
+		;
 	LIST_FOREACH (it, &f->in_core) {
 		struct front_req *r = CONTAINER_OF(it, struct front_req, link);
 		core_cancel(f->o.core, &r->core);
-		if (!r->streaming) {
-			front_fail(r, &err);
-			continue;
-		}
+		front_fail(r, &err);
+	}
+	LIST_FOREACH (it, &f->streams) {
+		struct front_req *r = CONTAINER_OF(it, struct front_req, link);
+		core_cancel(f->o.core, &r->core);
 		http_stream_end(r->http);
 		front_done(r, 200);
 	}
@@ -410,6 +429,7 @@ void front_free(struct front *f)
 	rights_free(f->rights);
 	discovery_free(f->discovery);
 	openapi_cache_free(f->openapi);
+	front_flow_free(f);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -23,6 +23,8 @@ struct front_opts {
 	struct tls_files proxy;      /* cert and key: how we call extension API servers; borrowed */
 	int threads;                 /* 0 = one per CPU, at most 4 */
 	struct admin *admin;         /* borrowed; NULL = none of its paths */
+	int seats;                   /* how many requests run at once; 0 = 600 (apiserver/flow.h) */
+	int64_t wait_ns;             /* how long one may wait for a seat; 0 = 15 s */
 	const char *address;         /* "172.30.1.1:6443" for GET /api */
 	void (*turned)(void *arg);   /* after each turn of the core; may be NULL */
 	void *arg;

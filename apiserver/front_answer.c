@@ -49,6 +49,7 @@ static void add_warnings(struct arena *a, struct heads *h, struct str lines)
 static void common_heads(struct front_req *r, const struct core_answer *a, struct heads *h)
 {
 	head_add(h, STR("Cache-Control"), STR("no-cache, private"));
+	h->n += front_flow_heads(r, &h->v[h->n]);
 	add_warnings(&r->http->arena, h, a->warnings);
 	if (a->retry_after_s > 0)
 		head_add(h, STR("Retry-After"),
@@ -102,6 +103,8 @@ static void on_stream_begin(struct core_req *cr, const struct core_answer *a)
 	common_heads(r, a, &h);
 	front_uncount(r);
 	r->streaming = true;
+	list_remove(&r->link);
+	list_append(&r->f->streams, &r->link);
 	http_stream_begin(r->http, &(struct http_reply){.status = a->status ? a->status : 200,
 							.content_type = a->content_type,
 							.headers = h.v,
@@ -140,7 +143,7 @@ void front_status(struct http_req *h, const struct err *err, const struct core_r
 {
 	AUTO(buf) struct buf text = {0};
 	char seconds[16];
-	struct http_header heads[2] = {{STR("Cache-Control"), STR("no-cache, private")}};
+	struct http_header heads[4] = {{STR("Cache-Control"), STR("no-cache, private")}};
 	struct http_reply reply = {.status = err_http(err->code),
 				   .content_type = "application/json",
 				   .headers = heads,
@@ -151,11 +154,26 @@ void front_status(struct http_req *h, const struct err *err, const struct core_r
 		heads[reply.nheaders++] =
 			(struct http_header){STR("Retry-After"), {seconds, (size_t)n}};
 	}
+	reply.nheaders += front_flow_heads(h->user, &heads[reply.nheaders]);
 	if (about)
 		core_status_write(err, about->group, about->resource, about->name, &text);
 	else
 		core_status_write(err, STR_NONE, STR_NONE, STR_NONE, &text);
 	http_reply_bytes(h, &reply, buf_view(&text));
+}
+
+void front_refusal(void *front, int status, struct buf *out)
+{
+	struct err err = {0};
+
+	(void)front;
+	if (status == 413)
+		err_set(&err, ERR_TOO_LARGE, "Request entity too large: limit is %d",
+			FRONT_BODY_MAX);
+	else
+		err_set(&err, err_from_http(status, NULL), "%s", http_status_text(status));
+	if (err_http(err.code) == status)
+		core_status_write(&err, STR_NONE, STR_NONE, STR_NONE, out);
 }
 
 void front_fail(struct front_req *r, const struct err *err)
@@ -166,15 +184,15 @@ void front_fail(struct front_req *r, const struct err *err)
 
 void front_text(struct front_req *r, int status, const char *type, struct str body)
 {
-	struct http_header heads[] = {{STR("Cache-Control"), STR("no-cache, private")},
-				      {STR("X-Content-Type-Options"), STR("nosniff")}};
+	struct http_header heads[4] = {{STR("Cache-Control"), STR("no-cache, private")},
+				       {STR("X-Content-Type-Options"), STR("nosniff")}};
+	size_t n = 2 + front_flow_heads(r, &heads[2]);
 
-	http_reply_bytes(r->http,
-			 &(struct http_reply){.status = status,
-					      .content_type = type,
-					      .headers = heads,
-					      .nheaders = ARRAY_LEN(heads)},
-			 body);
+	http_reply_bytes(
+		r->http,
+		&(struct http_reply){
+			.status = status, .content_type = type, .headers = heads, .nheaders = n},
+		body);
 	front_done(r, status);
 }
 

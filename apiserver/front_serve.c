@@ -134,24 +134,35 @@ static bool is_connect(const struct core_req *c)
 	return false;
 }
 
+struct str front_verb(const struct front_req *r)
+{
+	static const char *const methods[] = {"get",    "post", "put",    "patch",
+					      "delete", "head", "options"};
+
+	if (r->resource)
+		return str_c(is_connect(&r->core) ? method_verb(r->http->method)
+						  : core_verb_name(r->core.verb));
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (str_ieq(r->http->method, str_c(methods[i])))
+			return str_c(methods[i]);
+	}
+	return STR("other");
+}
+
 static int authorize(struct front_req *r, struct err *err)
 {
 	struct core_req *c = &r->core;
 	struct authz_ask q = {.user = &r->who.user, .path = r->http->path};
 
 	if (!r->resource) {
-		AUTO(arena) struct arena a = {0};
-		AUTO(buf) struct buf lower = {0};
-		for (size_t i = 0; i < r->http->method.n; i++)
-			buf_putc(&lower, (char)(r->http->method.p[i] | 0x20));
-		q.verb = arena_str(&a, buf_view(&lower));
+		q.verb = front_verb(r);
 		if (front_may(r, &q, NULL))
 			return 0;
 		forbidden(r, &q, err);
 		return -1;
 	}
 	q.path = STR_NONE;
-	q.verb = str_c(is_connect(c) ? method_verb(r->http->method) : core_verb_name(c->verb));
+	q.verb = front_verb(r);
 	q.group = c->group;
 	q.resource = c->resource;
 	q.subresource = c->subresource;
@@ -367,7 +378,19 @@ void front_serve(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
-	if (impersonate(r, &err) || authorize(r, &err) || check_node(r, &err)) {
+	if (front_deadline(r, &err) || impersonate(r, &err)) {
+		front_fail(r, &err);
+		return;
+	}
+	if (front_flow_enter(r))
+		front_serve_seated(r);
+}
+
+void front_serve_seated(struct front_req *r)
+{
+	struct err err = {0};
+
+	if (authorize(r, &err) || check_node(r, &err)) {
 		front_fail(r, &err);
 		return;
 	}

@@ -124,6 +124,7 @@ bool health_serve(struct front_req *r)
 	}
 	if (!str_is(path, "/metrics"))
 		return false;
+	front_flow_measure(r->f);
 	metrics_write(&text);
 	front_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&text));
 	return true;

@@ -390,6 +390,7 @@ static bool is_ours(const struct core_req *c)
 void kubelet_go(struct front_req *r, struct kubelet_call *k)
 {
 	front_uncount(r);
+	front_flow_forget(r);
 	front_measure(r, 200);
 	r->state = FRONT_ELSEWHERE;
 	/* The reference goes along. */

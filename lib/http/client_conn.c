@@ -11,8 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/timefmt.h"
 #include "lib/http/client-internal.h"
 #include "lib/os/net.h"
+
+/* An origin that acknowledges nothing, or a stream's that is silent and doesn't answer probes. */
+#define DEAD_NS (60 * NS_PER_S)
 
 #define TUNNEL_BACKLOG_MAX (8 << 20)
 
@@ -48,11 +52,10 @@ static struct addrinfo *resolve(const struct http_client *c, struct err *err)
 static int connect_first(const struct http_client *c, const struct addrinfo *ai, struct err *err)
 {
 	struct open_args a = {.family = ai->ai_family, .fd = -1};
-	int one = 1;
 
 	if (c->netns_fd > 0 ? netns_do(c->netns_fd, open_socket, &a, err) : open_socket(&a, err))
 		return -1;
-	setsockopt(a.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	wire_keep_alive(a.fd, DEAD_NS);
 	if (connect(a.fd, ai->ai_addr, ai->ai_addrlen) == 0 || errno == EINPROGRESS)
 		return a.fd;
 	err_sys(err, "connect to %s port %d", c->connect_to ? c->connect_to : c->host, c->port);

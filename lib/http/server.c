@@ -278,6 +278,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 
 	s->o = *o;
 	s->o.max_body = o->max_body ? o->max_body : 3 << 20;
+	s->o.dead_ns = o->dead_ns ? o->dead_ns : 120 * NS_PER_S;
 	s->o.max_conns = o->max_conns ? o->max_conns : 20000;
 	s->o.max_backlog = o->max_backlog ? o->max_backlog : 8 << 20;
 	s->o.tls = o->tls ? tls_ref(o->tls) : NULL;

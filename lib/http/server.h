@@ -54,7 +54,11 @@ struct http_server_opts {
 	size_t max_backlog;  /* unsent bytes a stream may pile up before it is cut; 0 = 8 MiB */
 	int64_t idle_ns;     /* keep-alive idle limit, 0 = 120 s */
 	int64_t head_ns;     /* to send a request's head and body, 0 = 30 s */
+	int64_t dead_ns;     /* a peer that acknowledges nothing is dropped, 0 = 120 s */
 	void (*handle)(void *arg, struct http_req *r); /* on the connection's thread */
+	/* What a request that is refused before it is whole (413, 431, 408 …) is told: JSON,
+	 * appended to `out`; nothing appended, or NULL here: a line of plain text. */
+	void (*refusal)(void *arg, int status, struct buf *out);
 	void *arg;
 };
 

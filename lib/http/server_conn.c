@@ -251,9 +251,8 @@ static void remote_text(int fd, char out[64])
 void conn_open(struct shard *s, int fd)
 {
 	struct conn *c = xalloc(sizeof(*c));
-	int one = 1;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	wire_keep_alive(fd, s->s->o.dead_ns);
 	c->shard = s;
 	c->w = (struct loop_fd){.fd = fd, .fn = on_ready};
 	list_init(&c->dirty);

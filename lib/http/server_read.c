@@ -109,15 +109,24 @@ void conn_identify(struct conn *c)
 void conn_refuse(struct conn *c, int status)
 {
 	const char *text = http_status_text(status);
+	const struct http_server_opts *o = &c->shard->s->o;
 	AUTO(buf) struct buf b = {0};
+	AUTO(buf) struct buf body = {0};
 	struct request *r = c->r;
 	char date[30];
 
+	if (o->refusal)
+		o->refusal(o->arg, status, &body);
+	bool json = body.n > 0;
+	if (!json)
+		buf_printf(&body, "%d %s\n", status, text);
 	http_date(loop_wall(c->shard->loop) / NS_PER_S, date);
 	buf_printf(&b,
-		   "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nDate: %s\r\n"
-		   "Content-Length: %zu\r\nConnection: close\r\n\r\n%d %s\n",
-		   status, text, date, strlen(text) + 5, status, text);
+		   "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nDate: %s\r\n"
+		   "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+		   status, text, json ? "application/json" : "text/plain; charset=utf-8", date,
+		   body.n);
+	buf_str(&b, buf_view(&body));
 	outq_text(&c->out, b.p, b.n);
 	c->r = NULL;
 	if (r) {

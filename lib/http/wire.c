@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -15,9 +16,25 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/base/timefmt.h"
 #include "lib/http/tls-internal.h"
 
 #define IOV_MAX_OURS 32
+
+/* Failures don't matter: the connection then lives as long as TCP lets it. */
+void wire_keep_alive(int fd, int64_t dead_ns)
+{
+	unsigned int ms = (unsigned int)MIN(dead_ns / NS_PER_MS, (int64_t)INT32_MAX);
+	int one = 1, probes = 3, seconds = (int)(ms / 4000);
+
+	seconds = MAX(seconds, 1);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
 
 /* ---- OpenSSL's view of the socket ---- */
 

@@ -59,6 +59,9 @@ struct wire {
 	int sys;               /* errno of what broke it, 0 = protocol */
 };
 
+/* Small answers leave at once; and a peer that neither acknowledges what was sent nor answers the
+ * probes of a silent connection for dead_ns breaks it, so that nobody waits for it for ever. */
+void wire_keep_alive(int fd, int64_t dead_ns);
 /* fd becomes the wire's. ctx NULL = plain. `host` for clients: the name to verify. */
 void wire_init(struct wire *w, int fd, struct wire_scratch *s, struct tls_ctx *ctx);
 MUST_USE int wire_expect(struct wire *w, struct tls_ctx *ctx, const char *host, struct err *err);

@@ -4,6 +4,8 @@
  */
 #include "tests/unit/apiserver/live.h"
 
+#include "lib/base/codec.h"
+
 void test_front_live__who_may_what(void **state)
 {
 	(void)state;
@@ -179,6 +181,20 @@ void test_front_live__access_reviews(void **state)
 #define SECRET(name)                                                                               \
 	"{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"" name "\"}}"
 
+#define TOKEN_FOR                                                                                  \
+	"{\"spec\":{\"boundObjectRef\":{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"name\":\"%s\","        \
+	"\"uid\":\"%s\"}}}"
+
+static void uid_of(const char *path, char out[UUID_TEXT_MAX])
+{
+	AUTO(arena) struct arena a = {0};
+
+	assert_int_equal(ASK(&admin, "GET", path, NULL), 200);
+	struct str uid = json_str(
+		json_at(json_parse(&a, buf_view(&last.body), NULL, NULL), "metadata", "uid"));
+	snprintf(out, UUID_TEXT_MAX, "%.*s", STR_ARG(uid));
+}
+
 void test_front_live__a_node_reaches_what_is_its_own(void **state)
 {
 	struct who node;
@@ -212,7 +228,14 @@ void test_front_live__a_node_reaches_what_is_its_own(void **state)
 			 200);
 	assert_int_equal(ASK(&node, "GET", NS "pods/b", NULL), 403);
 	assert_int_equal(ASK(&node, "DELETE", NS "pods/b", NULL), 403);
-	assert_int_equal(ASK(&node, "POST", NS "serviceaccounts/default/token", "{}"), 201);
+	assert_int_equal(ASK(&node, "POST", NS "serviceaccounts/default/token", "{}"), 403);
+	char token[300], uid[UUID_TEXT_MAX];
+	uid_of(NS "pods/a", uid);
+	snprintf(token, sizeof(token), TOKEN_FOR, "a", uid);
+	assert_int_equal(ASK(&node, "POST", NS "serviceaccounts/default/token", token), 201);
+	uid_of(NS "pods/b", uid);
+	snprintf(token, sizeof(token), TOKEN_FOR, "b", uid);
+	assert_int_equal(ASK(&node, "POST", NS "serviceaccounts/default/token", token), 403);
 	assert_int_equal(ASK(&node, "POST",
 			     "/api/v1/namespaces/kube-system/serviceaccounts/default/"
 			     "token",
