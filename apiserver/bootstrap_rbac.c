@@ -149,8 +149,11 @@ static const struct row rules[] = {
 	{"system:node", "delete " READ, "core", "pods"},
 	{"system:node", "create", "core", "pods/eviction serviceaccounts/token"},
 	{"system:node", "create patch update", "core events.k8s.io", "events"},
-	{"system:node", READ, "core", "configmaps secrets services endpoints namespaces"},
-	{"system:node", "get", "core", "persistentvolumeclaims persistentvolumes serviceaccounts"},
+	{"system:node", READ, "core",
+	 "configmaps secrets services endpoints namespaces persistentvolumeclaims"},
+	/* The finalizer of those that the node holds. */
+	{"system:node", "patch " READ, "core", "persistentvolumes"},
+	{"system:node", "get", "core", "serviceaccounts"},
 	{"system:node", "create delete get patch update", "coordination.k8s.io", "leases"},
 	{"system:node", READ " create", "certificates.k8s.io", "certificatesigningrequests"},
 	{"system:node", READ, "discovery.k8s.io", "endpointslices"},

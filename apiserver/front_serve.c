@@ -11,6 +11,7 @@
 #include "apiserver/front-internal.h"
 #include "lib/base/log.h"
 #include "lib/json/yaml.h"
+#include "lib/kube/pvnames.h"
 
 bool front_may(struct front_req *r, const struct authz_ask *q, struct buf *why)
 {
@@ -73,9 +74,9 @@ static int impersonate(struct front_req *r, struct err *err)
 /* ---- authorization ---- */
 
 /* What a list or watch is narrowed to in that field; STR_NONE when it isn't. */
-static struct str selected(struct front_req *r, const char *field)
+static struct str selected_by(struct front_req *r, const char *how, const char *field)
 {
-	struct str rest = http_query(&r->http->arena, r->core.query, "fieldSelector"), part;
+	struct str rest = http_query(&r->http->arena, r->core.query, how), part;
 
 	while (rest.n && str_next(&rest, ',', &part)) {
 		struct str key, value;
@@ -84,6 +85,11 @@ static struct str selected(struct front_req *r, const char *field)
 		return value.n && value.p[0] == '=' ? str_sub(value, 1, value.n) : value;
 	}
 	return STR_NONE;
+}
+
+static struct str selected(struct front_req *r, const char *field)
+{
+	return selected_by(r, "fieldSelector", field);
 }
 
 static void forbidden(struct front_req *r, const struct authz_ask *q, struct err *err)
@@ -194,6 +200,14 @@ static int check_node(struct front_req *r, struct err *err)
 			err, ERR_FORBIDDEN,
 			"pods is forbidden: can only list/watch pods with spec.nodeName field "
 			"selector of its own node");
+	}
+	if (str_is(c->resource, "persistentvolumes") && reads && !c->name.n &&
+	    !selected(r, "metadata.name").n) {
+		if (str_eq(selected_by(r, "labelSelector", LOCAL_NODE), node))
+			return 0;
+		return err_set(err, ERR_FORBIDDEN,
+			       "persistentvolumes is forbidden: can only list/watch those that the "
+			       "node holds, by the label " LOCAL_NODE);
 	}
 	if (c->verb != CORE_CREATE ||
 	    !(str_is(c->resource, "nodes") || str_is(c->resource, "leases")))

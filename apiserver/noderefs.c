@@ -1,7 +1,7 @@
 /*
- * Counts references from pods to Secrets, ConfigMaps and ServiceAccounts, by node. A pod counts
- * from when it is bound until it is deleted; what it refers to cannot change in between, but for
- * ephemeral containers, which may not name new volumes; their environment is looked at again.
+ * Counts references from pods to Secrets, ConfigMaps, ServiceAccounts and claims, by node. A pod
+ * counts from when it is bound until it is deleted; what it refers to cannot change in between, but
+ * for ephemeral containers, which may not name new volumes; their environment is looked at again.
  * Pure; one thread.
  */
 #include "apiserver/noderefs.h"
@@ -24,7 +24,7 @@ struct pod_refs {
 
 struct collect {
 	struct pod_refs *to;
-	struct str node, namespace;
+	struct str node, namespace, pod;
 };
 
 struct noderefs *noderefs_new(void)
@@ -59,17 +59,22 @@ static struct str ref_key(struct arena *a, struct str node, struct str resource,
 			  STR_ARG(namespace), STR_ARG(name));
 }
 
-static void note(struct collect *c, const char *resource, const struct json *name)
+static void note_name(struct collect *c, const char *resource, struct str name)
 {
 	struct pod_refs *p = c->to;
 
-	if (!json_str(name).n)
+	if (!name.n)
 		return;
 	if (p->n == p->cap) {
 		p->cap = p->cap ? p->cap * 2 : 8;
 		p->keys = xreallocarray(p->keys, p->cap, sizeof(*p->keys));
 	}
-	p->keys[p->n++] = ref_key(&p->a, c->node, str_c(resource), c->namespace, json_str(name));
+	p->keys[p->n++] = ref_key(&p->a, c->node, str_c(resource), c->namespace, name);
+}
+
+static void note(struct collect *c, const char *resource, const struct json *name)
+{
+	note_name(c, resource, json_str(name));
 }
 
 static void volume(struct collect *c, const struct json *v)
@@ -79,6 +84,11 @@ static void volume(struct collect *c, const struct json *v)
 	note(c, "secrets", json_at(v, "secret", "secretName"));
 	note(c, "configmaps", json_at(v, "configMap", "name"));
 	note(c, "secrets", json_at(v, "csi", "nodePublishSecretRef", "name"));
+	note(c, "persistentvolumeclaims", json_at(v, "persistentVolumeClaim", "claimName"));
+	if (json_at(v, "ephemeral"))
+		note_name(c, "persistentvolumeclaims",
+			  arena_strf(&c->to->a, "%.*s-%.*s", STR_ARG(c->pod),
+				     STR_ARG(json_str(json_at(v, "name")))));
 	for (size_t i = 0; i < json_len(sources); i++) {
 		note(c, "secrets", json_at(json_item(sources, i), "secret", "name"));
 		note(c, "configmaps", json_at(json_item(sources, i), "configMap", "name"));
@@ -109,7 +119,7 @@ static struct pod_refs *collect(const struct obj *o, const struct json *spec)
 {
 	static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
 	struct pod_refs *p = xalloc(sizeof(*p));
-	struct collect c = {p, json_str(json_at(spec, "nodeName")), o->namespace};
+	struct collect c = {p, json_str(json_at(spec, "nodeName")), o->namespace, o->name};
 	const struct json *volumes = json_at(spec, "volumes");
 	const struct json *pulls = json_at(spec, "imagePullSecrets");
 

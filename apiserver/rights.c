@@ -1,14 +1,15 @@
 /*
  * Authorization as the server asks it: RBAC, kept current from the core's changes, and a further
  * fence around node identities, which may only touch what belongs to their own node: its Node and
- * Lease, the pods bound to it, and the Secrets and ConfigMaps that those pods name. Must never
- * widen what RBAC allows. The core's thread.
+ * Lease, the pods bound to it, the Secrets, ConfigMaps and claims that those pods name, and
+ * volumes. Must never widen what RBAC allows. The core's thread.
  */
 #include <string.h>
 
 #include "apiserver/front-internal.h"
 #include "apiserver/noderefs.h"
 #include "lib/base/map.h"
+#include "lib/kube/pvnames.h"
 
 #define NODE_PREFIX "system:node:"
 
@@ -16,7 +17,7 @@ struct rights {
 	struct core *core;
 	struct authz *rbac;
 	struct noderefs *refs;
-	const struct kind *pods;
+	const struct kind *pods, *volumes;
 };
 
 struct feed {
@@ -69,6 +70,7 @@ struct rights *rights_new(struct core *c)
 	r->rbac = authz_new();
 	r->refs = noderefs_new();
 	r->pods = core_kind_find(c, STR(""), STR("v1"), STR("pods"));
+	r->volumes = core_kind_find(c, STR(""), STR("v1"), STR("persistentvolumes"));
 	for (size_t i = 0; i < ARRAY_LEN(rbac); i++)
 		feed(r, "rbac.authorization.k8s.io", rbac[i]);
 	feed(r, "", "pods");
@@ -108,6 +110,27 @@ static bool pod_is_on(struct rights *r, const struct authz_ask *q, struct str no
 	return str_eq(json_str(json_at(obj_tree(o, &a), "spec", "nodeName")), node);
 }
 
+/*
+ * A node reads the volumes of claims that its pods name, and those that it holds itself, which
+ * alone it may change (in what way, admission says). Lists of the latter are checked by their
+ * selector, in the front.
+ */
+static bool volume_is_its(struct rights *r, const struct authz_ask *q, struct str node)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct obj *o = r->volumes ? core_get(r->core, r->volumes, STR_NONE, q->name) : NULL;
+	const struct json *ref;
+
+	if (!o)
+		return true;
+	if (str_eq(obj_label(o, STR(LOCAL_NODE)), node))
+		return true;
+	ref = json_at(obj_tree(o, &a), "spec", "claimRef");
+	return reads(q->verb) && ref &&
+	       noderefs_has(r->refs, node, STR("persistentvolumeclaims"),
+			    json_str(json_at(ref, "namespace")), json_str(json_at(ref, "name")));
+}
+
 static bool node_may(struct rights *r, const struct authz_ask *q, struct str node)
 {
 	bool named = str_eq(q->name, node);
@@ -119,7 +142,10 @@ static bool node_may(struct rights *r, const struct authz_ask *q, struct str nod
 		return true;
 	if (str_is(q->resource, "nodes"))
 		return reads(q->verb) || str_is(q->verb, "create") || named;
-	if (str_is(q->resource, "secrets") || str_is(q->resource, "configmaps"))
+	if (str_is(q->resource, "persistentvolumes"))
+		return q->name.n ? volume_is_its(r, q, node) : reads(q->verb);
+	if (str_is(q->resource, "secrets") || str_is(q->resource, "configmaps") ||
+	    str_is(q->resource, "persistentvolumeclaims"))
 		return q->name.n && noderefs_has(r->refs, node, q->resource, q->namespace, q->name);
 	if (str_is(q->resource, "serviceaccounts") && str_is(q->subresource, "token"))
 		return noderefs_has(r->refs, node, q->resource, q->namespace, q->name);

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kubelet/kubelet.h"
+#include "kubelet/claims.h"
 #include "kubelet/podfiles_core.h"
 #include "kubelet/runtime/rootfs.h"
 #include "kubelet/user_core.h"
@@ -64,6 +64,7 @@ struct payload_in pod_payload_in(struct pod *p)
 		.node = p->k->resources,
 		.find = find_object,
 		.token = find_token,
+		.claim = claims_volume,
 		.arg = p,
 	};
 }

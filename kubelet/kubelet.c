@@ -3,7 +3,7 @@
  * into calls on pods. Its own end touches no pod; the next one takes them over. One thread, one
  * loop.
  */
-#include "kubelet/kubelet.h"
+#include "kubelet/claims.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -75,11 +75,29 @@ static void match_ref(void *ctx, bool secret, struct str name)
 	c->hit |= secret == c->secret && str_eq(name, c->name);
 }
 
+static void on_claim(struct kubelet *k, enum ref_kind kind, struct str ns, struct str name)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&k->by_uid, &it)) {
+		struct pod *p = it.value;
+		if (p->removed || !claims_changed(p, kind, ns, name))
+			continue;
+		pod_retry_now(&p->obs);
+		pod_wake(p);
+	}
+}
+
 static void on_ref(void *arg, enum ref_kind kind, struct str ns, struct str name)
 {
 	struct kubelet *k = arg;
 	struct map_iter it = {0};
 	struct err err = {0};
+
+	if (kind == REF_CLAIM || kind == REF_VOLUME) {
+		on_claim(k, kind, ns, name);
+		return;
+	}
 
 	while (map_next(&k->by_uid, &it)) {
 		struct pod *p = it.value;
@@ -185,6 +203,7 @@ int kubelet_prepare(struct kubelet *k, struct err *err)
 		return err_sys(err, "%s", k->role.data_dir);
 	k->dir = xasprintf("%s/nodes/%s", data, k->node_name);
 	k->images = xasprintf("%s/images", data);
+	k->volumes = xasprintf("%s/volumes", k->dir);
 	pods = xasprintf("%s/pods", k->dir);
 	if (fs_mkdirs(pods, 0700, err) ||
 	    runtime_init(&k->rt, k->loop, k->runtime_choice, k->dir, err) ||
@@ -213,6 +232,7 @@ int kubelet_follow(struct kubelet *k, struct err *err)
 	informer_on_change(k->pods, on_pod, k);
 	informer_on_progress(k->pods, on_progress, k);
 	informer_start(k->pods);
+	localvolumes_start(k);
 	return server_start(k, err);
 }
 
@@ -222,6 +242,7 @@ void kubelet_release(struct kubelet *k)
 
 	if (k->loop) {
 		server_stop(k);
+		localvolumes_stop(k);
 		node_stop(k);
 		while (map_next(&k->by_uid, &it))
 			pod_free(it.value);
@@ -239,5 +260,6 @@ void kubelet_release(struct kubelet *k)
 	buf_release(&k->last_node_status);
 	free(k->dir);
 	free(k->images);
-	k->dir = k->images = NULL;
+	free(k->volumes);
+	k->dir = k->images = k->volumes = NULL;
 }

@@ -36,6 +36,8 @@ struct kubelet {
 	const char *node_name, *node_ip, *instance, *cluster_dns, *cluster_domain;
 	const char *tls_cert, *tls_key, *client_ca, *runtime_choice, *listen;
 	char *dir, *images;
+	char *volumes; /* folder of the persistent volumes that this node holds */
+	struct localvolumes *locals;
 	struct runtime rt;
 	struct podnet net;
 	struct refs *refs;
@@ -74,6 +76,8 @@ struct pod_cont {
 };
 
 struct token;
+struct claims;
+struct localvolumes;
 
 struct pod {
 	struct kubelet *k;
@@ -85,6 +89,7 @@ struct pod {
 	struct pod_cont *cont;
 	struct list attempts;
 	struct token *tokens;
+	struct claims *claims;
 	char *dir;
 	char *uid;
 	struct loop_timer soon, later;
@@ -116,6 +121,8 @@ void pod_free(struct pod *p); /* without touching what runs */
 void pod_wake(struct pod *p);
 /* Removes, in a process of its own, what an earlier run threw away. */
 void trash_empty(struct kubelet *k);
+/* Moves a folder of the node's out of the way at once; a process of its own removes it. */
+MUST_USE int throw_away(struct kubelet *k, const char *path, const char *name, struct err *err);
 struct pod_clock pod_now(const struct kubelet *k);
 /* The Kubernetes event, about the pod. */
 void pod_event(struct pod *p, const char *type, const char *reason, const char *fmt, ...)
@@ -172,6 +179,11 @@ typedef void handler_done(void *arg, bool ok, const char *message);
 struct handler *handler_run(struct pod *p, size_t i, const struct json *how, int64_t timeout_ns,
 			    handler_done *done, void *arg);
 void handler_cancel(struct handler *h);
+
+/* ---- localvolumes.c: the data of volumes that are no more ---- */
+void localvolumes_start(struct kubelet *k);
+void localvolumes_look(struct kubelet *k); /* a pod went: what it used may be removable */
+void localvolumes_stop(struct kubelet *k);
 
 /* ---- node.c ---- */
 void node_start(struct kubelet *k);

@@ -81,6 +81,7 @@ static void facts(struct kubelet *k, struct arena *a, struct node_facts *f)
 	(void)!statvfs(k->dir, &v);
 	*f = (struct node_facts){
 		.name = k->node_name,
+		.volumes = k->volumes,
 		.ip = k->node_ip,
 		.runtime = k->rt.name,
 		.runtime_version = "1",
@@ -167,6 +168,29 @@ static void report(struct kubelet *k)
 
 /* ---- registration ---- */
 
+static void on_told(void *arg UNUSED, const struct api_answer *a)
+{
+	if (a->err.code)
+		log_warn("cannot tell of this node's volumes", "error", a->err.msg);
+}
+
+/* A Node that is there already may be from before its folder was told, or moved. */
+static void tell_volumes(struct kubelet *k)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	struct node_facts f;
+	struct api_call call = {.verb = API_PATCH,
+				.resource = &res_nodes,
+				.name = str_c(k->node_name),
+				.patch = API_PATCH_MERGE};
+
+	facts(k, &a, &f);
+	json_write(node_meta(&a, &f), &body);
+	call.body = buf_view(&body);
+	client_call(k->client, &call, on_told, NULL);
+}
+
 static void on_registered(void *arg, const struct api_answer *a)
 {
 	struct kubelet *k = arg;
@@ -179,6 +203,8 @@ static void on_registered(void *arg, const struct api_answer *a)
 	k->registered = true;
 	if (!a->err.code)
 		log_info("node registered", "node", k->node_name);
+	else
+		tell_volumes(k);
 	report(k);
 }
 

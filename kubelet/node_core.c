@@ -3,6 +3,7 @@
 
 #include "lib/base/timefmt.h"
 #include "lib/kube/obj.h"
+#include "lib/kube/pvnames.h"
 
 #include "lib/base/pure.h"
 
@@ -20,9 +21,19 @@ static struct json *labels(struct arena *a, const struct node_facts *f, struct j
 	return l;
 }
 
+struct json *node_meta(struct arena *a, const struct node_facts *f)
+{
+	struct json *o = json_new(a, JSON_OBJECT), *meta = json_set_object(a, o, "metadata");
+
+	if (f->volumes)
+		json_set_str(a, json_set_object(a, meta, "annotations"), LOCAL_FOLDER,
+			     str_c(f->volumes));
+	return o;
+}
+
 struct json *node_object(struct arena *a, const struct node_facts *f)
 {
-	struct json *o = json_new(a, JSON_OBJECT), *meta;
+	struct json *o = node_meta(a, f), *meta;
 
 	json_set_str(a, o, "apiVersion", STR("v1"));
 	json_set_str(a, o, "kind", STR("Node"));

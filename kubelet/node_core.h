@@ -6,6 +6,7 @@
 
 struct node_facts {
 	const char *name, *ip, *runtime, *runtime_version;
+	const char *volumes; /* where it holds persistent volumes; NULL = nowhere */
 	const char *kernel, *os_image, *arch, *machine_id, *boot_id, *version;
 	int64_t cpus, memory, storage, max_pods;
 	int64_t memory_available, storage_available;
@@ -14,6 +15,8 @@ struct node_facts {
 };
 /* The object as it is first made. */
 struct json *node_object(struct arena *a, const struct node_facts *f);
+/* What of its metadata may have to be brought up to date: a merge patch. */
+struct json *node_meta(struct arena *a, const struct node_facts *f);
 /* Its status; old: what the API has, or NULL. Conditions of others stay. */
 struct json *node_status(struct arena *a, const struct node_facts *f, const struct json *old);
 

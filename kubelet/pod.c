@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kubelet/kubelet.h"
+#include "kubelet/claims.h"
 #include "kubelet/volume/volume.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
@@ -122,6 +122,7 @@ struct pod *pod_new(struct kubelet *k, const struct obj *o, struct err *err)
 		log_error("cannot make the pod's folder", "pod", p->uid, "error", err->msg);
 	save_pod(p);
 	pod_refs(&p->spec, use_ref, p);
+	claims_start(p);
 	tokens_start(p);
 	pod_wake(p);
 	return p;
@@ -216,6 +217,7 @@ void pod_free(struct pod *p)
 	pod_tokens_free(p);
 	attempts_forget(p);
 	pod_refs(&p->spec, drop_ref, p);
+	claims_free(p);
 	pod_obs_release(&p->obs);
 	free(p->cont);
 	obj_unref(p->api);
@@ -328,7 +330,10 @@ static void do_teardown(struct pod *p)
 
 static void free_later(void *arg)
 {
+	struct kubelet *k = ((struct pod *)arg)->k;
+
 	pod_free(arg);
+	localvolumes_look(k);
 }
 
 static void on_trash_gone(void *arg, struct proc_result *r)
@@ -345,17 +350,16 @@ void trash_empty(struct kubelet *k)
 	(void)!proc_start(k->loop, &o, on_trash_gone, NULL, NULL);
 }
 
-/* Out of the way at once; a process of its own waits for the disk. */
-static int throw_away(struct pod *p, struct err *err)
+int throw_away(struct kubelet *k, const char *path, const char *name, struct err *err)
 {
-	AUTO(free) char *trash = xasprintf("%s/trash", p->k->dir);
-	AUTO(free) char *to = xasprintf("%s/%s", trash, p->uid);
+	AUTO(free) char *trash = xasprintf("%s/trash", k->dir);
+	AUTO(free) char *to = xasprintf("%s/%s", trash, name);
 	const char *argv[] = {"rm", "-rf", "--one-file-system", to, NULL};
 	struct proc_opts o = {.argv = argv};
 
-	if (fs_mkdirs(trash, 0700, err) || rename(p->dir, to))
-		return fs_remove_tree(p->dir, err);
-	if (!proc_start(p->k->loop, &o, on_trash_gone, NULL, err))
+	if (fs_mkdirs(trash, 0700, err) || rename(path, to))
+		return fs_remove_tree(path, err);
+	if (!proc_start(k->loop, &o, on_trash_gone, NULL, err))
 		return fs_remove_tree(to, err);
 	return 0;
 }
@@ -365,7 +369,10 @@ static void do_remove(struct pod *p)
 	struct err err = {0};
 
 	p->removed = true;
-	if (throw_away(p, &err))
+	/* Where something is still bound, its removal would be that of others' files. */
+	if (!volumes_unmounted(p->dir))
+		log_warn("a pod's folder stays behind: something is mounted in it", "pod", p->uid);
+	else if (throw_away(p->k, p->dir, p->uid, &err))
 		log_warn("a pod's folder stays behind", "pod", p->uid, "error", err.msg);
 	log_info("pod removed", "pod",
 		 log_fmt("%.*s/%.*s", STR_ARG(p->spec.namespace), STR_ARG(p->spec.name)));
@@ -376,7 +383,7 @@ static void do_remove(struct pod *p)
 static bool possible(struct pod *p, const struct pod_action *a)
 {
 	if (a->act == ACT_VOLUMES)
-		return refs_ready(p) && tokens_ready(p);
+		return refs_ready(p) && tokens_ready(p) && claims_ready(p);
 	if (a->act == ACT_SANDBOX)
 		return p->spec.host_network || p->k->net.ready;
 	if (a->act == ACT_TEARDOWN || a->act == ACT_REMOVE)

@@ -31,7 +31,14 @@ struct refs {
 
 static const struct resource *resource_of(enum ref_kind kind)
 {
-	return kind == REF_SECRET ? &res_secrets : &res_configmaps;
+	static const struct resource *const resources[] = {
+		[REF_CONFIGMAP] = &res_configmaps,
+		[REF_SECRET] = &res_secrets,
+		[REF_CLAIM] = &res_persistentvolumeclaims,
+		[REF_VOLUME] = &res_persistentvolumes,
+	};
+
+	return resources[kind];
 }
 
 static char *key_of(enum ref_kind kind, struct str ns, struct str name)

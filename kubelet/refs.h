@@ -1,6 +1,6 @@
 /*
- * The ConfigMaps and Secrets that pods of this node refer to: each is followed for as long as one
- * of them does, and no other is ever asked for. On the kubelet's loop.
+ * The ConfigMaps, Secrets, claims and volumes that pods of this node refer to: each is followed for
+ * as long as one of them does, and no other is ever asked for. On the kubelet's loop.
  */
 #ifndef PLUMB_KUBELET_REFS_H
 #define PLUMB_KUBELET_REFS_H
@@ -8,7 +8,7 @@
 #include "lib/kube/informer.h"
 
 struct refs;
-enum ref_kind { REF_CONFIGMAP, REF_SECRET };
+enum ref_kind { REF_CONFIGMAP, REF_SECRET, REF_CLAIM, REF_VOLUME };
 
 /* changed: the object came, changed, went, or was found absent. */
 struct refs *

@@ -9,6 +9,7 @@
 
 #include "apiserver/admission/admission.h"
 #include "lib/kube/obj.h"
+#include "lib/kube/pvnames.h"
 
 #include "lib/base/pure.h"
 
@@ -313,6 +314,36 @@ static int claims(struct fence *f)
 			      "status.conditions");
 }
 
+/* Of a volume that it holds and that is being deleted, it takes its own finalizer away. */
+static int volume(struct fence *f)
+{
+	struct arena *a = f->r->a;
+	struct json *was, *now;
+	const struct json *list;
+
+	if (f->r->op != ADMIT_UPDATE || f->r->subresource ||
+	    !str_eq(meta_label(f->r->old, LOCAL_NODE), f->node) ||
+	    !json_str(json_at(f->r->old, "metadata", "deletionTimestamp")).n)
+		return refuse(f, "may only release deleted volumes that the node holds");
+	was = json_copy(a, f->r->old);
+	now = json_copy(a, f->r->object);
+	list = json_at(was, "metadata", "finalizers");
+	for (size_t i = json_len(list); i-- > 0;)
+		if (str_is(json_str(json_item(list, i)), LOCAL_FINALIZER))
+			json_remove(json_at(was, "metadata", "finalizers"), i);
+	for (size_t i = 0; i < 2; i++) {
+		struct json *meta = json_at(i ? now : was, "metadata");
+
+		if (!json_len(json_get(meta, STR("finalizers"))))
+			json_del(meta, STR("finalizers"));
+		json_del(meta, STR("resourceVersion"));
+		json_del(meta, STR("managedFields"));
+	}
+	return json_equal(was, now) ? 0
+				    : refuse(f, "may only take the finalizer " LOCAL_FINALIZER
+						" away from volumes");
+}
+
 static int lease(struct fence *f)
 {
 	if (!str_is(f->r->namespace, "kube-node-lease"))
@@ -349,6 +380,8 @@ static int admit(struct admission_req *r, struct err *err)
 		return own_node(&f);
 	if (admission_is(r, "", "persistentvolumeclaims"))
 		return claims(&f);
+	if (admission_is(r, "", "persistentvolumes"))
+		return volume(&f);
 	if (admission_is(r, "coordination.k8s.io", "leases"))
 		return lease(&f);
 	if (admission_is(r, "storage.k8s.io", "csinodes") && !str_eq(r->name, f.node))

@@ -16,6 +16,8 @@ struct payload {
 	size_t n, cap, bytes;
 };
 
+struct persistent;
+
 struct payload_in {
 	const struct pod_spec *pod;
 	struct field_ctx fields;
@@ -24,6 +26,9 @@ struct payload_in {
 	const struct json *(*find)(void *arg, bool secret, struct str name);
 	/* The token of a serviceAccountToken source; STR_NONE when there is none yet. */
 	struct str (*token)(void *arg, const struct json *source);
+	/* What a volume of type persistentVolumeClaim or ephemeral stands for; NULL = nothing
+	 * does. */
+	int (*claim)(void *arg, const struct json *volume, struct persistent *ret, struct err *err);
 	void *arg;
 };
 

@@ -3,7 +3,7 @@
  * pod's own: hostPaths are used as they are. Secrets live in memory file systems only. Blocking, on
  * the kubelet's thread.
  */
-#include "kubelet/volume/volume.h"
+#include "kubelet/volume/volume-internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -104,7 +104,7 @@ static int check_type(const char *path, struct str type, struct err *err)
 	return 0;
 }
 
-static int host_path(const struct json *v, char **ret, struct err *err)
+int host_path(const struct json *v, char **ret, struct err *err)
 {
 	struct str path = json_str(json_at(v, "path")), rest = path, part;
 
@@ -118,7 +118,7 @@ static int host_path(const struct json *v, char **ret, struct err *err)
 	return 0;
 }
 
-static int set_up_host(const struct json *v, struct err *err)
+int set_up_host(const struct json *v, struct err *err)
 {
 	AUTO(free) char *path = NULL;
 	struct str type = json_str(json_at(v, "type"));
@@ -138,6 +138,24 @@ static int set_up_host(const struct json *v, struct err *err)
 	return check_type(path, type, err);
 }
 
+static bool is_claim(const struct json *v)
+{
+	return json_at(v, "persistentVolumeClaim") || json_at(v, "ephemeral");
+}
+
+static int set_up_claim(const char *at, const struct payload_in *in, const struct json *v,
+			struct err *err)
+{
+	AUTO(free) char *path = NULL;
+	struct persistent p;
+
+	if (!in->claim)
+		return err_set(err, ERR_UNSUPPORTED, "claims are not supported");
+	if (in->claim(in->arg, v, &p, err) || persistent_setup(&p, in->pod, &path, err))
+		return -1;
+	return persistent_link(at, path, err);
+}
+
 static int set_up(const char *dir, const struct payload_in *in, const struct json *v,
 		  struct err *err)
 {
@@ -152,6 +170,8 @@ static int set_up(const char *dir, const struct payload_in *in, const struct jso
 		return set_up_payload(path, in, v, secret, err);
 	if (json_at(v, "hostPath"))
 		return set_up_host(json_at(v, "hostPath"), err);
+	if (is_claim(v))
+		return set_up_claim(path, in, v, err);
 	if (json_at(v, "emptyDir") || json_len(v) == 1)
 		return set_up_empty(path, in->pod, json_at(v, "emptyDir"), err);
 	for (size_t i = 0; i < json_len(v); i++) {
@@ -213,14 +233,80 @@ static void unmount_below(const char *folder, int depth)
 		closedir(d);
 }
 
+/* Places to bind at are empty once nothing is bound there: one that isn't stays. */
+static void remove_places(const char *folder, int depth)
+{
+	DIR *d = opendir(folder);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		AUTO(free) char *path = xasprintf("%s/%s", folder, e->d_name);
+		if (e->d_name[0] == '.')
+			continue;
+		if (depth > 0 && e->d_type == DT_DIR)
+			remove_places(path, depth - 1);
+		else if (e->d_type == DT_DIR)
+			(void)!rmdir(path);
+		else
+			(void)!unlink(path);
+	}
+	if (d)
+		closedir(d);
+	(void)!rmdir(folder);
+}
+
 void volumes_teardown(const char *dir)
 {
 	AUTO(free) char *sub = xasprintf("%s/subpaths", dir), *vol = xasprintf("%s/volumes", dir);
 
 	unmount_below(sub, 1);
-	(void)!fs_remove_tree(sub, NULL);
+	remove_places(sub, 1);
 	unmount_below(vol, 0);
 	(void)!fs_remove_tree(vol, NULL);
+}
+
+/* mountinfo writes white space and backslashes as \\ooo. */
+static struct str unescape(struct str s, struct buf *out)
+{
+	buf_reset(out);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] != '\\' || i + 3 >= s.n) {
+			buf_putc(out, s.p[i]);
+			continue;
+		}
+		buf_putc(out, (char)((s.p[i + 1] - '0') << 6 | (s.p[i + 2] - '0') << 3 |
+				     (s.p[i + 3] - '0')));
+		i += 3;
+	}
+	return buf_view(out);
+}
+
+/* Unmounts what is mounted below; true when nothing was. */
+static bool unmount_all(const char *below)
+{
+	AUTO(buf) struct buf text = {0}, path = {0};
+	struct str rest, line, part = STR_NONE;
+	bool none = true;
+
+	if (fs_read("/proc/self/mountinfo", 64 << 20, &text, NULL))
+		return false;
+	rest = buf_view(&text);
+	while (str_next(&rest, '\n', &line)) {
+		for (int i = 0; i < 5; i++)
+			if (!str_next(&line, ' ', &part))
+				part = STR_NONE;
+		if (!str_starts(unescape(part, &path), str_c(below)))
+			continue;
+		none = false;
+		umount2(buf_cstr(&path), MNT_DETACH | UMOUNT_NOFOLLOW);
+	}
+	return none;
+}
+
+bool volumes_unmounted(const char *dir)
+{
+	AUTO(free) char *below = xasprintf("%s/", dir);
+
+	return unmount_all(below) || unmount_all(below);
 }
 
 void subpaths_teardown(const char *dir, struct str container)
@@ -228,7 +314,7 @@ void subpaths_teardown(const char *dir, struct str container)
 	AUTO(free) char *sub = xasprintf("%s/subpaths/%.*s", dir, STR_ARG(container));
 
 	unmount_below(sub, 0);
-	(void)!fs_remove_tree(sub, NULL);
+	remove_places(sub, 0);
 }
 
 /* ---- mounts ---- */
@@ -313,6 +399,15 @@ static int sub_path(const char *dir, const struct container_spec *c, size_t inde
 	return 0;
 }
 
+static int find_claimed(char **source, struct err *err)
+{
+	char *path = persistent_linked(*source);
+
+	free(*source);
+	*source = path;
+	return path ? 0 : err_set(err, ERR_NOT_FOUND, "it has not been set up");
+}
+
 int volume_mount_source(const char *dir, const struct pod_spec *pod, const struct container_spec *c,
 			size_t index, struct str sub, struct volume_mount *ret, struct err *err)
 {
@@ -332,8 +427,11 @@ int volume_mount_source(const char *dir, const struct pod_spec *pod, const struc
 	} else {
 		ret->source = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
 	}
+	if (is_claim(v) && find_claimed(&ret->source, err))
+		return err_wrap(err, "volume %.*s", STR_ARG(name));
 	/* As kube since 1.9.4: what the kubelet writes into, containers only read. */
-	ret->readonly = json_bool(json_at(m, "readOnly"), false) || payload_is(v, &secret);
+	ret->readonly = json_bool(json_at(m, "readOnly"), false) || payload_is(v, &secret) ||
+			json_bool(json_at(v, "persistentVolumeClaim", "readOnly"), false);
 	if (sub.n && sub_path(dir, c, index, sub, ret, err)) {
 		free(ret->source);
 		ret->source = NULL;

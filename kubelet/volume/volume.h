@@ -7,11 +7,19 @@
 
 #include "kubelet/volume/payload_core.h"
 
+/* A PersistentVolume that is a pod's to use. */
+struct persistent {
+	const struct json *volume;
+	const char *ours; /* the folder of volumes that this node makes itself */
+};
+
 /* dir: pods/UID. Makes or updates all volumes of in->pod. */
 MUST_USE int volumes_setup(const char *dir, const struct payload_in *in, struct err *err);
 /* Updates those that hold files of the API's, when they exist. */
 MUST_USE int volumes_update(const char *dir, const struct payload_in *in, struct err *err);
 void volumes_teardown(const char *dir);
+/* Nothing is mounted below dir (any more): what removes it reaches nothing else. */
+bool volumes_unmounted(const char *dir);
 
 struct volume_mount {
 	char *source;      /* owned */
