@@ -40,6 +40,7 @@ struct up {
 	const char *data_dir, *listen, *repo, *branch, *path, *cluster_name, *runtime, *log_level;
 	const char *sealing, *seal_interval;
 	const char *service_cidr, *cluster_cidr, *forge, *interval;
+	const char *webhook_listen, *webhook_cert, *webhook_key;
 	int64_t nodes;
 	/* what runs */
 	struct datadir dir;
@@ -78,6 +79,11 @@ static int parse(struct up *u, int argc, char **argv, struct err *err)
 		 "how often to look for new commits (1s for file://, else 1m)"},
 		{"forge", 0, FLAG_STRING, &u->forge, "KIND=URL",
 		 "open drift reports as pull requests there"},
+		{"webhook-listen", 0, FLAG_STRING, &u->webhook_listen, "ADDR:PORT",
+		 "where Receivers' webhooks arrive"},
+		{"webhook-cert", 0, FLAG_STRING, &u->webhook_cert, "FILE",
+		 "certificate for that; plain HTTP without"},
+		{"webhook-key", 0, FLAG_STRING, &u->webhook_key, "FILE", "its key"},
 		{"cluster-name", 0, FLAG_STRING, &u->cluster_name, "NAME", "names drift branches"},
 		{"sealing", 0, FLAG_STRING, &u->sealing, "MODE",
 		 "auto, commit, propose or off: public key and re-sealed values in the repository"},
@@ -311,6 +317,9 @@ static void start_rest(void *p)
 			arg(&a, "--path", u->path);
 			arg(&a, "--interval", u->interval);
 			arg(&a, "--forge", u->forge);
+			arg(&a, "--webhook-listen", u->webhook_listen);
+			arg(&a, "--webhook-cert", u->webhook_cert);
+			arg(&a, "--webhook-key", u->webhook_key);
 			arg(&a, "--cluster-name", u->cluster_name);
 			arg(&a, "--sealing", u->sealing);
 		}

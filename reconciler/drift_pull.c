@@ -33,6 +33,7 @@ struct drift_pull {
 	int page;
 	bool tell, look, close, commented; /* what is to be done */
 	bool branch_gone;
+	bool checked; /* whether it is still open, before it is closed */
 };
 
 static void step(struct drift_pull *p);
@@ -52,7 +53,7 @@ static void forget(struct drift_pull *p)
 {
 	p->number = 0;
 	p->state = PULL_OPEN;
-	p->commented = p->branch_gone = p->close = p->look = false;
+	p->commented = p->checked = p->branch_gone = p->close = p->look = false;
 	set_text(&p->url, STR_NONE);
 	set_text(&p->body, STR_NONE);
 	set_text(&p->title, STR_NONE);
@@ -343,6 +344,7 @@ static void on_looked(void *arg, const struct forge_answer *answer, const struct
 		return;
 	}
 	take(p, &answer->pulls[0]);
+	p->checked = true;
 	went_well(p);
 	/* Forges differ in what they do when its branch goes; it is a decision on all of them. */
 	if (p->close || (p->state == PULL_OPEN && !p->branch_gone))
@@ -418,6 +420,8 @@ static void step(struct drift_pull *p)
 	if (p->close) {
 		if (!p->number)
 			find(p);
+		else if (p->state == PULL_OPEN && !p->checked)
+			ask(p, &look, on_looked);
 		else if (p->state == PULL_OPEN)
 			put_away(p);
 		else
@@ -468,7 +472,7 @@ void drift_pull_close(struct drifts *d)
 
 	if (!p || (!p->number && !p->call && !p->tell))
 		return;
-	p->tell = false;
+	p->tell = p->checked = false;
 	p->close = true;
 	step(p);
 }

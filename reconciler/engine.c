@@ -11,6 +11,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/forge_call.h"
+#include "reconciler/webhook.h"
 #include "reconciler/reseal.h"
 
 static void on_source(void *arg, const struct obj *old, const struct obj *new)
@@ -73,6 +74,21 @@ static struct informer *watch(struct reconciler *r, const struct resource *res, 
 	return i;
 }
 
+/* Without them everything is seen by polling. */
+static void listen_for_webhooks(struct reconciler *r)
+{
+	struct webhook_opts o = {.listen = r->opts.webhook_listen,
+				 .cert = r->opts.webhook_cert,
+				 .key = r->opts.webhook_key};
+	struct err err = {0};
+
+	if (!o.listen || !*o.listen)
+		return;
+	r->webhooks = webhooks_start(r, &o, &err);
+	if (!r->webhooks)
+		log_error("no webhooks, polling only", "error", err.msg);
+}
+
 struct reconciler *reconciler_start(struct client *c, const struct reconciler_opts *o)
 {
 	struct reconciler *r = xalloc(sizeof(*r));
@@ -89,6 +105,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	r->units_informer = watch(r, &res_kustomizations, on_unit);
 	reseal_start(r);
 	r->bootstrap = bootstrap_start(r);
+	listen_for_webhooks(r);
 	return r;
 }
 
@@ -101,6 +118,7 @@ void reconciler_stop(struct reconciler *r)
 	loop_timer_cancel(r->loop, &r->discovery);
 
 	bootstrap_free(r->bootstrap);
+	webhooks_free(r->webhooks);
 	reseal_stop(r);
 	informer_free(r->units_informer);
 	informer_free(r->sources_informer);

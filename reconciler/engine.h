@@ -48,6 +48,8 @@ struct reconciler_opts {
 	const char *repo, *branch, *path; /* repo NULL or "" = no root unit is made */
 	const char *interval;             /* of the root source, or NULL */
 	const char *forge;                /* KIND=URL, or NULL */
+	const char *webhook_listen;       /* ADDR:PORT, or NULL or "" */
+	const char *webhook_cert, *webhook_key;
 	const char *sealing;              /* auto, commit, propose or off; NULL = auto */
 	/* Whom Kustomizations outside of ROOT_NAMESPACE act as when they don't say; or NULL. */
 	const char *default_service_account;
@@ -177,6 +179,7 @@ struct reconciler {
 	struct map watches;        /* group/kind → struct kindwatch */
 	struct map gates;          /* forges: see forge_call.c */
 	struct bootstrap *bootstrap;
+	struct webhooks *webhooks;
 	struct loop_timer discovery; /* another try */
 	size_t running;              /* runs under way */
 	struct list queue;           /* units that wait for one of them to end */

@@ -1,0 +1,159 @@
+#!/bin/bash
+# Forges: drift as pull requests on GitHub, GitLab and Gitea; limits and refusals; what people
+# decide there; plans on pull requests; commit statuses. The control plane alone; no root.
+. "$(dirname "$0")/lib.sh"
+for t in git curl "$KUBECTL"; do command -v "$t" >/dev/null || skip_all "forges" "needs $t"; done
+FORGE=${FORGE:-$(dirname "$PLUMB")/forge}
+[ -x "$FORGE" ] || skip_all "forges" "needs $FORGE (make build-tests)"
+
+repo=$work/repo token=t0p-s3cret-t0ken
+git init -q -b main "$repo"
+mkdir -p "$repo/app" "$repo/shop"
+unit() { # NAME MODE
+	cat <<Y
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: $1
+  namespace: plumb-system
+  annotations: {plumb.dev/drift: $2}
+spec:
+  interval: 1m
+  prune: true
+  path: $1
+  sourceRef: {kind: GitRepository, name: root}
+Y
+}
+unit shop propose >"$repo/app/shop.yaml"
+cat >"$repo/shop/objects.yaml" <<'Y'
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+  namespace: shop
+data:
+  colour: blue # sea
+  size: big
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: old, namespace: shop}
+data: {a: b}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: hush, namespace: shop}
+stringData: {word: swordfish}
+Y
+git -C "$repo" add -A && git -C "$repo" commit -qm 'the shop'
+mkdir "$work/acme"
+git clone -q --bare "$repo" "$work/acme/shop.git"
+git -C "$repo" remote add origin "$work/acme/shop.git"
+
+"$FORGE" "$work/acme/shop.git" "$token" acme/shop >"$work/forge.port" & forge_pid=$!
+trap 'kill $forge_pid 2>/dev/null; cleanup' EXIT
+soon 5 test -s "$work/forge.port"
+at=http://127.0.0.1:$(cat "$work/forge.port")
+state() { curl -sf "$at/_/state"; }
+says() { state | grep -qF -- "$1" || { echo "not there: $1"; state | tail -40; return 1; }; }
+tell() { curl -sf -XPOST "$at/_/$1" ${2:+-d "$2"} >/dev/null; }
+branch=plumb/drift/default/plumb-system-shop
+is() { local v; v=$(k -n shop get configmap settings -o jsonpath="{.data.$1}" 2>&1); [ "$v" = "$2" ] || { echo "$1 is '$v', not '$2'"; return 1; }; }
+stands() { git -C "$work/acme/shop.git" rev-parse -q --verify "refs/heads/$branch"; }
+gone() { ! stands; }
+push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q origin HEAD:main; }
+edit() { k -n shop patch configmap settings -p "{\"data\":{\"colour\":\"$1\"}}" --field-manager=eve >/dev/null; }
+report() { k -n plumb-system get driftreport shop -o "jsonpath=$1"; }
+source_of() { k -n plumb-system annotate --overwrite gitrepository root "plumb.dev/forge=$1=$at" >/dev/null; }
+pulls() { state | grep -c '^pull '; }
+silent() { ! state | grep -q "^comment [0-9]* on $1:"; }
+same() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'"; return 1; }; }
+matches() { local v; v=$("${@:2}"); case $v in $1) ;; *) echo "'$v' is not like '$1'"; return 1 ;; esac; }
+
+# Also lets pushes come without pauses again, which drift that comes all the time is met with.
+restart() { kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"; }
+
+start --nodes 0 --repo "file://$work/acme/shop.git" --path app --forge "github=$at"
+ok "applied" soon 10 is colour blue
+k -n plumb-system create secret generic forge --from-literal=token=wrong >/dev/null
+k -n plumb-system patch gitrepository root --type merge -p '{"spec":{"secretRef":{"name":"forge"}}}' >/dev/null
+ok "--forge is written on the root source" matches "github=$at" k -n plumb-system get gitrepository root -o 'jsonpath={.metadata.annotations.plumb\.dev/forge}'
+
+# --- GitHub: a wrong token first
+edit pink
+ok "an edit is pushed" soon 10 stands
+ok "a token that is refused is said" soon 10 matches '*refuses the token*' report '{.status.conditions[?(@.type=="PullRequest")].message}'
+ok "… and is no pull request" same "$(pulls)" 0
+k -n plumb-system patch secret forge -p "{\"stringData\":{\"token\":\"$token\"}}" >/dev/null
+ok "with the right one it is opened" soon 30 says "pull 1 open $branch drift: ConfigMap shop/settings: data.colour"
+ok "… with the report as its body" says '| `ConfigMap shop/settings` | `data.colour` | `"blue"` | `"pink"` | `eve`'
+ok "the report names it" soon 5 matches '1 open https://forge.example/*' report '{.status.pullRequest.number} {.status.pullRequest.state} {.status.pullRequest.url}'
+k -n shop patch configmap settings -p '{"data":{"size":"huge"}}' --field-manager=eve >/dev/null
+ok "more drift changes its words" soon 10 says 'data.size'
+ok "… not its number" same "$(pulls)" 1
+tell close/1
+ok "closed by a person is rejected: git's values are back" soon 15 is colour blue
+ok "… all of them" soon 5 is size big
+ok "… and the branch is gone" soon 10 gone
+edit pink
+ok "the same edit is put back" soon 10 is colour blue
+ok "… and opens nothing" same "$(pulls)" 1
+edit gold
+ok "another value does" soon 10 says "pull 2 open $branch"
+restart
+edit gold2
+ok "found again after a restart" soon 20 says '`"gold2"`'
+ok "… by its branch" same "$(pulls)" 2
+git -C "$repo" fetch -q origin "$branch" && git -C "$repo" merge -q -m 'gold it is' FETCH_HEAD && tell merge/2 && git -C "$repo" push -q origin HEAD:main
+ok "merging adopts" soon 15 gone
+ok "… the value" is colour gold2
+ok "… without another word" silent 2
+
+# --- limits and faults
+restart
+tell fail/429/1/Retry-After=2
+edit silver
+ok "429 is waited for" soon 15 says "pull 3 open $branch"
+edit gold2
+ok "gone drift closes it" soon 15 says "pull 3 closed $branch"
+ok "… with a comment" says 'comment 1 on 3: The drift is gone'
+ok "… and the branch goes" soon 10 gone
+tell fail/500/2
+edit bronze
+ok "500 is tried again" soon 20 says "pull 4 open $branch"
+edit gold2; ok "closed" soon 15 says "pull 4 closed"
+ok "… and taken away" soon 10 gone
+tell fail/422/1
+edit tin
+ok "422 is said" soon 10 matches '*told to fail*' report '{.status.conditions[?(@.type=="PullRequest")].message}'
+ok "… and tried again later" soon 20 says "pull 5 open $branch"
+edit gold2; ok "closed again" soon 15 says "pull 5 closed"
+ok "… and taken away again" soon 10 gone
+
+# --- the other two
+n=6
+for kind in gitlab gitea; do
+	source_of $kind
+	restart
+	edit "red-$kind"
+	ok "$kind: opened" soon 15 says "pull $n open $branch"
+	edit "green-$kind"
+	ok "$kind: changed" soon 15 says "\"green-$kind\""
+	edit gold2
+	ok "$kind: closed" soon 15 says "pull $n closed $branch"
+	ok "$kind: branch gone" soon 10 gone
+	edit "violet-$kind"
+	ok "$kind: opened anew" soon 15 says "pull $((n + 1)) open $branch"
+	tell "close/$((n + 1))"
+	ok "$kind: rejected" soon 15 is colour gold2
+	ok "$kind: branch gone again" soon 10 gone
+	n=$((n + 2))
+done
+
+ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e $token && ! grep -rl -e swordfish -e $token $data/log"
+ok "clean stop" stop
+finish
