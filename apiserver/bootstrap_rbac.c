@@ -130,7 +130,7 @@ static const struct row rules[] = {
 	 "*", "*"},
 	{"system:kube-controller-manager", "create", "core",
 	 "configmaps endpoints events persistentvolumeclaims persistentvolumes pods pods/eviction "
-	 "replicationcontrollers secrets serviceaccounts serviceaccounts/token"},
+	 "replicationcontrollers secrets serviceaccounts serviceaccounts/token services"},
 	{"system:kube-controller-manager", "create", "events.k8s.io", "events"},
 	{"system:kube-controller-manager", "create", "apps", "controllerrevisions replicasets"},
 	{"system:kube-controller-manager", "create", "batch", "jobs"},

@@ -34,6 +34,9 @@ struct kubelet_call {
 /* kubelettarget.c, the core's thread: fills host, port, tls and path. */
 MUST_USE int kubelet_target(struct front_req *r, struct kubelet_call *k, struct err *err);
 
+/* kubesealcert.c, the core's thread: true when it was answered. */
+bool kubesealcert_serve(struct front_req *r);
+
 /* The path up to and with ".../NAME/proxy". */
 struct str kubelet_proxy_prefix(const struct front_req *r);
 

@@ -5,6 +5,7 @@
  */
 #include "controllers/main.h"
 
+#include "controllers/kubeseal.h"
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/kube/role_lead.h"
@@ -20,6 +21,7 @@ struct process {
 	struct buf ca_key;
 	int64_t seal_interval;
 	struct controllers *controllers;
+	struct kubesealkey *kubeseal;
 	bool synced;
 };
 
@@ -44,8 +46,10 @@ static int start(void *arg)
 
 	random_bytes(&o.seed, sizeof(o.seed));
 	p->controllers = controllers_start(p->role.client, &o, &err);
-	if (p->controllers)
+	if (p->controllers) {
+		p->kubeseal = kubesealkey_start(p->role.client);
 		return 0;
+	}
 	log_error("cannot start", "error", err.msg);
 	return 2;
 }
@@ -54,6 +58,8 @@ static void stop(void *arg)
 {
 	struct process *p = arg;
 
+	kubesealkey_stop(p->kubeseal);
+	p->kubeseal = NULL;
 	controllers_stop(p->controllers);
 	p->controllers = NULL;
 }

@@ -9,6 +9,7 @@
  * condition, an event or an error. Pure but for the dice that secrets/ throws for a new key.
  */
 #include "controllers/common.h"
+#include "controllers/unsealed.h"
 #include "secrets/seal.h"
 
 #include "lib/base/codec.h"
@@ -190,117 +191,6 @@ static int reconcile_keys(const struct view *v, struct plan *p)
 
 /* ---- the Secrets ---- */
 
-/* The reason of condition Synced for what seal_open found. */
-static const char *reason_of(enum err_code code)
-{
-	return code == ERR_NOT_FOUND   ? "UnknownKey"
-	       : code == ERR_FORBIDDEN ? "WrongScope"
-	       : code == ERR_CORRUPT   ? "Damaged"
-				       : "Invalid";
-}
-
-static void plan_condition(const struct view *v, const struct json *ss, const char *reason,
-			   struct str message, const char *id, struct plan *p)
-{
-	bool good = str_is(str_c(reason), "Synced");
-	struct json *new = json_copy(v->arena, ss);
-	struct json *status = json_set_object(v->arena, new, "status");
-
-	if (condition_set(v->arena, new, "Synced", good ? "True" : "False", reason, message,
-			  v->now_ns) &&
-	    !good)
-		plan_event(p, ss, "Warning", reason, "%.*s", STR_ARG(message));
-	json_set_int(v->arena, status, "observedGeneration",
-		     json_int(json_at(ss, "metadata", "generation"), 0));
-	if (*id)
-		json_set_str(v->arena, status, "keyID", str_c(id));
-	if (json_equal(json_at(ss, "status"), status))
-		return;
-	plan_update_status(p, &res_sealedsecrets, new);
-	p->last->ignore_not_found = true;
-}
-
-static bool same(const struct json *was, const struct json *wanted)
-{
-	static const char *const fields[] = {"data", "type", "immutable"};
-	static const char *const meta[] = {"labels", "annotations"};
-
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		const struct json *a = json_get(was, str_c(fields[i]));
-		const struct json *b = json_get(wanted, str_c(fields[i]));
-
-		if ((json_len(a) || json_len(b) ||
-		     json_is(a, JSON_BOOL) != json_is(b, JSON_BOOL)) &&
-		    !json_equal(a, b))
-			return false;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(meta); i++) {
-		const struct json *a = json_at(was, "metadata", meta[i]);
-		const struct json *b = json_at(wanted, "metadata", meta[i]);
-
-		if ((json_len(a) || json_len(b)) && !json_equal(a, b))
-			return false;
-	}
-	return true;
-}
-
-/* What an update can't change: then it is made anew. */
-static bool must_replace(const struct json *was, const struct json *wanted)
-{
-	return json_bool(json_get(was, STR("immutable")), false) ||
-	       !str_eq(json_str(json_get(was, STR("type"))),
-		       json_str(json_get(wanted, STR("type"))));
-}
-
-static void plan_secret_update(const struct view *v, const struct json *was,
-			       const struct json *wanted, struct plan *p)
-{
-	static const char *const fields[] = {"data", "immutable"};
-	static const char *const meta_fields[] = {"labels", "annotations"};
-	struct json *new = json_copy(v->arena, was);
-	struct json *meta = json_get(new, STR("metadata"));
-
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		json_del(new, str_c(fields[i]));
-		if (json_get(wanted, str_c(fields[i])))
-			json_set(v->arena, new, str_c(fields[i]),
-				 json_get(wanted, str_c(fields[i])));
-	}
-	for (size_t i = 0; i < ARRAY_LEN(meta_fields); i++) {
-		json_del(meta, str_c(meta_fields[i]));
-		if (json_at(wanted, "metadata", meta_fields[i]))
-			json_set(v->arena, meta, str_c(meta_fields[i]),
-				 json_at(wanted, "metadata", meta_fields[i]));
-	}
-	plan_update(p, &res_secrets, new);
-}
-
-/* False when somebody else's Secret has the name. */
-static bool plan_secret(const struct view *v, const struct json *ss, struct json *wanted,
-			struct plan *p)
-{
-	const struct json *was = view_get(v, &res_secrets, meta_namespace(ss), meta_name(ss));
-
-	json_append(v->arena,
-		    json_set_array(v->arena, json_get(wanted, STR("metadata")), "ownerReferences"),
-		    meta_owner_ref(v->arena, ss, true));
-	if (!was) {
-		plan_create(p, &res_secrets, wanted);
-		return true;
-	}
-	if (!str_eq(json_str(json_at(meta_controller(was), "uid")), meta_uid(ss)))
-		return false;
-	if (same(was, wanted) || meta_deleting(was))
-		return true;
-	if (must_replace(was, wanted)) {
-		plan_delete(p, &res_secrets, was);
-		plan_create(p, &res_secrets, wanted);
-	} else {
-		plan_secret_update(v, was, wanted, p);
-	}
-	return true;
-}
-
 static int reconcile(const struct view *v, struct str namespace, struct str name, struct plan *p,
 		     struct err *err UNUSED)
 {
@@ -308,6 +198,7 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	struct seal_keys *keys;
 	char id[SEAL_ID_TEXT] = "";
 	struct err why = {0};
+	struct unsealed u = {.resource = &res_sealedsecrets};
 	struct json *wanted;
 
 	if (str_is(name, KEYS_NAME))
@@ -318,15 +209,14 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	keys = load_keys(v);
 	wanted = unseal_object(v->arena, ss, keys, id, &why);
 	seal_keys_free(keys);
-	if (!wanted)
-		plan_condition(v, ss, reason_of(why.code), str_c(why.msg), "", p);
-	else if (!plan_secret(v, ss, wanted, p))
-		plan_condition(v, ss, "NotOwned",
-			       STR("a Secret of this name is there that wasn't made from this "
-				   "SealedSecret; it is left alone"),
-			       id, p);
-	else
-		plan_condition(v, ss, "Synced", STR("the Secret is up to date"), id, p);
+	if (!wanted) {
+		u.reason = unsealed_reason(why.code);
+		u.message = str_c(why.msg);
+		unsealed_tell(v, ss, &u, p);
+	} else {
+		u.id = id;
+		unsealed_finish(v, ss, wanted, &u, p);
+	}
 	return 0;
 }
 

@@ -48,6 +48,16 @@ MUST_USE int csr_create(const char *common_name, const char *const *organization
 			const char *const *sans, struct buf *ret_key, struct buf *ret_csr,
 			struct err *err);
 
+/* A self-signed RSA certificate with its key, for encrypting to (cert_rsa.c). */
+struct cert_rsa {
+	const char *common_name;
+	unsigned bits;
+	long lifetime_s;
+	int64_t now_ns;
+};
+MUST_USE int cert_rsa_create(const struct cert_rsa *r, struct buf *ret_cert, struct buf *ret_key,
+			     struct err *err);
+
 /* Subject of a certificate or request: CN, and organizations separated by '\n'. */
 struct cert_info {
 	char common_name[256];
