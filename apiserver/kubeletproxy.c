@@ -420,7 +420,7 @@ static void find_and_go(struct front_req *r)
 	struct kubelet_call *k;
 	struct err err = {0};
 
-	if (send_to_folder(r))
+	if (send_to_folder(r) || kubesealcert_serve(r))
 		return;
 	k = arena_alloc(&r->http->arena, sizeof(*k));
 	k->r = r;
