@@ -108,7 +108,8 @@ struct json *json_set(struct arena *a, struct json *object, struct str key,
 struct json *json_add_borrowed(struct arena *a, struct json *object, struct str key,
 			       const struct json *value)
 {
-	struct json copy = *value; /* may stand in the array that is about to move */
+	static const struct json null = {.type = JSON_NULL};
+	struct json copy = *(value ? value : &null); /* may stand in the array that will move */
 	object->members = grown(a, object, object->members, sizeof(*object->members));
 	struct json_member *m = &object->members[object->n++];
 	m->key = key;

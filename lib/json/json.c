@@ -1,5 +1,5 @@
 /* Reading JSON trees: lookups that accept anything, and comparing. Pure. */
-#include "lib/json/json.h"
+#include "lib/json/index.h"
 
 bool json_is(const struct json *v, enum json_type type)
 {
@@ -146,13 +146,16 @@ static bool numbers_equal(const struct json *a, const struct json *b)
 
 static bool objects_equal(const struct json *a, const struct json *b)
 {
+	AUTO(json_index) struct json_index in_b = json_index_of(b);
+
 	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++) {
 		const struct json_member *m = &a->members[i];
 		/* Most often both have the same order. */
-		const struct json *other = str_eq(m->key, b->members[i].key) ? &b->members[i].value
-									     : json_get(b, m->key);
+		const struct json *other = str_eq(m->key, b->members[i].key)
+						   ? &b->members[i].value
+						   : json_index_get(&in_b, m->key);
 		if (!other || !json_equal(&m->value, other))
 			return false;
 	}

@@ -1,6 +1,8 @@
 /* JSON patch and merge patch: every result is a new tree, the input stays as it was. Pure. */
 #include "lib/json/patch.h"
 
+#include "lib/json/index.h"
+
 #include "lib/base/pure.h"
 
 #define OPS_MAX 10000
@@ -217,23 +219,31 @@ struct json *patch_json(struct arena *a, const struct json *doc, const struct js
 /* Into `to`, an object that is ours alone to change down to what is copied here. */
 static void merge(struct arena *a, struct json *to, const struct json *patch)
 {
+	AUTO(json_index) struct json_index in_to = json_index_of(to);
+	bool *gone = arena_alloc(a, (size_t)to->n + patch->n + 1), any = false;
+
 	for (uint32_t i = 0; i < patch->n; i++) {
 		const struct json_member *m = &patch->members[i];
-		struct json *slot;
+		struct json *slot = json_index_get(&in_to, m->key);
 
 		if (m->value.type == JSON_NULL) {
-			json_del(to, m->key);
+			if (slot)
+				gone[CONTAINER_OF(slot, struct json_member, value) - to->members] =
+					any = true;
 			continue;
 		}
+		if (!slot)
+			slot = json_add(a, to, m->key, NULL);
 		if (m->value.type != JSON_OBJECT) {
-			json_set(a, to, m->key, json_copy(a, &m->value));
+			*slot = *json_copy(a, &m->value);
 			continue;
 		}
-		slot = json_get(to, m->key);
-		if (!json_is(slot, JSON_OBJECT))
-			slot = json_set(a, to, m->key, &(struct json){.type = JSON_OBJECT});
+		if (slot->type != JSON_OBJECT)
+			*slot = (struct json){.type = JSON_OBJECT};
 		merge(a, slot, &m->value);
 	}
+	if (any)
+		json_sweep(to, gone);
 }
 
 struct json *patch_merge(struct arena *a, const struct json *doc, const struct json *patch)
@@ -249,6 +259,8 @@ struct json *patch_merge(struct arena *a, const struct json *doc, const struct j
 
 struct json *patch_merge_diff(struct arena *a, const struct json *from, const struct json *to)
 {
+	AUTO(json_index) struct json_index in_from = json_index_of(from);
+	AUTO(json_index) struct json_index in_to = json_index_of(to);
 	struct json *patch;
 
 	if (json_equal(from, to))
@@ -258,15 +270,15 @@ struct json *patch_merge_diff(struct arena *a, const struct json *from, const st
 	patch = json_new(a, JSON_OBJECT);
 	for (uint32_t i = 0; i < to->n; i++) {
 		const struct json_member *m = &to->members[i];
-		const struct json *old = json_get(from, m->key), *diff;
+		const struct json *old = json_index_get(&in_from, m->key), *diff;
 
 		diff = old ? patch_merge_diff(a, old, &m->value) : json_copy(a, &m->value);
 		if (diff)
-			json_set(a, patch, m->key, diff);
+			json_add(a, patch, m->key, diff);
 	}
 	for (uint32_t i = 0; i < from->n; i++)
-		if (!json_get(to, from->members[i].key))
-			json_set(a, patch, from->members[i].key, NULL);
+		if (!json_index_get(&in_to, from->members[i].key))
+			json_add(a, patch, from->members[i].key, NULL);
 	return patch;
 }
 
@@ -288,13 +300,17 @@ static void diff_member(const struct json *from, const struct json *to, struct s
 static void diff_objects(const struct json *from, const struct json *to, struct buf *path,
 			 patch_diff_fn *fn, void *arg)
 {
+	AUTO(json_index) struct json_index in_from = json_index_of(from);
+	AUTO(json_index) struct json_index in_to = json_index_of(to);
+
 	for (uint32_t i = 0; i < from->n; i++) {
 		struct str key = from->members[i].key;
 
-		diff_member(&from->members[i].value, json_get(to, key), key, path, fn, arg);
+		diff_member(&from->members[i].value, json_index_get(&in_to, key), key, path, fn,
+			    arg);
 	}
 	for (uint32_t i = 0; i < to->n; i++)
-		if (!json_get(from, to->members[i].key))
+		if (!json_index_get(&in_from, to->members[i].key))
 			diff_member(NULL, &to->members[i].value, to->members[i].key, path, fn, arg);
 }
 

@@ -21,47 +21,53 @@ static struct json *merge(struct arena *a, const struct schema *s, const struct 
 static struct json *merge_maps(struct arena *a, const struct schema *s, const struct json *live,
 			       const struct json *config)
 {
+	AUTO(json_index) struct json_index in_live = json_index_of(live);
+	AUTO(json_index) struct json_index in_config = json_index_of(config);
 	struct json *out = json_new(a, JSON_OBJECT);
 
 	for (size_t i = 0; i < json_len(live); i++) {
 		struct str key = live->members[i].key;
-		const struct json *c = json_get(config, key);
+		const struct json *c = json_index_get(&in_config, key);
 
-		json_set(a, out, key, merge(a, shape_child(s, key), &live->members[i].value, c));
+		json_add(a, out, key, merge(a, shape_child(s, key), &live->members[i].value, c));
 	}
 	for (size_t i = 0; i < json_len(config); i++)
-		if (!json_get(live, config->members[i].key))
-			json_set(a, out, config->members[i].key,
+		if (!json_index_get(&in_live, config->members[i].key))
+			json_add(a, out, config->members[i].key,
 				 json_copy(a, &config->members[i].value));
 	return out;
+}
+
+/* Live items from *at on that the configuration doesn't name, up to `end`. */
+static void keep_live(struct arena *a, const struct parts *live, struct parts *config, size_t *at,
+		      struct json *out, size_t end)
+{
+	for (; *at < end; ++*at)
+		if (parts_find(config, live->elements[*at]) == SIZE_MAX)
+			json_append(a, out, json_copy(a, parts_at(live, *at)));
 }
 
 /* Items in the configuration's order; those that only the live list has stay where they stood. */
 static struct json *merge_lists(struct arena *a, const struct schema *s, const struct json *live,
 				const struct json *config)
 {
+	AUTO(parts) struct parts in_live = parts_of(a, s, live);
+	AUTO(parts) struct parts in_config = parts_of(a, s, config);
 	struct json *out = json_new(a, JSON_ARRAY);
 	size_t at = 0;
 
 	for (size_t i = 0; i < json_len(config); i++) {
-		const struct json *item = json_item(config, i);
-		struct str element = element_of_item(a, s, item);
-		size_t pos = SIZE_MAX;
-		const struct json *old =
-			element.p ? item_of_element(a, s, live, element, &pos) : NULL;
+		struct str element = in_config.elements[i];
+		size_t pos = element.p ? parts_find(&in_live, element) : SIZE_MAX;
+		const struct json *old = parts_at(&in_live, pos);
 
-		for (; old && at < pos; at++)
-			if (!item_of_element(a, s, config,
-					     element_of_item(a, s, json_item(live, at)), NULL))
-				json_append(a, out, json_copy(a, json_item(live, at)));
+		if (old)
+			keep_live(a, &in_live, &in_config, &at, out, pos);
 		if (old && at == pos)
 			at++;
-		json_append(a, out, merge(a, shape_child(s, STR_NONE), old, item));
+		json_append(a, out, merge(a, shape_child(s, STR_NONE), old, json_item(config, i)));
 	}
-	for (; at < json_len(live); at++)
-		if (!item_of_element(a, s, config, element_of_item(a, s, json_item(live, at)),
-				     NULL))
-			json_append(a, out, json_copy(a, json_item(live, at)));
+	keep_live(a, &in_live, &in_config, &at, out, json_len(live));
 	return out;
 }
 
@@ -93,39 +99,40 @@ static bool is_list_key(const struct schema *list, struct str element)
 	return false;
 }
 
-static void remove_part(struct arena *a, const struct schema *s, struct json *v, struct str element)
-{
-	size_t at = 0;
-
-	if (str_starts(element, STR("f:")))
-		json_del(v, str_sub(element, 2, element.n));
-	else if (item_of_element(a, s, v, element, &at))
-		json_remove(v, at);
-}
+struct pruning {
+	const struct schema *s, *in_list; /* in_list: the keyed list that the value is an item of */
+	const struct json *last, *mine, *others;
+};
 
 /* What `last` names and neither the new configuration nor another manager does goes. */
-static void prune(struct arena *a, const struct schema *s, const struct schema *in_list,
-		  struct json *v, const struct json *last, const struct json *mine,
-		  const struct json *others)
+static void prune(struct arena *a, const struct pruning *p, struct json *v)
 {
-	for (size_t i = 0; i < json_len(last); i++) {
-		struct str element = last->members[i].key;
-		const struct json *keep = json_get(mine, element),
-				  *theirs = json_get(others, element);
-		const struct schema *type = NULL;
-		struct json *part;
+	AUTO(parts) struct parts in_v = parts_of(a, p->s, v);
+	AUTO(json_index) struct json_index in_mine = json_index_of(p->mine);
+	AUTO(json_index) struct json_index in_others = json_index_of(p->others);
+	bool *gone = arena_alloc(a, json_len(v) + 1), any = false;
 
-		if (str_is(element, ".") || (in_list && is_list_key(in_list, element)))
+	for (size_t i = 0; i < json_len(p->last); i++) {
+		struct str element = p->last->members[i].key;
+		struct pruning below = {.s = part_type(p->s, element),
+					.in_list = str_starts(element, STR("k:")) ? p->s : NULL,
+					.last = &p->last->members[i].value,
+					.mine = json_index_get(&in_mine, element),
+					.others = json_index_get(&in_others, element)};
+		size_t at;
+
+		if (str_is(element, ".") || (p->in_list && is_list_key(p->in_list, element)))
 			continue;
-		part = part_of(a, s, v, element, &type);
-		if (!part)
+		at = parts_find(&in_v, element);
+		if (at == SIZE_MAX)
 			continue;
-		if (!keep && !theirs)
-			remove_part(a, s, v, element);
+		if (below.mine || below.others)
+			prune(a, &below, parts_at(&in_v, at));
 		else
-			prune(a, type, str_starts(element, STR("k:")) ? s : NULL, part,
-			      &last->members[i].value, keep, theirs);
+			gone[at] = any = true;
 	}
+	if (any)
+		json_sweep(v, gone);
 }
 
 /* ---- conflicts ---- */
@@ -233,7 +240,12 @@ struct json *apply_merge(struct arena *a, const struct schema *s, const struct j
 		if (!o->force && check_conflicts(a, &all, mine, contested, ret_conflicts, err))
 			return NULL;
 		take_from_others(a, &all, mine, contested, NULL);
-		prune(a, s, NULL, next, last, set, union_of_others(a, &all, mine));
+		prune(a,
+		      &(struct pruning){.s = s,
+					.last = last,
+					.mine = set,
+					.others = union_of_others(a, &all, mine)},
+		      next);
 	}
 	if (!json_equal(mine->fields, set) || !mine->stamp.n || (live && !json_equal(next, live)))
 		mine->stamp = managed_time(a, o->now_ns);
@@ -291,27 +303,25 @@ static void pointer_add(struct buf *pointer, struct str token)
 static void owned_at(struct owned *w, const struct schema *s, const struct json *set,
 		     const struct json *v, struct buf *pointer)
 {
+	AUTO(parts) struct parts in_v = parts_of(&w->a, s, v);
 	size_t n = pointer->n, below = 0;
 
 	for (size_t i = 0; i < json_len(set); i++) {
 		struct str element = set->members[i].key;
-		const struct schema *type = NULL;
-		const struct json *part;
-		size_t at = 0;
+		size_t at;
 
 		if (str_is(element, "."))
 			continue;
 		below++;
-		part = part_of(&w->a, s, v, element, &type);
-		if (!part)
+		at = parts_find(&in_v, element);
+		if (at == SIZE_MAX)
 			continue;
-		if (str_starts(element, STR("f:"))) {
-			pointer_add(pointer, str_sub(element, 2, element.n));
-		} else {
-			item_of_element(&w->a, s, v, element, &at);
+		if (in_v.elements)
 			buf_printf(pointer, "/%zu", at);
-		}
-		owned_at(w, type, &set->members[i].value, part, pointer);
+		else
+			pointer_add(pointer, str_sub(element, 2, element.n));
+		owned_at(w, part_type(s, element), &set->members[i].value, parts_at(&in_v, at),
+			 pointer);
 		pointer->n = n;
 	}
 	if (!below && n)

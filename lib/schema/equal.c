@@ -8,6 +8,7 @@
 
 #include "lib/base/quantity.h"
 #include "lib/base/timefmt.h"
+#include "lib/json/index.h"
 
 #include "lib/base/pure.h"
 
@@ -55,12 +56,24 @@ static bool equal_duration(const struct json *a, const struct json *b)
 }
 
 /* Whole numbers may stand as text: "80" and 80 are told apart by Kubernetes, 80 and 80.0 aren't. */
-static bool has_item(const struct schema *item, const struct json *list, const struct json *v)
+/* Every item of `part` is in `list`, in whatever order. */
+static bool has_all(const struct json *list, const struct json *part)
 {
-	for (size_t i = 0; i < json_len(list); i++)
-		if (schema_equal(item, json_item(list, i), v))
-			return true;
-	return false;
+	AUTO(json_items) struct json_items have = {0};
+	AUTO(buf) struct buf text = {0};
+
+	for (uint32_t i = 0; i < list->n; i++) {
+		buf_reset(&text);
+		json_identity(&list->items[i], &text);
+		json_items_add(&have, buf_view(&text), i);
+	}
+	for (uint32_t i = 0; i < part->n; i++) {
+		buf_reset(&text);
+		json_identity(&part->items[i], &text);
+		if (json_items_find(&have, buf_view(&text)) == SIZE_MAX)
+			return false;
+	}
+	return true;
 }
 
 static bool equal_array(const struct schema *s, const struct json *a, const struct json *b)
@@ -72,10 +85,7 @@ static bool equal_array(const struct schema *s, const struct json *a, const stru
 		same = schema_equal(s->item, &a->items[i], &b->items[i]);
 	if (same || s->list != SCHEMA_LIST_SET)
 		return same;
-	for (uint32_t i = 0; i < a->n; i++)
-		if (!has_item(s->item, b, &a->items[i]) || !has_item(s->item, a, &b->items[i]))
-			return false;
-	return true;
+	return has_all(a, b) && has_all(b, a);
 }
 
 static const struct schema *member_type(const struct schema *s, struct str key)
@@ -86,10 +96,12 @@ static const struct schema *member_type(const struct schema *s, struct str key)
 
 static bool equal_members(const struct schema *s, const struct json *a, const struct json *b)
 {
+	AUTO(json_index) struct json_index in_b = json_index_of(b);
+
 	for (size_t i = 0; i < json_len(a); i++) {
 		const struct json_member *m = &a->members[i];
 		/* In a map the key counts, even with an empty value. */
-		const struct json *other = json_get(b, m->key);
+		const struct json *other = json_index_get(&in_b, m->key);
 		if (s->type == SCHEMA_MAP && !other)
 			return false;
 		if (!schema_equal(member_type(s, m->key), &m->value, other))
@@ -100,9 +112,11 @@ static bool equal_members(const struct schema *s, const struct json *a, const st
 
 static bool missing_members(const struct schema *s, const struct json *a, const struct json *b)
 {
+	AUTO(json_index) struct json_index in_a = json_index_of(a);
+
 	for (size_t i = 0; i < json_len(b); i++) {
 		const struct json_member *m = &b->members[i];
-		if (!json_get(a, m->key) && (s->type == SCHEMA_MAP || !empty(&m->value)))
+		if (!json_index_get(&in_a, m->key) && (s->type == SCHEMA_MAP || !empty(&m->value)))
 			return true;
 	}
 	return false;

@@ -1,7 +1,6 @@
 /*
- * The algebra of field sets, and reading them off values. Objects with many members are compared
- * member by member through json_get, which is fine for the dozens of fields that objects have.
- * Pure.
+ * The algebra of field sets, and reading them off values. Members and items are found by hash where
+ * there are many: a client decides how many there are. Pure.
  */
 #include "lib/schema/fieldset.h"
 
@@ -83,30 +82,50 @@ struct str element_of_item(struct arena *a, const struct schema *list, const str
 	return arena_str(a, buf_view(&text));
 }
 
-struct json *item_of_element(struct arena *a, const struct schema *list, const struct json *array,
-			     struct str element, size_t *ret_at)
+void parts_cleanup(struct parts *p)
 {
-	for (size_t i = 0; list && list->type == SCHEMA_ARRAY && i < json_len(array); i++) {
-		if (!str_eq(element_of_item(a, list, json_item(array, i)), element))
-			continue;
-		if (ret_at)
-			*ret_at = i;
-		return json_item(array, i);
-	}
-	return NULL;
+	json_index_cleanup(&p->members);
+	json_items_cleanup(&p->items);
 }
 
-struct json *part_of(struct arena *a, const struct schema *s, const struct json *v,
-		     struct str element, const struct schema **ret_schema)
+struct parts parts_of(struct arena *a, const struct schema *s, const struct json *v)
 {
-	struct str name = str_sub(element, 2, element.n);
+	struct parts p = {.s = s, .v = v, .members = json_index_of(v)};
 
-	if (str_starts(element, STR("f:"))) {
-		*ret_schema = shape_child(s, name);
-		return json_get(v, name);
+	if (!json_is(v, JSON_ARRAY) || !s || s->type != SCHEMA_ARRAY)
+		return p;
+	p.elements = arena_array(a, v->n + 1, sizeof(*p.elements));
+	for (uint32_t i = 0; i < v->n; i++) {
+		p.elements[i] = element_of_item(a, s, &v->items[i]);
+		json_items_add(&p.items, p.elements[i].p ? p.elements[i] : STR(""), i);
 	}
-	*ret_schema = shape_child(s, STR_NONE);
-	return item_of_element(a, s, v, element, NULL);
+	return p;
+}
+
+size_t parts_find(struct parts *p, struct str element)
+{
+	struct json *value;
+
+	if (p->elements)
+		return json_items_find(&p->items, element.p ? element : STR(""));
+	value = str_starts(element, STR("f:"))
+			? json_index_get(&p->members, str_sub(element, 2, element.n))
+			: NULL;
+	return value ? (size_t)(CONTAINER_OF(value, struct json_member, value) - p->v->members)
+		     : SIZE_MAX;
+}
+
+struct json *parts_at(const struct parts *p, size_t at)
+{
+	if (at == SIZE_MAX)
+		return NULL;
+	return p->elements ? &p->v->items[at] : &p->v->members[at].value;
+}
+
+const struct schema *part_type(const struct schema *s, struct str element)
+{
+	return shape_child(s, str_starts(element, STR("f:")) ? str_sub(element, 2, element.n)
+							     : STR_NONE);
 }
 
 /* ---- algebra ---- */
@@ -129,6 +148,8 @@ static struct json *shared(const struct json *set)
 
 struct json *fieldset_union(struct arena *a, const struct json *x, const struct json *y)
 {
+	AUTO(json_index) struct json_index in_x = json_index_of(x);
+	AUTO(json_index) struct json_index in_y = json_index_of(y);
 	struct json *out;
 
 	if (!x || !y)
@@ -141,14 +162,14 @@ struct json *fieldset_union(struct arena *a, const struct json *x, const struct 
 		struct str key = x->members[i].key;
 
 		if (!str_is(key, "."))
-			json_add_borrowed(
-				a, out, key,
-				fieldset_union(a, &x->members[i].value, json_get(y, key)));
+			json_add_borrowed(a, out, key,
+					  fieldset_union(a, &x->members[i].value,
+							 json_index_get(&in_y, key)));
 	}
 	for (uint32_t i = 0; i < y->n; i++) {
 		struct str key = y->members[i].key;
 
-		if (!str_is(key, ".") && !json_get(x, key))
+		if (!str_is(key, ".") && !json_index_get(&in_x, key))
 			json_add_borrowed(a, out, key, &y->members[i].value);
 	}
 	return out;
@@ -164,6 +185,7 @@ static struct json *tidy(struct json *set, bool member)
 
 struct json *fieldset_minus(struct arena *a, const struct json *x, const struct json *y)
 {
+	AUTO(json_index) struct json_index in_y = json_index_of(y);
 	bool member = fieldset_is_member(x) && !fieldset_is_member(y);
 	struct json *out;
 
@@ -180,7 +202,7 @@ struct json *fieldset_minus(struct arena *a, const struct json *x, const struct 
 
 		if (str_is(key, "."))
 			continue;
-		rest = fieldset_minus(a, &x->members[i].value, json_get(y, key));
+		rest = fieldset_minus(a, &x->members[i].value, json_index_get(&in_y, key));
 		if (rest)
 			json_add_borrowed(a, out, key, rest);
 	}
@@ -189,6 +211,7 @@ struct json *fieldset_minus(struct arena *a, const struct json *x, const struct 
 
 struct json *fieldset_and(struct arena *a, const struct json *x, const struct json *y)
 {
+	AUTO(json_index) struct json_index in_y = json_index_of(y);
 	bool member = fieldset_is_member(x) && fieldset_is_member(y);
 	struct json *out;
 
@@ -199,9 +222,9 @@ struct json *fieldset_and(struct arena *a, const struct json *x, const struct js
 		json_set(a, out, STR("."), json_new(a, JSON_OBJECT));
 	for (uint32_t i = 0; i < x->n; i++) {
 		struct str key = x->members[i].key;
-		struct json *both =
-			str_is(key, ".") ? NULL
-					 : fieldset_and(a, &x->members[i].value, json_get(y, key));
+		struct json *both = str_is(key, ".") ? NULL
+						     : fieldset_and(a, &x->members[i].value,
+								    json_index_get(&in_y, key));
 
 		if (both)
 			json_add_borrowed(a, out, key, both);
@@ -269,7 +292,8 @@ static void mark(struct arena *a, struct json *set)
 }
 
 /* Map entries own themselves; a structure's fields only what is below them. */
-static void map_set(struct arena *a, const struct schema *s, const struct json *v, struct json *out)
+static void add_members(struct arena *a, const struct schema *s, const struct json *v,
+			struct json *out)
 {
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct str key = v->members[i].key;
@@ -281,9 +305,11 @@ static void map_set(struct arena *a, const struct schema *s, const struct json *
 	}
 }
 
-static void list_set(struct arena *a, const struct schema *s, const struct json *v,
-		     struct json *out)
+static void add_items(struct arena *a, const struct schema *s, const struct json *v,
+		      struct json *out)
 {
+	AUTO(json_index) struct json_index in_out = json_index_of(out);
+
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct str element = element_of_item(a, s, &v->items[i]);
 		struct json *below;
@@ -294,7 +320,7 @@ static void list_set(struct arena *a, const struct schema *s, const struct json 
 						   : fieldset_of(a, s->item, &v->items[i]);
 		if (below->n)
 			mark(a, below);
-		json_set(a, out, element, below);
+		json_index_set(a, &in_out, element, below);
 	}
 }
 
@@ -306,11 +332,11 @@ struct json *fieldset_of(struct arena *a, const struct schema *s, const struct j
 	case SHAPE_LEAF:
 		break;
 	case SHAPE_MAP:
-		map_set(a, s, v, out);
+		add_members(a, s, v, out);
 		break;
 	case SHAPE_KEYED:
 	case SHAPE_SET:
-		list_set(a, s, v, out);
+		add_items(a, s, v, out);
 		break;
 	}
 	return out;
@@ -340,6 +366,7 @@ static void added_fields(struct arena *a, const struct schema *s, const struct j
 static struct json *added(struct arena *a, const struct schema *s, const struct json *v, bool given)
 {
 	struct json *out = json_new(a, JSON_OBJECT);
+	AUTO(json_index) struct json_index in_out = json_index_of(out);
 
 	switch (shape_of(s, v)) {
 	case SHAPE_LEAF:
@@ -353,7 +380,8 @@ static struct json *added(struct arena *a, const struct schema *s, const struct 
 			struct str element = element_of_item(a, s, &v->items[i]);
 
 			if (element.p)
-				json_set(a, out, element, added(a, s->item, &v->items[i], false));
+				json_index_set(a, &in_out, element,
+					       added(a, s->item, &v->items[i], false));
 		}
 		break;
 	}
@@ -379,24 +407,35 @@ struct part {
 	struct str key, element; /* key STR_NONE for items */
 };
 
+/* What differs, while it is gathered. */
+struct differing {
+	struct json_index changed, removed;
+};
+static void differing_cleanup(struct differing *d)
+{
+	json_index_cleanup(&d->changed);
+	json_index_cleanup(&d->removed);
+}
+
 /* A list may name an item twice, an object's keys are unique. */
-static void keep(struct arena *a, struct json *into, const struct part *p, const struct json *set)
+static void keep(struct arena *a, struct json_index *into, const struct part *p,
+		 const struct json *set)
 {
 	if (set && p->key.p)
-		json_add_borrowed(a, into, p->element, set);
+		json_add_borrowed(a, into->of, p->element, set);
 	else if (set)
-		json_set(a, into, p->element, set);
+		json_index_set(a, into, p->element, set);
 }
 
 static void compare_part(struct arena *a, const struct part *p, const struct json *from,
-			 const struct json *to, struct fieldset_diff *into)
+			 const struct json *to, struct differing *into)
 {
 	struct fieldset_diff below = {0};
 
 	if (!from && !to)
 		return;
 	if (!from) {
-		keep(a, into->changed, p,
+		keep(a, &into->changed, p,
 		     added(a, p->type, to, p->key.p && comes_by_itself(p->parent, p->key)));
 		return;
 	}
@@ -405,46 +444,52 @@ static void compare_part(struct arena *a, const struct part *p, const struct jso
 
 		if (gone->n)
 			mark(a, gone);
-		keep(a, into->removed, p, gone);
+		keep(a, &into->removed, p, gone);
 		return;
 	}
 	compare(a, p->type, from, to, &below);
-	keep(a, into->changed, p, below.changed);
-	keep(a, into->removed, p, below.removed);
+	keep(a, &into->changed, p, below.changed);
+	keep(a, &into->removed, p, below.removed);
 }
 
 static void compare_maps(struct arena *a, const struct schema *s, const struct json *from,
-			 const struct json *to, struct fieldset_diff *into)
+			 const struct json *to, struct differing *into)
 {
+	AUTO(json_index) struct json_index in_from = json_index_of(from);
+	AUTO(json_index) struct json_index in_to = json_index_of(to);
+
 	for (size_t i = 0; i < json_len(from); i++) {
 		struct str key = from->members[i].key;
 		struct part p = {s, shape_child(s, key), key, element_of_field(a, key)};
 
-		compare_part(a, &p, &from->members[i].value, json_get(to, key), into);
+		compare_part(a, &p, &from->members[i].value, json_index_get(&in_to, key), into);
 	}
 	for (size_t i = 0; i < json_len(to); i++) {
 		struct str key = to->members[i].key;
 		struct part p = {s, shape_child(s, key), key, element_of_field(a, key)};
 
-		if (!json_get(from, key))
+		if (!json_index_get(&in_from, key))
 			compare_part(a, &p, NULL, &to->members[i].value, into);
 	}
 }
 
 static void compare_lists(struct arena *a, const struct schema *s, const struct json *from,
-			  const struct json *to, struct fieldset_diff *into)
+			  const struct json *to, struct differing *into)
 {
+	AUTO(parts) struct parts in_from = parts_of(a, s, from);
+	AUTO(parts) struct parts in_to = parts_of(a, s, to);
+
 	for (size_t i = 0; i < json_len(from); i++) {
-		struct part p = {s, s->item, STR_NONE, element_of_item(a, s, json_item(from, i))};
+		struct part p = {s, s->item, STR_NONE, in_from.elements[i]};
 
 		if (p.element.p)
 			compare_part(a, &p, json_item(from, i),
-				     item_of_element(a, s, to, p.element, NULL), into);
+				     parts_at(&in_to, parts_find(&in_to, p.element)), into);
 	}
 	for (size_t i = 0; i < json_len(to); i++) {
-		struct part p = {s, s->item, STR_NONE, element_of_item(a, s, json_item(to, i))};
+		struct part p = {s, s->item, STR_NONE, in_to.elements[i]};
 
-		if (p.element.p && !item_of_element(a, s, from, p.element, NULL))
+		if (p.element.p && parts_find(&in_from, p.element) == SIZE_MAX)
 			compare_part(a, &p, NULL, json_item(to, i), into);
 	}
 }
@@ -459,7 +504,9 @@ static void compare(struct arena *a, const struct schema *s, const struct json *
 		    const struct json *to, struct fieldset_diff *ret)
 {
 	enum shape x = shape_of(s, from), y = shape_of(s, to);
-	struct fieldset_diff into = {json_new(a, JSON_OBJECT), json_new(a, JSON_OBJECT)};
+	AUTO(differing)
+	struct differing into = {json_index_of(json_new(a, JSON_OBJECT)),
+				 json_index_of(json_new(a, JSON_OBJECT))};
 
 	*ret = (struct fieldset_diff){0};
 	if (json_equal(from, to))
@@ -476,8 +523,8 @@ static void compare(struct arena *a, const struct schema *s, const struct json *
 		compare_maps(a, s, from, to, &into);
 	else
 		compare_lists(a, s, from, to, &into);
-	ret->changed = into.changed->n ? into.changed : NULL;
-	ret->removed = into.removed->n ? into.removed : NULL;
+	ret->changed = into.changed.of->n ? into.changed.of : NULL;
+	ret->removed = into.removed.of->n ? into.removed.of : NULL;
 }
 
 void fieldset_compare(struct arena *a, const struct schema *s, const struct json *from,
@@ -489,7 +536,9 @@ void fieldset_compare(struct arena *a, const struct schema *s, const struct json
 		compare(a, s, from, to, ret);
 		return;
 	}
-	*ret = (struct fieldset_diff){json_new(a, JSON_OBJECT), NULL};
-	compare_maps(a, s, &nothing, to,
-		     &(struct fieldset_diff){ret->changed, json_new(a, JSON_OBJECT)});
+	AUTO(differing)
+	struct differing into = {json_index_of(json_new(a, JSON_OBJECT)),
+				 json_index_of(json_new(a, JSON_OBJECT))};
+	compare_maps(a, s, &nothing, to, &into);
+	*ret = (struct fieldset_diff){into.changed.of, NULL};
 }

@@ -7,6 +7,7 @@
 #ifndef PLUMB_FIELDSET_H
 #define PLUMB_FIELDSET_H
 
+#include "lib/json/index.h"
 #include "lib/schema/schema.h"
 
 /* How a value's parts are owned. */
@@ -18,12 +19,22 @@ const struct schema *shape_child(const struct schema *s, struct str key);
 
 /* The path element of a list item: `k:{…}` or "v:…". STR_NONE when a key is missing. */
 struct str element_of_item(struct arena *a, const struct schema *list, const struct json *item);
-/* The item that an element names; NULL when there is none. */
-struct json *item_of_element(struct arena *a, const struct schema *list, const struct json *array,
-			     struct str element, size_t *ret_at);
-/* The part of `v` that an element names, its type in *ret_schema. */
-struct json *part_of(struct arena *a, const struct schema *s, const struct json *v,
-		     struct str element, const struct schema **ret_schema);
+/* The parts of a value by their elements, whatever the value is. Cleaned up before the value is
+ * changed otherwise than in place. */
+struct parts {
+	const struct schema *s;
+	const struct json *v;
+	struct json_index members;
+	struct str *elements; /* of a list's items */
+	struct json_items items;
+};
+void parts_cleanup(struct parts *p);
+struct parts parts_of(struct arena *a, const struct schema *s, const struct json *v);
+/* Where the element stands; SIZE_MAX when it doesn't. */
+size_t parts_find(struct parts *p, struct str element);
+struct json *parts_at(const struct parts *p, size_t at); /* NULL for SIZE_MAX */
+/* The type of what an element names. */
+const struct schema *part_type(const struct schema *s, struct str element);
 
 bool fieldset_is_member(const struct json *set); /* the path itself */
 bool fieldset_is_empty(const struct json *set);  /* NULL, or no members at all */

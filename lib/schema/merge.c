@@ -3,6 +3,7 @@
  * tree; the document stays as it was. Pure.
  * Specification: k8s.io/apimachinery/pkg/util/strategicpatch.
  */
+#include "lib/json/index.h"
 #include "lib/schema/schema-internal.h"
 
 #include "lib/base/pure.h"
@@ -47,83 +48,112 @@ static bool is_directive(struct str key)
 
 /* ---- lists ---- */
 
-static struct json *find_keyed(struct json *list, const char *key, const struct json *value,
-			       size_t *ret_at)
+/* What stands for an item in its list: its merge key's value, or all of it. Borrowed from `text`.
+ */
+static struct str item_text(const struct json *item, const char *key, struct buf *text)
 {
-	for (size_t i = 0; value && i < json_len(list); i++) {
-		const struct json *have = json_get(json_item(list, i), str_c(key));
+	const struct json *v = key ? json_get(item, str_c(key)) : item;
 
-		if (!have || !json_equal(have, value))
-			continue;
-		if (ret_at)
-			*ret_at = i;
-		return json_item(list, i);
-	}
-	return NULL;
+	buf_reset(text);
+	if (!v) /* all items without a key are alike */
+		return STR("absent");
+	json_identity(v, text);
+	return buf_view(text);
 }
 
-static bool has_value(const struct json *list, const struct json *value)
+static void index_items(struct json_items *x, const struct json *list, const char *key)
 {
+	AUTO(buf) struct buf text = {0};
+
 	for (size_t i = 0; i < json_len(list); i++)
-		if (json_equal(json_item(list, i), value))
-			return true;
-	return false;
+		json_items_add(x, item_text(json_item(list, i), key, &text), i);
 }
 
-static int merge_item(struct merging *m, const struct schema *list, struct json *to,
-		      const struct json *item)
+static int check_items(struct merging *m, const struct schema *list, const struct json *patch)
 {
-	const struct json *key = json_get(item, str_c(list->merge_key));
-	struct json *slot;
-	size_t at = 0;
+	for (size_t i = 0; i < json_len(patch); i++) {
+		const struct json *item = json_item(patch, i);
+		bool replaces = directive_is(item, "replace") && json_len(item) == 1;
 
-	if (!json_is(item, JSON_OBJECT) || !key)
-		return err_set(m->err, ERR_BAD_REQUEST,
-			       "map: %s does not contain declared merge key: %s",
-			       list->name ? list->name : "list item", list->merge_key);
-	slot = find_keyed(to, list->merge_key, key, &at);
-	if (directive_is(item, "delete")) {
-		if (slot)
-			json_remove(to, at);
-		return 0;
+		if (!json_is(item, JSON_OBJECT) ||
+		    (!replaces && !json_get(item, str_c(list->merge_key))))
+			return err_set(m->err, ERR_BAD_REQUEST,
+				       "map: %s does not contain declared merge key: %s",
+				       list->name ? list->name : "list item", list->merge_key);
 	}
-	if (!slot || directive_is(item, "replace")) {
-		struct json fresh = {.type = JSON_OBJECT};
-
-		if (!slot)
-			slot = json_append(m->a, to, &fresh);
-		*slot = fresh;
-	}
-	return merge_object(m, list->item, slot, item);
+	return 0;
 }
 
-static const struct json *replacing_item(const struct json *patch)
+/* Takes out of `to` what the patch deletes, or all of it where the patch replaces the list. */
+static void drop_items(struct merging *m, const char *key, struct json *to,
+		       const struct json *patch)
 {
-	for (size_t i = 0; i < json_len(patch); i++)
-		if (directive_is(json_item(patch, i), "replace") &&
-		    json_len(json_item(patch, i)) == 1)
-			return json_item(patch, i);
-	return NULL;
+	AUTO(json_items) struct json_items deleted = {0};
+	AUTO(buf) struct buf text = {0};
+	bool *gone = arena_alloc(m->a, json_len(to) + 1);
+
+	for (size_t i = 0; i < json_len(patch); i++) {
+		const struct json *item = json_item(patch, i);
+
+		if (directive_is(item, "replace") && json_len(item) == 1)
+			to->n = 0;
+		else if (directive_is(item, "delete"))
+			json_items_add(&deleted, item_text(item, key, &text), i);
+	}
+	for (size_t i = 0; i < json_len(to); i++)
+		gone[i] = json_items_find(&deleted, item_text(json_item(to, i), key, &text)) !=
+			  SIZE_MAX;
+	json_sweep(to, gone);
 }
 
 static int merge_keyed(struct merging *m, const struct schema *list, struct json *to,
 		       const struct json *patch)
 {
-	const struct json *replace = replacing_item(patch);
+	AUTO(json_items) struct json_items have = {0};
+	AUTO(buf) struct buf text = {0};
 
-	if (replace)
-		to->n = 0;
-	for (size_t i = 0; i < json_len(patch); i++)
-		if (json_item(patch, i) != replace && merge_item(m, list, to, json_item(patch, i)))
+	if (check_items(m, list, patch))
+		return -1;
+	drop_items(m, list->merge_key, to, patch);
+	index_items(&have, to, list->merge_key);
+	for (size_t i = 0; i < json_len(patch); i++) {
+		const struct json *item = json_item(patch, i);
+		struct json fresh = {.type = JSON_OBJECT}, *slot;
+		bool replace = directive_is(item, "replace");
+		struct str id;
+		size_t at;
+
+		if (directive_is(item, "delete") || (replace && json_len(item) == 1))
+			continue;
+		id = item_text(item, list->merge_key, &text);
+		at = json_items_find(&have, id);
+		slot = at == SIZE_MAX ? NULL : json_item(to, at);
+		if (!slot) {
+			json_items_add(&have, id, to->n);
+			slot = json_append(m->a, to, &fresh);
+		} else if (replace) {
+			*slot = fresh;
+		}
+		if (merge_object(m, list->item, slot, item))
 			return -1;
+	}
 	return 0;
 }
 
 static void merge_scalars(struct merging *m, struct json *to, const struct json *patch)
 {
-	for (size_t i = 0; i < json_len(patch); i++)
-		if (!has_value(to, json_item(patch, i)))
-			json_append(m->a, to, json_copy(m->a, json_item(patch, i)));
+	AUTO(json_items) struct json_items have = {0};
+	AUTO(buf) struct buf text = {0};
+
+	index_items(&have, to, NULL);
+	for (size_t i = 0; i < json_len(patch); i++) {
+		struct str id = item_text(json_item(patch, i), NULL, &text);
+
+		if (json_items_find(&have, id) != SIZE_MAX)
+			continue;
+		json_items_add(&have, id, to->n);
+		json_append(m->a, to, json_copy(m->a, json_item(patch, i)));
+	}
 }
 
 static int merge_list(struct merging *m, const struct schema *list, struct json *slot,
@@ -147,91 +177,75 @@ static int merge_list(struct merging *m, const struct schema *list, struct json 
 
 /* ---- order ---- */
 
-/* Position that an item has in an order list; SIZE_MAX when the list doesn't name it. */
-static size_t rank_of(const struct schema *list, const struct json *order, const struct json *item)
-{
-	const char *key = list ? list->merge_key : NULL;
-
-	for (size_t i = 0; i < json_len(order); i++) {
-		const struct json *o = json_item(order, i);
-
-		if (key ? json_equal(json_get(o, str_c(key)), json_get(item, str_c(key)))
-			: json_equal(o, item))
-			return i;
-	}
-	return SIZE_MAX;
-}
-
 /* Items that the order names stand in its order; the others stay before what they stood before. */
 static void reorder(struct merging *m, const struct schema *list, struct json *to,
 		    const struct json *order)
 {
-	size_t n = json_len(to), at = 0, rank = 0;
+	const char *key = list ? list->merge_key : NULL;
+	size_t n = json_len(to), at = 0;
+	AUTO(json_items) struct json_items ranks = {0};
+	AUTO(buf) struct buf text = {0};
 	struct json *out = json_new(m->a, JSON_ARRAY);
-	bool *done = arena_alloc(m->a, n + 1);
+	size_t *item_of = arena_array(m->a, json_len(order) + 1, sizeof(*item_of)); /* rank → + 1 */
+	bool *named = arena_alloc(m->a, n + 1), *done = arena_alloc(m->a, n + 1);
 
-	for (; rank <= json_len(order); rank++) {
-		size_t named = SIZE_MAX;
+	index_items(&ranks, order, key);
+	for (size_t i = 0; i < n; i++) {
+		size_t rank = json_items_find(&ranks, item_text(json_item(to, i), key, &text));
 
-		for (size_t i = 0; i < n; i++)
-			if (!done[i] && rank_of(list, order, json_item(to, i)) == rank)
-				named = i;
-		if (named == SIZE_MAX && rank < json_len(order))
-			continue;
-		for (; at < n && (named == SIZE_MAX || at < named); at++)
-			if (!done[at] && rank_of(list, order, json_item(to, at)) == SIZE_MAX) {
-				done[at] = true;
-				json_append(m->a, out, json_item(to, at));
-			}
-		if (named == SIZE_MAX)
-			break;
-		done[named] = true;
-		json_append(m->a, out, json_item(to, named));
+		named[i] = rank != SIZE_MAX;
+		if (named[i])
+			item_of[rank] = i + 1;
 	}
-	for (size_t i = 0; i < n; i++)
-		if (!done[i])
-			json_append(m->a, out, json_item(to, i));
+	for (size_t rank = 0; rank < json_len(order); rank++) {
+		if (!item_of[rank])
+			continue;
+		for (; at < item_of[rank] - 1; at++)
+			if (!named[at])
+				done[at] = json_append(m->a, out, json_item(to, at)) != NULL;
+		done[item_of[rank] - 1] = true;
+		json_append(m->a, out, json_item(to, item_of[rank] - 1));
+	}
+	for (size_t unnamed = 0; unnamed < 2; unnamed++) /* unnamed ones, then those named twice */
+		for (size_t i = 0; i < n; i++)
+			if (!done[i] && named[i] == (unnamed == 1))
+				json_append(m->a, out, json_item(to, i));
 	*to = *out;
 }
 
 /* ---- objects ---- */
 
-static void delete_values(struct json *list, const struct json *values)
+static void delete_values(struct merging *m, struct json *list, const struct json *values)
 {
-	for (size_t i = json_len(list); i-- > 0;)
-		if (has_value(values, json_item(list, i)))
-			json_remove(list, i);
+	AUTO(json_items) struct json_items deleted = {0};
+	AUTO(buf) struct buf text = {0};
+	bool *gone = arena_alloc(m->a, json_len(list) + 1);
+
+	if (!json_is(list, JSON_ARRAY))
+		return;
+	index_items(&deleted, values, NULL);
+	for (size_t i = 0; i < list->n; i++)
+		gone[i] = json_items_find(&deleted, item_text(&list->items[i], NULL, &text)) !=
+			  SIZE_MAX;
+	json_sweep(list, gone);
 }
 
-static void retain_keys(struct json *to, const struct json *keys)
+static void retain_keys(struct merging *m, struct json *to, const struct json *keys)
 {
-	for (size_t i = json_len(to); i-- > 0;) {
-		bool kept = false;
+	AUTO(json_items) struct json_items kept = {0};
+	bool *gone = arena_alloc(m->a, json_len(to) + 1);
 
-		for (size_t j = 0; j < json_len(keys); j++)
-			kept = kept || str_eq(json_str(json_item(keys, j)), to->members[i].key);
-		if (!kept)
-			json_del(to, to->members[i].key);
-	}
+	for (size_t i = 0; i < json_len(keys); i++)
+		if (json_is(json_item(keys, i), JSON_STRING))
+			json_items_add(&kept, json_str(json_item(keys, i)), i);
+	for (size_t i = 0; i < json_len(to); i++)
+		gone[i] = json_items_find(&kept, to->members[i].key) == SIZE_MAX;
+	json_sweep(to, gone);
 }
 
-static int merge_member(struct merging *m, const struct schema *s, struct json *to, struct str key,
-			const struct json *value)
+static int merge_value(struct merging *m, const struct schema *type, struct json *slot,
+		       const struct json *value)
 {
-	const struct schema *type = type_of(s, key);
-	struct json *slot = json_get(to, key);
-	struct json null = {.type = JSON_NULL};
-
-	if (value->type == JSON_NULL) {
-		json_del(to, key);
-		return 0;
-	}
-	if (value->type == JSON_OBJECT && directive_is(value, "delete")) {
-		json_del(to, key);
-		return 0;
-	}
-	if (!slot)
-		slot = json_set(m->a, to, key, &null);
 	if (value->type == JSON_ARRAY)
 		return merge_list(m, type, slot, value);
 	if (value->type != JSON_OBJECT) {
@@ -243,6 +257,35 @@ static int merge_member(struct merging *m, const struct schema *s, struct json *
 	return merge_object(m, type, slot, value);
 }
 
+static int merge_members(struct merging *m, const struct schema *s, struct json *to,
+			 const struct json *patch)
+{
+	AUTO(json_index) struct json_index in_to = json_index_of(to);
+	bool *gone = arena_alloc(m->a, json_len(to) + json_len(patch) + 1), any = false;
+
+	for (size_t i = 0; i < json_len(patch); i++) {
+		const struct json_member *p = &patch->members[i];
+		struct json *slot;
+
+		if (is_directive(p->key))
+			continue;
+		slot = json_index_get(&in_to, p->key);
+		if (p->value.type == JSON_NULL || directive_is(&p->value, "delete")) {
+			if (slot)
+				gone[CONTAINER_OF(slot, struct json_member, value) - to->members] =
+					any = true;
+			continue;
+		}
+		if (!slot)
+			slot = json_add(m->a, to, p->key, NULL);
+		if (merge_value(m, type_of(s, p->key), slot, &p->value))
+			return -1;
+	}
+	if (any)
+		json_sweep(to, gone);
+	return 0;
+}
+
 static void directives(struct merging *m, const struct schema *s, struct json *to,
 		       const struct json *patch)
 {
@@ -252,11 +295,12 @@ static void directives(struct merging *m, const struct schema *s, struct json *t
 	for (size_t i = 0; i < json_len(patch); i++) {
 		const struct json_member *p = &patch->members[i];
 
-		if (directive_on(p->key, STR("$setElementOrder/"), &field) && json_get(to, field))
+		if (directive_on(p->key, STR("$setElementOrder/"), &field) &&
+		    json_is(json_get(to, field), JSON_ARRAY))
 			reorder(m, type_of(s, field), json_get(to, field), &p->value);
 	}
 	if (keys)
-		retain_keys(to, keys);
+		retain_keys(m, to, keys);
 }
 
 static int merge_object(struct merging *m, const struct schema *s, struct json *to,
@@ -272,14 +316,10 @@ static int merge_object(struct merging *m, const struct schema *s, struct json *
 		const struct json_member *p = &patch->members[i];
 
 		if (directive_on(p->key, STR("$deleteFromPrimitiveList/"), &field))
-			delete_values(json_get(to, field), &p->value);
+			delete_values(m, json_get(to, field), &p->value);
 	}
-	for (size_t i = 0; i < json_len(patch); i++) {
-		const struct json_member *p = &patch->members[i];
-
-		if (!is_directive(p->key) && merge_member(m, s, to, p->key, &p->value))
-			return -1;
-	}
+	if (merge_members(m, s, to, patch))
+		return -1;
 	directives(m, s, to, patch);
 	return 0;
 }
