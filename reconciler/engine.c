@@ -20,6 +20,11 @@ static void on_source(void *arg, const struct obj *old, const struct obj *new)
 }
 
 static void on_unit(void *arg, const struct obj *old, const struct obj *new)
+static void on_oci(void *arg, const struct obj *old, const struct obj *new)
+{
+	source_changed_oci(arg, old, new);
+}
+
 {
 	unit_changed(arg, old, new);
 }
@@ -103,6 +108,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	restmap_refresh(r->restmap, on_discovery, r);
 	r->sources_informer = watch(r, &res_gitrepositories, on_source);
 	r->units_informer = watch(r, &res_kustomizations, on_unit);
+	r->oci_informer = watch(r, &res_ocirepositories, on_oci);
 	reseal_start(r);
 	r->bootstrap = bootstrap_start(r);
 	listen_for_webhooks(r);
@@ -125,6 +131,7 @@ void reconciler_stop(struct reconciler *r)
 	while (map_next(&r->units, &it))
 		unit_free(it.value);
 	it = (struct map_iter){0};
+	informer_free(r->oci_informer);
 	while (map_next(&r->sources, &it))
 		source_free(it.value);
 	loop_timer_cancel(r->loop, &r->dequeue);

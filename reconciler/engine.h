@@ -62,22 +62,32 @@ struct drifts;
 
 struct source {
 	struct reconciler *r;
-	char *key; /* namespace/name */
+	enum source_kind kind;
+	char *key; /* namespace/name, with a prefix for other kinds than git */
 	struct obj *o;
-	char commit[GIT_OID_TEXT]; /* what is fetched; "" = nothing yet */
+	char commit[GIT_OID_TEXT]; /* what is fetched, to be rendered; "" = nothing yet */
+	char base[GIT_OID_TEXT];   /* the remote's commit that stands for */
+	char *digest;              /* of an OCI artifact */
 	char *revision, *mirror, *url;
 	struct gitmirror *git; /* the mirror, opened by the first who reads it; or NULL */
 	char *error;           /* why the last poll failed, or NULL */
 	char *handled;         /* requestedAt that was acted upon */
 	int64_t generation;
 	struct githelper *helper;
-	struct client_call *call; /* its Secret */
+	const char *reason;    /* of that, as conditions call it */
+	struct githelper *repack;
+	struct source_secrets *secrets; /* being read for a poll */
+	char *verified;        /* what was verified last, and … */
+	char *verified_by;     /* … how */
 	struct loop_timer timer;
+	int64_t asked_generation, fetched_generation; /* of the spec that polls were made for */
+	unsigned failures;
 	struct loop_fd inotify;
 	bool again;               /* something happened while a poll was running */
 	struct buf auth;          /* credentials as JSON, for pushing; "" = none */
 	struct resealing *reseal; /* see reseal.h */
 	struct buf asked;         /* drift branches that the running poll asks about, as JSON */
+	bool waits;               /* for another source to be done with the mirror */
 };
 
 /* One declared object, as it was applied last. */
@@ -172,7 +182,7 @@ struct reconciler {
 	struct restmap *restmap;
 	struct recorder *recorder;
 	struct statusq *statuses;
-	struct informer *sources_informer, *units_informer;
+	struct informer *sources_informer, *oci_informer, *units_informer;
 	struct informer *sealing;  /* the published sealing key; or NULL */
 	struct map sources, units; /* key → struct source, struct unit */
 	struct map owned;          /* identity → struct entry: see entry_key */
@@ -201,22 +211,53 @@ void source_changed(struct reconciler *r, const struct obj *old, const struct ob
 struct str source_branch(const struct source *s, struct arena *a);
 struct source *source_find(struct reconciler *r, struct str namespace, struct str name);
 void source_free(struct source *s);
+void source_changed_oci(struct reconciler *r, const struct obj *old, const struct obj *new);
 /* Borrowed: until the source is gone, or its url changes, which ends the runs that use it. */
 struct gitmirror *source_git(struct source *s, struct err *err);
 /* ---- source_poll.c ---- */
+struct source *source_find_oci(struct reconciler *r, struct str namespace, struct str name);
+const struct resource *source_resource(const struct source *s);
 void source_poll(struct source *s);
 void source_watch_files(struct source *s);
 void source_unwatch_files(struct source *s);
 /* ---- source_status.c ---- */
-void source_report(struct source *s, const struct err *err);
+struct source_news {
+	const struct err *err; /* why there is nothing new, or ERR_NONE */
+	const char *reason;    /* of that, or NULL to take it from err */
+	bool rewritten;        /* the branch no longer holds what was followed */
+	struct str was;        /* the revision before */
+	const struct json *metadata; /* of an OCI artifact */
+};
+void source_report(struct source *s, const struct source_news *news);
 /* The answer of a poll, for source_status and units. */
 void source_fetched(struct source *s, const struct json *answer, const struct err *err);
+/* Those that wait for this mirror. */
+void sources_waiting(struct reconciler *r, const char *mirror);
+/* ---- source_files.c: a repository on this machine ---- */
 
 /* ---- unit.c: when to run ---- */
+/* ---- source_secrets.c ---- */
+/*
+ * All Secrets that the spec names, decoded: {auth, proxy, cert, verify}. done is called once; with
+ * err and its condition's reason where one cannot be had.
+ */
+void source_secrets(struct source *s,
+		    void (*done)(struct source *s, const struct json *secrets,
+				 const struct err *err));
+void source_secrets_cancel(struct source *s);
+/* ---- source_request.c: what the helper is asked ---- */
+/* NULL with err and *ret_reason when the spec cannot be asked for. */
+struct json *source_request(struct source *s, struct arena *a, const struct json *secrets,
+			    const char **ret_reason, struct err *err);
+/* spec.include names it, directly or through others. */
+bool source_includes(struct source *s, const struct source *other, unsigned depth);
+struct source *source_included(struct source *s, const struct json *include);
 void unit_changed(struct reconciler *r, const struct obj *old, const struct obj *new);
 void unit_free(struct unit *u);
 void unit_look(struct unit *u); /* runs when there is reason to */
 /* A run ended: those that wait for their turn. */
+/* The same where the condition's reason is known. */
+void source_failed(struct source *s, const char *reason, const struct err *err);
 void units_dequeue(struct reconciler *r);
 void unit_look_after(struct unit *u, int64_t ns); /* the earliest wins */
 void units_of_source(struct reconciler *r, const struct source *s);

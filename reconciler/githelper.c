@@ -162,6 +162,8 @@ int reconciler_helper_main(int argc, char **argv)
 		answer = gitremote_fetch(&a, request, &err);
 	else if (!strcmp(what, "git-push"))
 		answer = gitremote_push(&a, request, &err);
+	else if (!strcmp(what, "git-repack"))
+		answer = gitremote_repack(&a, request, &err);
 	else if (!strcmp(what, "web-call"))
 		answer = webcall_run(&a, request, &err);
 	else

@@ -1,7 +1,7 @@
 /*
- * Sources: one struct source a GitRepository, polled at its interval, at once when its spec changes
- * or somebody asks, and when a local repository's references change. Never blocks: git runs in the
- * helper. On the role's loop.
+ * Sources: one struct source a GitRepository or OCIRepository, polled at its interval, at once when
+ * its spec changes or somebody asks, when a local repository's references change, and when what it
+ * includes moved. Never blocks: git runs in the helper. On the role's loop.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,13 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "lib/kube/workqueue.h"
 #include "reconciler/engine.h"
 #include "reconciler/reseal.h"
 
 #define INTERVAL_MIN (100 * NS_PER_MS)
+
+static const struct backoff retry = {.base_ns = 2 * NS_PER_S, .max_ns = 120 * NS_PER_S};
 
 static void set_text(char **slot, struct str s)
 {
@@ -20,11 +23,35 @@ static void set_text(char **slot, struct str s)
 	*slot = s.p ? xstrndup(s.p, s.n) : NULL;
 }
 
-struct source *source_find(struct reconciler *r, struct str namespace, struct str name)
+static struct str key_of(struct arena *a, enum source_kind kind, struct str namespace,
+			 struct str name)
+{
+	struct str key = obj_key(a, namespace, name);
+
+	return kind == SOURCE_OCI ? arena_strf(a, "OCIRepository/%.*s", STR_ARG(key)) : key;
+}
+
+static struct source *find(struct reconciler *r, enum source_kind kind, struct str namespace,
+			   struct str name)
 {
 	AUTO(arena) struct arena a = {0};
 
-	return map_get(&r->sources, obj_key(&a, namespace, name));
+	return map_get(&r->sources, key_of(&a, kind, namespace, name));
+}
+
+struct source *source_find(struct reconciler *r, struct str namespace, struct str name)
+{
+	return find(r, SOURCE_GIT, namespace, name);
+}
+
+struct source *source_find_oci(struct reconciler *r, struct str namespace, struct str name)
+{
+	return find(r, SOURCE_OCI, namespace, name);
+}
+
+const struct resource *source_resource(const struct source *s)
+{
+	return s->kind == SOURCE_OCI ? &res_ocirepositories : &res_gitrepositories;
 }
 
 struct gitmirror *source_git(struct source *s, struct err *err)
@@ -53,10 +80,11 @@ void source_free(struct source *s)
 {
 	if (!s)
 		return;
+	reseal_free(s);
 	close_git(s);
 	githelper_cancel(s->helper);
-	client_call_cancel(s->r->client, s->call);
-	reseal_free(s);
+	githelper_cancel(s->repack);
+	source_secrets_cancel(s);
 	loop_timer_cancel(s->r->loop, &s->timer);
 	source_unwatch_files(s);
 	map_del(&s->r->sources, str_c(s->key));
@@ -65,8 +93,11 @@ void source_free(struct source *s)
 	free(s->revision);
 	free(s->mirror);
 	free(s->url);
+	free(s->digest);
 	free(s->error);
 	free(s->handled);
+	free(s->verified);
+	free(s->verified_by);
 	buf_wipe(&s->auth);
 	buf_release(&s->asked);
 	free(s);
@@ -78,14 +109,17 @@ static void on_timer(struct loop *l, struct loop_timer *t)
 	source_poll(CONTAINER_OF(t, struct source, timer));
 }
 
+/* A little less than asked for, by source: a hundred of them don't all fetch at once. */
 static int64_t interval_of(const struct source *s)
 {
 	AUTO(arena) struct arena a = {0};
 	int64_t ns;
 
 	if (duration_parse(json_str(json_at(obj_tree(s->o, &a), "spec", "interval")), &ns))
-		return 60 * NS_PER_S;
-	return MAX(ns, INTERVAL_MIN);
+		ns = 60 * NS_PER_S;
+	ns = MAX(ns, INTERVAL_MIN);
+	ns -= ns / 20000 * (str_fnv32(str_c(s->key)) % 1000);
+	return s->failures ? MIN(ns, backoff_after(&retry, s->failures - 1)) : ns;
 }
 
 /* What was fetched before a restart is still in the mirror. */
@@ -100,35 +134,73 @@ static void remember(struct source *s)
 	close_git(s);
 	set_text(&s->url, url);
 	set_text(&s->mirror, str_c(git_mirror_path(&a, s->r->opts.data_dir, url)));
-	s->commit[0] = 0;
+	s->commit[0] = s->base[0] = 0;
+	set_text(&s->digest, STR_NONE);
+	set_text(&s->verified, STR_NONE);
 	source_unwatch_files(s);
-	source_watch_files(s);
+	if (s->kind == SOURCE_GIT)
+		source_watch_files(s);
 }
 
-void source_changed(struct reconciler *r, const struct obj *old, const struct obj *new)
+static struct source *make(struct reconciler *r, enum source_kind kind, struct str key)
+{
+	struct source *s = xalloc(sizeof(*s));
+
+	s->r = r;
+	s->kind = kind;
+	s->inotify.fd = -1;
+	set_text(&s->key, key);
+	map_set(&r->sources, str_c(s->key), s);
+	return s;
+}
+
+/* Others show its content as a folder of theirs. */
+static void poll_including(struct source *s)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&s->r->sources, &it)) {
+		AUTO(arena) struct arena a = {0};
+		struct source *other = it.value;
+		const struct json *list = json_at(obj_tree(other->o, &a), "spec", "include");
+
+		if (other == s || other->kind != SOURCE_GIT)
+			continue;
+		for (size_t i = 0; i < json_len(list); i++) {
+			if (source_included(other, json_item(list, i)) == s) {
+				source_poll(other);
+				break;
+			}
+		}
+	}
+}
+
+static void changed(struct reconciler *r, enum source_kind kind, const struct obj *old,
+		    const struct obj *new)
 {
 	AUTO(arena) struct arena a = {0};
 	const struct obj *o = new ? new : old;
-	struct source *s = source_find(r, o->namespace, o->name);
+	struct source *s = find(r, kind, o->namespace, o->name);
 	struct str asked;
 	bool poll;
 
 	if (!new) {
+		char *mirror = s ? arena_cstr(&a, str_c(s->mirror)) : NULL;
+
 		source_free(s);
+		if (mirror)
+			sources_waiting(r, mirror);
 		return;
 	}
-	if (!s) {
-		s = xalloc(sizeof(*s));
-		s->r = r;
-		s->inotify.fd = -1;
-		set_text(&s->key, obj_key(&a, o->namespace, o->name));
-		map_set(&r->sources, str_c(s->key), s);
-	}
+	if (!s)
+		s = make(r, kind, key_of(&a, kind, o->namespace, o->name));
 	obj_unref(s->o);
 	s->o = obj_ref(new);
 	asked = meta_annotation(obj_tree(new, &a), REQUESTED_AT);
 	poll = s->generation != new->generation ||
 	       (asked.n && (!s->handled || !str_is(asked, s->handled)));
+	if (s->generation != new->generation)
+		s->failures = 0;
 	s->generation = new->generation;
 	if (asked.n)
 		set_text(&s->handled, asked);
@@ -138,25 +210,100 @@ void source_changed(struct reconciler *r, const struct obj *old, const struct ob
 	source_poll(s);
 }
 
-void source_fetched(struct source *s, const struct json *answer, const struct err *err)
+void source_changed(struct reconciler *r, const struct obj *old, const struct obj *new)
 {
-	struct str commit = json_str(json_get(answer, STR("commit")));
-	bool moved = answer && !str_is(commit, s->commit);
+	changed(r, SOURCE_GIT, old, new);
+}
 
+void source_changed_oci(struct reconciler *r, const struct obj *old, const struct obj *new)
+{
+	changed(r, SOURCE_OCI, old, new);
+}
+
+/* Whatever came of it: when to look again. */
+static void settle(struct source *s, bool ok)
+{
+	s->failures = ok ? 0 : s->failures + 1;
 	loop_timer_set(s->r->loop, &s->timer, interval_of(s), on_timer);
-	if (answer) {
-		snprintf(s->commit, sizeof(s->commit), "%.*s", STR_ARG(commit));
-		set_text(&s->revision, json_str(json_get(answer, STR("revision"))));
-	}
-	source_report(s, err);
-	if (moved) {
-		log_info("new revision", "source", s->key, "revision", s->revision);
-		units_of_source(s->r, s);
-	}
-	if (answer)
-		reseal_look(s);
 	if (s->again) {
 		s->again = false;
 		source_poll(s);
 	}
+}
+
+void source_failed(struct source *s, const char *reason, const struct err *err)
+{
+	struct source_news news = {.err = err, .reason = reason};
+
+	source_report(s, &news);
+	/* Those that have nothing to apply say why. */
+	if (!s->commit[0])
+		units_of_source(s->r, s);
+	settle(s, false);
+}
+
+/* The head is not signed by whom it should be: what was verified before stays. */
+static void refused(struct source *s, const struct json *problem)
+{
+	static const char *const reasons[] = {"InvalidTagSignature", "InvalidCommitSignature"};
+	struct str said = json_str(json_get(problem, STR("reason")));
+	const char *reason = "VerificationError";
+	struct err err = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+		if (str_is(said, reasons[i]))
+			reason = reasons[i];
+	}
+	err_set(&err, ERR_FORBIDDEN, "signature verification of %.*s",
+		STR_ARG(json_str(json_get(problem, STR("message")))));
+	source_failed(s, reason, &err);
+}
+
+static void take(struct source *s, const struct json *answer)
+{
+	const struct json *verified = json_get(answer, STR("verified"));
+	struct str by = json_str(json_get(verified, STR("message")));
+	struct str commit = json_str(json_get(answer, STR("commit"))),
+		   base = json_str_or(json_get(answer, STR("base")), commit);
+
+	snprintf(s->commit, sizeof(s->commit), "%.*s", STR_ARG(commit));
+	snprintf(s->base, sizeof(s->base), "%.*s", STR_ARG(base));
+	set_text(&s->revision, json_str(json_get(answer, STR("revision"))));
+	set_text(&s->digest, json_str(json_get(answer, STR("digest"))));
+	set_text(&s->verified, json_str(json_get(verified, STR("key"))));
+	if (by.n || !verified)
+		set_text(&s->verified_by, by.n ? by : STR_NONE);
+}
+
+void source_fetched(struct source *s, const struct json *answer, const struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct source_news news = {.err = err};
+	bool moved;
+
+	if (!answer) {
+		source_failed(s, NULL, err);
+		return;
+	}
+	if (json_get(answer, STR("problem"))) {
+		refused(s, json_get(answer, STR("problem")));
+		return;
+	}
+	moved = !str_is(json_str(json_get(answer, STR("commit"))), s->commit);
+	news.rewritten = json_bool(json_get(answer, STR("rewritten")), false);
+	news.was = s->revision ? arena_str(&a, str_c(s->revision)) : STR_NONE;
+	news.metadata = json_get(answer, STR("metadata"));
+	take(s, answer);
+	source_report(s, &news);
+	if (moved)
+		log_info("new revision", "source", s->key, "revision", s->revision);
+	/* Ignore rules may be new where the commit isn't. */
+	if (moved || s->fetched_generation != s->asked_generation)
+		units_of_source(s->r, s);
+	s->fetched_generation = s->asked_generation;
+	if (moved) {
+		poll_including(s);
+		reseal_look(s);
+	}
+	settle(s, true);
 }

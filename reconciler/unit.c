@@ -105,6 +105,8 @@ struct source *unit_source(const struct unit *u, const struct json *spec)
 	return source_find(u->r, ns, json_str(json_get(ref, STR("name"))));
 }
 
+	if (str_is(json_str(json_get(ref, STR("kind"))), "OCIRepository"))
+		return source_find_oci(u->r, ns, json_str(json_get(ref, STR("name"))));
 static void on_timer(struct loop *l, struct loop_timer *t)
 {
 	struct unit *u = CONTAINER_OF(t, struct unit, timer);
@@ -142,7 +144,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 {
 	AUTO(arena) struct arena a = {0};
 	const struct obj *o = new ? new : old;
-	struct str key = obj_key(&a, o->namespace, o->name), asked;
+	struct str key = unit_key_of(&a, o), asked;
 	struct unit *u = map_get(&r->units, key);
 	const struct json *before;
 	struct obj *kept;

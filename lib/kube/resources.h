@@ -42,6 +42,8 @@
 	  "prioritylevelconfigurations", "PriorityLevelConfiguration", false)                      \
 	X(gitrepositories, "source.toolkit.fluxcd.io", "v1", "gitrepositories", "GitRepository",   \
 	  true)                                                                                    \
+	X(ocirepositories, "source.toolkit.fluxcd.io", "v1", "ocirepositories", "OCIRepository",   \
+	  true)                                                                                    \
 	X(kustomizations, "kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization",  \
 	  true)                                                                                    \
 	X(receivers, "notification.toolkit.fluxcd.io", "v1", "receivers", "Receiver", true)        \
