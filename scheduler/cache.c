@@ -109,6 +109,7 @@ void sched_cache_release(struct sched_cache *c)
 		node_free(it.value);
 	map_release(&c->by_name);
 	map_release(&c->pods);
+	sched_objects_release(c);
 	free(c->nodes);
 	*c = (struct sched_cache){0};
 }
@@ -194,6 +195,20 @@ size_t sched_node_pods_of(const struct sched_node *n, struct str owner_uid)
 	return (uintptr_t)map_get(&n->owners, owner_uid);
 }
 
+/* How many pods that have a node name each claim. */
+static void account_claims(struct sched_cache *c, const struct sched_pod *p, int sign)
+{
+	for (size_t i = 0; i < p->nclaims; i++) {
+		uintptr_t n = (uintptr_t)map_get(&c->claim_users, p->claims[i]) +
+			      (uintptr_t)(intptr_t)sign;
+
+		if (n)
+			map_set(&c->claim_users, p->claims[i], (void *)n);
+		else
+			map_del(&c->claim_users, p->claims[i]);
+	}
+}
+
 /* The node that a pod is accounted on travels in the pod: node_name is set when it is placed. */
 void sched_cache_set_pod(struct sched_cache *c, struct sched_pod *pod, struct str node)
 {
@@ -208,6 +223,7 @@ void sched_cache_set_pod(struct sched_cache *c, struct sched_pod *pod, struct st
 	}
 	n->pods[n->npods++] = sched_pod_ref(pod);
 	account(n, pod, 1);
+	account_claims(c, pod, 1);
 	map_set(&c->pods, pod->uid, pod);
 	c->with_anti_affinity += pod->pod_anti_affinity != NULL;
 }
@@ -221,6 +237,7 @@ void sched_cache_del_pod(struct sched_cache *c, struct str uid)
 		return;
 	n = map_get(&c->by_name, p->node_name);
 	account(n, p, -1);
+	account_claims(c, p, -1);
 	c->with_anti_affinity -= p->pod_anti_affinity != NULL;
 	for (size_t i = 0; i < n->npods; i++) {
 		if (n->pods[i] != p)

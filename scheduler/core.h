@@ -47,6 +47,8 @@ struct sched_pod {
 	/* Subtrees of the spec, NULL when absent. */
 	const struct json *node_selector, *node_affinity, *pod_affinity, *pod_anti_affinity;
 	const struct json *tolerations, *spread;
+	struct str *claims; /* keys of the claims that its volumes name */
+	size_t nclaims;
 };
 struct sched_pod *sched_pod_new(const struct obj *o);
 struct sched_pod *sched_pod_ref(struct sched_pod *p);
@@ -88,7 +90,11 @@ struct sched_cache {
 	size_t n, cap;
 	struct map pods;           /* uid → struct sched_pod, each on its node */
 	size_t with_anti_affinity; /* pods that keep others away */
-	size_t start;              /* where the next search begins */
+	/* What volumes come from, see volumes.c: struct sched_object by key. */
+	struct map claims, volumes, classes;
+	struct map claim_users; /* claim's key → number of pods on nodes (uintptr_t) */
+	struct map reserved; /* volume's name → claim's uid (char *): chosen, not written yet */
+	size_t start;        /* where the next search begins */
 };
 void sched_cache_release(struct sched_cache *c);
 void sched_cache_set_node(struct sched_cache *c, const struct obj *node);
@@ -98,6 +104,32 @@ void sched_cache_set_pod(struct sched_cache *c, struct sched_pod *pod, struct st
 void sched_cache_del_pod(struct sched_cache *c, struct str uid);
 const struct sched_pod *sched_cache_pod(const struct sched_cache *c, struct str uid);
 const struct sched_node *sched_cache_node(const struct sched_cache *c, struct str name);
+
+/* ---- volumes ---- */
+struct sched_object {
+	const struct obj *obj;
+	struct arena arena;
+	const struct json *tree;
+};
+/* o NULL = it is gone. */
+void sched_object_set(struct map *m, struct str key, const struct obj *o);
+const struct json *sched_object_get(const struct map *m, struct str key);
+void sched_objects_release(struct sched_cache *c);
+
+/* Claims of a pod that are to get a volume once the pod's node is chosen, and the volumes of those
+ * that have one (NULL in the list: it isn't there). In the arena that was given. */
+struct pod_volumes {
+	const char *refused; /* why no node will do; NULL = look at nodes */
+	const struct json **waiting, **bound;
+	size_t nwaiting, nbound;
+};
+void pod_volumes_find(const struct sched_cache *c, const struct sched_pod *p, struct arena *a,
+		      struct pod_volumes *ret);
+/* What each waiting claim would get on that node: chosen[i] a volume, or NULL = one is made there.
+ * False: the node won't do, and *ret_why says why not. */
+bool pod_volumes_choose(const struct sched_cache *c, const struct pod_volumes *v,
+			const struct sched_node *n, const struct json **chosen,
+			const char **ret_why);
 
 /* ---- the choice ---- */
 struct sched_result {
@@ -113,9 +145,10 @@ void sched_pick(struct sched_cache *c, const struct sched_pod *pod, uint64_t see
 enum sched_event {
 	SCHED_NODE_ADDED = 1,
 	SCHED_NODE_CHANGED = 2,
-	SCHED_POD_ADDED = 4, /* a pod took its place: affinity may hold now */
-	SCHED_POD_GONE = 8,  /* a pod left: room, ports, anti-affinity */
-	SCHED_ANY = 15,
+	SCHED_POD_ADDED = 4,      /* a pod took its place: affinity may hold now */
+	SCHED_POD_GONE = 8,       /* a pod left: room, ports, anti-affinity */
+	SCHED_CLAIM_CHANGED = 16, /* a claim, a volume or a class came, went or changed */
+	SCHED_ANY = 31,
 };
 /* The events that may help what was rejected by these plugins. */
 unsigned sched_helped_by(uint64_t rejected_by);

@@ -168,6 +168,23 @@ static const struct sched_node *best(const struct sched_cycle *c, const struct l
 	return fit[at];
 }
 
+/* What is so wrong with the pod that no node needs to be looked at. */
+static bool refused(const struct sched_cycle *c, const struct lineup *l, struct sched_result *ret)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const char *why =
+			l->plugin[i]->refuse ? l->plugin[i]->refuse(c, l->state[i]) : NULL;
+
+		if (!why)
+			continue;
+		ret->rejected_by = UINT64_C(1) << l->bit[i];
+		ret->message =
+			arena_strf(c->arena, "0/%zu nodes are available: %s.", c->cache->n, why);
+		return true;
+	}
+	return false;
+}
+
 void sched_pick(struct sched_cache *cache, const struct sched_pod *pod, uint64_t seed,
 		struct arena *a, struct sched_result *ret)
 {
@@ -179,6 +196,8 @@ void sched_pick(struct sched_cache *cache, const struct sched_pod *pod, uint64_t
 
 	*ret = (struct sched_result){0};
 	line_up(&c, &l);
+	if (refused(&c, &l, ret))
+		return;
 	for (; ret->looked_at < cache->n && ret->fit < want; ret->looked_at++) {
 		struct sched_node *n = cache->nodes[(cache->start + ret->looked_at) % cache->n];
 

@@ -179,6 +179,23 @@ static void pod_ports(struct sched_pod *p, const struct json *spec)
 	}
 }
 
+static void pod_claims(struct sched_pod *p, const struct json *spec)
+{
+	const struct json *list = json_at(spec, "volumes");
+
+	p->claims = arena_array(&p->arena, json_len(list) + 1, sizeof(*p->claims));
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *v = json_item(list, i);
+		struct str name = json_str(json_at(v, "persistentVolumeClaim", "claimName"));
+
+		if (json_at(v, "ephemeral"))
+			name = arena_strf(&p->arena, "%.*s-%.*s", STR_ARG(p->name),
+					  STR_ARG(json_str(json_at(v, "name"))));
+		if (name.n)
+			p->claims[p->nclaims++] = obj_key(&p->arena, p->namespace, name);
+	}
+}
+
 static const struct json *keep(struct sched_pod *p, const struct json *v)
 {
 	return json_len(v) ? json_copy(&p->arena, v) : NULL;
@@ -206,6 +223,7 @@ struct sched_pod *sched_pod_new(const struct obj *o)
 	p->score_cpu_m = score.cpu_m;
 	p->score_memory = score.memory;
 	pod_ports(p, spec);
+	pod_claims(p, spec);
 	p->node_selector = keep(p, json_at(spec, "nodeSelector"));
 	p->node_affinity = keep(p, json_at(affinity, "nodeAffinity"));
 	p->pod_affinity = keep(p, json_at(affinity, "podAffinity"));

@@ -14,6 +14,7 @@
 #include "lib/kube/informer.h"
 #include "lib/kube/resources.h"
 #include "scheduler/queue.h"
+#include "scheduler/volume_wait.h"
 
 enum { PODS_A_TURN = 16 };
 
@@ -22,7 +23,7 @@ struct scheduler {
 	struct scheduler_opts opts;
 	struct sched_cache cache;
 	struct queue queue;
-	struct informer *pods, *nodes;
+	struct informer *pods, *nodes, *claims, *volumes, *classes;
 	struct recorder *recorder;
 	struct loop_timer turn;
 	struct list calls; /* struct attempt */
@@ -38,6 +39,7 @@ struct attempt {
 	struct queue_item *item;
 	struct sched_pod *pod; /* as assumed; own reference */
 	char *node;
+	struct volume_wait *wait; /* before it is bound */
 	struct client_call *call;
 	struct loop_timer again;
 };
@@ -79,6 +81,7 @@ static struct attempt *attempt_new(struct scheduler *s, struct sched_pod *pod)
 static void attempt_free(struct attempt *t)
 {
 	client_call_cancel(t->s->client, t->call);
+	volume_wait_free(t->wait);
 	loop_timer_cancel(t->s->client->loop, &t->again);
 	list_remove(&t->all);
 	sched_pod_unref(t->pod);
@@ -101,24 +104,30 @@ static void on_again(struct loop *l UNUSED, struct loop_timer *t)
 	bind_pod(CONTAINER_OF(t, struct attempt, again));
 }
 
-/* The API server said no: the room is free again, unless the pod is known to be placed by now. */
-static void refuse(struct attempt *t, const struct api_answer *a)
+/* The room is free again, unless the pod is known to be placed by now. */
+static void give_up(struct attempt *t, bool again)
 {
 	struct scheduler *s = t->s;
 
-	log_warn("binding refused", "pod", log_fmt("%.*s", STR_ARG(t->pod->key)), "node", t->node,
-		 "error", a->err.msg);
 	metric_add(s->failed, 1);
 	if (sched_cache_pod(&s->cache, t->pod->uid) == t->pod) {
 		sched_cache_del_pod(&s->cache, t->pod->uid);
 		t->pod->node_name = STR_NONE;
 	}
-	if (a->err.code == ERR_NOT_FOUND)
-		queue_done(&s->queue, t->item);
-	else
+	if (again)
 		queue_retry(&s->queue, t->item, now_of(s));
+	else
+		queue_done(&s->queue, t->item);
 	attempt_free(t);
 	happened(s, SCHED_POD_GONE);
+}
+
+/* The API server said no. */
+static void refuse(struct attempt *t, const struct api_answer *a)
+{
+	log_warn("binding refused", "pod", log_fmt("%.*s", STR_ARG(t->pod->key)), "node", t->node,
+		 "error", a->err.msg);
+	give_up(t, a->err.code != ERR_NOT_FOUND);
 }
 
 static void on_bound(void *arg, const struct api_answer *a)
@@ -161,6 +170,62 @@ static void bind_pod(struct attempt *t)
 		   &body);
 	call.body = buf_view(&body);
 	t->call = client_call(t->s->client, &call, on_bound, t);
+}
+
+/* ---- its volumes, before ---- */
+
+static void on_volumes(void *arg, const struct err *err)
+{
+	struct attempt *t = arg;
+	AUTO(arena) struct arena a = {0};
+
+	if (!err->code) {
+		volume_wait_free(t->wait);
+		t->wait = NULL;
+		bind_pod(t);
+		return;
+	}
+	recorder_event(t->s->recorder, pod_reference(t->pod, &a), "Warning", "FailedScheduling",
+		       "%s", err->msg);
+	give_up(t, true);
+}
+
+/* A claim, a volume or a class changed. */
+static void volumes_changed(struct scheduler *s)
+{
+	LIST_FOREACH (it, &s->calls) {
+		struct attempt *t = CONTAINER_OF(it, struct attempt, all);
+
+		if (t->wait)
+			volume_wait_look(t->wait);
+	}
+	happened(s, SCHED_CLAIM_CHANGED);
+}
+
+static void on_claim(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct scheduler *s = arg;
+	const struct obj *o = new ? new : old;
+	AUTO(arena) struct arena a = {0};
+
+	sched_object_set(&s->cache.claims, obj_key(&a, o->namespace, o->name), new);
+	volumes_changed(s);
+}
+
+static void on_volume(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct scheduler *s = arg;
+
+	sched_object_set(&s->cache.volumes, new ? new->name : old->name, new);
+	volumes_changed(s);
+}
+
+static void on_class(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct scheduler *s = arg;
+
+	sched_object_set(&s->cache.classes, new ? new->name : old->name, new);
+	volumes_changed(s);
 }
 
 /* ---- saying why not ---- */
@@ -232,8 +297,10 @@ static void place(struct scheduler *s, struct queue_item *item)
 	t = attempt_new(s, item->pod);
 	t->item = item;
 	t->node = xstrndup(r.node->name.p, r.node->name.n);
+	t->wait = volume_wait_new(s->client, &s->cache, t->pod, r.node, on_volumes, t);
 	sched_cache_set_pod(&s->cache, t->pod, r.node->name);
-	bind_pod(t);
+	if (!t->wait)
+		bind_pod(t);
 }
 
 static void on_turn(struct loop *l UNUSED, struct loop_timer *timer)
@@ -259,8 +326,21 @@ static bool same_for_placing(const struct obj *old, const struct obj *new)
 	       json_equal(json_at(x, "metadata", "labels"), json_at(y, "metadata", "labels"));
 }
 
+static void stop_waiting(struct scheduler *s, struct str uid)
+{
+	LIST_FOREACH (it, &s->calls) {
+		struct attempt *t = CONTAINER_OF(it, struct attempt, all);
+
+		if (t->wait && str_eq(t->pod->uid, uid)) {
+			give_up(t, false);
+			return;
+		}
+	}
+}
+
 static void pod_left(struct scheduler *s, struct str uid)
 {
+	stop_waiting(s, uid);
 	queue_del(&s->queue, uid);
 	if (!sched_cache_pod(&s->cache, uid))
 		return;
@@ -325,7 +405,9 @@ static void on_progress(void *arg)
 {
 	struct scheduler *s = arg;
 
-	if (s->synced || !informer_synced(s->pods) || !informer_synced(s->nodes))
+	if (s->synced || !informer_synced(s->pods) || !informer_synced(s->nodes) ||
+	    !informer_synced(s->claims) || !informer_synced(s->volumes) ||
+	    !informer_synced(s->classes))
 		return;
 	s->synced = true;
 	log_info("scheduling", "nodes", log_i64((int64_t)s->cache.n), "pods",
@@ -348,10 +430,19 @@ static void make_metrics(struct scheduler *s)
 				 (char *)NULL);
 }
 
+static struct informer *follow(struct scheduler *s, const struct resource *r, informer_fn *changed)
+{
+	struct informer_opts o = {.resource = r};
+	struct informer *i = informer_new(s->client, &o);
+
+	informer_on_change(i, changed, s);
+	informer_on_progress(i, on_progress, s);
+	return i;
+}
+
 struct scheduler *scheduler_start(struct client *c, const struct scheduler_opts *o)
 {
 	struct scheduler *s = xalloc(sizeof(*s));
-	struct informer_opts pods = {.resource = &res_pods}, nodes = {.resource = &res_nodes};
 
 	s->client = c;
 	s->opts = *o;
@@ -359,13 +450,15 @@ struct scheduler *scheduler_start(struct client *c, const struct scheduler_opts 
 	queue_init(&s->queue);
 	make_metrics(s);
 	s->recorder = recorder_new(c, "default-scheduler", NULL);
-	s->nodes = informer_new(c, &nodes);
-	s->pods = informer_new(c, &pods);
-	informer_on_change(s->nodes, on_node, s);
-	informer_on_change(s->pods, on_pod, s);
-	informer_on_progress(s->nodes, on_progress, s);
-	informer_on_progress(s->pods, on_progress, s);
+	s->nodes = follow(s, &res_nodes, on_node);
+	s->classes = follow(s, &res_storageclasses, on_class);
+	s->volumes = follow(s, &res_persistentvolumes, on_volume);
+	s->claims = follow(s, &res_persistentvolumeclaims, on_claim);
+	s->pods = follow(s, &res_pods, on_pod);
 	informer_start(s->nodes);
+	informer_start(s->classes);
+	informer_start(s->volumes);
+	informer_start(s->claims);
 	informer_start(s->pods);
 	return s;
 }
@@ -379,6 +472,9 @@ void scheduler_stop(struct scheduler *s)
 		attempt_free(CONTAINER_OF(it, struct attempt, all));
 	informer_free(s->pods);
 	informer_free(s->nodes);
+	informer_free(s->claims);
+	informer_free(s->volumes);
+	informer_free(s->classes);
 	recorder_free(s->recorder);
 	queue_release(&s->queue);
 	sched_cache_release(&s->cache);

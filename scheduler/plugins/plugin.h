@@ -29,6 +29,8 @@ struct plugin {
 	void *(*prepare)(const struct sched_cycle *c);
 	/* Called after prepare: true when there is nothing for this plugin to filter. */
 	bool (*skip)(const struct sched_cycle *c, const void *state);
+	/* Called after prepare: why no node will do at all; NULL = look at the nodes. */
+	const char *(*refuse)(const struct sched_cycle *c, const void *state);
 	/* True when the pod may run there; otherwise says why. */
 	bool (*filter)(const struct sched_cycle *c, const void *state, const struct sched_node *n,
 		       struct reasons *why);
