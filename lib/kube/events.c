@@ -109,7 +109,7 @@ static void create(struct known *k)
 				.namespace = str_c(k->namespace),
 				.body = k->body};
 
-	k->written = k->count;
+	k->written = 1; /* as the body says; more are counted into it afterwards */
 	k->call = client_call(k->r->client, &call, on_written, k);
 }
 
