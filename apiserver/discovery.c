@@ -84,24 +84,14 @@ void discovery_set_external(struct discovery *d, const struct json *list)
 
 static int group_rank(const char *group)
 {
-	static const char *const order[] = {"",
-					    "apps",
-					    "events.k8s.io",
-					    "authentication.k8s.io",
-					    "authorization.k8s.io",
-					    "autoscaling",
-					    "batch",
-					    "certificates.k8s.io",
-					    "networking.k8s.io",
-					    "policy",
-					    "rbac.authorization.k8s.io",
-					    "storage.k8s.io",
-					    "admissionregistration.k8s.io",
-					    "apiextensions.k8s.io",
-					    "scheduling.k8s.io",
-					    "coordination.k8s.io",
-					    "node.k8s.io",
-					    "discovery.k8s.io"};
+	static const char *const order[] = {
+		"", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
+		"autoscaling", "batch", "certificates.k8s.io", "networking.k8s.io", "policy",
+		"rbac.authorization.k8s.io", "storage.k8s.io", "admissionregistration.k8s.io",
+		"apiextensions.k8s.io", "scheduling.k8s.io", "coordination.k8s.io", "node.k8s.io",
+		"discovery.k8s.io",
+		/* Its SealedSecret before others'. */
+		"plumb.dev"};
 
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
 		if (!strcmp(order[i], group))
