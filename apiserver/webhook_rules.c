@@ -10,8 +10,8 @@
 
 #include "lib/base/codec.h"
 #include "lib/base/timefmt.h"
-#include "lib/json/cel.h"
 #include "lib/kube/obj.h"
+#include "lib/schema/cel.h"
 
 #include "lib/base/pure.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "lib/base/timefmt.h"
-#include "lib/json/cel.h"
 #include "lib/kube/resources.h"
+#include "lib/schema/cel.h"
 #include "reconciler/engine.h"
 #include "reconciler/health/health.h"
 

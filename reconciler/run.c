@@ -3,6 +3,7 @@
  * run_prune.c. A run is data: each answer moves it on, nothing waits. It can be cancelled at any
  * point. Memory: the run's arena.
  */
+#include "lib/schema/cel.h"
 #include "reconciler/run.h"
 
 #include <stdlib.h>
@@ -11,7 +12,6 @@
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
-#include "lib/json/cel.h"
 #include "lib/kube/resources.h"
 #include "secrets/age.h"
 

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "lib/json/cel.h"
+#include "lib/schema/cel.h"
 #include "reconciler/engine.h"
 
 #define DEPTH_MAX 64 /* of chains that are followed for cycles */

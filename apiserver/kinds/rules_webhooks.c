@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "apiserver/kinds/rules.h"
-#include "lib/json/cel.h"
 #include "lib/kube/obj.h"
+#include "lib/schema/cel.h"
 
 #include "lib/base/pure.h"
 

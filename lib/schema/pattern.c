@@ -184,25 +184,65 @@ static void rewrite(struct rewrite *r)
 	}
 }
 
-int pattern_search(const char *pattern, struct str s)
+/* The pattern compiled; -1 when it can't be. The caller frees it. */
+static int compile(const char *pattern, int flags, regex_t *re)
 {
 	struct rewrite r = {.p = pattern, .repeats = 1, .ok = true};
-	regmatch_t whole = {.rm_so = 0, .rm_eo = (regoff_t)s.n};
-	AUTO(buf) struct buf text = {0}; /* ended by a NUL, which not every regexec does without */
-	int found = -1;
-	regex_t re;
+	int result = -1;
 
-	if (strlen(pattern) > PATTERN_MAX || s.n > TEXT_MAX)
+	if (strlen(pattern) > PATTERN_MAX)
 		return -1;
 	rewrite(&r);
-	buf_str(&text, s);
-	if (r.ok && !regcomp(&re, buf_cstr(&r.out),
-			     REG_EXTENDED | REG_NOSUB | (r.any_case ? REG_ICASE : 0))) {
-		found = regexec(&re, buf_cstr(&text), 1, &whole, REG_STARTEND) != REG_NOMATCH;
-		regfree(&re);
-	}
+	if (r.ok &&
+	    !regcomp(re, buf_cstr(&r.out), REG_EXTENDED | flags | (r.any_case ? REG_ICASE : 0)))
+		result = 0;
 	buf_release(&r.out);
+	return result;
+}
+
+int pattern_search(const char *pattern, struct str s)
+{
+	regmatch_t whole = {.rm_so = 0, .rm_eo = (regoff_t)s.n};
+	AUTO(buf) struct buf text = {0}; /* ended by a NUL, which not every regexec does without */
+	int found;
+	regex_t re;
+
+	if (s.n > TEXT_MAX || compile(pattern, REG_NOSUB, &re))
+		return -1;
+	buf_str(&text, s);
+	found = regexec(&re, buf_cstr(&text), 1, &whole, REG_STARTEND) != REG_NOMATCH;
+	regfree(&re);
 	return found;
+}
+
+int pattern_find(const char *pattern, struct str s, size_t max,
+		 void (*fn)(void *arg, struct str match), void *arg)
+{
+	AUTO(buf) struct buf text = {0};
+	size_t at = 0, n = 0;
+	regex_t re;
+
+	if (s.n > TEXT_MAX || compile(pattern, 0, &re))
+		return -1;
+	buf_str(&text, s);
+	buf_cstr(&text);
+	while (n < max && at <= s.n) {
+		regmatch_t m = {.rm_so = (regoff_t)at, .rm_eo = (regoff_t)s.n};
+		size_t from, to;
+
+		if (regexec(&re, text.p, 1, &m, REG_STARTEND | (at ? REG_NOTBOL : 0)))
+			break;
+		from = (size_t)m.rm_so;
+		to = (size_t)m.rm_eo;
+		/* Nothing right behind what was found before is no find of its own. */
+		if (from < to || !n || from > at || !at) {
+			fn(arg, str_sub(s, from, to - from));
+			n++;
+		}
+		at = to > from ? to : to + 1;
+	}
+	regfree(&re);
+	return (int)n;
 }
 
 bool pattern_matches(const char *pattern, struct str s)

@@ -12,5 +12,9 @@ bool pattern_matches(const char *pattern, struct str s);
 /* The same for callers that must not guess: 1 found, 0 not found, -1 when the pattern is malformed
  * or cannot be carried over. */
 int pattern_search(const char *pattern, struct str s);
+/* Calls fn for what the pattern finds, from the left and without overlapping, at most max times.
+ * How many there were, or -1 as above. The longest of what begins at one place is found. */
+int pattern_find(const char *pattern, struct str s, size_t max,
+		 void (*fn)(void *arg, struct str match), void *arg);
 
 #endif
