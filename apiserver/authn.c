@@ -1,10 +1,13 @@
 /*
- * Authentication. Must never let a request through without an identity: there is no anonymous
- * user. Tokens and keys never get into messages. Runs on whatever thread has the request.
+ * Authentication. Must never let a request through without an identity, nor take what was shown
+ * and is no good for nothing shown: a bad token is no anonymous user's. Tokens and keys never get
+ * into messages. Runs on whatever thread has the request.
  */
 #include "apiserver/authn.h"
 
 #include <string.h>
+
+#include "apiserver/oidc.h"
 
 #define GROUPS_MAX 64
 
@@ -22,8 +25,8 @@ static int from_certificate(struct http_req *r, struct identity *ret)
 	return 0;
 }
 
-int authn_token(struct tokens *t, struct arena *a, struct str jwt, int64_t now_s,
-		struct identity *ret, struct err *err)
+static int service_account(struct tokens *t, struct arena *a, struct str jwt, int64_t now_s,
+			   struct identity *ret, struct err *err)
 {
 	struct token_claims *c = &ret->claims;
 
@@ -44,7 +47,33 @@ int authn_token(struct tokens *t, struct arena *a, struct str jwt, int64_t now_s
 	return 0;
 }
 
-int authn_request(struct tokens *t, struct http_req *r, int64_t now_s, struct identity *ret,
+int authn_token(const struct authn *x, struct arena *a, struct str token, int64_t now_s,
+		struct identity *ret, struct err *err)
+{
+	ret->token = false;
+	if (static_tokens_find(x->file, token, &ret->user))
+		return 0;
+	if (x->boot && bootstrap_token_looks_like_one(token)) {
+		if (bootstrap_tokens_find(x->boot, a, token, now_s, &ret->user))
+			return 0;
+		return err_set(err, ERR_UNAUTHORIZED, "unknown or expired bootstrap token");
+	}
+	if (x->oidc && oidc_is_from(x->oidc, token))
+		return oidc_verify(x->oidc, a, token, now_s, &ret->user, err);
+	if (!x->tokens)
+		return err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
+	return service_account(x->tokens, a, token, now_s, ret, err);
+}
+
+static void nobody(struct identity *ret)
+{
+	static const struct str groups[] = {{"system:unauthenticated", 22}};
+
+	ret->user = (struct admission_user){
+		.name = STR("system:anonymous"), .groups = groups, .ngroups = 1};
+}
+
+int authn_request(const struct authn *x, struct http_req *r, int64_t now_s, struct identity *ret,
 		  struct err *err)
 {
 	struct str h = http_header(&r->headers, "Authorization");
@@ -52,11 +81,15 @@ int authn_request(struct tokens *t, struct http_req *r, int64_t now_s, struct id
 	*ret = (struct identity){0};
 	if (r->peer_cn && r->peer_cn[0])
 		return from_certificate(r, ret);
+	if (!h.p && x->anonymous) {
+		nobody(ret);
+		return 0;
+	}
 	if (h.n <= 7 || !str_ieq(str_sub(h, 0, 7), STR("Bearer ")))
 		return err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
-	if (authn_token(t, &r->arena, str_trim(str_sub(h, 7, h.n - 7)), now_s, ret, err))
+	if (authn_token(x, &r->arena, str_trim(str_sub(h, 7, h.n - 7)), now_s, ret, err))
 		return -1;
-	if (!token_for(&ret->claims, STR(TOKEN_ISSUER)))
+	if (ret->token && !token_for(&ret->claims, STR(TOKEN_ISSUER)))
 		return err_set(err, ERR_UNAUTHORIZED, "token is for another audience");
 	return 0;
 }

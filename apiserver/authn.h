@@ -1,7 +1,8 @@
 /*
- * Who asks: from the verified client certificate, else from a ServiceAccount token. What can be
- * decided without the store is decided here, on the connection's thread; whether a token's account
- * still exists is asked later, on the core's (claims).
+ * Who asks: from the verified client certificate, else from a token: one of the administrator's
+ * file, a bootstrap token, a ServiceAccount's, another issuer's. What can be decided without the
+ * store is decided here, on the connection's thread; whether a ServiceAccount token's account still
+ * exists is asked later, on the core's (claims).
  */
 #ifndef PLUMB_APISERVER_AUTHN_H
 #define PLUMB_APISERVER_AUTHN_H
@@ -11,6 +12,21 @@
 #include "lib/http/server.h"
 
 struct core;
+struct obj;
+struct oidc;
+struct oidc_fetch;
+struct static_tokens;
+struct bootstrap_tokens;
+
+/* How somebody may say who they are. All borrowed; NULL = not that way. */
+struct authn {
+	struct tokens *tokens;
+	struct static_tokens *file;
+	struct bootstrap_tokens *boot;
+	struct oidc *oidc;
+	struct oidc_fetch *oidc_fetch;
+	bool anonymous; /* who shows nothing is system:anonymous */
+};
 
 struct identity {
 	struct admission_user user;
@@ -18,15 +34,33 @@ struct identity {
 	struct token_claims claims;
 };
 
-/* Texts are in r->arena. ERR_UNAUTHORIZED when nobody can be named. */
-MUST_USE int authn_request(struct tokens *t, struct http_req *r, int64_t now_s,
+/* Texts are in r->arena. ERR_UNAUTHORIZED when nobody can be named; ERR_UNAVAILABLE when new keys
+ * of the issuer may help (oidc_fetch_wait). */
+MUST_USE int authn_request(const struct authn *x, struct http_req *r, int64_t now_s,
 			   struct identity *ret, struct err *err);
 /* A token on its own (TokenReview). */
-MUST_USE int authn_token(struct tokens *t, struct arena *a, struct str jwt, int64_t now_s,
+MUST_USE int authn_token(const struct authn *x, struct arena *a, struct str token, int64_t now_s,
 			 struct identity *ret, struct err *err);
 /* Core's thread: the account, and what the token is bound to, are there and the same ones. */
 MUST_USE int authn_still_exists(const struct core *c, const struct token_claims *k,
 				struct err *err);
+
+/* ---- authn_file.c: `token,user,uid,"group,group"` lines ---- */
+struct static_tokens *static_tokens_new(struct str csv, struct err *err);
+void static_tokens_free(struct static_tokens *t);
+/* Texts live as long as t. */
+bool static_tokens_find(const struct static_tokens *t, struct str token,
+			struct admission_user *ret);
+
+/* ---- authn_bootstrap.c: Secrets of type bootstrap.kubernetes.io/token ---- */
+struct bootstrap_tokens *bootstrap_tokens_new(void);
+void bootstrap_tokens_free(struct bootstrap_tokens *t);
+/* Any Secret that has changed or is gone. */
+void bootstrap_tokens_change(struct bootstrap_tokens *t, const struct obj *secret, bool gone);
+bool bootstrap_token_looks_like_one(struct str token);
+/* Any thread. Texts are in `a`. */
+bool bootstrap_tokens_find(struct bootstrap_tokens *t, struct arena *a, struct str token,
+			   int64_t now_s, struct admission_user *ret);
 
 /* The Impersonate-* headers. */
 struct impersonation {

@@ -9,7 +9,8 @@
 #define WRITE "create delete deletecollection patch update"
 #define ALL "create delete deletecollection get list patch update watch"
 
-/* A rule: words separated by spaces. group "core" is the empty one, "-" makes `what` paths. */
+/* A rule: words separated by spaces. group "core" is the empty one, "-" makes `what` paths; a word
+ * of `what` that begins with "=" is the name of a resource. */
 struct row {
 	const char *role, *verbs, *groups, *what;
 };
@@ -20,6 +21,9 @@ struct row {
 #define CORE_EDIT                                                                                  \
 	"configmaps events persistentvolumeclaims pods replicationcontrollers "                    \
 	"replicationcontrollers/scale services"
+
+#define APPROVER(name) "system:certificates.k8s.io:" name
+#define CSR "system:certificates.k8s.io:certificatesigningrequests:"
 
 #define TO_VIEW "system:aggregate-to-view"
 #define TO_EDIT "system:aggregate-to-edit"
@@ -170,6 +174,21 @@ static const struct row rules[] = {
 	{"system:node-proxier", READ, "networking.k8s.io", "networkpolicies servicecidrs"},
 	{"system:node-proxier", "create patch update", "core events.k8s.io", "events"},
 
+	{"system:node-bootstrapper", "create get list watch", "certificates.k8s.io",
+	 "certificatesigningrequests"},
+	{CSR "nodeclient", "create", "certificates.k8s.io",
+	 "certificatesigningrequests/nodeclient"},
+	{CSR "selfnodeclient", "create", "certificates.k8s.io",
+	 "certificatesigningrequests/selfnodeclient"},
+	{APPROVER("kube-apiserver-client-approver"), "approve", "certificates.k8s.io",
+	 "signers =kubernetes.io/kube-apiserver-client"},
+	{APPROVER("kube-apiserver-client-kubelet-approver"), "approve", "certificates.k8s.io",
+	 "signers =kubernetes.io/kube-apiserver-client-kubelet"},
+	{APPROVER("kubelet-serving-approver"), "approve", "certificates.k8s.io",
+	 "signers =kubernetes.io/kubelet-serving"},
+	{APPROVER("legacy-unknown-approver"), "approve", "certificates.k8s.io",
+	 "signers =kubernetes.io/legacy-unknown"},
+
 	/* It applies whatever the repository declares. */
 	{"system:plumb:reconciler", "*", "*", "*"},
 	{"system:plumb:reconciler", "*", "-", "*"},
@@ -181,7 +200,8 @@ static const struct {
 	{"cluster-admin", "cluster-admin", "Group", "system:masters"},
 	{"system:basic-user", "system:basic-user", "Group", "system:authenticated"},
 	{"system:discovery", "system:discovery", "Group", "system:authenticated"},
-	{"system:public-info-viewer", "system:public-info-viewer", "Group", "system:authenticated"},
+	{"system:public-info-viewer", "system:public-info-viewer", "Group",
+	 "system:authenticated system:unauthenticated"},
 	{"system:monitoring", "system:monitoring", "Group", "system:monitoring"},
 	{"system:service-account-issuer-discovery", "system:service-account-issuer-discovery",
 	 "Group", "system:serviceaccounts"},
@@ -189,6 +209,10 @@ static const struct {
 	{"system:kube-controller-manager", "system:kube-controller-manager", "User",
 	 "system:kube-controller-manager"},
 	{"system:node", "system:node", "Group", "system:nodes"},
+	{"plumb:node-bootstrapper", "system:node-bootstrapper", "Group", "system:bootstrappers"},
+	{"plumb:node-autoapprove-bootstrap", CSR "nodeclient", "Group", "system:bootstrappers"},
+	{"plumb:node-autoapprove-certificate-rotation", CSR "selfnodeclient", "Group",
+	 "system:nodes"},
 	{"system:node-proxier", "system:node-proxier", "User", "system:kube-proxy"},
 	{"system:plumb:reconciler", "system:plumb:reconciler", "User", "system:plumb:reconciler"},
 	{"plumb:apiserver", "system:kubelet-api-admin", "Group", "plumb:apiserver"},
@@ -201,6 +225,20 @@ static void add_words(struct arena *a, struct json *o, const char *key, const ch
 
 	while (str_next(&rest, ' ', &w))
 		json_append_str(a, v, str_is(w, "core") ? STR("") : w);
+}
+
+static void add_what(struct arena *a, struct json *o, const char *key, const char *words)
+{
+	struct json *v = json_set_array(a, o, key);
+	struct str rest = str_c(words), w;
+
+	while (str_next(&rest, ' ', &w)) {
+		if (str_starts(w, STR("=")))
+			json_append_str(a, json_set_array(a, o, "resourceNames"),
+					str_sub(w, 1, w.n));
+		else
+			json_append_str(a, v, w);
+	}
 }
 
 static struct json *skeleton(struct arena *a, const char *kind, const char *name)
@@ -243,7 +281,7 @@ static const struct row *role_object(struct arena *a, const struct row *row, str
 		bool paths = str_is(str_c(row->groups), "-");
 		if (!paths)
 			add_words(a, r, "apiGroups", row->groups);
-		add_words(a, r, paths ? "nonResourceURLs" : "resources", row->what);
+		add_what(a, r, paths ? "nonResourceURLs" : "resources", row->what);
 		add_words(a, r, "verbs", row->verbs);
 	}
 	label_source(a, o, role);
@@ -311,9 +349,13 @@ void bootstrap_rbac(struct arena *a, void (*fn)(void *arg, const char *plural, s
 		json_set(a, o, STR("roleRef"),
 			 json_build(a, "{s:s,s:s,s:s}", "apiGroup", "rbac.authorization.k8s.io",
 				    "kind", "ClusterRole", "name", bindings[i].role));
-		json_set(a, o, STR("subjects"),
-			 json_build(a, "[{s:s,s:s,s:s}]", "kind", bindings[i].kind, "apiGroup",
-				    "rbac.authorization.k8s.io", "name", bindings[i].subject));
+		struct str rest = str_c(bindings[i].subject), who;
+		struct json *subjects = json_set_array(a, o, "subjects");
+		while (str_next(&rest, ' ', &who))
+			json_append(a, subjects,
+				    json_build(a, "{s:s,s:s,s:S}", "kind", bindings[i].kind,
+					       "apiGroup", "rbac.authorization.k8s.io", "name",
+					       who));
 		fn(arg, "clusterrolebindings", o);
 	}
 }

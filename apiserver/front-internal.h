@@ -22,6 +22,7 @@ struct kubelet_call;
 
 struct front {
 	struct front_opts o;
+	struct authn authn;
 	struct http_server *http;
 	struct tls_ctx *any_tls; /* to pods and services: not verified, shows no certificate */
 	/* the core's thread */
@@ -51,6 +52,7 @@ struct front_req {
 	struct front *f;
 	struct http_req *http;
 	struct identity who;
+	bool asked_again; /* the issuer's keys have been fetched for it */
 	struct accepts accepts;
 	bool resource; /* core's fields are set */
 	bool mutating, counted;

@@ -9,11 +9,13 @@
  */
 #include "apiserver/front.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "apiserver/aggregate.h"
 #include "apiserver/discovery.h"
 #include "apiserver/front-internal.h"
+#include "apiserver/oidc.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/os/loop.h"
@@ -145,16 +147,20 @@ static void refuse(struct http_req *h, enum err_code code, const char *msg)
 	front_status(h, &err, NULL);
 }
 
-static void on_request(void *arg, struct http_req *h)
+static void on_keys(void *arg);
+
+static void receive(struct front_req *r)
 {
-	struct front *f = arg;
-	struct front_req *r = arena_alloc(&h->arena, sizeof(*r));
+	struct front *f = r->f;
+	struct http_req *h = r->http;
 	struct err err = {0};
 
-	r->f = f;
-	r->http = h;
-	h->user = r;
-	if (authn_request(f->o.tokens, h, loop_wall(h->loop) / NS_PER_S, &r->who, &err)) {
+	if (authn_request(&f->authn, h, loop_wall(h->loop) / NS_PER_S, &r->who, &err)) {
+		if (err.code == ERR_UNAVAILABLE && !r->asked_again) {
+			http_req_ref(h);
+			oidc_fetch_wait(f->authn.oidc_fetch, on_keys, r);
+			return;
+		}
 		log_debug("request without an identity", "remote", h->remote, "why", err.msg);
 		refuse(h, ERR_UNAUTHORIZED, "Unauthorized");
 		return;
@@ -182,6 +188,34 @@ static void on_request(void *arg, struct http_req *h)
 	h->gone = on_gone;
 	h->drained = on_drained;
 	enqueue(r);
+}
+
+static void on_request(void *arg, struct http_req *h)
+{
+	struct front_req *r = arena_alloc(&h->arena, sizeof(*r));
+
+	r->f = arg;
+	r->http = h;
+	h->user = r;
+	receive(r);
+}
+
+static void receive_again(void *arg)
+{
+	struct front_req *r = arg;
+	struct http_req *h = r->http;
+
+	r->asked_again = true;
+	receive(r);
+	http_req_unref(h);
+}
+
+/* The main thread: the issuer has been asked. */
+static void on_keys(void *arg)
+{
+	struct front_req *r = arg;
+
+	loop_post(r->http->loop, receive_again, r);
 }
 
 /* ---- on the core's thread ---- */
@@ -319,6 +353,8 @@ static void on_change(void *arg, const struct kind *k, const struct obj *old, co
 	discovery_change(f->discovery, k);
 	aggregate_change(f->aggregate, k, old, new);
 	front_flow_change(f, k, old, new);
+	if (f->authn.boot && !*k->group && !strcmp(k->plural, "secrets"))
+		bootstrap_tokens_change(f->authn.boot, new ? new : old, !new);
 }
 
 static void make_metrics(struct front *f)
@@ -338,6 +374,23 @@ static void make_metrics(struct front *f)
 				"Requests that were answered 429.", "request_kind", NULL);
 }
 
+static void feed_secret(void *arg, const struct obj *o)
+{
+	bootstrap_tokens_change(arg, o, false);
+}
+
+static void front_authn_new(struct front *f)
+{
+	const struct kind *k = core_kind_find(f->o.core, STR(""), STR("v1"), STR("secrets"));
+
+	if (f->o.authn)
+		f->authn = *f->o.authn;
+	f->authn.tokens = f->o.tokens;
+	f->authn.boot = bootstrap_tokens_new();
+	if (k)
+		core_each(f->o.core, k, feed_secret, f->authn.boot);
+}
+
 struct front *front_new(const struct front_opts *o, struct err *err)
 {
 	struct front *f = xalloc(sizeof(*f));
@@ -354,6 +407,7 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 	f->discovery = discovery_new(o->core, o->address);
 	f->aggregate = aggregate_new(f);
 	front_flow_new(f);
+	front_authn_new(f);
 	core_on_change(o->core, on_change, f);
 	f->http = http_server_new(
 		o->loop,
@@ -376,6 +430,11 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 int front_listen(struct front *f, const char *addr, struct err *err)
 {
 	return http_server_listen(f->http, addr, err);
+}
+
+void front_set_tls(struct front *f, struct tls_ctx *tls)
+{
+	http_server_set_tls(f->http, tls);
 }
 
 void front_ready(struct front *f)
@@ -410,6 +469,7 @@ void front_stop(struct front *f)
 {
 	f->ready = false;
 	f->stopping = true;
+	oidc_fetch_stop(f->authn.oidc_fetch);
 	drain(f);
 	while (core_pending(f->o.core))
 		core_turn(f->o.core);
@@ -430,6 +490,7 @@ void front_free(struct front *f)
 	discovery_free(f->discovery);
 	openapi_cache_free(f->openapi);
 	front_flow_free(f);
+	bootstrap_tokens_free(f->authn.boot);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -13,11 +13,13 @@
 
 struct front;
 struct admin;
+struct authn;
 
 struct front_opts {
 	struct loop *loop;
 	struct core *core;           /* borrowed, with everything in it */
 	struct tokens *tokens;       /* borrowed */
+	const struct authn *authn;   /* further ways to say who one is; borrowed; NULL = none */
 	struct tls_ctx *tls;         /* what we show and whom we trust; borrowed */
 	struct tls_ctx *kubelet_tls; /* how we call kubelets; borrowed; NULL = not at all */
 	struct tls_files proxy;      /* cert and key: how we call extension API servers; borrowed */
@@ -32,6 +34,8 @@ struct front_opts {
 struct front *front_new(const struct front_opts *o, struct err *err);
 /* Returns the port, or -1. */
 int front_listen(struct front *f, const char *addr, struct err *err);
+/* What new connections are shown, and whom they trust; borrowed. */
+void front_set_tls(struct front *f, struct tls_ctx *tls);
 /* From now on /readyz says ok. */
 void front_ready(struct front *f);
 /* Runs the core over what is queued, and plans the next time. */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "apiserver/admin.h"
+#include "apiserver/authn_setup.h"
 #include "apiserver/bootstrap.h"
 #include "apiserver/front.h"
 #include "apiserver/webhook_call.h"
@@ -41,7 +42,9 @@ struct apiserver {
 	struct tidy *tidy;
 	struct admin *admin;
 	struct tokens *tokens;
+	struct authn_setup authn;
 	struct tls_ctx *tls, *kubelet_tls;
+	struct tls_reload *reload;
 	struct front *front;
 	struct webhook_calls *calls;
 	struct arena arena;
@@ -64,6 +67,28 @@ static int parse(struct apiserver *s, int argc, char **argv, struct err *err)
 		{"advertise-address", 0, FLAG_STRING, &s->advertise, "IP",
 		 "where pods reach the API: the kubernetes Service's endpoint"},
 		{"service-cidr", 0, FLAG_STRING, &s->service_cidr, "CIDR", "service network"},
+		{"token-auth-file", 0, FLAG_STRING, &s->authn.token_file, "FILE",
+		 "static tokens: lines of token,user,uid,\"group,group\""},
+		{"anonymous-auth", 0, FLAG_BOOL, &s->authn.authn.anonymous, NULL,
+		 "who shows nothing is system:anonymous"},
+		{"oidc-issuer-url", 0, FLAG_STRING, &s->authn.oidc.issuer_url, "URL",
+		 "whose ID tokens are taken"},
+		{"oidc-client-id", 0, FLAG_STRING, &s->authn.oidc.client_id, "ID",
+		 "the audience that they must name"},
+		{"oidc-ca-file", 0, FLAG_STRING, &s->authn.oidc.ca_file, "FILE",
+		 "who vouches for the issuer's server (the system's authorities)"},
+		{"oidc-username-claim", 0, FLAG_STRING, &s->authn.oidc.username_claim, "CLAIM",
+		 "what names the user (sub)"},
+		{"oidc-username-prefix", 0, FLAG_STRING, &s->authn.oidc.username_prefix, "TEXT",
+		 "before user names; - for none (the issuer's URL and #)"},
+		{"oidc-groups-claim", 0, FLAG_STRING, &s->authn.oidc.groups_claim, "CLAIM",
+		 "what names the groups"},
+		{"oidc-groups-prefix", 0, FLAG_STRING, &s->authn.oidc.groups_prefix, "TEXT",
+		 "before group names"},
+		{"oidc-required-claim", 0, FLAG_STRINGS, &s->authn.required, "KEY=VALUE",
+		 "a claim that tokens must have"},
+		{"oidc-signing-algs", 0, FLAG_STRINGS, &s->authn.algs, "ALG",
+		 "how tokens may be signed (RS256)"},
 		{"log-level", 0, FLAG_STRING, &s->log_level, "LEVEL", "error, warn, info or debug"},
 		{"log-format", 0, FLAG_STRING, &s->log_format, "FORMAT", "text or json"},
 		{NULL, 0, 0, NULL, NULL, NULL}};
@@ -104,12 +129,17 @@ static void prepare_process(void)
 	mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
+static struct tls_files serving_files(struct apiserver *s)
+{
+	return (struct tls_files){.ca = in_dir(s, "pki/ca.crt"),
+				  .cert = in_dir(s, "pki/apiserver.crt"),
+				  .key = in_dir(s, "pki/apiserver.key")};
+}
+
 static int load_keys(struct apiserver *s, struct err *err)
 {
 	struct buf pem = {0};
-	struct tls_files serve = {.ca = in_dir(s, "pki/ca.crt"),
-				  .cert = in_dir(s, "pki/apiserver.crt"),
-				  .key = in_dir(s, "pki/apiserver.key")};
+	struct tls_files serve = serving_files(s);
 	struct tls_files call = {.ca = serve.ca,
 				 .cert = in_dir(s, "pki/apiserver-kubelet.crt"),
 				 .key = in_dir(s, "pki/apiserver-kubelet.key")};
@@ -230,13 +260,14 @@ static int start(struct apiserver *s, struct err *err)
 {
 	if (parse_addresses(s, err) || loop_signal(s->loop, SIGTERM, on_signal, s, err) ||
 	    loop_signal(s->loop, SIGINT, on_signal, s, err) || load_keys(s, err) ||
-	    open_core(s, err))
+	    authn_setup_open(&s->authn, s->loop, err) || open_core(s, err))
 		return -1;
 	snprintf(s->address, sizeof(s->address), "%s:%d", s->advertise ? s->advertise : "127.0.0.1",
 		 s->port);
 	s->front = front_new(&(struct front_opts){.loop = s->loop,
 						  .core = s->core,
 						  .tokens = s->tokens,
+						  .authn = &s->authn.authn,
 						  .tls = s->tls,
 						  .kubelet_tls = s->kubelet_tls,
 						  .proxy = proxy_files(s),
@@ -255,6 +286,8 @@ static int start(struct apiserver *s, struct err *err)
 					       .port = s->port},
 		      err))
 		return -1;
+	struct tls_files serve = serving_files(s);
+	s->reload = tls_reload_new(s->loop, &serve, s->front);
 	front_ready(s->front);
 	front_turn(s->front);
 	return 0;
@@ -262,6 +295,7 @@ static int start(struct apiserver *s, struct err *err)
 
 static void release(struct apiserver *s)
 {
+	tls_reload_free(s->reload);
 	if (s->front)
 		front_stop(s->front);
 	webhook_calls_stop(s->calls);
@@ -273,6 +307,7 @@ static void release(struct apiserver *s)
 	store_free(s->store);
 	atrest_free(s->atrest);
 	tokens_free(s->tokens);
+	authn_setup_close(&s->authn);
 	tls_unref(&s->tls);
 	tls_unref(&s->kubelet_tls);
 	loop_free(s->loop);

@@ -47,8 +47,13 @@ static int self_subject(struct front_req *r, struct json *o, struct err *err)
 
 /* The audiences asked for that the token has too; none asked = ours. */
 static void common_audiences(struct arena *a, const struct json *asked, struct json *to,
-			     const struct token_claims *c)
+			     const struct identity *who)
 {
+	static const struct str own[] = {{TOKEN_ISSUER, sizeof(TOKEN_ISSUER) - 1}};
+	/* What says nothing about audiences is for this server. */
+	struct token_claims server = {.audiences = own, .naudiences = 1};
+	const struct token_claims *c = who->token ? &who->claims : &server;
+
 	for (size_t i = 0; i < json_len(asked); i++) {
 		struct str s = json_str(json_item(asked, i));
 		if (token_for(c, s))
@@ -67,15 +72,15 @@ static int token_review(struct front_req *r, struct json *o, struct err *err)
 
 	(void)err;
 	spec = json_at(o, "spec");
-	if (authn_token(r->f->o.tokens, a, json_str(json_at(spec, "token")),
+	if (authn_token(&r->f->authn, a, json_str(json_at(spec, "token")),
 			loop_wall(r->f->o.loop) / NS_PER_S, &who, &why) ||
-	    authn_still_exists(r->f->o.core, &who.claims, &why)) {
+	    (who.token && authn_still_exists(r->f->o.core, &who.claims, &why))) {
 		json_set_str(a, json_set_object(a, status, "user"), "username", STR(""));
 		json_set_str(a, status, "error", str_c(why.msg));
 		return 0;
 	}
 	struct json *audiences = json_new(a, JSON_ARRAY);
-	common_audiences(a, json_at(spec, "audiences"), audiences, &who.claims);
+	common_audiences(a, json_at(spec, "audiences"), audiences, &who);
 	if (!json_len(audiences)) {
 		json_set_str(a, status, "error", STR("the token is for other audiences"));
 		return 0;

@@ -131,7 +131,8 @@ struct request {
 };
 
 struct http_server {
-	struct http_server_opts o;
+	struct http_server_opts o; /* o.tls under tls_lock */
+	pthread_mutex_t tls_lock;
 	struct shard *shards;
 	size_t nshards;
 	_Atomic size_t nconns;
@@ -142,6 +143,8 @@ struct http_server {
 
 /* server.c */
 void server_op(struct op *op); /* hands over, from any thread; runs it at once on the right one */
+/* A reference, or NULL. */
+struct tls_ctx *server_tls(struct http_server *s);
 bool shard_is_ours(const struct shard *s);
 void shard_drain_ops(struct shard *s);
 

@@ -282,6 +282,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 	s->o.max_conns = o->max_conns ? o->max_conns : 20000;
 	s->o.max_backlog = o->max_backlog ? o->max_backlog : 8 << 20;
 	s->o.tls = o->tls ? tls_ref(o->tls) : NULL;
+	pthread_mutex_init(&s->tls_lock, NULL);
 	s->nshards = o->threads > 0 ? (size_t)o->threads : 1;
 	s->shards = xalloc(s->nshards * sizeof(*s->shards));
 	sem_init(&s->idle, 0, 0);
@@ -299,6 +300,24 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 		panic("http server: cannot start thread %zu", i);
 	}
 	return s;
+}
+
+struct tls_ctx *server_tls(struct http_server *s)
+{
+	pthread_mutex_lock(&s->tls_lock);
+	struct tls_ctx *c = s->o.tls ? tls_ref(s->o.tls) : NULL;
+	pthread_mutex_unlock(&s->tls_lock);
+	return c;
+}
+
+void http_server_set_tls(struct http_server *s, struct tls_ctx *tls)
+{
+	tls_ref(tls);
+	pthread_mutex_lock(&s->tls_lock);
+	struct tls_ctx *old = s->o.tls;
+	s->o.tls = tls;
+	pthread_mutex_unlock(&s->tls_lock);
+	tls_unref(&old);
 }
 
 static bool is_idle(const struct conn *c)
@@ -415,5 +434,6 @@ void http_server_free(struct http_server *s)
 	free(s->shards);
 	sem_destroy(&s->idle);
 	tls_unref(&s->o.tls);
+	pthread_mutex_destroy(&s->tls_lock);
 	free(s);
 }

@@ -66,6 +66,8 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 				    struct err *err);
 /* "127.0.0.1:6443", "[::1]:0"; may be called several times. Returns the port, or -1. */
 int http_server_listen(struct http_server *s, const char *addr, struct err *err);
+/* New connections speak with this context; any thread. Only for servers that have one. */
+void http_server_set_tls(struct http_server *s, struct tls_ctx *tls);
 /*
  * Stops accepting, lets running answers end for at most drain_ns, then closes. Blocking; with
  * threads = 0 it runs turns of the caller's loop, so it must not be called from a callback.

@@ -259,7 +259,9 @@ void conn_open(struct shard *s, int fd)
 	list_init(&c->waiting);
 	list_append(&s->conns, &c->all);
 	remote_text(fd, c->remote);
-	wire_init(&c->wire, fd, s->scratch, s->s->o.tls);
+	struct tls_ctx *tls = server_tls(s->s);
+	wire_init(&c->wire, fd, s->scratch, tls);
+	tls_unref(&tls);
 	conn_wait(c, WAIT_HEAD);
 	if (s->draining || loop_fd_set(s->loop, &c->w, EPOLLIN, NULL))
 		conn_close(c);

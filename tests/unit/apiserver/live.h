@@ -33,6 +33,7 @@ static struct front *front;
 static struct buf ca_cert, ca_key;
 static struct tls_ctx *server_tls, *kubelet_tls;
 static struct who admin, alice, nobody;
+static const struct authn *more_authn; /* set before setup(): further ways to come in */
 static int port;
 
 static int64_t wall(void *arg)
@@ -116,6 +117,7 @@ static UNUSED void setup(void)
 	front = front_new(&(struct front_opts){.loop = loop,
 					       .core = core,
 					       .tokens = tokens,
+					       .authn = more_authn,
 					       .tls = server_tls,
 					       .kubelet_tls = kubelet_tls,
 					       .threads = 2},

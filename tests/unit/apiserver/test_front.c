@@ -105,7 +105,9 @@ void test_tokens__say_who_and_for_how_long(void **state)
 	(void)state;
 	assert_int_equal(token_sign(t, &claims, &jwt, &err), 0);
 	for (int i = 0; i < 2; i++) { /* the second time from memory */
-		assert_int_equal(authn_token(t, &a, buf_view(&jwt), 1500, &who, &err), 0);
+		assert_int_equal(authn_token(&(struct authn){.tokens = t}, &a, buf_view(&jwt), 1500,
+					     &who, &err),
+				 0);
 		assert_true(str_is(who.user.name, "system:serviceaccount:ns:robot"));
 		assert_true(str_is(who.user.uid, "uid-1"));
 		assert_int_equal(who.user.ngroups, 3);
@@ -114,9 +116,12 @@ void test_tokens__say_who_and_for_how_long(void **state)
 		assert_true(token_for(&who.claims, STR(TOKEN_ISSUER)));
 		assert_false(token_for(&who.claims, STR("vault")));
 	}
-	assert_int_equal(authn_token(t, &a, buf_view(&jwt), 2000, &who, &err), -1);
+	assert_int_equal(
+		authn_token(&(struct authn){.tokens = t}, &a, buf_view(&jwt), 2000, &who, &err),
+		-1);
 	assert_int_equal(err.code, ERR_UNAUTHORIZED);
-	assert_int_equal(authn_token(t, &a, buf_view(&jwt), 900, &who, &err), -1);
+	assert_int_equal(
+		authn_token(&(struct authn){.tokens = t}, &a, buf_view(&jwt), 900, &who, &err), -1);
 	tokens_free(t);
 }
 
@@ -212,7 +217,7 @@ void test_authn__certificate_names_user_and_groups(void **state)
 	(void)state;
 	r.peer_cn = "system:node:n1";
 	r.peer_orgs = orgs;
-	assert_int_equal(authn_request(NULL, &r, 0, &who, &err), 0);
+	assert_int_equal(authn_request(&(struct authn){0}, &r, 0, &who, &err), 0);
 	assert_true(str_is(who.user.name, "system:node:n1"));
 	assert_int_equal(who.user.ngroups, 3);
 	assert_true(str_is(who.user.groups[2], "system:authenticated"));
@@ -230,13 +235,13 @@ void test_authn__nobody_is_nobody(void **state)
 
 	(void)state;
 	struct http_req r = request(NULL, 0);
-	assert_int_equal(authn_request(t, &r, 0, &who, &err), -1);
+	assert_int_equal(authn_request(&(struct authn){.tokens = t}, &r, 0, &who, &err), -1);
 	r = request(basic, 1);
-	assert_int_equal(authn_request(t, &r, 0, &who, &err), -1);
+	assert_int_equal(authn_request(&(struct authn){.tokens = t}, &r, 0, &who, &err), -1);
 	r = request(empty, 1);
-	assert_int_equal(authn_request(t, &r, 0, &who, &err), -1);
+	assert_int_equal(authn_request(&(struct authn){.tokens = t}, &r, 0, &who, &err), -1);
 	r = request(bad, 1);
-	assert_int_equal(authn_request(t, &r, 0, &who, &err), -1);
+	assert_int_equal(authn_request(&(struct authn){.tokens = t}, &r, 0, &who, &err), -1);
 	assert_int_equal(err.code, ERR_UNAUTHORIZED);
 	tokens_free(t);
 }
@@ -256,7 +261,7 @@ void test_authn__token_for_another_audience_is_refused(void **state)
 	assert_int_equal(token_sign(t, &c, &jwt, &err), 0);
 	struct http_header h[] = {{STR("authorization"), buf_view(&jwt)}};
 	struct http_req r = request(h, 1);
-	assert_int_equal(authn_request(t, &r, 1500, &who, &err), -1);
+	assert_int_equal(authn_request(&(struct authn){.tokens = t}, &r, 1500, &who, &err), -1);
 	arena_release(&r.arena);
 	tokens_free(t);
 }

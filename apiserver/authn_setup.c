@@ -1,0 +1,131 @@
+/*
+ * See authn_setup.h. Must never start with less than was asked for: a file that can't be read or
+ * an option that makes no sense ends the start. Nor go on with half a new certificate: the old one
+ * stays until the new files fit together.
+ */
+#include "apiserver/authn_setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "apiserver/front.h"
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/os/fs.h"
+
+#define FILE_MAX (4 << 20)
+#define LOOK_NS (5 * NS_PER_S)
+
+int authn_setup_open(struct authn_setup *s, struct loop *l, struct err *err)
+{
+	struct buf text = {0};
+
+	if (s->token_file) {
+		if (!fs_read(s->token_file, FILE_MAX, &text, err))
+			s->authn.file = static_tokens_new(buf_view(&text), err);
+		buf_wipe(&text);
+		if (!s->authn.file)
+			return err_wrap(err, "--token-auth-file %s", s->token_file);
+	}
+	if (!s->oidc.issuer_url)
+		return 0;
+	s->oidc.required = s->required.v;
+	s->oidc.nrequired = s->required.n;
+	s->oidc.algs = s->algs.v;
+	s->oidc.nalgs = s->algs.n;
+	s->authn.oidc = oidc_new(&s->oidc, err);
+	if (!s->authn.oidc)
+		return -1;
+	s->authn.oidc_fetch = oidc_fetch_new(l, s->authn.oidc, &s->oidc, err);
+	return s->authn.oidc_fetch ? 0 : err_wrap(err, "--oidc-ca-file");
+}
+
+void authn_setup_close(struct authn_setup *s)
+{
+	oidc_fetch_free(s->authn.oidc_fetch);
+	oidc_free(s->authn.oidc);
+	static_tokens_free(s->authn.file);
+	free(s->required.v);
+	free(s->algs.v);
+	memset(s, 0, sizeof(*s));
+}
+
+/* ---- certificates ---- */
+
+struct seen {
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+};
+
+struct tls_reload {
+	struct loop *loop;
+	struct tls_files files;
+	struct front *front;
+	struct loop_timer timer;
+	struct seen seen[3];
+};
+
+static bool look(struct tls_reload *r)
+{
+	const char *paths[] = {r->files.ca, r->files.cert, r->files.key};
+	bool changed = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		struct seen now = {0};
+		struct stat st;
+		if (paths[i] && !stat(paths[i], &st)) {
+			now.inode = st.st_ino;
+			now.size = st.st_size;
+			now.changed = st.st_mtim;
+		}
+		struct seen *was = &r->seen[i];
+		changed |= now.inode != was->inode || now.size != was->size ||
+			   now.changed.tv_sec != was->changed.tv_sec ||
+			   now.changed.tv_nsec != was->changed.tv_nsec;
+		*was = now;
+	}
+	return changed;
+}
+
+static void on_look(struct loop *l, struct loop_timer *t)
+{
+	struct tls_reload *r = CONTAINER_OF(t, struct tls_reload, timer);
+	struct err err = {0};
+
+	loop_timer_set(l, t, LOOK_NS, on_look);
+	if (!look(r))
+		return;
+	struct tls_ctx *tls = tls_server_new(&r->files, &err);
+	if (!tls) {
+		/* Half of them may be written yet; another change brings another look. */
+		log_warn("serving certificate not reloaded", "error", err.msg);
+		memset(r->seen, 0, sizeof(r->seen));
+		return;
+	}
+	front_set_tls(r->front, tls);
+	tls_unref(&tls);
+	log_info("serving certificate reloaded");
+}
+
+struct tls_reload *tls_reload_new(struct loop *l, const struct tls_files *files,
+				  struct front *front)
+{
+	struct tls_reload *r = xalloc(sizeof(*r));
+
+	r->loop = l;
+	r->files = *files;
+	r->front = front;
+	look(r);
+	loop_timer_set(l, &r->timer, LOOK_NS, on_look);
+	return r;
+}
+
+void tls_reload_free(struct tls_reload *r)
+{
+	if (!r)
+		return;
+	loop_timer_cancel(r->loop, &r->timer);
+	free(r);
+}

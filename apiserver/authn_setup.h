@@ -1,0 +1,33 @@
+/*
+ * The options that say who may come in, and what they open: the file of tokens, another issuer's
+ * keys. And certificates that are replaced while the server runs. The main thread.
+ */
+#ifndef PLUMB_APISERVER_AUTHN_SETUP_H
+#define PLUMB_APISERVER_AUTHN_SETUP_H
+
+#include "apiserver/authn.h"
+#include "apiserver/oidc.h"
+#include "lib/base/flags.h"
+#include "lib/http/tls.h"
+
+struct front;
+
+struct authn_setup {
+	/* from the command line */
+	const char *token_file;
+	struct oidc_opts oidc;
+	struct flag_list required, algs;
+	struct authn authn; /* what came of it */
+};
+MUST_USE int authn_setup_open(struct authn_setup *s, struct loop *l, struct err *err);
+/* After the front is gone. */
+void authn_setup_close(struct authn_setup *s);
+
+/* Looks at the files every few seconds; when they have changed and fit together, new connections
+ * are shown the new certificate and trust the new authorities. */
+struct tls_reload;
+struct tls_reload *tls_reload_new(struct loop *l, const struct tls_files *files,
+				  struct front *front);
+void tls_reload_free(struct tls_reload *r);
+
+#endif
