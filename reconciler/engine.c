@@ -19,12 +19,12 @@ static void on_source(void *arg, const struct obj *old, const struct obj *new)
 	source_changed(arg, old, new);
 }
 
-static void on_unit(void *arg, const struct obj *old, const struct obj *new)
 static void on_oci(void *arg, const struct obj *old, const struct obj *new)
 {
 	source_changed_oci(arg, old, new);
 }
 
+static void on_unit(void *arg, const struct obj *old, const struct obj *new)
 {
 	unit_changed(arg, old, new);
 }
@@ -35,7 +35,7 @@ static void check_synced(void *arg)
 	struct map_iter it = {0};
 
 	if (r->synced || !restmap_ready(r->restmap) || !informer_synced(r->sources_informer) ||
-	    !informer_synced(r->units_informer))
+	    !informer_synced(r->oci_informer) || !informer_synced(r->units_informer))
 		return;
 	r->synced = true;
 	log_info("caches are filled", "sources", log_i64((int64_t)r->sources.n), "units",
@@ -107,8 +107,8 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	list_init(&r->queue);
 	restmap_refresh(r->restmap, on_discovery, r);
 	r->sources_informer = watch(r, &res_gitrepositories, on_source);
-	r->units_informer = watch(r, &res_kustomizations, on_unit);
 	r->oci_informer = watch(r, &res_ocirepositories, on_oci);
+	r->units_informer = watch(r, &res_kustomizations, on_unit);
 	reseal_start(r);
 	r->bootstrap = bootstrap_start(r);
 	listen_for_webhooks(r);
@@ -128,10 +128,10 @@ void reconciler_stop(struct reconciler *r)
 	reseal_stop(r);
 	informer_free(r->units_informer);
 	informer_free(r->sources_informer);
+	informer_free(r->oci_informer);
 	while (map_next(&r->units, &it))
 		unit_free(it.value);
 	it = (struct map_iter){0};
-	informer_free(r->oci_informer);
 	while (map_next(&r->sources, &it))
 		source_free(it.value);
 	loop_timer_cancel(r->loop, &r->dequeue);

@@ -59,6 +59,7 @@ struct reconciler_opts {
 
 struct run;
 struct drifts;
+enum source_kind { SOURCE_GIT, SOURCE_OCI };
 
 struct source {
 	struct reconciler *r;
@@ -71,23 +72,24 @@ struct source {
 	char *revision, *mirror, *url;
 	struct gitmirror *git; /* the mirror, opened by the first who reads it; or NULL */
 	char *error;           /* why the last poll failed, or NULL */
-	char *handled;         /* requestedAt that was acted upon */
-	int64_t generation;
-	struct githelper *helper;
 	const char *reason;    /* of that, as conditions call it */
-	struct githelper *repack;
-	struct source_secrets *secrets; /* being read for a poll */
+	char *handled;         /* requestedAt that was acted upon */
 	char *verified;        /* what was verified last, and … */
 	char *verified_by;     /* … how */
-	struct loop_timer timer;
+	int64_t generation;
 	int64_t asked_generation, fetched_generation; /* of the spec that polls were made for */
 	unsigned failures;
+	struct githelper *helper;
+	struct githelper *repack;
+	struct source_secrets *secrets; /* being read for a poll */
+	struct loop_timer timer;
 	struct loop_fd inotify;
 	bool again;               /* something happened while a poll was running */
+	bool waits;               /* for another source to be done with the mirror */
+	struct prplans *plans;    /* of pull requests, or NULL */
 	struct buf auth;          /* credentials as JSON, for pushing; "" = none */
 	struct resealing *reseal; /* see reseal.h */
 	struct buf asked;         /* drift branches that the running poll asks about, as JSON */
-	bool waits;               /* for another source to be done with the mirror */
 };
 
 /* One declared object, as it was applied last. */
@@ -207,35 +209,22 @@ void bootstrap_free(struct bootstrap *b);
 
 /* ---- source.c ---- */
 void source_changed(struct reconciler *r, const struct obj *old, const struct obj *new);
+void source_changed_oci(struct reconciler *r, const struct obj *old, const struct obj *new);
 /* The branch it follows, STR_NONE when it is a tag or a commit. In `a`. */
 struct str source_branch(const struct source *s, struct arena *a);
 struct source *source_find(struct reconciler *r, struct str namespace, struct str name);
+struct source *source_find_oci(struct reconciler *r, struct str namespace, struct str name);
+const struct resource *source_resource(const struct source *s);
 void source_free(struct source *s);
-void source_changed_oci(struct reconciler *r, const struct obj *old, const struct obj *new);
 /* Borrowed: until the source is gone, or its url changes, which ends the runs that use it. */
 struct gitmirror *source_git(struct source *s, struct err *err);
 /* ---- source_poll.c ---- */
-struct source *source_find_oci(struct reconciler *r, struct str namespace, struct str name);
-const struct resource *source_resource(const struct source *s);
 void source_poll(struct source *s);
-void source_watch_files(struct source *s);
-void source_unwatch_files(struct source *s);
-/* ---- source_status.c ---- */
-struct source_news {
-	const struct err *err; /* why there is nothing new, or ERR_NONE */
-	const char *reason;    /* of that, or NULL to take it from err */
-	bool rewritten;        /* the branch no longer holds what was followed */
-	struct str was;        /* the revision before */
-	const struct json *metadata; /* of an OCI artifact */
-};
-void source_report(struct source *s, const struct source_news *news);
-/* The answer of a poll, for source_status and units. */
-void source_fetched(struct source *s, const struct json *answer, const struct err *err);
 /* Those that wait for this mirror. */
 void sources_waiting(struct reconciler *r, const char *mirror);
 /* ---- source_files.c: a repository on this machine ---- */
-
-/* ---- unit.c: when to run ---- */
+void source_watch_files(struct source *s);
+void source_unwatch_files(struct source *s);
 /* ---- source_secrets.c ---- */
 /*
  * All Secrets that the spec names, decoded: {auth, proxy, cert, verify}. done is called once; with
@@ -252,12 +241,25 @@ struct json *source_request(struct source *s, struct arena *a, const struct json
 /* spec.include names it, directly or through others. */
 bool source_includes(struct source *s, const struct source *other, unsigned depth);
 struct source *source_included(struct source *s, const struct json *include);
+/* ---- source_status.c ---- */
+struct source_news {
+	const struct err *err; /* why there is nothing new, or ERR_NONE */
+	const char *reason;    /* of that, or NULL to take it from err */
+	bool rewritten;        /* the branch no longer holds what was followed */
+	struct str was;        /* the revision before */
+	const struct json *metadata; /* of an OCI artifact */
+};
+void source_report(struct source *s, const struct source_news *news);
+/* The answer of a poll, for source_status and units. */
+void source_fetched(struct source *s, const struct json *answer, const struct err *err);
+/* The same where the condition's reason is known. */
+void source_failed(struct source *s, const char *reason, const struct err *err);
+
+/* ---- unit.c: when to run ---- */
 void unit_changed(struct reconciler *r, const struct obj *old, const struct obj *new);
 void unit_free(struct unit *u);
 void unit_look(struct unit *u); /* runs when there is reason to */
 /* A run ended: those that wait for their turn. */
-/* The same where the condition's reason is known. */
-void source_failed(struct source *s, const char *reason, const struct err *err);
 void units_dequeue(struct reconciler *r);
 void unit_look_after(struct unit *u, int64_t ns); /* the earliest wins */
 void units_of_source(struct reconciler *r, const struct source *s);

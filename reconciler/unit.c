@@ -100,13 +100,13 @@ struct source *unit_source(const struct unit *u, const struct json *spec)
 	const struct json *ref = json_get(spec, STR("sourceRef"));
 	struct str ns = json_str_or(json_get(ref, STR("namespace")), u->o->namespace);
 
+	if (str_is(json_str(json_get(ref, STR("kind"))), "OCIRepository"))
+		return source_find_oci(u->r, ns, json_str(json_get(ref, STR("name"))));
 	if (!str_is(json_str(json_get(ref, STR("kind"))), "GitRepository"))
 		return NULL;
 	return source_find(u->r, ns, json_str(json_get(ref, STR("name"))));
 }
 
-	if (str_is(json_str(json_get(ref, STR("kind"))), "OCIRepository"))
-		return source_find_oci(u->r, ns, json_str(json_get(ref, STR("name"))));
 static void on_timer(struct loop *l, struct loop_timer *t)
 {
 	struct unit *u = CONTAINER_OF(t, struct unit, timer);
