@@ -18,6 +18,14 @@ bool sops_is_value(struct str s); /* "ENC[AES256_GCM,…" */
 MUST_USE int sops_value_open(const struct sops_key *k, struct str value, struct str aad,
 			     struct buf *out, enum sops_type *ret_type, struct err *err);
 
+/* Appends the encrypted value, under a fresh nonce. */
+struct sops_sealing {
+	struct str plain, aad;
+	enum sops_type type;
+};
+MUST_USE int sops_value_seal(const struct sops_key *k, const struct sops_sealing *s,
+			     struct buf *out, struct err *err);
+
 /* The MAC over a file's leaves in their order. */
 struct sops_mac;
 struct sops_mac *sops_mac_new(bool only_encrypted);
@@ -26,6 +34,24 @@ void sops_mac_add(struct sops_mac *m, struct str plain, bool encrypted);
 /* ERR_CORRUPT when it isn't the one in the file's metadata. */
 MUST_USE int sops_mac_check(struct sops_mac *m, const struct sops_key *k, struct str mac,
 			    struct str last_modified, struct err *err);
+
+/* Appends the encrypted MAC for a file that was changed at last_modified (RFC 3339, seconds). */
+MUST_USE int sops_mac_write(struct sops_mac *m, const struct sops_key *k, struct str last_modified,
+			    struct buf *out, struct err *err);
+
+/* Each leaf in the file's order, documents without their metadata: what is encrypted, or is to be,
+ * by the metadata's rule. aad is valid during the call. */
+struct sops_leaf {
+	struct json *v;
+	struct str aad;
+	bool encrypted;
+	bool flow; /* within {} or [] */
+};
+typedef int sops_leaf_fn(void *arg, const struct sops_leaf *leaf, struct err *err);
+MUST_USE int sops_each(const struct sops_docs *d, const struct json *metadata, sops_leaf_fn *fn,
+		       void *arg, struct err *err);
+/* The bytes that a value in clear counts as, and its type. */
+enum sops_type sops_scalar(const struct sops_docs *d, const struct json *v, struct buf *out);
 
 /* From the tree of a file's metadata. */
 MUST_USE int sops_data_key(const struct age_keys *keys, const struct json *metadata,

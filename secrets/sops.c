@@ -31,7 +31,10 @@ struct walk {
 	const struct rule *rule;
 	struct sops_key key;
 	struct sops_mac *mac;
-	struct buf path; /* "stringData:key:" */
+	struct buf path;  /* "stringData:key:" */
+	sops_leaf_fn *fn; /* instead of opening */
+	void *arg;
+	bool flow;
 	struct err *err;
 };
 
@@ -172,7 +175,7 @@ static bool go_float(struct str s, double *ret)
 }
 
 /* The bytes of an unquoted YAML scalar, or false when it is just text. */
-static bool plain_scalar(struct str s, struct buf *out)
+static bool plain_scalar(struct str s, struct buf *out, enum sops_type *ret)
 {
 	static const char *const yes[] = {"true", "True", "TRUE", NULL};
 	static const char *const no[] = {"false", "False", "FALSE", NULL};
@@ -180,18 +183,22 @@ static bool plain_scalar(struct str s, struct buf *out)
 	int64_t i;
 	double f;
 
-	if (any_of(s, yes))
-		buf_puts(out, "True");
-	else if (any_of(s, no))
-		buf_puts(out, "False");
-	else if (any_of(s, inf))
+	*ret = SOPS_BOOL;
+	if (any_of(s, yes) || any_of(s, no)) {
+		buf_puts(out, any_of(s, yes) ? "True" : "False");
+		return true;
+	}
+	*ret = SOPS_FLOAT;
+	if (any_of(s, inf)) {
 		buf_puts(out, "+Inf");
-	else if (go_int(s, &i))
+	} else if (go_int(s, &i)) {
+		*ret = SOPS_INT;
 		buf_i64(out, i);
-	else if (go_float(s, &f))
+	} else if (go_float(s, &f)) {
 		sops_float(f, out);
-	else
+	} else {
 		return false;
+	}
 	return true;
 }
 
@@ -205,13 +212,14 @@ static struct str plain_text(const struct walk *w, const struct json *v)
 	return str_sub(w->d->text, src->begin, src->end - src->begin);
 }
 
-static void scalar_bytes(const struct walk *w, const struct json *v, struct buf *out)
+static enum sops_type scalar_bytes(const struct walk *w, const struct json *v, struct buf *out)
 {
 	struct str text = plain_text(w, v);
-	AUTO(buf) struct buf number = {0};
+	enum sops_type type = SOPS_STR;
 
-	if (text.p && plain_scalar(text, out))
-		return;
+	if (text.p && plain_scalar(text, out, &type))
+		return type;
+	type = SOPS_STR;
 	if (text.p && !json_is(v, JSON_STRING))
 		buf_str(out, text); /* Text to sops, though not to Kubernetes: yes, no. */
 	else if (json_is(v, JSON_STRING))
@@ -222,6 +230,18 @@ static void scalar_bytes(const struct walk *w, const struct json *v, struct buf 
 		buf_i64(out, v->i);
 	else
 		sops_float(json_double(v, 0), out);
+	if (!text.p && !json_is(v, JSON_STRING))
+		type = json_is(v, JSON_BOOL)  ? SOPS_BOOL
+		       : json_is(v, JSON_INT) ? SOPS_INT
+					      : SOPS_FLOAT;
+	return type;
+}
+
+enum sops_type sops_scalar(const struct sops_docs *d, const struct json *v, struct buf *out)
+{
+	struct walk w = {.d = d};
+
+	return scalar_bytes(&w, v, out);
 }
 
 /* ---- the walk ---- */
@@ -275,6 +295,11 @@ static int open_leaf(struct walk *w, struct json *v, bool encrypted)
 	enum sops_type type;
 	int rc = 0;
 
+	if (w->fn) {
+		struct sops_leaf leaf = {v, buf_view(&w->path), encrypted, w->flow};
+
+		return w->fn(w->arg, &leaf, w->err) == 0 ? 0 : failed(w);
+	}
 	if (json_is(v, JSON_NULL) || (json_is(v, JSON_STRING) && !text.n))
 		return 0;
 	if (sops_is_value(text) && (encrypted || w->rule->kind == RULE_NONE)) {
@@ -292,6 +317,7 @@ static int open_leaf(struct walk *w, struct json *v, bool encrypted)
 }
 
 static int walk_value(struct walk *w, struct json *v, bool hit);
+static int walk_inside(struct walk *w, struct json *v, bool hit);
 
 /* The key as the file spells it: to Kubernetes an unquoted y, on or no is a boolean, to sops text.
  */
@@ -328,8 +354,26 @@ static int walk_members(struct walk *w, struct json *o, bool hit)
 	return 0;
 }
 
+static bool is_flow(const struct walk *w, const struct json *v)
+{
+	const struct yaml_src *src = w->d->srcs ? yaml_src_of(w->d->srcs, v) : NULL;
+
+	return src && src->style == YAML_FLOW;
+}
+
 /* Depth is bounded by the parser's. */
 static int walk_value(struct walk *w, struct json *v, bool hit)
+{
+	bool was = w->flow;
+	int rc;
+
+	w->flow |= is_flow(w, v);
+	rc = walk_inside(w, v, hit);
+	w->flow = was;
+	return rc;
+}
+
+static int walk_inside(struct walk *w, struct json *v, bool hit)
 {
 	if (json_is(v, JSON_OBJECT))
 		return walk_members(w, v, hit);
@@ -355,6 +399,26 @@ static int walk_all(struct walk *w, const struct json *metadata, struct sops_rep
 		sops_mac_check(w->mac, &w->key, json_str(json_get(metadata, STR("mac"))),
 			       json_str(json_get(metadata, STR("lastmodified"))), &ret->mac) == 0;
 	return 0;
+}
+
+int sops_each(const struct sops_docs *d, const struct json *metadata, sops_leaf_fn *fn, void *arg,
+	      struct err *err)
+{
+	struct rule rule = {.kind = RULE_NONE};
+	struct walk w = {.d = d, .rule = &rule, .err = err, .fn = fn, .arg = arg};
+	int rc = rule_read(metadata, &rule, err);
+
+	for (size_t i = 0; i < d->docs->n && rc == 0; i++) {
+		if (!json_is(d->docs->v[i], JSON_OBJECT))
+			rc = err_set(err, ERR_PARSE, "sops: document %zu is no mapping", i + 1);
+		else
+			w.flow = is_flow(&w, d->docs->v[i]);
+		if (rc == 0)
+			rc = walk_members(&w, d->docs->v[i], false);
+	}
+	buf_release(&w.path);
+	rule_release(&rule);
+	return rc;
 }
 
 int sops_open_docs(struct arena *a, const struct sops_docs *d, struct sops_report *ret,

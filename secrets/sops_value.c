@@ -13,7 +13,7 @@
 
 #include "lib/base/codec.h"
 
-enum { IV_MAX = 64, TAG = 16, VALUE_MAX = 16 * 1024 * 1024 };
+enum { IV = 32, IV_MAX = 64, TAG = 16, VALUE_MAX = 16 * 1024 * 1024 };
 
 struct parts {
 	struct buf data, iv, tag;
@@ -66,13 +66,12 @@ static int parse(struct str value, struct parts *ret, struct err *err)
 	return part(&rest, STR("type:"), &ret->type) != 0 ? bad(err, "type") : 0;
 }
 
+static const char *const type_names[] = {"str", "int", "float", "bool", "bytes", "time", "comment"};
+
 static int type_of(struct str name, enum sops_type *ret)
 {
-	static const char *const names[] = {"str",   "int",  "float",  "bool",
-					    "bytes", "time", "comment"};
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (str_is(name, names[i])) {
+	for (size_t i = 0; i < ARRAY_LEN(type_names); i++)
+		if (str_is(name, type_names[i])) {
 			*ret = (enum sops_type)i;
 			return 0;
 		}
@@ -118,6 +117,51 @@ int sops_value_open(const struct sops_key *k, struct str value, struct str aad, 
 	}
 	parts_release(&p);
 	return rc;
+}
+
+/* ---- writing ---- */
+
+static bool gcm_seal(const struct sops_key *k, const struct sops_sealing *s, uint8_t iv[IV],
+		     uint8_t *out, uint8_t tag[TAG])
+{
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	const uint8_t *plain = (const uint8_t *)s->plain.p, *aad = (const uint8_t *)s->aad.p;
+	int n = 0, more = 0;
+	bool ok;
+
+	ok = c && EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, NULL, NULL) == 1 &&
+	     EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, IV, NULL) == 1 &&
+	     EVP_EncryptInit_ex(c, NULL, NULL, k->bytes, iv) == 1 &&
+	     (!s->aad.n || EVP_EncryptUpdate(c, NULL, &n, aad, (int)s->aad.n) == 1) &&
+	     (!s->plain.n || EVP_EncryptUpdate(c, out, &n, plain, (int)s->plain.n) == 1) &&
+	     EVP_EncryptFinal_ex(c, out + s->plain.n, &more) == 1 &&
+	     EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG, tag) == 1;
+	EVP_CIPHER_CTX_free(c);
+	return ok;
+}
+
+int sops_value_seal(const struct sops_key *k, const struct sops_sealing *s, struct buf *out,
+		    struct err *err)
+{
+	AUTO(buf) struct buf data = {0};
+	uint8_t iv[IV], tag[TAG];
+
+	if (sodium_init() < 0)
+		return err_set(err, ERR_INTERNAL, "libsodium does not start");
+	if (s->plain.n > VALUE_MAX / 2)
+		return err_set(err, ERR_LIMIT, "longer than %d bytes", VALUE_MAX / 2);
+	randombytes_buf(iv, sizeof(iv));
+	if (!gcm_seal(k, s, iv, (uint8_t *)buf_reserve(&data, s->plain.n + TAG), tag))
+		return err_set(err, ERR_INTERNAL, "libcrypto does not encrypt");
+	data.n = s->plain.n;
+	buf_puts(out, "ENC[AES256_GCM,data:");
+	base64_encode(buf_view(&data), out);
+	buf_puts(out, ",iv:");
+	base64_encode((struct str){(const char *)iv, sizeof(iv)}, out);
+	buf_puts(out, ",tag:");
+	base64_encode((struct str){(const char *)tag, sizeof(tag)}, out);
+	buf_printf(out, ",type:%s]", type_names[s->type]);
+	return 0;
 }
 
 /* ---- MAC ---- */
@@ -191,6 +235,20 @@ int sops_mac_check(struct sops_mac *m, const struct sops_key *k, struct str mac,
 		return err_set(err, ERR_CORRUPT,
 			       "the file's MAC doesn't match: it was edited without sops");
 	return 0;
+}
+
+int sops_mac_write(struct sops_mac *m, const struct sops_key *k, struct str last_modified,
+		   struct buf *out, struct err *err)
+{
+	uint8_t hash[crypto_hash_sha512_BYTES];
+	AUTO(buf) struct buf text = {0};
+	struct sops_sealing s = {.aad = last_modified, .type = SOPS_STR};
+
+	crypto_hash_sha512_final(&m->hash, hash);
+	for (size_t i = 0; i < sizeof(hash); i++)
+		buf_printf(&text, "%02X", hash[i]);
+	s.plain = buf_view(&text);
+	return sops_value_seal(k, &s, out, err);
 }
 
 /* ---- data key ---- */
