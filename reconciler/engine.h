@@ -216,6 +216,8 @@ struct source *source_find(struct reconciler *r, struct str namespace, struct st
 struct source *source_find_oci(struct reconciler *r, struct str namespace, struct str name);
 const struct resource *source_resource(const struct source *s);
 void source_free(struct source *s);
+/* It stands for an address that Applications name: no object speaks of it. */
+bool source_is_internal(const struct source *s);
 /* Borrowed: until the source is gone, or its url changes, which ends the runs that use it. */
 struct gitmirror *source_git(struct source *s, struct err *err);
 /* ---- source_poll.c ---- */
