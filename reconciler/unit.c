@@ -144,7 +144,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 {
 	AUTO(arena) struct arena a = {0};
 	const struct obj *o = new ? new : old;
-	struct str key = unit_key_of(&a, o), asked;
+	struct str key = obj_key(&a, o->namespace, o->name), asked;
 	struct unit *u = map_get(&r->units, key);
 	const struct json *before;
 	struct obj *kept;
