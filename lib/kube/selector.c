@@ -231,6 +231,30 @@ int selector_parse_fields(struct arena *a, struct str text, struct selector *ret
 
 /* ---- objects ---- */
 
+static int wrong_values(const struct selector_term *t, const char *what, struct err *err)
+{
+	return err_set(err, ERR_INVALID, "values of \"%.*s\" %s", (int)MIN(t->key.n, 100), t->key.p,
+		       what);
+}
+
+static int check_values(const struct selector_term *t, struct err *err)
+{
+	bool sets = t->op == SELECT_IN || t->op == SELECT_NOT_IN;
+	bool compares = t->op == SELECT_GT || t->op == SELECT_LT;
+	int64_t number;
+
+	if (sets && !t->nvalues)
+		return wrong_values(t, "must not be empty for 'in', 'notin' operators", err);
+	if (compares && (t->nvalues != 1 || str_to_i64(t->values[0], &number)))
+		return wrong_values(t, "must be one integer for 'Gt', 'Lt' operators", err);
+	if (!sets && !compares && t->nvalues)
+		return wrong_values(t, "must be empty for 'exists', 'does not exist'", err);
+	for (size_t i = 0; i < t->nvalues; i++)
+		if (check_value(t->values[i], err))
+			return -1;
+	return 0;
+}
+
 static int expression(struct arena *a, const struct json *e, struct selector *ret, struct err *err)
 {
 	static const struct {
@@ -240,17 +264,20 @@ static int expression(struct arena *a, const struct json *e, struct selector *re
 			 {"Exists", SELECT_EXISTS}, {"DoesNotExist", SELECT_NOT_EXISTS},
 			 {"Gt", SELECT_GT},         {"Lt", SELECT_LT}};
 	struct str name = json_str(json_get(e, STR("operator")));
+	struct str key = json_str(json_get(e, STR("key")));
 	const struct json *values = json_get(e, STR("values"));
 
+	if (check_key(key, err))
+		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
 		struct selector_term *t;
 
 		if (!str_is(name, operators[i].name))
 			continue;
-		t = term_add(a, ret, json_str(json_get(e, STR("key"))), operators[i].op);
+		t = term_add(a, ret, key, operators[i].op);
 		for (size_t j = 0; j < json_len(values); j++)
 			value_add(a, t, json_str(json_item(values, j)));
-		return 0;
+		return check_values(t, err);
 	}
 	return err_set(err, ERR_INVALID, "\"%.*s\" is not a valid label selector operator",
 		       (int)MIN(name.n, 100), name.p);
@@ -270,6 +297,9 @@ int selector_from_json(struct arena *a, const struct json *v, struct selector *r
 
 	*ret = (struct selector){.nothing = !v || json_is(v, JSON_NULL)};
 	equalities(a, json_get(v, STR("matchLabels")), ret);
+	for (size_t i = 0; i < ret->n; i++)
+		if (check_key(ret->terms[i].key, err) || check_value(ret->terms[i].values[0], err))
+			return -1;
 	for (size_t i = 0; i < json_len(expressions); i++)
 		if (expression(a, json_item(expressions, i), ret, err))
 			return -1;

@@ -35,7 +35,8 @@ struct selector {
 /* "a=b,c in (d,e),!f". */
 MUST_USE int selector_parse(struct arena *a, struct str text, struct selector *ret,
 			    struct err *err);
-/* metav1.LabelSelector; NULL matches nothing, {} everything. */
+/* metav1.LabelSelector; NULL matches nothing, {} everything. ERR_BAD_REQUEST or ERR_INVALID when a
+ * key, an operator or a value is none. */
 MUST_USE int selector_from_json(struct arena *a, const struct json *v, struct selector *ret,
 				struct err *err);
 /* A plain map (Service.spec.selector); empty matches nothing. */

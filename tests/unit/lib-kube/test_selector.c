@@ -190,3 +190,27 @@ void test_names__as_kubernetes_checks_them(void **state)
 	assert_non_null(name_check_path_segment(STR("..")));
 	assert_null(name_check_path_segment(STR("system:node:x")));
 }
+
+void test_selector__objects_are_checked(void **state)
+{
+	static const char *const bad[] = {
+		"{\"matchLabels\":{\"a,!b\":\"c\"}}",
+		"{\"matchLabels\":{\"a\":\"c,d\"}}",
+		"{\"matchLabels\":{\"\":\"c\"}}",
+		"{\"matchExpressions\":[{\"key\":\"a b\",\"operator\":\"Exists\"}]}",
+		"{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"exists\"}]}",
+		"{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"In\",\"values\":[]}]}",
+		"{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"Exists\",\"values\":[\"x\"]}]"
+		"}",
+		"{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"Gt\",\"values\":[\"x\"]}]}",
+		"{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\",\"values\":[\"-\"]}]"
+		"}"};
+	AUTO(arena) struct arena a = {0};
+	struct selector s;
+	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		if (!selector_from_json(&a, json_parse(&a, str_c(bad[i]), NULL, NULL), &s, &err))
+			fail_msg("took %s", bad[i]);
+}
