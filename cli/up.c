@@ -291,6 +291,13 @@ static void start_node(struct up *u, struct node *n)
 	arg(&p, "--node-name", n->name);
 	arg(&p, "--cluster-cidr", u->cluster_cidr);
 	start(u, &p);
+
+	snprintf(name, sizeof(name), "dns-%s", n->name);
+	struct args d = role(u, "dns", name);
+	d.spec.netns_fd = n->netns;
+	arg(&d, "--kubeconfig", n->proxy_kubeconfig); /* it reads what the proxy reads */
+	arg(&d, "--address", CLUSTER_DNS);
+	start(u, &d);
 }
 
 static void start_rest(void *p)
