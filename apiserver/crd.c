@@ -12,6 +12,7 @@
 
 #include "apiserver/kinds/rules.h"
 #include "lib/json/jsonpath.h"
+#include "lib/schema/crd_rules.h"
 #include "lib/schema/crd_schema.h"
 
 #include "lib/base/pure.h"
@@ -128,6 +129,12 @@ static const char *const *selectable(struct crd *c, const struct json *list)
 
 /* ---- versions ---- */
 
+static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	if (c->asked)
+		crd_rules_check(c->asked->schema, next, live, &c->problems);
+}
+
 static void set_subresources(struct crd *c, struct crd_version *v, const struct json *subresources)
 {
 	const struct json *scale = json_get(subresources, STR("scale"));
@@ -160,6 +167,7 @@ static void set_version(struct crd *c, struct crd_version *v, const struct json 
 				.short_names = texts(c, json_get(names, STR("shortNames"))),
 				.categories = texts(c, json_get(names, STR("categories"))),
 				.flags = KIND_GENERATION,
+				.validate = validate,
 				.crd = v};
 	if (str_is(json_str(json_get(spec, STR("scope"))), "Namespaced"))
 		v->kind.flags |= KIND_NAMESPACED;

@@ -4,6 +4,7 @@
  *
  * Pure. Words as in k8s.io/apiextensions-apiserver's validation.
  */
+#include "lib/schema/crd_rules.h"
 #include "lib/schema/crd_schema.h"
 
 #include <string.h>
@@ -109,7 +110,8 @@ static void check_branch(struct walk *w, const struct json *o, struct str at, bo
 					    "title",
 					    "x-kubernetes-preserve-unknown-fields",
 					    "x-kubernetes-embedded-resource",
-					    "x-kubernetes-int-or-string"};
+					    "x-kubernetes-int-or-string",
+					    "x-kubernetes-validations"};
 
 	if (keyword(o, "type") && !either)
 		forbidden(w, at, "type", "must be empty to be structural");
@@ -219,6 +221,7 @@ void crd_schema_check(const struct json *openapi, struct str at, struct schema_p
 	struct str type = json_str(keyword(openapi, "type"));
 
 	check(&w, openapi, at);
+	crd_rules_judge(crd_schema_build(w.a, openapi, false), at, problems);
 	if (type.n && !str_is(type, "object"))
 		schema_problem(problems, "FieldValueInvalid", below(&w, at, "type"), 0,
 			       "Invalid value: \"%.*s\": must be object at the root",

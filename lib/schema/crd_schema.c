@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/schema/crd_rules.h"
 #include "lib/schema/schema-internal.h"
 
 #include "lib/base/pure.h"
@@ -175,6 +176,7 @@ static void set_fields(struct arena *a, struct schema *s, const struct json *o, 
 					     .default_json = default_of(a, &m[i].value)};
 		if (v[n].default_json || type->flags & SCHEMA_F_DEFAULTS)
 			s->flags |= SCHEMA_F_DEFAULTS;
+		s->flags |= type->flags & SCHEMA_F_RULES;
 		n++;
 	}
 	for (size_t i = 0; i < wanted; i++) {
@@ -205,8 +207,8 @@ static const struct schema *additional(struct arena *a, const struct json *o)
 static void set_object(struct arena *a, struct schema *s, const struct json *o, bool whole)
 {
 	s->item = additional(a, o);
-	if (s->item && s->item->flags & SCHEMA_F_DEFAULTS)
-		s->flags |= SCHEMA_F_DEFAULTS;
+	if (s->item)
+		s->flags |= s->item->flags & (SCHEMA_F_DEFAULTS | SCHEMA_F_RULES);
 	if (str_is(json_str(keyword(o, "x-kubernetes-map-type")), "atomic"))
 		s->flags |= SCHEMA_F_ATOMIC;
 	s->type = SCHEMA_OBJECT;
@@ -225,7 +227,7 @@ static void set_array(struct arena *a, struct schema *s, const struct json *o)
 
 	s->type = SCHEMA_ARRAY;
 	s->item = json_is(items, JSON_OBJECT) ? build(a, items) : &anything;
-	s->flags |= s->item->flags & SCHEMA_F_DEFAULTS;
+	s->flags |= s->item->flags & (SCHEMA_F_DEFAULTS | SCHEMA_F_RULES);
 	if (str_is(list, "set"))
 		s->list = SCHEMA_LIST_SET;
 	if (!str_is(list, "map") || !json_is(keys, JSON_ARRAY))
@@ -310,6 +312,7 @@ static struct schema *build(struct arena *a, const struct json *o)
 	s->limits = limits_of(a, o);
 	if (s->enums && s->limits)
 		((struct schema_limits *)(uintptr_t)s->limits)->enums = NULL;
+	crd_rules_build(a, s, o);
 	return s;
 }
 
@@ -324,6 +327,7 @@ const struct schema *crd_schema_build(struct arena *a, const struct json *openap
 	s->limits = limits_of(a, openapi);
 	if (preserve)
 		s->flags |= SCHEMA_F_PRESERVE_UNKNOWN;
+	crd_rules_build(a, s, openapi);
 	return s;
 }
 

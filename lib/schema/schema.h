@@ -41,6 +41,7 @@ enum {
 	SCHEMA_F_DEFAULTS = 64,    /* a default stands in this type or below it */
 	SCHEMA_F_CUSTOM =
 		128, /* from a CustomResourceDefinition: null and emptiness count as values */
+	SCHEMA_F_RULES = 256, /* validation rules stand in this type or below it */
 };
 
 #define SCHEMA_KEYS_MAX 4
@@ -62,6 +63,8 @@ struct schema_field {
 
 /* Limits that only CustomResourceDefinitions and few built-in types have. NULL in most types. */
 struct schema_limits;
+/* x-kubernetes-validations (lib/schema/crd_rules.h). NULL in most types. */
+struct schema_rules;
 
 struct schema {
 	enum schema_type type;
@@ -77,6 +80,7 @@ struct schema {
 	const char *merge_key;             /* strategic merge patch */
 	const char *const *enums;          /* NULL-terminated, or NULL */
 	const struct schema_limits *limits;
+	const struct schema_rules *rules;
 };
 
 /* By full name ("io.k8s.api.apps.v1.Deployment") or by apiVersion and kind; NULL when unknown. */
