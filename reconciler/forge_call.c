@@ -366,7 +366,7 @@ int source_forge(const struct source *s, struct arena *a, struct forge_repo *ret
 	const struct json *o = obj_tree(s->o, a);
 	struct str kind = str_trim(meta_annotation(o, FORGE));
 
-	if (!kind.n)
+	if (!kind.n || s->kind != SOURCE_GIT)
 		return 0;
 	if (forge_repo_parse(a, kind, str_trim(meta_annotation(o, FORGE_REPOSITORY)),
 			     json_str(json_at(o, "spec", "url")), ret, err))

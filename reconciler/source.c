@@ -11,6 +11,7 @@
 #include "lib/kube/resources.h"
 #include "lib/kube/workqueue.h"
 #include "reconciler/engine.h"
+#include "reconciler/prplan.h"
 #include "reconciler/reseal.h"
 
 #define INTERVAL_MIN (100 * NS_PER_MS)
@@ -81,6 +82,7 @@ void source_free(struct source *s)
 	if (!s)
 		return;
 	reseal_free(s);
+	prplan_free(s);
 	close_git(s);
 	githelper_cancel(s->helper);
 	githelper_cancel(s->repack);
@@ -305,5 +307,7 @@ void source_fetched(struct source *s, const struct json *answer, const struct er
 		poll_including(s);
 		reseal_look(s);
 	}
+	if (moved || !s->plans)
+		prplan_look(s);
 	settle(s, true);
 }

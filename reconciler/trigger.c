@@ -11,6 +11,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/drifts.h"
+#include "reconciler/prplan.h"
 
 #define RESOURCES_MAX 100
 
@@ -20,6 +21,7 @@ static void look_at(struct source *s)
 	struct map_iter it = {0};
 
 	source_poll(s);
+	prplan_look(s);
 	while (map_next(&s->r->units, &it)) {
 		struct unit *u = it.value;
 

@@ -2,7 +2,7 @@
 # Forges: drift as pull requests on GitHub, GitLab and Gitea; limits and refusals; what people
 # decide there; plans on pull requests; commit statuses. The control plane alone; no root.
 . "$(dirname "$0")/lib.sh"
-for t in git curl "$KUBECTL"; do command -v "$t" >/dev/null || skip_all "forges" "needs $t"; done
+for t in git curl openssl "$KUBECTL"; do command -v "$t" >/dev/null || skip_all "forges" "needs $t"; done
 FORGE=${FORGE:-$(dirname "$PLUMB")/forge}
 [ -x "$FORGE" ] || skip_all "forges" "needs $FORGE (make build-tests)"
 
@@ -77,7 +77,7 @@ matches() { local v; v=$("${@:2}"); case $v in $1) ;; *) echo "'$v' is not like 
 # Also lets pushes come without pauses again, which drift that comes all the time is met with.
 restart() { kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"; }
 
-start --nodes 0 --repo "file://$work/acme/shop.git" --path app --forge "github=$at"
+start --nodes 0 --repo "file://$work/acme/shop.git" --path app --forge "github=$at" --webhook-listen 127.0.0.1:0
 ok "applied" soon 10 is colour blue
 k -n plumb-system create secret generic forge --from-literal=token=wrong >/dev/null
 k -n plumb-system patch gitrepository root --type merge -p '{"spec":{"secretRef":{"name":"forge"}}}' >/dev/null
@@ -154,6 +154,52 @@ for kind in gitlab gitea; do
 	n=$((n + 2))
 done
 
-ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e $token && ! grep -rl -e swordfish -e $token $data/log"
+# --- a plan on every pull request
+source_of github
+git -C "$repo" fetch -q origin main && git -C "$repo" reset -q --hard FETCH_HEAD
+git -C "$repo" checkout -q -b feature
+sed -i 's/size: big/size: tiny/; s/swordfish/flounder/' "$repo/shop/objects.yaml"
+printf -- '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: new, namespace: shop}\n' >>"$repo/shop/objects.yaml"
+git -C "$repo" commit -qam 'tiny' && git -C "$repo" push -q origin feature
+tell open '{"head":"feature","base":"main","title":"tiny","body":""}'
+ok "a pull request gets a plan" soon 20 says "on $n: <!-- plumb-plan default -->"
+ok "… of what changes" says 'data.size: "big" → "tiny"'
+ok "… and what is new" says '| create | `ConfigMap shop/new`'
+ok "… and a commit status" soon 5 says "$(git -C "$repo" rev-parse HEAD) success plumb/default/plan 3 objects would change"
+git -C "$repo" commit -qm 'again' --allow-empty && sed -i 's/size: tiny/size: [1/' "$repo/shop/objects.yaml" && git -C "$repo" commit -qam 'broken' && git -C "$repo" push -q origin feature; tell "moved/$n"
+ok "the next commit changes it" soon 20 says 'cannot be built'
+ok "… in its place" same "$(state | grep -c 'plumb-plan default')" 1
+ok "… and fails" soon 5 says "$(git -C "$repo" rev-parse HEAD) failure plumb/default/plan 1 cannot be built"
+git -C "$repo" checkout -q main && git -C "$repo" reset -q --hard origin/main
+
+# --- webhooks
+hooks=http://127.0.0.1:$(sed -n 's/.*listening for webhooks.* port=\([0-9]*\).*/\1/p' "$data/log/reconciler.log" | tail -1)
+k -n plumb-system create secret generic hook --from-literal=token=h00k-t0ken >/dev/null
+k apply -f - >/dev/null <<'Y'
+apiVersion: notification.toolkit.fluxcd.io/v1
+kind: Receiver
+metadata: {name: push, namespace: plumb-system}
+spec:
+  type: github
+  events: [ping, push]
+  secretRef: {name: hook}
+  resources: [{kind: GitRepository, name: root}]
+Y
+path=/hook/$(printf %s h00k-t0kenpushplumb-system | sha256sum | cut -d' ' -f1)
+ok "a Receiver says its path" soon 5 matches "$path" k -n plumb-system get receiver push -o 'jsonpath={.status.webhookPath}'
+ok "… and that it is ready" matches True k -n plumb-system get receiver push -o 'jsonpath={.status.conditions[0].status}'
+body='{"ref":"refs/heads/main"}'
+sign() { printf %s "$body" | openssl dgst -sha256 -hmac "$1" | sed 's/.*= */sha256=/'; }
+hook() { curl -s -o /dev/null -w '%{http_code}' "$@" -H 'X-GitHub-Event: push' -d "$body"; }
+ok "a signature that fits is taken" same "$(hook "$hooks$path" -H "X-Hub-Signature-256: $(sign h00k-t0ken)")" 200
+ok "… and acted upon" soon 3 grep -q 'webhook receiver=plumb-system/push' "$data/log/reconciler.log"
+ok "one that doesn't is refused" same "$(hook "$hooks$path" -H "X-Hub-Signature-256: $(sign wrong)")" 401
+ok "none, too" same "$(hook "$hooks$path")" 401
+ok "an unknown path is nothing" same "$(hook "$hooks/hook/0")" 404
+head -c 4000000 /dev/zero | tr '\0' x >"$work/large"
+ok "a body without end is refused" same "$(curl -s -o /dev/null -w '%{http_code}' "$hooks$path" --data-binary "@$work/large")" 413
+ok "who calls all the time is slowed down" sh -c "for i in \$(seq 40); do curl -s -o /dev/null -w '%{http_code}\n' '$hooks$path' -H 'X-Hub-Signature-256: $(sign h00k-t0ken)' -d '$body' -H 'X-GitHub-Event: push'; done | grep -q 429"
+
+ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e flounder -e $token -e h00k-t0ken && ! grep -rl -e swordfish -e flounder -e $token -e h00k-t0ken $data/log"
 ok "clean stop" stop
 finish
