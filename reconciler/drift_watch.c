@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/workqueue.h"
+#include "reconciler/argo.h"
 #include "reconciler/drifts.h"
 
 #define FIGHT_WINDOW (60 * NS_PER_S)
@@ -77,9 +78,9 @@ static void put_back(struct entry *e)
 				.field_manager = FIELD_MANAGER};
 
 	call.impersonate = unit_acts_as(u, &a);
-	if (e->nfrozen) {
+	if (e->nfrozen || u->argo) {
 		tree = json_parse(&a, call.body, NULL, NULL);
-		json_write(entry_overlay(e, &a, tree), &body);
+		json_write(argo_respect(e, &a, entry_overlay(e, &a, tree)), &body);
 		call.body = buf_view(&body);
 	}
 	f->r = u->r;
@@ -171,6 +172,7 @@ bool drift_decide(struct entry *e, const struct json *declared, struct drift_lis
 	struct str mode = mode_of(e->unit, declared, &a);
 	bool proposes = str_is(mode, "propose") || str_is(mode, "adopt");
 
+	argo_filter(e->unit, declared, l);
 	if (!l->n || str_is(mode, "ignore"))
 		return false;
 	if (proposes)
@@ -233,6 +235,8 @@ void drift_on_change(struct reconciler *r, const struct obj *old, const struct o
 		look(e, new);
 	if (e->unit->health_until)
 		unit_health_look(e->unit);
+	if (e->unit->argo)
+		argo_look_later(e->unit);
 }
 
 static void recheck(struct entry *e)

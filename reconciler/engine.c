@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "reconciler/argo.h"
 #include "reconciler/forge_call.h"
 #include "reconciler/webhook.h"
 #include "reconciler/reseal.h"
@@ -35,7 +36,7 @@ static void check_synced(void *arg)
 	struct map_iter it = {0};
 
 	if (r->synced || !restmap_ready(r->restmap) || !informer_synced(r->sources_informer) ||
-	    !informer_synced(r->oci_informer) || !informer_synced(r->units_informer))
+	    !informer_synced(r->oci_informer) || !informer_synced(r->units_informer) || !argo_synced(r))
 		return;
 	r->synced = true;
 	log_info("caches are filled", "sources", log_i64((int64_t)r->sources.n), "units",
@@ -110,6 +111,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	r->oci_informer = watch(r, &res_ocirepositories, on_oci);
 	r->units_informer = watch(r, &res_kustomizations, on_unit);
 	reseal_start(r);
+	argo_start(r, check_synced);
 	r->bootstrap = bootstrap_start(r);
 	listen_for_webhooks(r);
 	return r;
@@ -126,6 +128,7 @@ void reconciler_stop(struct reconciler *r)
 	bootstrap_free(r->bootstrap);
 	webhooks_free(r->webhooks);
 	reseal_stop(r);
+	argo_stop(r);
 	informer_free(r->units_informer);
 	informer_free(r->sources_informer);
 	informer_free(r->oci_informer);

@@ -59,6 +59,8 @@ struct reconciler_opts {
 
 struct run;
 struct drifts;
+struct argo;
+
 enum source_kind { SOURCE_GIT, SOURCE_OCI };
 
 struct source {
@@ -169,6 +171,7 @@ struct unit {
 	char *history;       /* status.history as it was put last, or NULL */
 	int64_t began;       /* when the reconciliation under way did; 0 = told already */
 	struct map rejected; /* ids of drift that somebody decided against */
+	struct argo *argo;   /* where the object is an Application: argo.h; or NULL */
 };
 
 /* Everything live that belongs to a unit, of one kind. */
@@ -186,6 +189,7 @@ struct reconciler {
 	struct statusq *statuses;
 	struct informer *sources_informer, *oci_informer, *units_informer;
 	struct informer *sealing;  /* the published sealing key; or NULL */
+	struct informer *apps_informer, *projects_informer, *appsets_informer, *repo_secrets;
 	struct map sources, units; /* key → struct source, struct unit */
 	struct map owned;          /* identity → struct entry: see entry_key */
 	struct map watches;        /* group/kind → struct kindwatch */

@@ -9,18 +9,18 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
-#include "reconciler/run.h"
+#include "reconciler/argo.h"
 
 #define WAIT_PAUSE (200 * NS_PER_MS)
 
 static void look_for(struct run *run, size_t i);
 
-static bool holds(const struct json *o)
+static bool holds(const struct unit *u, const struct json *o)
 {
 	const struct json *list = json_at(o, "metadata", "finalizers");
 
 	for (size_t i = 0; i < json_len(list); i++) {
-		if (str_is(json_str(json_item(list, i)), UNIT_FINALIZER))
+		if (unit_finalizer_is(u, json_str(json_item(list, i))))
 			return true;
 	}
 	return false;
@@ -43,13 +43,13 @@ static void write_finalizers(struct unit *u, bool hold)
 	struct json *list = json_new(&a, JSON_ARRAY);
 	const char *version = arena_printf(&a, "%lu", (unsigned long)u->o->revision);
 	struct api_call call = {.verb = API_PATCH,
-				.resource = &res_kustomizations,
+				.resource = unit_resource(u),
 				.namespace = u->o->namespace,
 				.name = u->o->name,
 				.patch = API_PATCH_MERGE};
 
 	for (size_t i = 0; i < json_len(old); i++) {
-		if (!str_is(json_str(json_item(old, i)), UNIT_FINALIZER))
+		if (!unit_finalizer_is(u, json_str(json_item(old, i))))
 			json_append(&a, list, json_item(old, i));
 	}
 	if (hold)
@@ -65,7 +65,8 @@ void unit_hold(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
 
-	if (!holds(unit_tree(u, &a)))
+	/* Whoever writes an Application says whether its objects go with it. */
+	if (!u->argo && !holds(u, unit_tree(u, &a)))
 		write_finalizers(u, true);
 }
 
@@ -178,7 +179,7 @@ void unit_farewell(struct unit *u)
 	const struct json *o = unit_tree(u, &a);
 	struct run *run;
 
-	if (!holds(o) || (u->run && u->run->farewell))
+	if (!holds(u, o) || (u->run && u->run->farewell))
 		return;
 	run_cancel(u);
 	loop_timer_cancel(u->r->loop, &u->timer);

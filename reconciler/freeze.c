@@ -10,6 +10,7 @@
 
 #include "lib/base/log.h"
 #include "lib/kube/resources.h"
+#include "reconciler/argo.h"
 #include "reconciler/drifts.h"
 
 struct frozen {
@@ -189,7 +190,7 @@ static void remember_rejected(struct unit *u)
 	AUTO(buf) struct buf body = {0};
 	struct map_iter it = {0};
 	struct api_call call = {.verb = API_PATCH,
-				.resource = &res_kustomizations,
+				.resource = unit_resource(u),
 				.namespace = u->o->namespace,
 				.name = u->o->name,
 				.patch = API_PATCH_MERGE};

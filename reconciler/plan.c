@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/map.h"
+#include "reconciler/application.h"
 
 #include "lib/base/pure.h"
 
@@ -48,7 +49,7 @@ int plan_rank(struct str group, struct str kind)
 }
 
 struct ranked {
-	int rank;
+	int rank, wave;
 	struct rendered_object o;
 };
 
@@ -57,6 +58,8 @@ static int by_rank(const void *pa, const void *pb)
 	const struct ranked *a = pa, *b = pb;
 	int c;
 
+	if (a->wave != b->wave)
+		return a->wave < b->wave ? -1 : 1;
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
 	c = str_cmp(a->o.namespace, b->o.namespace);
@@ -70,7 +73,8 @@ void plan_sort(struct rendered *r)
 	struct ranked *v = arena_array(&a, r->n + 1, sizeof(*v));
 
 	for (size_t i = 0; i < r->n; i++)
-		v[i] = (struct ranked){plan_rank(r->v[i].group, r->v[i].kind), r->v[i]};
+		v[i] = (struct ranked){plan_rank(r->v[i].group, r->v[i].kind),
+				       argo_wave(r->v[i].tree), r->v[i]};
 	if (r->n)
 		qsort(v, r->n, sizeof(*v), by_rank);
 	for (size_t i = 0; i < r->n; i++)

@@ -17,7 +17,7 @@
 int plan_rank(struct str group, struct str kind);
 /* Namespaces, volumes and definitions: what hangs on them goes with them. */
 bool plan_is_precious(struct str kind);
-/* By rank, then namespace and name. */
+/* By wave (an annotation of Argo CD), rank, then namespace and name. */
 void plan_sort(struct rendered *r);
 
 /* An inventory entry, taken apart. */

@@ -63,4 +63,12 @@ MUST_USE int render_substitute(struct render *r, struct json *v, struct err *err
 /* Secret: stringData into data, as the server does. */
 void render_secret(struct arena *a, struct json *object);
 
+/* ---- render_argo.c ---- */
+MUST_USE int render_pick_files(struct render *r, struct git_files *files, struct str dir,
+			       struct err *err);
+/* Its kind may be unknown yet. */
+bool render_may_be_missing(const struct render_opts *o, const struct json *object);
+void render_tracking(struct arena *a, struct json *object, struct str app);
+void render_overlay(struct arena *a, struct json *k, const struct json *overlay);
+
 #endif

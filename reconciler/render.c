@@ -292,6 +292,9 @@ static int identify(struct render *r, struct rendered_object *o, struct err *err
 	o->served = scope != SCOPE_UNKNOWN;
 	if (scope == SCOPE_UNKNOWN)
 		scope = scope_from_crds(r->out, o->group, o->kind);
+	if (scope == SCOPE_UNKNOWN &&
+	    (r->o->missing_ok || render_may_be_missing(r->o, o->tree)))
+		scope = SCOPE_NAMESPACED;
 	if (scope == SCOPE_UNKNOWN) {
 		render_fail(r, o->file, render_line(r, json_get(o->tree, STR("kind")), o->line),
 			    err, "the cluster has no kind %.*s in %.*s", STR_ARG(o->kind),
@@ -303,6 +306,8 @@ static int identify(struct render *r, struct rendered_object *o, struct err *err
 		json_del(meta, STR("namespace"));
 	else if (r->o->target_namespace.n)
 		json_set_str(r->a, meta, "namespace", r->o->target_namespace);
+	else if (r->o->default_namespace.n && !meta_namespace(o->tree).n)
+		json_set_str(r->a, meta, "namespace", r->o->default_namespace);
 	o->name = meta_name(o->tree);
 	o->namespace = meta_namespace(o->tree);
 	/* As kubectl does without -n, so that manifests made for it work as they are. */
@@ -358,6 +363,8 @@ static int finish(struct render *r, struct err *err)
 		render_metadata(r->a, obj->tree, json_get(o->common_metadata, STR("labels")),
 				json_get(o->common_metadata, STR("annotations")));
 		render_metadata(r->a, obj->tree, owner, NULL);
+		if (o->tracked_as.n)
+			render_tracking(r->a, obj->tree, o->tracked_as);
 	}
 	return 0;
 }
@@ -374,6 +381,8 @@ static int render_path(struct render *r, struct err *err)
 	if (f)
 		return render_kustomized(r, f, path, NULL, err);
 	if (r->env->load(r->env->ctx, r->o->path, &files, err))
+		return -1;
+	if (r->o->pick && render_pick_files(r, &files, path, err))
 		return -1;
 	if (kbuild_has_overlay(r->o))
 		return render_overlaid(r, &files, path, err);

@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "reconciler/argo.h"
 #include "reconciler/engine.h"
 
 #define PUSH_TIMEOUT (60 * NS_PER_S)
@@ -81,7 +82,7 @@ static void answer_asked(struct unit *u, const char *asked, struct str result)
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf body = {0};
 	struct api_call call = {.verb = API_PATCH,
-				.resource = &res_kustomizations,
+				.resource = unit_resource(u),
 				.namespace = u->o->namespace,
 				.name = u->o->name,
 				.patch = API_PATCH_MERGE};

@@ -3,7 +3,6 @@
  * run_prune.c. A run is data: each answer moves it on, nothing waits. It can be cancelled at any
  * point. Memory: the run's arena.
  */
-#include "lib/schema/cel.h"
 #include "reconciler/run.h"
 
 #include <stdlib.h>
@@ -13,6 +12,8 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "lib/schema/cel.h"
+#include "reconciler/argo.h"
 #include "secrets/age.h"
 
 static void run_free(struct run *run)
@@ -41,6 +42,8 @@ void run_cancel(struct unit *u)
 	if (u->run)
 		run_free(u->run);
 	u->run = NULL;
+	if (u->argo)
+		u->plan = NULL;
 	units_dequeue(u->r);
 }
 
@@ -114,6 +117,8 @@ void run_fail(struct run *run, const char *reason, struct str message)
 				  .attempted = run->revision,
 				  .event = true};
 
+	if (u->argo && argo_on_failure(run, reason, message))
+		return;
 	rep.ended = true;
 	/* What is left of pruning stays known. */
 	if (run->prune_failed)
@@ -227,7 +232,8 @@ static void items_make(struct run *run)
 	for (size_t i = 0; i < run->n; i++) {
 		const struct rendered_object *o = &run->rendered.v[i];
 
-		run->items[i] = (struct run_item){.o = o, .rank = plan_rank(o->group, o->kind)};
+		run->items[i] = (struct run_item){
+			.o = o, .rank = plan_rank(o->group, o->kind), .wave = argo_wave(o->tree)};
 	}
 }
 
@@ -267,6 +273,8 @@ void run_render(struct run *run)
 	if (!render(&run->arena, &env, &run->opts, &run->rendered, &err)) {
 		note_integrity(run, run->rendered.nbroken ? run->rendered.broken : STR_NONE);
 		note_files(run);
+		if (run->u->argo)
+			argo_rendered(run);
 		items_make(run);
 		run_dry(run);
 		return;
@@ -356,6 +364,8 @@ static int prepare(struct run *run, struct source *s, struct err *err)
 				     .name_suffix = text(run->spec, "nameSuffix"),
 				     .broken_mac_ok = may_be_broken(u),
 				     .substitute = json_get(run->spec, STR("postBuild")) != NULL};
+	if (u->argo)
+		argo_prepare(run);
 	return 0;
 }
 
@@ -423,6 +433,10 @@ void run_begin(struct unit *u)
 	s = unit_source(u, run->spec);
 	memcpy(run->commit, s->commit, sizeof(run->commit));
 	run->revision = arena_str(&run->arena, str_c(s->revision));
+	if (u->argo && argo_begin(run, &err)) {
+		run_fail(run, "BuildFailed", str_c(err.msg));
+		return;
+	}
 	if (check_expressions(run->spec, &err)) {
 		run_stall(run, "InvalidCELExpression", str_c(err.msg));
 		return;

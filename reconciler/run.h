@@ -2,6 +2,7 @@
 #ifndef PLUMB_RECONCILER_RUN_H
 #define PLUMB_RECONCILER_RUN_H
 
+#include "reconciler/application.h"
 #include "reconciler/engine.h"
 
 enum run_phase { RUN_KEYS, RUN_VARS, RUN_RENDER, RUN_DRY, RUN_APPLY, RUN_PRUNE };
@@ -10,7 +11,7 @@ enum run_phase { RUN_KEYS, RUN_VARS, RUN_RENDER, RUN_DRY, RUN_APPLY, RUN_PRUNE }
 struct run_item {
 	const struct rendered_object *o;
 	struct entry *entry; /* set when it is applied */
-	int rank;
+	int rank, wave;
 	bool changed; /* needs applying */
 	bool adopted;
 	bool listed;      /* stands in the inventory already */
@@ -23,6 +24,22 @@ struct run_item {
 	const char *hint; /* behind the error's text, or NULL */
 	const struct json *live; /* for a plan */
 	struct err err;
+};
+
+/* An object that a sync makes and waits for; see run_hooks.c. */
+struct run_hook {
+	struct rendered_object o;
+	enum argo_phase phase;
+	int wave;
+	bool done;
+};
+struct run_hooks {
+	enum argo_phase phase;
+	int64_t below; /* waves */
+	size_t i;
+	int64_t until;
+	const char *error;
+	void (*then)(struct run *run, const char *error);
 };
 
 struct run_op {
@@ -61,6 +78,14 @@ struct run {
 	int64_t patience;  /* of a farewell that waits */
 	bool resumed;      /* nothing but a restart lies between the last run and this one */
 	char *secret_of_vars;
+	int64_t wave_until; /* for the health of waves */
+	const char *wave_error;
+	bool at_commit; /* one that was asked for, not the source's */
+	struct run_hook *hooks;
+	size_t nhooks;
+	struct run_hooks hook; /* the one under way */
+	const char *fail_reason; /* while hooks of a failure run */
+	struct str fail_message;
 };
 
 /* Calls the API; done later, unless the run is cancelled. */
@@ -86,6 +111,9 @@ void run_render(struct run *run);
 /* run_apply.c */
 void run_dry(struct run *run);
 void run_apply_item(struct run *run, size_t i);
+/* After the dry run, or after what comes in between. */
+void run_apply(struct run *run);
+void run_pump(struct run *run);
 void run_item_failed(struct run *run, size_t i, const struct err *err);
 /* An annotation or label of an object says this. */
 bool object_says(const struct json *tree, const char *key, const char *value);

@@ -8,7 +8,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
-#include "reconciler/run.h"
+#include "reconciler/argo.h"
 #include "reconciler/sensitive.h"
 
 #define STRICT "fieldValidation=Strict"
@@ -37,6 +37,8 @@ static void send(struct run *run, size_t i, const struct json *tree, bool dry,
 				.force = true,
 				.field_manager = FIELD_MANAGER};
 
+	if (argo_run_option(run, o->tree, "Validate=false"))
+		call.query = dry ? "dryRun=All" : NULL;
 	json_write(tree, &body);
 	call.body = buf_view(&body);
 	run_call_as(run, &call, i, done);
@@ -106,7 +108,7 @@ static bool declares_namespace(const struct run *run, struct str name)
 		if (!o->group.n && str_is(o->kind, "Namespace") && str_eq(o->name, name))
 			return true;
 	}
-	return false;
+	return argo_makes_namespace(run, name);
 }
 
 /* While nobody was looking, somebody may have: what the dry run would change back is drift. */
@@ -250,7 +252,11 @@ void run_apply_item(struct run *run, size_t i)
 {
 	struct run_item *item = &run->items[i];
 
-	send(run, i, entry_overlay(item->entry, &run->arena, item->o->tree), false, on_applied);
+	struct json *tree = entry_overlay(item->entry, &run->arena, item->o->tree);
+
+	if (argo_run_option(run, item->o->tree, "RespectIgnoreDifferences=true"))
+		tree = argo_respect(item->entry, &run->arena, json_copy(&run->arena, tree));
+	send(run, i, tree, false, on_applied);
 }
 
 static void apply_one(struct run *run, size_t i)
@@ -296,8 +302,12 @@ static bool may_start(struct run *run, size_t i)
 		return false;
 	if (run->phase == RUN_DRY)
 		return true;
-	if (run->inflight && i && run->items[i].rank != run->items[i - 1].rank)
+	if (i && run->items[i].wave != run->items[i - 1].wave) {
+		if (!run_wave_ready(run, i))
+			return false;
+	} else if (run->inflight && i && run->items[i].rank != run->items[i - 1].rank) {
 		return false;
+	}
 	return kind_ready(run, i);
 }
 
@@ -318,6 +328,19 @@ static void apply_begin(struct run *run)
 	unit_report(run->u, &rep);
 	run->phase = RUN_APPLY;
 	run->next = 0;
+	if (run->u->argo)
+		argo_before_apply(run);
+	else
+		pump(run);
+}
+
+void run_apply(struct run *run)
+{
+	pump(run);
+}
+
+void run_pump(struct run *run)
+{
 	pump(run);
 }
 
@@ -338,12 +361,18 @@ static void pump(struct run *run)
 		else
 			apply_one(run, i);
 	}
+	if (run->wave_error && !run->inflight && !run->fail_reason) {
+		run_fail(run, "HealthCheckFailed", str_c(run->wave_error));
+		return;
+	}
 	if (over(run) || run->inflight || run->next < run->n)
 		return;
 	if (run->u->plan)
 		run_plan_ready(run);
 	else if (run->phase == RUN_DRY)
 		apply_begin(run);
+	else if (run->u->argo)
+		argo_after_apply(run);
 	else
 		run_prune(run);
 }

@@ -30,7 +30,9 @@ static bool is_immutable(const struct err *err)
 bool run_recreates(struct run *run, size_t i, const struct err *err)
 {
 	struct run_item *item = &run->items[i];
-	bool asked = object_says(item->o->tree, UNIT_FORCE, "enabled");
+	bool asked = object_says(item->o->tree, UNIT_FORCE, "enabled") ||
+		     argo_option(item->o->tree, "Force=true") ||
+		     argo_option(item->o->tree, "Replace=true");
 
 	if (!is_immutable(err))
 		return false;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib/base/log.h"
-#include "reconciler/run.h"
+#include "reconciler/argo.h"
 
 static void next(struct run *run);
 
@@ -55,7 +55,8 @@ static bool is_ours(struct run *run, const struct json *live)
 	return str_eq(meta_label(live, UNIT_LABEL_NAME), run->opts.unit_name) &&
 	       str_eq(meta_label(live, UNIT_LABEL_NAMESPACE), run->opts.unit_namespace) &&
 	       !object_says(live, UNIT_PRUNE, "disabled") &&
-	       !object_says(live, UNIT_RECONCILE, "disabled");
+	       !object_says(live, UNIT_RECONCILE, "disabled") &&
+	       !argo_option(live, run->farewell ? "Delete=false" : "Prune=false");
 }
 
 static void on_deleted(struct run *run, size_t i, const struct api_answer *answer)

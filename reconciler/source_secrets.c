@@ -63,7 +63,10 @@ static struct json *decode(struct arena *a, const struct json *secret)
 		AUTO(buf) struct buf text = {0};
 
 		if (!base64_decode_lines(json_str(&m[i].value), &text))
-			json_set(a, out, m[i].key, json_new_str(a, buf_view(&text)));
+			json_set(a, out,
+				 /* as Argo CD calls it */
+				 str_is(m[i].key, "sshPrivateKey") ? STR("identity") : m[i].key,
+				 json_new_str(a, buf_view(&text)));
 		buf_wipe(&text);
 	}
 	return out;

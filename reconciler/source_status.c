@@ -268,6 +268,12 @@ void source_report(struct source *s, const struct source_news *news)
 	r.changed |= moved || includes_moved(&r) ||
 		     (r.ok && !json_equal(json_at(status, "artifact", "digest"),
 					  json_get(artifact(s, &a, r.now), STR("digest"))));
+	/* Nobody would find its status: Applications tell of it. */
+	if (source_is_internal(s)) {
+		free(s->error);
+		s->error = r.ok ? NULL : xstrdup(news->err->msg);
+		return;
+	}
 	if (!r.changed && !statusq_busy(s->r->statuses, source_resource(s), s->o))
 		return;
 	tell(&r, moved);

@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "reconciler/argo.h"
 #include "reconciler/engine.h"
 #include "reconciler/gotk.h"
 #include "reconciler/history.h"
@@ -187,6 +188,12 @@ void unit_report(struct unit *u, const struct unit_report *rep)
 		return;
 	copy.message = str_sub(rep->message, 0, MESSAGE_MAX);
 	u->ready = !strcmp(rep->ready, "True");
+	if (u->argo) {
+		argo_report(u, &copy);
+		if (rep->event)
+			tell(u, unit_tree(u, &a), &copy);
+		return;
+	}
 	r.o = json_copy(&a, unit_tree(u, &a));
 	r.status = json_set_object(&a, r.o, "status");
 	r.patch = json_new(&a, JSON_OBJECT);

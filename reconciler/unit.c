@@ -10,6 +10,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "lib/kube/workqueue.h"
+#include "reconciler/argo.h"
 #include "reconciler/engine.h"
 #include "reconciler/gotk.h"
 
@@ -38,7 +39,10 @@ void unit_take(struct unit *u, const struct obj *o)
 	obj_unref(u->o);
 	obj_unref(u->head);
 	u->o = obj_ref(o);
-	u->head = obj_from_json(tree, &err);
+	if (str_is(o->kind, "Application"))
+		u->head = argo_take(u, o);
+	else
+		u->head = obj_from_json(tree, &err);
 	if (!u->head)
 		panic("a Kustomization without its inventory: %s", err.msg);
 }
@@ -92,6 +96,7 @@ void unit_free(struct unit *u)
 	free(u->handled);
 	free(u->broken);
 	free(u->history);
+	argo_free(u);
 	free(u);
 }
 
@@ -144,7 +149,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 {
 	AUTO(arena) struct arena a = {0};
 	const struct obj *o = new ? new : old;
-	struct str key = obj_key(&a, o->namespace, o->name), asked;
+	struct str key = unit_key_of(&a, o), asked;
 	struct unit *u = map_get(&r->units, key);
 	const struct json *before;
 	struct obj *kept;
@@ -183,6 +188,10 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		u->full = look = true;
 	}
 	revert_asked(u);
+	if (u->argo && !new->deleted_ns) {
+		argo_source_use(u);
+		look |= u->full || u->argo->refresh;
+	}
 	if (look)
 		unit_look(u);
 }
@@ -242,6 +251,8 @@ void unit_look(struct unit *u)
 		u->again = true;
 		return;
 	}
+	if (u->argo && !argo_gate(u, NULL))
+		return;
 	spec = json_get(unit_tree(u, &a), STR("spec"));
 	s = unit_source(u, spec);
 	if (!s) {
@@ -266,6 +277,8 @@ void unit_look(struct unit *u)
 			list_append(&u->r->queue, &u->queued);
 		return;
 	}
+	if (u->argo && !argo_gate(u, s))
+		return;
 	run_begin(u);
 }
 

@@ -13,7 +13,10 @@ static struct unit *dependency(const struct unit *u, const struct json *dep, str
 {
 	struct str ns = json_str_or(json_get(dep, STR("namespace")), u->o->namespace);
 
-	return map_get(&u->r->units, obj_key(a, ns, json_str(json_get(dep, STR("name")))));
+	struct str key = obj_key(a, ns, json_str(json_get(dep, STR("name"))));
+
+	return map_get(&u->r->units,
+		       u->argo ? arena_strf(a, "application/%.*s", STR_ARG(key)) : key);
 }
 
 void units_depending(struct reconciler *r, const struct unit *on)

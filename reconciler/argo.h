@@ -1,0 +1,108 @@
+/*
+ * Applications in the engine: a unit whose object is an Application has a struct argo beside it,
+ * and the engine's files ask here where the two kinds differ. On the role's loop.
+ */
+#ifndef PLUMB_RECONCILER_ARGO_H
+#define PLUMB_RECONCILER_ARGO_H
+
+#include "reconciler/application.h"
+#include "reconciler/run.h"
+
+#define ARGO_SECRET_TYPE "argocd.argoproj.io/secret-type" /* repository, repo-creds */
+
+enum argo_sync { ARGO_UNKNOWN, ARGO_SYNCED, ARGO_OUT_OF_SYNC };
+
+struct argo {
+	struct unit *u;
+	char *problem;    /* what is wrong with the spec, or NULL */
+	bool unsupported; /* … and it is fine but for what we cannot do */
+	bool automated;
+	char *operation; /* the sync that is asked for, as JSON, or NULL */
+	char *finished;  /* the last such one, until the Application no longer says it */
+	bool refresh;    /* somebody asked for a look, and is to be told */
+	struct unitplan plan;
+	int64_t compared_generation; /* what the last comparison was of … */
+	char compared[GIT_OID_TEXT];
+	/* What it found: id → word, as JSON {"ns/kind/name": "create"}; "" = nothing differs. */
+	char *differs;
+	size_t ndiffers;
+	char *error;       /* of the last run or comparison: no sync status is known; or NULL */
+	char *error_type;  /* ComparisonError … */
+	const char *phase; /* of the running or last operation; NULL = none since the start */
+	char *message;     /* of it */
+	int64_t started, ended; /* wall clock */
+	bool by_hand;
+	bool worked;        /* the running run changed something */
+	struct json *hooks; /* results of hooks, in `arena` */
+	struct arena arena;
+	char *history;   /* status.history as it was put last, or NULL */
+	bool kustomized; /* a kustomization is at its path */
+	char *told;      /* the status as it was put last */
+	struct loop_timer publish;
+};
+
+/* Watches of Applications and AppProjects; progress is called as they fill. */
+void argo_start(struct reconciler *r, void (*progress)(void *arg));
+void argo_stop(struct reconciler *r);
+bool argo_synced(const struct reconciler *r);
+
+/* ---- argo_unit.c ---- */
+/* The key of the unit that an object is: Applications and Kustomizations may share names. */
+struct str unit_key_of(struct arena *a, const struct obj *o);
+/* Its own kind. */
+const struct resource *unit_resource(const struct unit *u);
+/* The object as the engine reads it; ours to keep. */
+struct obj *argo_take(struct unit *u, const struct obj *o);
+void argo_free(struct unit *u);
+/* Before a run: true when one shall begin, be it only to compare. */
+bool argo_gate(struct unit *u, const struct source *s);
+/* The finalizer that holds the object until its own are gone. */
+bool unit_finalizer_is(const struct unit *u, struct str name);
+/* An operation is over. */
+void argo_operation_done(struct argo *g, const char *phase, struct str message);
+
+/* ---- argo_source.c: repositories that no GitRepository speaks of ---- */
+/* Makes or updates the source that the unit's translation names. */
+void argo_source_use(struct unit *u);
+/* Drops those that no Application names any longer. */
+void argo_sources_sweep(struct reconciler *r);
+/* A Secret that holds credentials came, changed or went. */
+void argo_on_secret(void *arg, const struct obj *old, const struct obj *new);
+
+/* ---- argo_status.c ---- */
+void argo_report(struct unit *u, const struct unit_report *rep);
+/* Something that the status tells may have changed. */
+void argo_look_later(struct unit *u);
+void argo_publish(struct unit *u);
+
+/* ---- run_argo.c ---- */
+/* What the operation says of the revision. */
+MUST_USE int argo_begin(struct run *run, struct err *err);
+/* Fills what Applications add to a run's options. */
+void argo_prepare(struct run *run);
+/* Takes hooks out of what was rendered. */
+void argo_rendered(struct run *run);
+/* "Key=value", said by the Application or by the object; false for Kustomizations. */
+bool argo_run_option(const struct run *run, const struct json *object, const char *option);
+/* The namespace is made by this run. */
+bool argo_makes_namespace(const struct run *run, struct str name);
+/* Between dry run and apply: the namespace, then hooks of before; goes on with run_apply. */
+void argo_before_apply(struct run *run);
+/* An item begins another wave: true when the ones before are healthy, else looks again later. */
+bool run_wave_ready(struct run *run, size_t i);
+/* All is applied: hooks, then run_prune. */
+void argo_after_apply(struct run *run);
+/* It failed: true when hooks for that run first, and end it. */
+bool argo_on_failure(struct run *run, const char *reason, struct str message);
+/* The declared object with what is ignored as it is live. */
+struct json *argo_respect(const struct entry *e, struct arena *a, struct json *tree);
+/* Takes out of the list what is no difference. */
+void argo_filter(const struct unit *u, const struct json *declared, struct drift_list *l);
+
+/* ---- run_hooks.c ---- */
+bool hooks_left(const struct run *run, enum argo_phase phase, int64_t below);
+/* Runs the hooks of a phase whose wave is below, then `then`, with what went wrong or NULL. */
+void hooks_run(struct run *run, enum argo_phase phase, int64_t below,
+	       void (*then)(struct run *run, const char *error));
+
+#endif

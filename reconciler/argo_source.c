@@ -1,0 +1,146 @@
+/*
+ * Repositories that Applications name by address: each becomes a source like those of
+ * GitRepositories, shared by all Applications of a namespace that follow the same revision, and
+ * gone with the last of them. Credentials come from the Secrets that Argo CD keeps them in, of
+ * the Application's own namespace only. On the role's loop.
+ */
+#include <string.h>
+
+#include "lib/base/codec.h"
+#include "lib/base/log.h"
+#include "lib/kube/resources.h"
+#include "reconciler/argo.h"
+
+static struct str secret_text(const struct json *secret, const char *key, struct buf *out)
+{
+	buf_reset(out);
+	if (base64_decode(json_str(json_at(secret, "data", key)), out))
+		return STR_NONE;
+	return buf_view(out);
+}
+
+/* A slash or ".git" behind it makes no other repository. */
+static struct str plain(struct str url)
+{
+	if (str_ends(url, STR("/")))
+		url.n--;
+	if (str_ends(url, STR(".git")))
+		url.n -= 4;
+	return url;
+}
+
+struct search {
+	struct str url, best;
+	size_t score;
+	struct arena *a;
+};
+
+/* A repository's own Secret beats one that is for all below an address; the longest wins. */
+static void consider(struct search *f, const struct obj *o)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf text = {0};
+	bool whole = str_is(obj_label(o, STR(ARGO_SECRET_TYPE)), "repository");
+	struct str url = secret_text(obj_tree(o, &a), "url", &text);
+	size_t score;
+
+	if (!url.n)
+		return;
+	if (whole ? !str_eq(plain(url), plain(f->url)) : !str_starts(f->url, url))
+		return;
+	score = whole ? SIZE_MAX : url.n;
+	if (score < f->score || !score)
+		return;
+	f->score = score;
+	f->best = arena_str(f->a, o->name);
+}
+
+static struct str secret_for(struct unit *u, struct str url, struct arena *a)
+{
+	struct search f = {.url = url, .a = a};
+	struct obj_set all = informer_list_ns(u->r->repo_secrets, u->o->namespace, a);
+
+	for (size_t i = 0; i < all.n; i++)
+		consider(&f, all.v[i]);
+	return f.best;
+}
+
+void argo_source_use(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *t = unit_tree(u, &a);
+	struct json *repo, *meta;
+	struct source *have;
+	struct err err = {0};
+	struct str secret;
+	struct obj *o;
+
+	if (u->argo->problem)
+		return;
+	repo = application_repository(&a, t);
+	secret = secret_for(u, json_str(json_at(repo, "spec", "url")), &a);
+	if (secret.n)
+		json_set(&a, json_get(repo, STR("spec")), STR("secretRef"),
+			 json_build(&a, "{s:S}", "name", secret));
+	meta = json_get(repo, STR("metadata"));
+	have = source_find(u->r, meta_namespace(repo), meta_name(repo));
+	if (have) {
+		const struct json *now = obj_tree(have->o, &a);
+
+		if (json_equal(json_get(now, STR("spec")), json_get(repo, STR("spec")))) {
+			if (u->argo->refresh)
+				source_poll(have);
+			return;
+		}
+		json_set_int(&a, meta, "generation", have->o->generation + 1);
+	}
+	o = obj_from_json(repo, &err);
+	if (!o) {
+		log_warn("cannot follow an Application's repository", "unit", u->key, "error",
+			 err.msg);
+		return;
+	}
+	source_changed(u->r, NULL, o);
+	obj_unref(o);
+}
+
+static bool is_used(struct reconciler *r, const struct source *s)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&r->units, &it)) {
+		AUTO(arena) struct arena a = {0};
+		struct unit *u = it.value;
+
+		if (u->argo && unit_source(u, json_get(unit_tree(u, &a), STR("spec"))) == s)
+			return true;
+	}
+	return false;
+}
+
+void argo_sources_sweep(struct reconciler *r)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&r->sources, &it)) {
+		struct source *s = it.value;
+
+		if (source_is_internal(s) && !is_used(r, s))
+			source_free(s);
+	}
+}
+
+void argo_on_secret(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct reconciler *r = arg;
+	struct map_iter it = {0};
+
+	(void)old;
+	(void)new;
+	while (map_next(&r->units, &it)) {
+		struct unit *u = it.value;
+
+		if (u->argo && u->o && !u->o->deleted_ns)
+			argo_source_use(u);
+	}
+}

@@ -1,0 +1,478 @@
+/*
+ * What an Application says of itself, in Argo CD's words: sync, health, resources, conditions,
+ * operationState, history. Put together from what the unit knows whenever that may have changed,
+ * and written only when it says something new. Never shows a value of an object. On the role's
+ * loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "reconciler/argo.h"
+
+#define PUBLISH_AFTER (100 * NS_PER_MS)
+#define RESOURCES_MAX 2000
+
+struct telling {
+	struct unit *u;
+	struct argo *g;
+	struct arena *a;
+	const struct json *t; /* the translation */
+	struct json *resources, *images;
+	int worst; /* index into healths */
+	struct str why;
+	size_t out;
+};
+
+/* Worst last, as Argo CD ranks them. */
+static const char *const healths[] = {"Healthy", "Suspended", "Progressing", "Missing", "Degraded"};
+
+static void put_time(struct arena *a, struct json *o, const char *key, int64_t ns)
+{
+	char text[TIME_TEXT_MAX];
+
+	if (ns)
+		json_set_str(a, o, key, time_format(ns, text));
+}
+
+/* ---- resources ---- */
+
+static int health_rank(const struct unit *u, const struct entry *e, const struct json *live,
+		       struct arena *a, struct str *why)
+{
+	struct health_result h;
+
+	if (!live) {
+		*why = arena_strf(a, "%s %s is missing", e->kind, e->name);
+		return 3;
+	}
+	if (!strcmp(e->kind, "Deployment") && json_bool(json_at(live, "spec", "paused"), false))
+		return 1;
+	h = unit_health_of(u, live, a);
+	*why = arena_strf(a, "%s %s: %.*s", e->kind, e->name, STR_ARG(h.message));
+	return h.state == HEALTH_CURRENT ? 0 : h.state == HEALTH_FAILED ? 4 : 2;
+}
+
+static bool is_drifted(const struct entry *e)
+{
+	return e->nfrozen || e->frozen_gone || e->gone;
+}
+
+static bool is_different(const struct argo *g, const struct entry *e, struct arena *a)
+{
+	struct str line = arena_strf(a, "%s/%s/%s\n", e->namespace, e->kind, e->name);
+	struct str all = str_c(g->differs);
+	ptrdiff_t at = all.n ? str_find(all, line) : -1;
+
+	return at == 0 || (at > 0 && all.p[at - 1] == '\n');
+}
+
+static void add_images(struct telling *w, const struct json *live)
+{
+	const struct json *containers = json_at(live, "spec", "template", "spec", "containers")
+						?: json_at(live, "spec", "containers");
+
+	for (size_t i = 0; i < json_len(containers) && json_len(w->images) < 50; i++) {
+		struct str image = json_str(json_get(json_item(containers, i), STR("image")));
+		bool known = !image.n;
+
+		for (size_t k = 0; k < json_len(w->images) && !known; k++)
+			known = str_eq(json_str(json_item(w->images, k)), image);
+		if (!known)
+			json_append_str(w->a, w->images, image);
+	}
+}
+
+static void add_entry(struct telling *w, struct entry *e)
+{
+	const struct obj *o = entry_live(e);
+	AUTO(arena) struct arena a = {0};
+	const struct json *live = o ? obj_tree(o, &a) : NULL;
+	bool out = is_drifted(e) || is_different(w->g, e, &a);
+	struct str group, version, why = STR_NONE;
+	int rank = health_rank(w->u, e, live, &a, &why), wave;
+	struct json *r, *health;
+
+	w->out += out;
+	if (rank > w->worst) {
+		w->worst = rank;
+		w->why = arena_str(w->a, why);
+	}
+	if (live)
+		add_images(w, live);
+	if (json_len(w->resources) >= RESOURCES_MAX)
+		return;
+	api_version_split(str_c(e->api_version), &group, &version);
+	r = json_append_object(w->a, w->resources);
+	if (group.n)
+		json_set_str(w->a, r, "group", group);
+	json_set_str(w->a, r, "version", version);
+	json_set_str(w->a, r, "kind", str_c(e->kind));
+	if (e->namespace[0])
+		json_set_str(w->a, r, "namespace", str_c(e->namespace));
+	json_set_str(w->a, r, "name", str_c(e->name));
+	json_set_str(w->a, r, "status", out ? STR("OutOfSync") : STR("Synced"));
+	health = json_set_object(w->a, r, "health");
+	json_set_str(w->a, health, "status", str_c(healths[rank]));
+	if (rank && why.n)
+		json_set_str(w->a, health, "message", why);
+	wave = argo_wave(entry_declared(e, &a));
+	if (wave)
+		json_set_int(w->a, r, "syncWave", wave);
+}
+
+/* What the comparison found beside the entries: nothing of it was ever applied. */
+static void add_missing(struct telling *w)
+{
+	struct str rest = str_c(w->g->differs), line;
+	struct map_iter it = {0};
+	AUTO(map) struct map have = {0};
+
+	while (map_next(&w->u->entries, &it)) {
+		const struct entry *e = it.value;
+
+		map_set(&have, arena_strf(w->a, "%s/%s/%s", e->namespace, e->kind, e->name), w);
+	}
+	while (rest.p && str_next(&rest, '\n', &line)) {
+		struct str ns, kind, name, tail;
+		struct json *r;
+
+		if (!line.n || map_has(&have, line) || json_len(w->resources) >= RESOURCES_MAX)
+			continue;
+		str_cut(line, '/', &ns, &tail);
+		str_cut(tail, '/', &kind, &name);
+		r = json_append_object(w->a, w->resources);
+		json_set_str(w->a, r, "kind", kind);
+		if (ns.n)
+			json_set_str(w->a, r, "namespace", ns);
+		json_set_str(w->a, r, "name", name);
+		json_set_str(w->a, r, "status", STR("OutOfSync"));
+		w->out++;
+	}
+}
+
+static int by_name(const void *pa, const void *pb)
+{
+	const struct entry *const *a = pa, *const *b = pb;
+
+	return strcmp((*a)->id, (*b)->id);
+}
+
+static void add_resources(struct telling *w)
+{
+	struct entry **v = arena_array(w->a, w->u->entries.n + 1, sizeof(struct entry *));
+	struct map_iter it = {0};
+	size_t n = 0;
+
+	w->resources = json_new(w->a, JSON_ARRAY);
+	w->images = json_new(w->a, JSON_ARRAY);
+	while (map_next(&w->u->entries, &it))
+		v[n++] = it.value;
+	if (n)
+		qsort(v, n, sizeof(struct entry *), by_name);
+	for (size_t i = 0; i < n; i++)
+		add_entry(w, v[i]);
+	add_missing(w);
+}
+
+/* ---- the whole ---- */
+
+static struct str commit_of(const struct unit *u)
+{
+	const struct argo *g = u->argo;
+
+	return str_c(g->automated || !g->compared[0] ? u->commit : g->compared);
+}
+
+static void put_conditions(struct telling *w, struct json *status)
+{
+	const struct argo *g = w->g;
+	const struct json *old = json_at(w->t, "status", "conditions"), *same = NULL;
+	struct json *list = json_set_array(w->a, status, "conditions"), *c;
+	struct str type = str_c(g->error_type);
+
+	if (!g->error)
+		return;
+	if (!type.n)
+		type = STR("ComparisonError");
+	c = json_append(w->a, list,
+			json_build(w->a, "{s:S,s:s}", "type", type, "message", g->error));
+	for (size_t i = 0; i < json_len(old); i++) {
+		const struct json *o = json_item(old, i);
+
+		if (str_eq(json_str(json_get(o, STR("type"))), type) &&
+		    str_is(json_str(json_get(o, STR("message"))), g->error))
+			same = o;
+	}
+	if (same)
+		json_set(w->a, c, STR("lastTransitionTime"),
+			 json_get(same, STR("lastTransitionTime")));
+	else
+		put_time(w->a, c, "lastTransitionTime", loop_wall(w->u->r->loop));
+}
+
+static struct json *source_of(struct telling *w)
+{
+	const struct json *s = json_at(w->t, "spec", "argo", "source");
+
+	return s ? json_copy(w->a, s) : json_new(w->a, JSON_OBJECT);
+}
+
+static void put_sync(struct telling *w, struct json *status)
+{
+	const struct json *app = obj_tree(w->u->o, w->a);
+	const struct argo *g = w->g;
+	bool unknown = g->error && g->error_type && strcmp(g->error_type, "SyncError") != 0;
+	const char *word = unknown ? "Unknown"
+			   : w->out || (g->automated && !w->u->ready && g->error) ||
+					   (g->automated && !w->u->commit[0])
+				   ? "OutOfSync"
+				   : "Synced";
+	struct json *sync;
+
+	if (!unknown && !w->u->commit[0] && !g->compared[0])
+		word = "Unknown";
+	sync = json_set_object(w->a, status, "sync");
+	json_set_str(w->a, sync, "status", str_c(word));
+	if (commit_of(w->u).n)
+		json_set_str(w->a, sync, "revision", commit_of(w->u));
+	json_set(w->a, sync, STR("comparedTo"),
+		 json_build(w->a, "{s:o,s:o}", "source", source_of(w), "destination",
+			    json_at(app, "spec", "destination") ?: json_new(w->a, JSON_OBJECT)));
+}
+
+static void put_health(struct telling *w, struct json *status)
+{
+	const struct json *old = json_at(w->t, "status", "health");
+	struct json *h = json_set_object(w->a, status, "health");
+	bool known = w->u->entries.n > 0;
+	const char *word = known                    ? healths[w->worst]
+			   : json_len(w->resources) ? "Missing"
+			   : w->u->commit[0]        ? "Healthy"
+						    : "Unknown";
+
+	json_set_str(w->a, h, "status", str_c(word));
+	if (known && w->worst && w->why.n)
+		json_set_str(w->a, h, "message", w->why);
+	else
+		json_set(w->a, h, STR("message"), json_new(w->a, JSON_NULL));
+	if (str_is(json_str(json_get(old, STR("status"))), word))
+		json_set(w->a, h, STR("lastTransitionTime"),
+			 json_get(old, STR("lastTransitionTime")) ?: json_new(w->a, JSON_NULL));
+	else
+		put_time(w->a, h, "lastTransitionTime", loop_wall(w->u->r->loop));
+}
+
+static struct json *operation_of(struct telling *w)
+{
+	const struct argo *g = w->g;
+	const char *text = g->operation ?: g->finished;
+	const struct json *o = g->by_hand && text
+				       ? json_parse(w->a, arena_str(w->a, str_c(text)), NULL, NULL)
+				       : NULL;
+
+	if (o)
+		return json_copy(w->a, o);
+	return json_build(w->a, "{s:{s:S,s:b},s:{s:b}}", "sync", "revision", str_c(w->u->commit),
+			  "prune", json_bool(json_at(w->t, "spec", "argo", "prune"), false),
+			  "initiatedBy", "automated", true);
+}
+
+static void put_operation(struct telling *w, struct json *status)
+{
+	const struct argo *g = w->g;
+	struct json *s, *result;
+
+	if (!g->phase)
+		return;
+	s = json_set_object(w->a, status, "operationState");
+	json_set(w->a, s, STR("operation"), operation_of(w));
+	json_set_str(w->a, s, "phase", str_c(g->phase));
+	json_set_str(w->a, s, "message", g->message ? str_c(g->message) : STR(""));
+	put_time(w->a, s, "startedAt", g->started);
+	if (strcmp(g->phase, "Running") != 0)
+		put_time(w->a, s, "finishedAt", g->ended);
+	else
+		json_set(w->a, s, STR("finishedAt"), json_new(w->a, JSON_NULL));
+	result = json_set_object(w->a, s, "syncResult");
+	json_set_str(w->a, result, "revision", str_c(w->u->commit));
+	json_set(w->a, result, STR("source"), source_of(w));
+	json_set(w->a, result, STR("resources"),
+		 g->hooks ? json_copy(w->a, g->hooks) : json_new(w->a, JSON_ARRAY));
+}
+
+static struct json *tell_all(struct telling *w)
+{
+	struct json *status = json_new(w->a, JSON_OBJECT), *summary;
+	bool kustomize = json_len(json_at(w->t, "spec", "argo", "overlay")) || w->g->kustomized;
+
+	add_resources(w);
+	json_set(w->a, status, STR("resources"), w->resources);
+	put_conditions(w, status);
+	put_sync(w, status);
+	put_health(w, status);
+	put_operation(w, status);
+	json_set_str(w->a, status, "sourceType", kustomize ? STR("Kustomize") : STR("Directory"));
+	summary = json_set_object(w->a, status, "summary");
+	json_set(w->a, summary, STR("images"), w->images);
+	return status;
+}
+
+static void put_history(struct telling *w, struct json *status, const struct json *add)
+{
+	const struct json *old =
+		w->g->history ? json_parse(w->a, arena_str(w->a, str_c(w->g->history)), NULL, NULL)
+			      : json_at(w->t, "status", "history");
+	int64_t max = json_int(json_at(obj_tree(w->u->o, w->a), "spec", "revisionHistoryLimit"),
+			       APP_HISTORY);
+	struct json *list = old ? json_copy(w->a, old) : json_new(w->a, JSON_ARRAY), *last;
+	struct buf text = {0};
+
+	if (!add)
+		return;
+	last = json_item(list, json_len(list) - 1);
+	if (last && str_eq(json_str(json_get(last, STR("revision"))), str_c(w->u->commit)) &&
+	    json_equal(json_get(last, STR("source")), json_get(add, STR("source"))))
+		return;
+	last = json_append(w->a, list, add);
+	json_set_int(
+		w->a, last, "id",
+		json_len(list) > 1
+			? json_int(json_get(json_item(list, json_len(list) - 2), STR("id")), 0) + 1
+			: 0);
+	while (json_len(list) > (size_t)MAX(max, (int64_t)0))
+		json_remove(list, 0);
+	json_set(w->a, status, STR("history"), list);
+	json_write(list, &text);
+	free(w->g->history);
+	w->g->history = buf_take(&text);
+}
+
+/* `more` goes along, but is no reason to write. */
+static void put(struct telling *w, struct json *status, const struct json *more, bool always)
+{
+	const struct json_member *m = json_members(more);
+	AUTO(buf) struct buf text = {0};
+	struct argo *g = w->g;
+
+	json_write(status, &text);
+	if (!always && g->told && str_is(buf_view(&text), g->told))
+		return;
+	free(g->told);
+	g->told = buf_take(&text);
+	for (size_t i = 0; m && i < json_len(more); i++)
+		json_set(w->a, status, m[i].key, &m[i].value);
+	put_time(w->a, status, "reconciledAt", loop_wall(w->u->r->loop));
+	statusq_put(w->u->r->statuses, &res_applications, w->u->o,
+		    json_build(w->a, "{s:o}", "status", status));
+}
+
+static void begin(struct telling *w, struct unit *u, struct arena *a)
+{
+	*w = (struct telling){.u = u, .g = u->argo, .a = a, .t = unit_tree(u, a)};
+}
+
+void argo_publish(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	struct telling w;
+
+	loop_timer_cancel(u->r->loop, &u->argo->publish);
+	if (!u->o || u->o->deleted_ns)
+		return;
+	begin(&w, u, &a);
+	put(&w, tell_all(&w), NULL, false);
+}
+
+static void on_publish(struct loop *l, struct loop_timer *t)
+{
+	struct argo *g = CONTAINER_OF(t, struct argo, publish);
+
+	(void)l;
+	argo_publish(g->u);
+}
+
+void argo_look_later(struct unit *u)
+{
+	if (!loop_timer_armed(&u->argo->publish))
+		loop_timer_set(u->r->loop, &u->argo->publish, PUBLISH_AFTER, on_publish);
+}
+
+/* ---- reports of runs ---- */
+
+static const char *condition_of(const char *reason)
+{
+	static const char *const of_sync[] = {"ReconciliationFailed", "PruneFailed",
+					      "HealthCheckFailed", "SyncFailed"};
+
+	for (size_t i = 0; i < ARRAY_LEN(of_sync); i++) {
+		if (!strcmp(reason, of_sync[i]))
+			return "SyncError";
+	}
+	return "ComparisonError";
+}
+
+static void take(struct argo *g, const struct unit_report *rep)
+{
+	bool bad = !strcmp(rep->ready, "False");
+
+	free(g->error);
+	free(g->error_type);
+	g->error = bad ? xstrndup(rep->message.p, rep->message.n) : NULL;
+	g->error_type = bad ? xstrdup(condition_of(rep->reason)) : NULL;
+	if (rep->partial || !rep->ended)
+		return;
+	free(g->differs);
+	g->differs = NULL;
+	if (!g->worked && !g->operation && (!bad || strcmp(g->error_type, "SyncError") != 0))
+		return;
+	g->by_hand = g->operation != NULL;
+	argo_operation_done(g, bad ? "Failed" : "Succeeded",
+			    bad ? rep->message : STR("successfully synced (all tasks run)"));
+}
+
+/* What is kept for the engine itself; true when it must be written. */
+static bool keep(struct unit *u, const struct unit_report *rep, struct arena *a, struct json *more)
+{
+	const struct json *old = json_get(unit_tree(u, a), STR("status"));
+	bool news = false;
+
+	if (rep->inventory && !json_equal(unit_inventory(u, a), rep->inventory)) {
+		json_set(a, more, STR("inventory"),
+			 json_build(a, "{s:o}", "entries", rep->inventory));
+		news = true;
+	}
+	if (!rep->ended || strcmp(rep->ready, "True") != 0)
+		return news;
+	json_set_int(a, more, "observedGeneration", u->o->generation);
+	if (rep->applied.p)
+		json_set_str(a, more, "lastAppliedRevision", rep->applied);
+	return news || json_int(json_get(old, STR("observedGeneration")), 0) != u->o->generation ||
+	       !str_eq(json_str(json_get(old, STR("lastAppliedRevision"))), rep->applied);
+}
+
+void argo_report(struct unit *u, const struct unit_report *rep)
+{
+	AUTO(arena) struct arena a = {0};
+	struct json *status, *entry = NULL, *more = json_new(&a, JSON_OBJECT);
+	struct argo *g = u->argo;
+	struct telling w;
+	bool done, write;
+
+	take(g, rep);
+	begin(&w, u, &a);
+	status = tell_all(&w);
+	done = rep->ended && !strcmp(rep->ready, "True");
+	write = keep(u, rep, &a, more);
+	if (done && g->worked) {
+		entry = json_build(&a, "{s:s,s:o,s:{s:b}}", "revision", u->commit, "source",
+				   source_of(&w), "initiatedBy", "automated", !g->by_hand);
+		put_time(&a, entry, "deployStartedAt", g->started);
+		put_time(&a, entry, "deployedAt", loop_wall(u->r->loop));
+	}
+	put_history(&w, more, entry);
+	put(&w, status, more, write || entry);
+	if (rep->ended)
+		g->worked = false;
+}

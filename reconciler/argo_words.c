@@ -1,0 +1,321 @@
+/*
+ * Argo CD's words on objects: waves, hooks, options, patterns, what is no difference. Annotations
+ * come from repositories: nonsense in them means the default, never more than was asked for. Pure.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "lib/kube/obj.h"
+#include "reconciler/application.h"
+
+#include "lib/base/pure.h"
+
+#define GLOB_STEPS 100000
+
+bool argo_says(struct str list, const char *word)
+{
+	struct str part;
+
+	while (list.p && str_next(&list, ',', &part)) {
+		if (str_is(str_trim(part), word))
+			return true;
+	}
+	return false;
+}
+
+bool argo_option(const struct json *object, const char *option)
+{
+	return argo_says(meta_annotation(object, ARGO_OPTIONS), option);
+}
+
+int argo_wave(const struct json *object)
+{
+	int64_t n;
+
+	if (str_to_i64(meta_annotation(object, ARGO_WAVE), &n) || n < INT_MIN || n > INT_MAX)
+		return 0;
+	return (int)n;
+}
+
+enum argo_phase argo_phase_of(const struct json *object)
+{
+	static const struct {
+		const char *word;
+		enum argo_phase phase;
+	} words[] = {{"Skip", ARGO_SKIP},      {"PreSync", ARGO_PRE},   {"Sync", ARGO_SYNC},
+		     {"PostSync", ARGO_POST},  {"SyncFail", ARGO_FAIL}, {"PreDelete", ARGO_SKIP},
+		     {"PostDelete", ARGO_SKIP}};
+	struct str hook = meta_annotation(object, ARGO_HOOK);
+
+	for (size_t i = 0; hook.n && i < ARRAY_LEN(words); i++) {
+		if (argo_says(hook, words[i].word))
+			return words[i].phase;
+	}
+	return ARGO_NONE;
+}
+
+struct str argo_tracking(struct arena *a, struct str app, const struct json *object)
+{
+	struct str group, version;
+
+	api_version_split(json_str(json_get(object, STR("apiVersion"))), &group, &version);
+	return arena_strf(a, "%.*s:%.*s/%.*s:%.*s/%.*s", STR_ARG(app), STR_ARG(group),
+			  STR_ARG(json_str(json_get(object, STR("kind")))),
+			  STR_ARG(meta_namespace(object)), STR_ARG(meta_name(object)));
+}
+
+/* ---- patterns ---- */
+
+struct glob {
+	bool path;
+	unsigned steps; /* left: a pattern must not keep us */
+};
+
+static bool match(struct glob *g, struct str p, struct str t);
+
+/* p is behind '['; *used tells how long the class is, 0 when it has no end. */
+static bool in_class(struct str p, char c, size_t *used)
+{
+	bool not = p.n && (p.p[0] == '!' || p.p[0] == '^'), found = false;
+	size_t i = not ;
+
+	for (size_t from = i; i < p.n && (p.p[i] != ']' || i == from); i++) {
+		if (i + 2 < p.n && p.p[i + 1] == '-' && p.p[i + 2] != ']') {
+			found |= c >= p.p[i] && c <= p.p[i + 2];
+			i += 2;
+		} else {
+			found |= c == p.p[i];
+		}
+	}
+	*used = i < p.n ? i + 1 : 0;
+	return found != not ;
+}
+
+/* p begins with '{': each alternative with what follows the braces. */
+static bool match_braces(struct glob *g, struct str p, struct str t)
+{
+	ptrdiff_t end = str_find(p, STR("}"));
+	struct str all, part;
+
+	if (end < 0)
+		return false;
+	all = str_sub(p, 1, (size_t)end - 1);
+	while (all.p && str_next(&all, ',', &part)) {
+		for (size_t n = 0; n <= t.n; n++) {
+			if (match(g, part, str_sub(t, 0, n)) &&
+			    match(g, str_sub(p, (size_t)end + 1, p.n), str_sub(t, n, t.n)))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool match_star(struct glob *g, struct str p, struct str t)
+{
+	size_t stars = 0;
+
+	while (stars < p.n && p.p[stars] == '*')
+		stars++;
+	p = str_sub(p, stars, p.n);
+	for (size_t n = 0; n <= t.n; n++) {
+		if (match(g, p, str_sub(t, n, t.n)))
+			return true;
+		if (n < t.n && g->path && stars < 2 && t.p[n] == '/')
+			return false;
+	}
+	return false;
+}
+
+static bool match(struct glob *g, struct str p, struct str t)
+{
+	while (p.n) {
+		size_t used = 0;
+
+		if (!g->steps || !g->steps--)
+			return false;
+		if (p.p[0] == '*')
+			return match_star(g, p, t);
+		if (p.p[0] == '{')
+			return match_braces(g, p, t);
+		if (!t.n)
+			return false;
+		if (p.p[0] == '[') {
+			if (!in_class(str_sub(p, 1, p.n), t.p[0], &used) || !used)
+				return false;
+		} else if (p.p[0] != '?' && p.p[0] != t.p[0]) {
+			return false;
+		}
+		p = str_sub(p, used + 1, p.n);
+		t = str_sub(t, 1, t.n);
+	}
+	return !t.n;
+}
+
+bool argo_glob(struct str pattern, struct str text, bool path)
+{
+	struct glob g = {.path = path, .steps = GLOB_STEPS};
+
+	return match(&g, pattern, text);
+}
+
+/* ---- AppProjects ---- */
+
+static int check_repos(const struct json *project, struct str url, struct err *err)
+{
+	const struct json *repos = json_at(project, "spec", "sourceRepos");
+	bool allowed = false;
+
+	for (size_t i = 0; i < json_len(repos); i++) {
+		struct str p = json_str(json_item(repos, i));
+		bool not = str_starts(p, STR("!"));
+
+		if (!argo_glob(not ? str_sub(p, 1, p.n) : p, url, !str_is(p, "*")))
+			continue;
+		allowed = !not ;
+		if (not )
+			break;
+	}
+	if (allowed)
+		return 0;
+	return err_set(err, ERR_FORBIDDEN,
+		       "application repo %.*s is not permitted in project '%.*s'", STR_ARG(url),
+		       STR_ARG(meta_name(project)));
+}
+
+/* Whether the rule's cluster is this one, by address or by name. */
+static bool is_here(const struct json *rule)
+{
+	struct str server = json_str(json_get(rule, STR("server")));
+	struct str name = json_str(json_get(rule, STR("name")));
+
+	if (server.n)
+		return argo_glob(server, STR(ARGO_CLUSTER), false);
+	return name.n && argo_glob(name, STR("in-cluster"), false);
+}
+
+static int check_destinations(const struct json *project, struct str ns, struct err *err)
+{
+	const struct json *all = json_at(project, "spec", "destinations");
+	bool allowed = false;
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *rule = json_item(all, i);
+		struct str p = json_str(json_get(rule, STR("namespace")));
+		bool not = str_starts(p, STR("!"));
+
+		if (!is_here(rule) || !argo_glob(not ? str_sub(p, 1, p.n) : p, ns, false))
+			continue;
+		allowed = !not ;
+		if (not )
+			break;
+	}
+	if (allowed)
+		return 0;
+	return err_set(err, ERR_FORBIDDEN,
+		       "application destination namespace '%.*s' is not permitted in project "
+		       "'%.*s'",
+		       STR_ARG(ns), STR_ARG(meta_name(project)));
+}
+
+int application_allowed(const struct json *project, const struct json *app, struct err *err)
+{
+	const struct json *source = json_at(app, "spec", "source");
+
+	if (!project)
+		return 0;
+	if (!source)
+		source = json_item(json_at(app, "spec", "sources"), 0);
+	if (check_repos(project, json_str(json_get(source, STR("repoURL"))), err))
+		return -1;
+	return check_destinations(project,
+				  json_str(json_at(app, "spec", "destination", "namespace")), err);
+}
+
+/* ---- ignoreDifferences ---- */
+
+static bool rule_names(const struct json *rule, const struct json *object)
+{
+	struct str group, version, kind = json_str(json_get(rule, STR("kind")));
+	struct str name = json_str(json_get(rule, STR("name")));
+	struct str ns = json_str(json_get(rule, STR("namespace")));
+	struct str rgroup = json_str(json_get(rule, STR("group")));
+
+	api_version_split(json_str(json_get(object, STR("apiVersion"))), &group, &version);
+	return argo_glob(kind, json_str(json_get(object, STR("kind"))), false) &&
+	       argo_glob(rgroup, group, false) && (!name.n || str_eq(name, meta_name(object))) &&
+	       (!ns.n || str_eq(ns, meta_namespace(object)));
+}
+
+/* pointer is path, or below it */
+static bool lies_in(struct str pointer, struct str path)
+{
+	return str_eq(pointer, path) ||
+	       (str_starts(pointer, path) && pointer.n > path.n && pointer.p[path.n] == '/');
+}
+
+static bool lists(const struct json *list, struct str what)
+{
+	for (size_t i = 0; i < json_len(list); i++) {
+		if (str_eq(json_str(json_item(list, i)), what))
+			return true;
+	}
+	return false;
+}
+
+bool argo_ignores(const struct json *ignore, const struct json *object, struct str pointer,
+		  struct str manager)
+{
+	for (size_t i = 0; pointer.n && i < json_len(ignore); i++) {
+		const struct json *rule = json_item(ignore, i);
+		const struct json *paths = json_get(rule, STR("jsonPointers"));
+
+		if (!rule_names(rule, object))
+			continue;
+		if (manager.n && lists(json_get(rule, STR("managedFieldsManagers")), manager))
+			return true;
+		for (size_t k = 0; k < json_len(paths); k++) {
+			struct str path = json_str(json_item(paths, k));
+
+			if (path.n && lies_in(pointer, path))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool keep_one(struct arena *a, struct json *tree, const struct json *live, struct str path)
+{
+	struct str parent, key, plain;
+	struct json *to = json_pointer(tree, path), *holder;
+	const struct json *from = json_pointer(live, path);
+
+	/* Only what git says is given up: other fields aren't ours to write. */
+	if (!to || (from && json_equal(to, from)))
+		return false;
+	if (from) {
+		*to = *json_copy(a, from);
+		return true;
+	}
+	if (!str_rcut(path, '/', &parent, &key))
+		return false;
+	plain = key;
+	holder = json_pointer(tree, parent);
+	if (!json_is(holder, JSON_OBJECT) || str_find(plain, STR("~")) >= 0)
+		return false;
+	return json_del(holder, plain);
+}
+
+bool argo_keep_ignored(struct arena *a, const struct json *ignore, struct json *tree,
+		       const struct json *live)
+{
+	bool changed = false;
+
+	for (size_t i = 0; live && i < json_len(ignore); i++) {
+		const struct json *rule = json_item(ignore, i);
+		const struct json *paths = json_get(rule, STR("jsonPointers"));
+
+		for (size_t k = 0; rule_names(rule, tree) && k < json_len(paths); k++)
+			changed |= keep_one(a, tree, live, json_str(json_item(paths, k)));
+	}
+	return changed;
+}

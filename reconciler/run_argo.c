@@ -1,0 +1,398 @@
+/*
+ * What an Application adds to a run: its own way of reading a folder, sync options, waves, hooks
+ * around applying. Whatever is refused ends the run before anything was written. On the role's
+ * loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "reconciler/argo.h"
+
+#define PAUSE (100 * NS_PER_MS)
+#define ALL_WAVES INT64_MAX
+
+static const struct json *argo_of(const struct run *run)
+{
+	return json_get(run->spec, STR("argo"));
+}
+
+bool argo_run_option(const struct run *run, const struct json *object, const char *option)
+{
+	struct str key, value;
+
+	if (!run->u->argo)
+		return false;
+	if (object && argo_option(object, option))
+		return true;
+	str_cut(str_c(option), '=', &key, &value);
+	return str_eq(json_str(json_get(json_get(argo_of(run), STR("options")), key)), value);
+}
+
+/* ---- before rendering ---- */
+
+static bool is_commit(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (!strchr("0123456789abcdef", s.p[i]))
+			return false;
+	}
+	return s.n == GIT_OID_TEXT - 1;
+}
+
+/* Whoever asks for a sync has decided about what drifted: it goes. */
+static void thaw(struct unit *u)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&u->entries, &it)) {
+		struct entry *e = it.value;
+
+		entry_thaw(e);
+		e->frozen_gone = false;
+	}
+}
+
+int argo_begin(struct run *run, struct err *err)
+{
+	struct argo *g = run->u->argo;
+	struct str revision = json_str(json_at(argo_of(run), "operation", "sync", "revision"));
+	struct str tracked = json_str(json_at(argo_of(run), "source", "targetRevision"));
+
+	g->worked = false;
+	if (g->operation && !run->u->plan)
+		thaw(run->u);
+	if (!revision.n || str_eq(revision, tracked) || str_is(revision, "HEAD") ||
+	    str_is(revision, run->commit))
+		return 0;
+	if (!is_commit(revision))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "operation.sync.revision: only a whole commit id, or what "
+			       "targetRevision says");
+	memcpy(run->commit, revision.p, revision.n);
+	run->revision = arena_strf(&run->arena, "sha1:%.*s", STR_ARG(revision));
+	run->at_commit = true;
+	return 0;
+}
+
+void argo_prepare(struct run *run)
+{
+	struct render_opts *o = &run->opts;
+	const struct json *argo = argo_of(run), *directory = json_get(argo, STR("directory"));
+	struct render_pick *pick = arena_alloc(&run->arena, sizeof(*pick));
+
+	*pick = (struct render_pick){.recurse =
+					     json_bool(json_get(directory, STR("recurse")), false),
+				     .include = json_str(json_get(directory, STR("include"))),
+				     .exclude = json_str(json_get(directory, STR("exclude")))};
+	o->pick = pick;
+	o->overlay = json_get(argo, STR("overlay"));
+	o->default_namespace = json_str(json_get(argo, STR("namespace")));
+	o->tracked_as = o->unit_name;
+	o->missing_ok = argo_run_option(run, NULL, "SkipDryRunOnMissingResource=true");
+}
+
+/* ---- hooks and resources are told apart ---- */
+
+static int by_wave(const void *pa, const void *pb)
+{
+	const struct run_hook *a = pa, *b = pb;
+	int ra = plan_rank(a->o.group, a->o.kind), rb = plan_rank(b->o.group, b->o.kind);
+
+	if (a->wave != b->wave)
+		return a->wave < b->wave ? -1 : 1;
+	return ra != rb ? ra - rb : str_cmp(a->o.id, b->o.id);
+}
+
+void argo_rendered(struct run *run)
+{
+	struct rendered *r = &run->rendered;
+	size_t n = 0;
+
+	run->u->argo->kustomized = r->n && r->v[0].layered;
+	run->hooks = arena_array(&run->arena, r->n + 1, sizeof(*run->hooks));
+	for (size_t i = 0; i < r->n; i++) {
+		enum argo_phase phase = argo_phase_of(r->v[i].tree);
+
+		if (phase == ARGO_NONE)
+			r->v[n++] = r->v[i];
+		else if (phase != ARGO_SKIP)
+			run->hooks[run->nhooks++] = (struct run_hook){
+				.o = r->v[i], .phase = phase, .wave = argo_wave(r->v[i].tree)};
+	}
+	r->n = n;
+	if (run->nhooks)
+		qsort(run->hooks, run->nhooks, sizeof(*run->hooks), by_wave);
+}
+
+/* ---- between dry run and apply ---- */
+
+bool argo_makes_namespace(const struct run *run, struct str name)
+{
+	return argo_run_option(run, NULL, "CreateNamespace=true") &&
+	       str_eq(name, run->opts.default_namespace);
+}
+
+/* Something is to be done, other than to find again what was applied before a restart. */
+static bool works(const struct run *run)
+{
+	if (run->u->argo->operation)
+		return true;
+	for (size_t i = 0; !run->resumed && i < run->n; i++) {
+		if (run->items[i].changed && !run->items[i].skip)
+			return true;
+	}
+	return false;
+}
+
+static void failed(struct run *run, const char *error)
+{
+	run_fail(run, "SyncFailed", str_c(error));
+}
+
+static void after_pre(struct run *run, const char *error)
+{
+	if (error)
+		failed(run, error);
+	else
+		run_apply(run);
+}
+
+static void pre_hooks(struct run *run)
+{
+	if (!run->u->argo->worked)
+		run_apply(run);
+	else
+		hooks_run(run, ARGO_PRE, ALL_WAVES, after_pre);
+}
+
+static void on_namespace(struct run *run, size_t i, const struct api_answer *answer)
+{
+	(void)i;
+	if (answer->err.code)
+		run_fail(run, "SyncFailed",
+			 arena_strf(&run->arena, "CreateNamespace=true: %s", answer->err.msg));
+	else
+		pre_hooks(run);
+}
+
+static const struct json *namespace_metadata(const struct run *run, struct arena *a)
+{
+	return json_at(obj_tree(run->u->o, a), "spec", "syncPolicy", "managedNamespaceMetadata");
+}
+
+static void make_namespace(struct run *run)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	struct str name = run->opts.default_namespace;
+	const struct json *more = namespace_metadata(run, &a);
+	struct json *o = json_build(&a, "{s:s,s:s,s:{s:S}}", "apiVersion", "v1", "kind",
+				    "Namespace", "metadata", "name", name);
+	struct json *meta = json_get(o, STR("metadata"));
+	struct api_call call = {.verb = API_APPLY,
+				.resource = &res_namespaces,
+				.name = name,
+				.force = true,
+				.field_manager = FIELD_MANAGER "-namespace"};
+
+	if (json_len(json_get(more, STR("labels"))))
+		json_set(&a, meta, STR("labels"), json_get(more, STR("labels")));
+	if (json_len(json_get(more, STR("annotations"))))
+		json_set(&a, meta, STR("annotations"), json_get(more, STR("annotations")));
+	json_write(o, &body);
+	call.body = buf_view(&body);
+	run_call_as(run, &call, 0, on_namespace);
+}
+
+void argo_before_apply(struct run *run)
+{
+	struct argo *g = run->u->argo;
+
+	g->worked = works(run);
+	if (g->worked) {
+		g->started = loop_wall(run->r->loop);
+		g->hooks = NULL;
+		arena_reset(&g->arena);
+		g->phase = "Running";
+		g->by_hand = g->operation != NULL;
+	}
+	if (g->worked && run->opts.default_namespace.n &&
+	    argo_makes_namespace(run, run->opts.default_namespace))
+		make_namespace(run);
+	else
+		pre_hooks(run);
+}
+
+/* ---- waves ---- */
+
+static struct verdict judge_before(struct run *run, size_t end, bool changed_only, struct arena *a)
+{
+	struct verdict v = {0};
+
+	for (size_t i = 0; i < end; i++) {
+		struct run_item *item = &run->items[i];
+		struct entry *e = item->entry;
+		const struct obj *live;
+		struct health_result h;
+
+		if (!e || (changed_only && !item->changed))
+			continue;
+		live = entry_live(e);
+		if (!live || (e->accepted && live->revision < e->accepted->revision)) {
+			verdict_add(&v, HEALTH_PROGRESSING,
+				    arena_strf(a, "%s %s", e->kind, e->name));
+			continue;
+		}
+		h = unit_health_of(run->u, obj_tree(live, a), a);
+		verdict_add(&v, h.state,
+			    arena_strf(a, "%s %s: %.*s", e->kind, e->name, STR_ARG(h.message)));
+	}
+	return v;
+}
+
+static void on_wave_hooks(struct run *run, const char *error)
+{
+	if (error)
+		failed(run, error);
+	else
+		run_pump(run);
+}
+
+static void on_wave_pause(struct run *run, size_t i, const struct api_answer *answer)
+{
+	(void)i;
+	(void)answer;
+	run_pump(run);
+}
+
+/* Whether what stands before `end` is well; when it isn't, `wait` looks again. */
+static bool well(struct run *run, size_t end, bool changed_only,
+		 void (*wait)(struct run *, size_t, const struct api_answer *))
+{
+	AUTO(arena) struct arena a = {0};
+	struct verdict v = judge_before(run, end, changed_only, &a);
+	int64_t now = loop_now(run->r->loop);
+
+	if (!v.failed && !v.waiting) {
+		run->wave_until = 0;
+		return true;
+	}
+	if (!run->wave_until)
+		run->wave_until = now + unit_timeout(run->spec);
+	if (now < run->wave_until) {
+		run_later(run, PAUSE, 0, wait);
+		return false;
+	}
+	run->wave_error = arena_printf(&run->arena, "not healthy in time: %.*s", STR_ARG(v.first));
+	return false;
+}
+
+bool run_wave_ready(struct run *run, size_t i)
+{
+	if (run->inflight)
+		return false;
+	if (run->u->argo && run->u->argo->worked &&
+	    hooks_left(run, ARGO_SYNC, run->items[i].wave)) {
+		hooks_run(run, ARGO_SYNC, run->items[i].wave, on_wave_hooks);
+		return false;
+	}
+	return well(run, i, true, on_wave_pause);
+}
+
+/* ---- behind applying ---- */
+
+static void after_post(struct run *run, const char *error)
+{
+	if (error)
+		failed(run, error);
+	else
+		run_prune(run);
+}
+
+static void post(struct run *run);
+
+static void on_post_pause(struct run *run, size_t i, const struct api_answer *answer)
+{
+	(void)i;
+	(void)answer;
+	post(run);
+}
+
+/* What comes after the sync comes when all of it is well. */
+static void post(struct run *run)
+{
+	if (!hooks_left(run, ARGO_POST, ALL_WAVES))
+		run_prune(run);
+	else if (well(run, run->n, false, on_post_pause))
+		hooks_run(run, ARGO_POST, ALL_WAVES, after_post);
+	else if (run->wave_error)
+		failed(run, run->wave_error);
+}
+
+static void after_sync(struct run *run, const char *error)
+{
+	if (error)
+		failed(run, error);
+	else
+		post(run);
+}
+
+void argo_after_apply(struct run *run)
+{
+	if (run->u->argo->worked)
+		hooks_run(run, ARGO_SYNC, ALL_WAVES, after_sync);
+	else
+		run_prune(run);
+}
+
+static void after_fail(struct run *run, const char *error)
+{
+	(void)error;
+	run_fail(run, run->fail_reason, run->fail_message);
+}
+
+bool argo_on_failure(struct run *run, const char *reason, struct str message)
+{
+	if (run->fail_reason || run->phase < RUN_APPLY || run->farewell ||
+	    !hooks_left(run, ARGO_FAIL, ALL_WAVES))
+		return false;
+	run->fail_reason = reason;
+	run->fail_message = arena_str(&run->arena, message);
+	hooks_run(run, ARGO_FAIL, ALL_WAVES, after_fail);
+	return true;
+}
+
+/* ---- what is no difference ---- */
+
+static const struct json *ignored(const struct unit *u, struct arena *a)
+{
+	return u->argo ? json_at(unit_tree(u, a), "spec", "argo", "ignore") : NULL;
+}
+
+void argo_filter(const struct unit *u, const struct json *declared, struct drift_list *l)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *rules = ignored(u, &a);
+	size_t n = 0;
+
+	for (size_t i = 0; json_len(rules) && i < l->n; i++) {
+		if (!argo_ignores(rules, declared, l->v[i].path, l->v[i].manager))
+			l->v[n++] = l->v[i];
+	}
+	if (json_len(rules))
+		l->n = n;
+}
+
+struct json *argo_respect(const struct entry *e, struct arena *a, struct json *tree)
+{
+	AUTO(arena) struct arena mine = {0};
+	const struct json *rules = ignored(e->unit, &mine);
+	const struct obj *live = json_len(rules) ? entry_live((struct entry *)e) : NULL;
+
+	if (live)
+		argo_keep_ignored(a, rules, tree, obj_tree(live, &mine));
+	return tree;
+}

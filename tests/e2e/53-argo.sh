@@ -1,0 +1,213 @@
+#!/bin/bash
+# Applications of Argo CD: deployed, compared, synced by hand, healed, pruned; waves, hooks and what
+# is no difference; what cannot be done is said. The control plane alone; no root needed.
+. "$(dirname "$0")/lib.sh"
+for t in git "$KUBECTL"; do command -v "$t" >/dev/null || skip_all "argo" "needs $t"; done
+
+repo=$work/repo
+git init -q -b main "$repo"
+mkdir -p "$repo/plain/deeper" "$repo/kust" "$repo/hooks" "$repo/chart"
+cat >"$repo/plain/a.yaml" <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+data:
+  colour: blue # a calm one
+  size: "5"
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: old
+data: {a: b}
+Y
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: deep}\n' >"$repo/plain/deeper/b.yaml"
+cat >"$repo/kust/kustomization.yaml" <<'Y'
+resources: [web.yaml]
+Y
+cat >"$repo/kust/web.yaml" <<'Y'
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 1
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      containers:
+        - {name: main, image: "shop/web:1"}
+Y
+cat >"$repo/hooks/all.yaml" <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: before
+  annotations: {argocd.argoproj.io/hook: PreSync}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: after
+  annotations:
+    argocd.argoproj.io/hook: PostSync
+    argocd.argoproj.io/hook-delete-policy: HookSucceeded
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: never
+  annotations: {argocd.argoproj.io/hook: Skip}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: second
+  annotations: {argocd.argoproj.io/sync-wave: "2"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: first
+  annotations: {argocd.argoproj.io/sync-wave: "-1"}
+Y
+printf 'name: x\nversion: 1.0.0\napiVersion: v2\n' >"$repo/chart/Chart.yaml"
+git -C "$repo" add -A && git -C "$repo" commit -qm 'all of it'
+git clone -q --bare "$repo" "$work/repo.git"
+git -C "$repo" remote add origin "$work/repo.git" && git -C "$repo" fetch -q && git -C "$repo" branch -q -u origin/main
+push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q; }
+
+start --nodes 0
+k create namespace argocd >/dev/null
+json() { k -n "$1" get "$2" -o jsonpath="$3"; }
+is() { [ "$(json "$1" "$2" "$3" 2>/dev/null)" = "$4" ] || { echo "$1 $2 $3 is '$(json "$1" "$2" "$3" 2>&1)', not '$4'"; return 1; }; }
+has() { json "$1" "$2" "$3" 2>&1 | grep -qE -- "$4" || { echo "$1 $2 $3 is '$(json "$1" "$2" "$3" 2>&1)', not like '$4'"; return 1; }; }
+gone() { ! k -n "$1" get "$2" >/dev/null 2>&1; }
+sync() { is argocd "application/$1" '{.status.sync.status}' "$2"; }
+# app NAME SOURCE [POLICY [MORE]]: in flow style
+app() {
+	k apply -f - <<Y
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: $1, namespace: argocd}
+spec:
+  project: default
+  source: {repoURL: "file://$work/repo.git", $2}
+  destination: {server: "https://kubernetes.default.svc", namespace: $1}
+  syncPolicy: ${3:-{syncOptions: [CreateNamespace=true]\}}
+  ${4:-}
+Y
+}
+auto='{automated: {prune: true, selfHeal: true}, syncOptions: [CreateNamespace=true]}'
+
+# ---- automated ----
+ok "an Application is accepted" app plain 'targetRevision: HEAD, path: plain' "$auto"
+ok "it is deployed, its namespace made" soon 15 is plain configmap/settings '{.data.colour}' blue
+ok "… and Synced" soon 10 sync plain Synced
+ok "… and Healthy" soon 10 is argocd application/plain '{.status.health.status}' Healthy
+ok "the revision is the commit" is argocd application/plain '{.status.sync.revision}' "$(git -C "$repo" rev-parse HEAD)"
+ok "the operation is told" soon 5 is argocd application/plain '{.status.operationState.phase}' Succeeded
+ok "so is the history" is argocd application/plain '{.status.history[0].revision}' "$(git -C "$repo" rev-parse HEAD)"
+ok "resources are listed" has argocd application/plain '{.status.resources[*].name}' settings
+ok "folders below are not read" gone plain configmap/deep
+ok "the tracking annotation is set" is plain configmap/settings '{.metadata.annotations.argocd\.argoproj\.io/tracking-id}' 'plain:/ConfigMap:plain/settings'
+ok "no GitRepository was made for it" sh -c "[ -z \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig get gitrepositories -A -o name)\" ]"
+ok "kubectl shows its columns" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig -n argocd get app plain | grep -q 'Synced *Healthy'"
+sed -i 's/colour: blue/colour: green/' "$repo/plain/a.yaml"; push green
+ok "a push is deployed" soon 15 is plain configmap/settings '{.data.colour}' green
+ok "the history grows" soon 10 is argocd application/plain '{.status.history[1].revision}' "$(git -C "$repo" rev-parse HEAD)"
+k -n plain patch configmap settings --type merge -p '{"data":{"colour":"red"}}' >/dev/null
+ok "selfHeal puts back" soon 10 is plain configmap/settings '{.data.colour}' green
+git -C "$repo" show HEAD:plain/a.yaml | sed '/^---/,$d' >"$repo/plain/a.yaml"; push 'without the old one'
+ok "prune deletes what left" soon 15 gone plain configmap/old
+
+# ---- by hand ----
+ok "one that isn't automated" app manual 'path: plain, directory: {recurse: true}'
+ok "… is only compared" soon 15 sync manual OutOfSync
+ok "… and nothing is made" gone manual configmap/settings
+k -n argocd patch application manual --type merge -p '{"operation":{"initiatedBy":{"username":"me"},"sync":{}}}' >/dev/null
+ok "an operation syncs it" soon 15 is manual configmap/deep '{.metadata.name}' deep
+ok "… and it is Synced" soon 10 sync manual Synced
+ok "… by whom is told" is argocd application/manual '{.status.operationState.operation.initiatedBy.username}' me
+ok "… and the operation is gone" soon 5 is argocd application/manual '{.operation}' ''
+sed -i 's/colour: green/colour: pink/' "$repo/plain/a.yaml"; push pink
+ok "a push is only told" soon 15 sync manual OutOfSync
+ok "… not deployed" is manual configmap/settings '{.data.colour}' green
+first=$(json argocd application/plain '{.status.history[0].revision}')
+k -n argocd patch application manual --type merge -p "{\"operation\":{\"sync\":{\"revision\":\"$first\"}}}" >/dev/null
+ok "an older commit can be asked for" soon 15 is manual configmap/settings '{.data.colour}' blue
+
+# ---- kustomize, drift without selfHeal ----
+ok "kustomize with fields of the Application" app kust 'path: kust, kustomize: {namePrefix: my-, images: ["shop/web:2"], replicas: [{name: web, count: 3}], commonLabels: {team: a}}' '{automated: {}, syncOptions: [CreateNamespace=true]}' 'ignoreDifferences: [{group: apps, kind: Deployment, jqPathExpressions: [.spec.replicas]}]'
+ok "prefix and image" soon 15 is kust deployment/my-web '{.spec.template.spec.containers[0].image}' shop/web:2
+ok "replicas and labels" is kust deployment/my-web '{.spec.replicas} {.spec.selector.matchLabels.team}' '3 a'
+ok "the source is kustomize" soon 5 is argocd application/kust '{.status.sourceType}' Kustomize
+ok "nothing runs here, and health says so" soon 5 is argocd application/kust '{.status.health.status}' Progressing
+ok "images are told" soon 5 has argocd application/kust '{.status.summary.images}' shop/web:2
+k -n kust scale deployment my-web --replicas 5 >/dev/null
+sleep 0.5
+ok "what is ignored is no difference" sync kust Synced
+k -n kust set image deployment my-web main=shop/web:evil >/dev/null
+ok "what isn't is reported" soon 10 sync kust OutOfSync
+ok "… and left" is kust deployment/my-web '{.spec.template.spec.containers[0].image}' shop/web:evil
+k -n argocd patch application kust --type merge -p '{"operation":{"sync":{"syncOptions":["RespectIgnoreDifferences=true"]}}}' >/dev/null
+ok "until somebody syncs" soon 15 is kust deployment/my-web '{.spec.template.spec.containers[0].image}' shop/web:2
+ok "what is ignored stays then, too" is kust deployment/my-web '{.spec.replicas}' 5
+
+# ---- hooks and waves ----
+ok "hooks and waves" app hooks 'path: hooks' "$auto"
+ok "PreSync was made" soon 15 is hooks configmap/before '{.metadata.name}' before
+ok "all waves" soon 15 is hooks configmap/second '{.metadata.name}' second
+ok "… and is Synced" soon 15 sync hooks Synced
+created() { json hooks "configmap/$1" '{.metadata.resourceVersion}'; }
+ok "in order" test "$(created before)" -lt "$(created first)" -a "$(created first)" -lt "$(created second)"
+ok "the hook of the end went by its policy" soon 10 gone hooks configmap/after
+ok "… and is told of" has argocd application/hooks '{.status.operationState.syncResult.resources[*].hookPhase}' 'Succeeded Succeeded'
+ok "Skip is skipped" gone hooks configmap/never
+ok "hooks are no resources" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig -n argocd get application hooks -o jsonpath='{.status.resources[*].name}' | grep -q before"
+
+# ---- what cannot be done ----
+says() { soon 15 has argocd "application/$1" '{.status.conditions[0].type} {.status.conditions[0].message}' "$2"; }
+ok "helm" app helm 'path: chart, helm: {releaseName: x}'
+ok "… is said" says helm 'ComparisonError.*helm.*not supported'
+ok "a chart" app chart 'path: chart'
+ok "… is said" says chart 'ComparisonError.*Helm charts are not supported'
+ok "another cluster" k apply -f - <<Y
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: far, namespace: argocd}
+spec: {project: default, source: {repoURL: "file://$work/repo.git", path: plain}, destination: {server: "https://1.2.3.4", namespace: x}}
+Y
+ok "… is said" says far 'another cluster'
+ok "a project that isn't there" k apply -f - <<Y
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: lost, namespace: argocd}
+spec: {project: team, source: {repoURL: "file://$work/repo.git", path: plain}, destination: {name: in-cluster, namespace: plain}}
+Y
+ok "… is said" says lost 'InvalidSpecError.*project team which does not exist'
+k apply -f - >/dev/null <<'Y'
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: {name: team, namespace: argocd}
+spec: {sourceRepos: ["https://elsewhere/*"], destinations: [{server: "*", namespace: "*"}]}
+Y
+ok "a project's limits are kept" says lost 'not permitted in project .team'
+ok "a path that isn't there" app nowhere 'path: nowhere'
+ok "… is said" says nowhere 'ComparisonError.*nowhere'
+ok "an ApplicationSet says that it does nothing" sh -c "printf 'apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: s, namespace: argocd}\nspec: {generators: []}\n' | $KUBECTL --kubeconfig $data/admin.kubeconfig apply -f -"
+ok "… in its conditions" soon 5 has argocd applicationset/s '{.status.conditions[0].reason}' NotSupported
+
+# ---- refresh, end ----
+k -n argocd annotate application plain argocd.argoproj.io/refresh=normal >/dev/null
+ok "a refresh is answered" soon 10 is argocd application/plain '{.metadata.annotations.argocd\.argoproj\.io/refresh}' ''
+ok "deleted without a finalizer" k -n argocd delete application hooks --timeout=10s
+ok "… its objects stay" is hooks configmap/first '{.metadata.name}' first
+k -n argocd patch application plain --type merge -p '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io"]}}' >/dev/null
+ok "deleted with one" k -n argocd delete application plain --timeout=15s
+ok "… they go" gone plain configmap/settings
+finish
