@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/json/json.h"
 
@@ -225,6 +226,42 @@ static void extension_authentication(struct boot *b, const struct bootstrap_opts
 	       NULL);
 }
 
+/* ---- what whoever wants to join may know ---- */
+
+/* Where the cluster is and who vouches for it: kube-public/cluster-info, as kubeadm writes it. */
+static void cluster_info(struct boot *b, const struct bootstrap_opts *o)
+{
+	static const char *const data[] = {"data", NULL};
+	static const char role[] = "plumb:bootstrap-signer-clusterinfo", name[] = "cluster-info";
+	struct arena *a = &b->a;
+	AUTO(buf) struct buf text = {0};
+
+	buf_puts(&text, "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: ");
+	base64_encode(o->ca, &text);
+	buf_printf(&text,
+		   "\n    server: https://%.*s:%d\n  name: \"\"\ncontexts: null\ncurrent-context: "
+		   "\"\"\nkind: Config\npreferences: {}\nusers: null\n",
+		   STR_ARG(o->public_address), o->port);
+	ensure(b, "", "configmaps",
+	       json_build(a, "{s:s,s:s,s:{s:s,s:s},s:{s:S}}", "kind", "ConfigMap", "apiVersion",
+			  "v1", "metadata", "name", name, "namespace", "kube-public", "data",
+			  "kubeconfig", buf_view(&text)),
+	       data);
+	ensure(b, RBAC, "roles",
+	       json_build(a, "{s:s,s:s,s:{s:s,s:s},s:[{s:[s],s:[s],s:[s],s:[s]}]}", "kind", "Role",
+			  "apiVersion", RBAC "/v1", "metadata", "name", role, "namespace",
+			  "kube-public", "rules", "apiGroups", "", "resources", "configmaps",
+			  "resourceNames", name, "verbs", "get"),
+	       NULL);
+	ensure(b, RBAC, "rolebindings",
+	       json_build(a, "{s:s,s:s,s:{s:s,s:s},s:{s:s,s:s,s:s},s:[{s:s,s:s,s:s}]}", "kind",
+			  "RoleBinding", "apiVersion", RBAC "/v1", "metadata", "name", role,
+			  "namespace", "kube-public", "roleRef", "apiGroup", RBAC, "kind", "Role",
+			  "name", role, "subjects", "kind", "User", "apiGroup", RBAC, "name",
+			  "system:anonymous"),
+	       NULL);
+}
+
 /* ---- where claims get their volumes ---- */
 
 /* Only in a store that is new: a class that somebody deleted or changed stays as they left it. */
@@ -273,6 +310,8 @@ int bootstrap(struct core *c, const struct bootstrap_opts *o, struct err *err)
 			endpoints(&b, o);
 		if (o->ca.n)
 			extension_authentication(&b, o);
+		if (o->ca.n && o->public_address.n)
+			cluster_info(&b, o);
 		rc = turn(&b, err);
 	}
 	arena_release(&b.a);

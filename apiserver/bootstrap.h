@@ -9,8 +9,9 @@
 #include "apiserver/core.h"
 
 struct bootstrap_opts {
-	struct str service_ip; /* of default/kubernetes */
-	struct str address;    /* where the API answers; STR_NONE = no endpoints */
+	struct str service_ip;     /* of default/kubernetes */
+	struct str address;        /* where the API answers; STR_NONE = no endpoints */
+	struct str public_address; /* where nodes and people find it; STR_NONE = not told */
 	int port;
 	struct str ca; /* PEM: whose client certificates are believed; STR_NONE = not told */
 };

@@ -280,10 +280,12 @@ static int start(struct apiserver *s, struct err *err)
 		webhook_calls_attach(s->calls, s->core, turn_front, s->front);
 	if (!s->front || listen_all(s, err) ||
 	    bootstrap(s->core,
-		      &(struct bootstrap_opts){.service_ip = str_c(s->service_ip),
-					       .address = str_c(s->advertise),
-					       .ca = buf_view(&s->ca),
-					       .port = s->port},
+		      &(struct bootstrap_opts){
+			      .service_ip = str_c(s->service_ip),
+			      .address = str_c(s->advertise),
+			      .public_address = str_c(s->advertise ? s->advertise : "127.0.0.1"),
+			      .ca = buf_view(&s->ca),
+			      .port = s->port},
 		      err))
 		return -1;
 	struct tls_files serve = serving_files(s);

@@ -41,6 +41,7 @@ struct up {
 	const char *sealing, *seal_interval;
 	const char *service_cidr, *cluster_cidr, *forge, *interval;
 	const char *webhook_listen, *webhook_cert, *webhook_key;
+	struct flag_list apiserver_args;
 	int64_t nodes;
 	/* what runs */
 	struct datadir dir;
@@ -92,6 +93,8 @@ static int parse(struct up *u, int argc, char **argv, struct err *err)
 		{"runtime", 0, FLAG_STRING, &u->runtime, "NAME", "crun, runc or auto"},
 		{"cluster-cidr", 0, FLAG_STRING, &u->cluster_cidr, "CIDR", "pod network"},
 		{"service-cidr", 0, FLAG_STRING, &u->service_cidr, "CIDR", "service network"},
+		{"apiserver-arg", 0, FLAG_STRINGS, &u->apiserver_args, "NAME=VALUE",
+		 "a further option of `plumb apiserver`: who may come in, audit"},
 		{"log-level", 0, FLAG_STRING, &u->log_level, "LEVEL", "error, warn, info or debug"},
 		{NULL, 0, 0, NULL, NULL, NULL}};
 
@@ -101,6 +104,8 @@ static int parse(struct up *u, int argc, char **argv, struct err *err)
 		return err_set(err, ERR_BAD_REQUEST, "unexpected argument '%s'", argv[0]);
 	if (u->nodes < 0 || u->nodes > HOSTNET_NODES_MAX)
 		return err_set(err, ERR_BAD_REQUEST, "--nodes must be 0 to %d", HOSTNET_NODES_MAX);
+	if (u->apiserver_args.n > 40)
+		return err_set(err, ERR_BAD_REQUEST, "too many --apiserver-arg");
 	if (u->nodes > 0 && geteuid() != 0)
 		return err_set(err, ERR_FORBIDDEN, "nodes need root; --nodes 0 runs without");
 	return 0;
@@ -346,6 +351,8 @@ static void start_apiserver(struct up *u)
 	if (u->gateway[0])
 		arg(&a, "--advertise-address", u->gateway);
 	arg(&a, "--service-cidr", u->service_cidr);
+	for (size_t i = 0; i < u->apiserver_args.n; i++)
+		arg(&a, arena_printf(&u->arena, "--%s", u->apiserver_args.v[i]), "");
 	supervisor_add(u->super, &a.spec, start_rest, u);
 }
 

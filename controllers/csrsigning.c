@@ -1,11 +1,12 @@
 /*
- * CertificateSigningRequests that were approved get their client certificate from the cluster's
- * authority; all of them go when nobody needs them any more. Signs for two signers only, each with
- * its own rules of who may be named; must never sign what was not approved, nor make anybody a
- * master. Without the authority's key it only cleans up. Pure but for the serial number that
- * signing draws. Specification: pkg/controller/certificates (signer, cleaner).
+ * CertificateSigningRequests that were approved get their certificate from the cluster's
+ * authority; all of them go when nobody needs them any more. Signs for three signers only, each
+ * with its own rules (csrsigners.c) of who may be named; must never sign what was not approved, nor
+ * make anybody a master. Without the authority's key it only cleans up. Pure but for the serial
+ * number that signing draws. Specification: pkg/controller/certificates (signer, cleaner).
  */
 #include "controllers/common.h"
+#include "controllers/csrsigners.h"
 
 #include "lib/base/codec.h"
 #include "lib/base/timefmt.h"
@@ -13,55 +14,9 @@
 
 #include "lib/base/pure.h"
 
-#define CLIENT "kubernetes.io/kube-apiserver-client"
-#define KUBELET "kubernetes.io/kube-apiserver-client-kubelet"
-#define NODE_PREFIX "system:node:"
 #define LIFE_MAX ((int64_t)365 * 24 * 3600)
 #define DONE_LIFE (3600 * NS_PER_S)
 #define PENDING_LIFE (24 * 3600 * NS_PER_S)
-#define ORGANIZATIONS_MAX 64
-
-/* ---- what may be signed ---- */
-
-static const char *usages_problem(const struct json *usages)
-{
-	bool client = false;
-
-	for (size_t i = 0; i < json_len(usages); i++) {
-		struct str u = json_str(json_item(usages, i));
-
-		client |= str_is(u, "client auth");
-		if (!str_is(u, "client auth") && !str_is(u, "digital signature") &&
-		    !str_is(u, "key encipherment"))
-			return "usages did not match: only client auth, digital signature and key "
-			       "encipherment are signed for";
-	}
-	return client ? NULL : "usages did not match: client auth is missing";
-}
-
-static const char *subject_problem(struct str signer, const struct cert_info *info)
-{
-	struct str rest = buf_view(&info->organizations), org;
-	size_t n = 0, nodes = 0;
-
-	while (rest.n && str_next(&rest, '\n', &org)) {
-		n++;
-		nodes += str_is(org, "system:nodes");
-		if (str_is(org, "system:masters"))
-			return "the organization system:masters is not signed for";
-	}
-	if (n > ORGANIZATIONS_MAX)
-		return "too many organizations";
-	if (!info->common_name[0])
-		return "a common name is required";
-	if (!str_is(signer, KUBELET))
-		return NULL;
-	if (n != 1 || nodes != 1)
-		return "subject organization is not system:nodes";
-	return str_starts(str_c(info->common_name), STR(NODE_PREFIX))
-		       ? NULL
-		       : "subject common name does not begin with system:node:";
-}
 
 /* ---- signing ---- */
 
@@ -83,38 +38,49 @@ static void plan_failure(const struct view *v, const struct json *csr, struct st
 	p->last->ignore_not_found = true;
 }
 
+static const char *const *lines_of(const struct view *v, const struct buf *text)
+{
+	const char **names = arena_array(v->arena, CSR_NAMES_MAX + 1, sizeof(*names));
+	struct str rest = buf_view(text), one;
+	size_t n = 0;
+
+	while (n < CSR_NAMES_MAX && rest.n && str_next(&rest, '\n', &one))
+		names[n++] = arena_cstr(v->arena, one);
+	return names;
+}
+
 static int issue(const struct view *v, const struct json *csr, struct str pem,
 		 const struct cert_info *info, struct buf *ret)
 {
 	const struct controllers_config *config = v->config;
 	int64_t life = json_int(json_at(csr, "spec", "expirationSeconds"), LIFE_MAX);
-	const char *names[ORGANIZATIONS_MAX + 1] = {NULL};
-	struct str rest = buf_view(&info->organizations), org;
+	const struct csr_signer *signer =
+		csr_signer_find(json_str(json_at(csr, "spec", "signerName")));
 	struct cert_request r = {.common_name = info->common_name,
-				 .organizations = names,
-				 .client = true,
+				 .organizations = lines_of(v, &info->organizations),
+				 .sans = lines_of(v, &info->sans),
+				 .client = !signer->server,
+				 .server = signer->server,
 				 .lifetime_s = MIN(life, LIFE_MAX),
 				 .now_ns = v->now_ns};
 	struct err err = {0};
-	size_t n = 0;
 
-	while (n < ORGANIZATIONS_MAX && rest.n && str_next(&rest, '\n', &org))
-		names[n++] = arena_cstr(v->arena, org);
 	return ca_sign_csr(config->root_ca, config->ca_key, pem, &r, ret, &err);
 }
 
-static void sign(const struct view *v, const struct json *csr, struct str signer, struct plan *p)
+static void sign(const struct view *v, const struct json *csr, const struct csr_signer *signer,
+		 struct plan *p)
 {
 	AUTO(buf) struct buf pem = {0}, cert = {0}, text = {0};
 	struct cert_info info = {0};
-	const char *problem = usages_problem(json_at(csr, "spec", "usages"));
+	const char *problem = csr_usages_problem(signer, json_at(csr, "spec", "usages"));
 	struct json *next;
 
 	if (base64_decode(json_str_or(json_at(csr, "spec", "request"), STR("")), &pem) ||
 	    cert_info(buf_view(&pem), &info, NULL))
 		problem = "the request does not parse";
 	else if (!problem)
-		problem = subject_problem(signer, &info);
+		problem = csr_subject_problem(signer, &info);
 	if (!problem && issue(v, csr, buf_view(&pem), &info, &cert))
 		problem = "the request's signature is not its key's";
 	cert_info_release(&info);
@@ -159,14 +125,15 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 {
 	const struct json *csr = view_get(v, &res_certificatesigningrequests, namespace, name);
 	const struct controllers_config *config = v->config;
-	struct str signer = json_str(json_at(csr, "spec", "signerName"));
+	const struct csr_signer *signer =
+		csr_signer_find(json_str(json_at(csr, "spec", "signerName")));
 
 	(void)err;
 	if (!csr || meta_deleting(csr))
 		return 0;
-	if (config && config->ca_key.n && (str_is(signer, CLIENT) || str_is(signer, KUBELET)) &&
-	    condition_find(csr, "Approved") && !condition_find(csr, "Denied") &&
-	    !condition_find(csr, "Failed") && !json_str(json_at(csr, "status", "certificate")).n)
+	if (config && config->ca_key.n && signer && condition_find(csr, "Approved") &&
+	    !condition_find(csr, "Denied") && !condition_find(csr, "Failed") &&
+	    !json_str(json_at(csr, "status", "certificate")).n)
 		sign(v, csr, signer, p);
 	else
 		expire(v, csr, p);

@@ -5,6 +5,7 @@
  */
 #include "controllers/main.h"
 
+#include "controllers/csrapprove.h"
 #include "controllers/kubeseal.h"
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
@@ -22,6 +23,7 @@ struct process {
 	int64_t seal_interval;
 	struct controllers *controllers;
 	struct kubesealkey *kubeseal;
+	struct csrapprove *csrapprove;
 	bool synced;
 };
 
@@ -48,6 +50,7 @@ static int start(void *arg)
 	p->controllers = controllers_start(p->role.client, &o, &err);
 	if (p->controllers) {
 		p->kubeseal = kubesealkey_start(p->role.client);
+		p->csrapprove = csrapprove_start(p->role.client);
 		return 0;
 	}
 	log_error("cannot start", "error", err.msg);
@@ -58,6 +61,8 @@ static void stop(void *arg)
 {
 	struct process *p = arg;
 
+	csrapprove_stop(p->csrapprove);
+	p->csrapprove = NULL;
 	kubesealkey_stop(p->kubeseal);
 	p->kubeseal = NULL;
 	controllers_stop(p->controllers);

@@ -2,11 +2,13 @@
  * Reading certificates and requests: who they name, how long they hold, whose key they carry; and
  * ES256 signatures for JSON web tokens. Input is hostile. Any thread.
  */
+#include <arpa/inet.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
+#include <openssl/x509v3.h>
 
 #include "lib/base/timefmt.h"
 #include "lib/http/tls-internal.h"
@@ -79,6 +81,51 @@ static int info_of_cert(X509 *x, struct cert_info *ret, struct err *err)
 	return tls_read_subject(X509_get_subject_name(x), ret, err);
 }
 
+static void add_address(const ASN1_OCTET_STRING *a, struct cert_info *ret)
+{
+	char text[INET6_ADDRSTRLEN];
+	int n = ASN1_STRING_length(a);
+
+	if ((n != 4 && n != 16) ||
+	    !inet_ntop(n == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(a), text, sizeof(text)))
+		ret->odd_sans = true;
+	else
+		buf_printf(&ret->sans, "%sIP:%s", ret->sans.n ? "\n" : "", text);
+}
+
+static void add_dns(const ASN1_IA5STRING *s, struct cert_info *ret)
+{
+	struct str text = {(const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)};
+
+	for (size_t i = 0; i < text.n; i++)
+		ret->odd_sans |= text.p[i] <= ' ' || text.p[i] >= 127 || text.p[i] == ',';
+	if (!text.n || text.n > 253 || ret->odd_sans)
+		ret->odd_sans = true;
+	else
+		buf_printf(&ret->sans, "%sDNS:%.*s", ret->sans.n ? "\n" : "", STR_ARG(text));
+}
+
+static void read_sans(X509_REQ *r, struct cert_info *ret)
+{
+	STACK_OF(X509_EXTENSION) *all = X509_REQ_get_extensions(r);
+	GENERAL_NAMES *names = X509V3_get_d2i(all, NID_subject_alt_name, NULL, NULL);
+
+	/* There, and not to be read. */
+	ret->odd_sans = !names && X509v3_get_ext_by_NID(all, NID_subject_alt_name, -1) >= 0;
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+		if (n->type == GEN_DNS)
+			add_dns(n->d.dNSName, ret);
+		else if (n->type == GEN_IPADD)
+			add_address(n->d.iPAddress, ret);
+		else
+			ret->odd_sans = true;
+	}
+	GENERAL_NAMES_free(names);
+	sk_X509_EXTENSION_pop_free(all, X509_EXTENSION_free);
+	ERR_clear_error();
+}
+
 static int info_of_request(struct str pem, struct cert_info *ret, struct err *err)
 {
 	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
@@ -89,6 +136,7 @@ static int info_of_request(struct str pem, struct cert_info *ret, struct err *er
 		return tls_err(err, ERR_PARSE, "certificate request");
 	if (hash_key(X509_REQ_get0_pubkey(r), ret->spki_sha256))
 		return tls_err(err, ERR_PARSE, "public key");
+	read_sans(r, ret);
 	return tls_read_subject(X509_REQ_get_subject_name(r), ret, err);
 }
 
@@ -116,6 +164,7 @@ int cert_info(struct str pem, struct cert_info *ret, struct err *err)
 void cert_info_release(struct cert_info *i)
 {
 	buf_release(&i->organizations);
+	buf_release(&i->sans);
 }
 
 /* ---- ES256 ---- */

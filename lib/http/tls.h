@@ -58,11 +58,14 @@ struct cert_rsa {
 MUST_USE int cert_rsa_create(const struct cert_rsa *r, struct buf *ret_cert, struct buf *ret_key,
 			     struct err *err);
 
-/* Subject of a certificate or request: CN, and organizations separated by '\n'. */
+/* Subject of a certificate or request: CN, and organizations separated by '\n'; of requests also the
+ * alternative names, as in cert_request, separated likewise. */
 struct cert_info {
 	char common_name[256];
 	struct buf organizations;
 	int64_t not_before_ns, not_after_ns; /* certificates only */
+	struct buf sans;
+	bool odd_sans; /* there are others than DNS names and addresses, or malformed ones */
 	uint8_t spki_sha256[32];
 };
 MUST_USE int cert_info(struct str pem, struct cert_info *ret, struct err *err);

@@ -4,6 +4,8 @@
 #include "lib/base/codec.h"
 #include "lib/http/tls.h"
 
+#include "controllers/csrsigners.h"
+
 extern const struct controller controller_csrsigning;
 
 #define CLIENT "kubernetes.io/kube-apiserver-client"
@@ -32,6 +34,11 @@ static void stop(struct fake *f)
 	fake_free(f);
 }
 
+#define CLIENT_USAGES "'client auth','digital signature'"
+#define SERVER_USAGES "'server auth','digital signature'"
+static const char *usages = CLIENT_USAGES;
+static const char *const *sans;
+
 static void request(struct fake *f, const char *signer, const char *cn, const char *org,
 		    const char *conditions)
 {
@@ -39,15 +46,15 @@ static void request(struct fake *f, const char *signer, const char *cn, const ch
 	struct buf key = {0}, csr = {0}, text = {0};
 	struct err err = {0};
 
-	assert_int_equal(csr_create(cn, org ? orgs : NULL, NULL, &key, &csr, &err), 0);
+	assert_int_equal(csr_create(cn, org ? orgs : NULL, sans, &key, &csr, &err), 0);
 	base64_encode(buf_view(&csr), &text);
 	fake_add(f, &res_certificatesigningrequests,
 		 arena_printf(&f->arena,
 			      "{'apiVersion':'certificates.k8s.io/v1','kind':"
 			      "'CertificateSigningRequest','metadata':{'name':'r'},'spec':{"
-			      "'request':'%s','signerName':'%s','usages':['client auth'],"
+			      "'request':'%s','signerName':'%s','usages':[%s],"
 			      "'expirationSeconds':600},'status':{'conditions':[%s]}}",
-			      buf_cstr(&text), signer, conditions));
+			      buf_cstr(&text), signer, usages, conditions));
 	buf_release(&key);
 	buf_release(&csr);
 	buf_release(&text);
@@ -152,5 +159,95 @@ void test_csrsigning__old_requests_go(void **state)
 	f->now_ns += 3600 * NS_PER_S;
 	fake_run(f, "", "r");
 	assert_int_equal(fake_count(f, &res_certificatesigningrequests), 0);
+	stop(f);
+}
+
+#define SERVING "kubernetes.io/kubelet-serving"
+static const char *const node_sans[] = {"DNS:n1", "IP:10.0.0.7", "IP:fd00::1", NULL};
+
+void test_csrsigning__serving_certificates_name_what_was_asked_for(void **state)
+{
+	struct fake *f = start();
+	struct buf pem = {0};
+
+	(void)state;
+	usages = SERVER_USAGES;
+	sans = node_sans;
+	request(f, SERVING, "system:node:n1", "system:nodes", APPROVED);
+	fake_run(f, "", "r");
+	assert_false(has_failed(f));
+	assert_int_equal(base64_decode(json_str(json_at(status(f), "certificate")), &pem), 0);
+	assert_true(str_starts(buf_view(&pem), STR("-----BEGIN CERTIFICATE-----")));
+	buf_release(&pem);
+	usages = CLIENT_USAGES;
+	sans = NULL;
+	stop(f);
+}
+
+void test_csrsigning__each_signer_has_its_rules(void **state)
+{
+	static const char *const mail[] = {"DNS:n1", NULL};
+	const struct {
+		const char *signer, *cn, *org, *usages;
+		const char *const *sans;
+	} rows[] = {
+		{SERVING, "system:node:n1", "system:nodes", SERVER_USAGES, NULL},
+		{SERVING, "system:node:n1", "system:nodes", CLIENT_USAGES, node_sans},
+		{SERVING, "system:node:n1", "system:nodes", "'server auth'", node_sans},
+		{SERVING, "system:node:n1", "system:nodes", SERVER_USAGES ",'client auth'",
+		 node_sans},
+		{SERVING, "n1", "system:nodes", SERVER_USAGES, node_sans},
+		{SERVING, "system:node:", "system:nodes", SERVER_USAGES, node_sans},
+		{SERVING, "system:node:n1", "others", SERVER_USAGES, node_sans},
+		{KUBELET, "system:node:n1", "system:nodes", CLIENT_USAGES, mail},
+		{KUBELET, "system:node:n1", "system:nodes", "'client auth'", NULL},
+		{KUBELET, "system:node:n1", "system:nodes", SERVER_USAGES, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct fake *f = start();
+		usages = rows[i].usages;
+		sans = rows[i].sans;
+		request(f, rows[i].signer, rows[i].cn, rows[i].org, APPROVED);
+		fake_run(f, "", "r");
+		if (!has_failed(f))
+			fail_msg("row %zu was signed", i);
+		stop(f);
+	}
+	usages = CLIENT_USAGES;
+	sans = NULL;
+}
+
+static const char *wanted(struct fake *f, const char *username)
+{
+	struct json *csr =
+		json_copy(&f->arena, fake_get(f, &res_certificatesigningrequests, "", "r"));
+
+	json_set_str(&f->arena, json_get(csr, STR("spec")), "username", str_c(username));
+	return csr_wanted_right(csr);
+}
+
+void test_csrsigning__what_may_be_approved_by_itself(void **state)
+{
+	struct fake *f = start();
+
+	(void)state;
+	request(f, KUBELET, "system:node:n1", "system:nodes", "");
+	assert_string_equal(wanted(f, "system:node:n1"), "selfnodeclient");
+	assert_string_equal(wanted(f, "system:node:n2"), "nodeclient");
+	assert_string_equal(wanted(f, "system:bootstrap:abcdef"), "nodeclient");
+	stop(f);
+	f = start();
+	request(f, KUBELET, "system:node:n1", "system:nodes", APPROVED);
+	assert_null(wanted(f, "system:node:n1"));
+	stop(f);
+	f = start();
+	request(f, CLIENT, "system:node:n1", "system:nodes", "");
+	assert_null(wanted(f, "system:node:n1"));
+	stop(f);
+	f = start();
+	request(f, KUBELET, "jane", "system:nodes", "");
+	assert_null(wanted(f, "jane"));
 	stop(f);
 }
