@@ -21,8 +21,8 @@ REGISTRIES := apiserver/kinds:kind apiserver/admission:admission controllers:con
 
 # What every role needs is linked in, what few need is mapped at its first use (lib/os/lazy.h).
 CORE_PKGS := sqlite3 libsodium yaml-0.1 openssl zlib
-LAZY_PKGS := libgit2 libnftables libarchive
-LAZY_LIBS := git2 nftables archive
+LAZY_PKGS := libgit2 libnftables libarchive libcurl
+LAZY_LIBS := git2 nftables archive curl
 PKGS     := $(CORE_PKGS) libmnl $(LAZY_PKGS)
 TESTPKGS := cmocka jansson
 

@@ -18,6 +18,7 @@
 #include "lib/os/proc.h"
 #include "reconciler/gitremote.h"
 #include "reconciler/main.h"
+#include "reconciler/oci.h"
 #include "reconciler/webcall.h"
 
 #define REQUEST_MAX (80u << 20)
@@ -164,6 +165,8 @@ int reconciler_helper_main(int argc, char **argv)
 		answer = gitremote_push(&a, request, &err);
 	else if (!strcmp(what, "git-repack"))
 		answer = gitremote_repack(&a, request, &err);
+	else if (!strcmp(what, "oci-pull"))
+		answer = oci_pull(&a, request, &err);
 	else if (!strcmp(what, "web-call"))
 		answer = webcall_run(&a, request, &err);
 	else

@@ -115,9 +115,12 @@ static struct json *request_oci(struct source *s, struct arena *a, const struct 
 	const struct json *ref = json_get(spec, STR("ref")),
 			  *layer = json_get(spec, STR("layerSelector")),
 			  *cert = json_get(secrets, STR("cert"));
-	struct json *r = json_build(a, "{s:s,s:s,s:s,s:s,s:b}", "url", s->url, "mirror", s->mirror,
-				    "known", s->digest ?: "", "commit", s->commit, "insecure",
-				    (int)json_bool(json_get(spec, STR("insecure")), false));
+	/* Another layer of the same artifact is another matter. */
+	bool same = s->fetched_generation == s->generation;
+	struct json *r =
+		json_build(a, "{s:s,s:s,s:s,s:s,s:b}", "url", s->url, "mirror", s->mirror, "known",
+			   same && s->digest ? s->digest : "", "commit", s->commit, "insecure",
+			   (int)json_bool(json_get(spec, STR("insecure")), false));
 
 	json_set(a, r, STR("ref"), ref ? ref : json_new(a, JSON_OBJECT));
 	if (layer)

@@ -19,6 +19,7 @@ struct lazy_lib {
 extern const struct lazy_lib lazy_git2 __attribute__((weak));
 extern const struct lazy_lib lazy_nftables __attribute__((weak));
 extern const struct lazy_lib lazy_archive __attribute__((weak));
+extern const struct lazy_lib lazy_curl __attribute__((weak));
 
 /* Before the first call of any of its functions; again is harmless. Main thread. NULL is fine. */
 MUST_USE int lazy_load(const struct lazy_lib *l, struct err *err);
