@@ -176,6 +176,10 @@ static int apply_op(struct patching *p, const struct json *op)
 	if (needs_value && !value)
 		return err_set(p->err, ERR_BAD_REQUEST, "patch operation %.*s has no value",
 			       STR_ARG(name));
+	if ((str_is(name, "copy") || str_is(name, "move")) &&
+	    !json_is(json_get(op, STR("from")), JSON_STRING))
+		return err_set(p->err, ERR_BAD_REQUEST, "patch operation %.*s has no from",
+			       STR_ARG(name));
 	if (str_is(name, "add"))
 		return op_add(p, "add", path, value);
 	if (str_is(name, "remove"))

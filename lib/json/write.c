@@ -51,12 +51,35 @@ static void put_control(unsigned char c, struct buf *out)
 		buf_printf(out, "\\u%04x", c);
 }
 
+/* Each byte that belongs to no character becomes U+FFFD, as Go's encoder has it. */
+static void write_repaired(struct str s, struct buf *out)
+{
+	AUTO(buf) struct buf text = {0};
+
+	for (size_t i = 0, n; i < s.n; i += n) {
+		for (n = 1; n <= 4 && i + n <= s.n && !str_is_utf8(str_sub(s, i, n)); n++)
+			;
+		if (n > 4 || i + n > s.n) {
+			buf_puts(&text, "\xef\xbf\xbd");
+			n = 1;
+		} else {
+			buf_str(&text, str_sub(s, i, n));
+		}
+	}
+	json_write_string(buf_view(&text), out);
+}
+
 void json_write_string(struct str s, struct buf *out)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
 	size_t from = 0, plain = plain_run(p, s.n);
-	char *at = buf_reserve(out, s.n + 2);
+	char *at;
 
+	if (!str_is_utf8(s)) {
+		write_repaired(s, out);
+		return;
+	}
+	at = buf_reserve(out, s.n + 2);
 	at[0] = '"';
 	if (plain == s.n) {
 		if (s.n)
