@@ -4,6 +4,8 @@
  */
 #include "apiserver/core-internal.h"
 
+extern const struct admission admission_validating_policy;
+
 static struct admission_req admission(struct op *op, enum admission_op what, struct str name,
 				      struct json *next, const struct json *old)
 {
@@ -46,6 +48,11 @@ void core_admit_sort(struct core *c)
 static int refused(struct op *op, const struct admission_req *r)
 {
 	op->err.retry_after_s = r->retry_after_s;
+	if (r->status) {
+		op->denial = r->status;
+		op->denial_code = r->status_code;
+		return -1;
+	}
 	if (r->message.n < sizeof(op->err.msg) || op->err.code == ERR_INVALID)
 		return -1;
 	op->denial_code = err_http(op->err.code);
@@ -92,7 +99,9 @@ int write_ask(struct op *op, enum admission_op what, struct json *next, const st
 	bool changed;
 
 	op->pure_body = true;
-	return webhooks_mutate(op, &r, &changed) || webhooks_validate_all(op, &r) ? -1 : 0;
+	if (webhooks_mutate(op, &r, &changed) || webhooks_validate_all(op, &r))
+		return -1;
+	return admission_validating_policy.admit(&r, &op->err) ? refused(op, &r) : 0;
 }
 
 /* ---- connections ---- */

@@ -47,6 +47,9 @@ struct admission_req {
 	int retry_after_s;                /* set with ERR_TOO_MANY */
 	struct schema_problems *problems; /* causes of an ERR_INVALID */
 	struct str message; /* of a refusal that may be longer than struct err holds, in `a` */
+	const struct json
+		*status; /* of a refusal: what the client gets, instead of that; or NULL */
+	int status_code;
 };
 
 /* Refuses: `pods "x" is forbidden: WHY`. Returns -1. */

@@ -140,6 +140,11 @@ static int evaluate(const struct cel_program *p, struct cel *c, struct cel_value
 	return 0;
 }
 
+struct cel_lazy_state *cel_lazy_new(struct arena *a)
+{
+	return arena_alloc(a, sizeof(struct cel_lazy_state));
+}
+
 int cel_eval_bool(const struct cel_program *p, struct arena *a, const struct cel_env *env,
 		  bool *ret, struct err *err)
 {

@@ -35,8 +35,9 @@ struct cel_var {
 struct cel_lazy {
 	struct str name;
 	const struct cel_program *program; /* NULL: only its name is known yet */
-	struct cel_lazy_state *state;      /* the evaluation's; zeroed by the caller */
+	struct cel_lazy_state *state;      /* the evaluation's: cel_lazy_new() */
 };
+struct cel_lazy_state *cel_lazy_new(struct arena *a);
 
 /* Values by name: what a text is compiled for, and what it is evaluated with. */
 struct cel_env {
