@@ -1,7 +1,7 @@
 /*
  * load KUBECONFIG WHAT CONNECTIONS REQUESTS: drives the API server as fast as it answers, keeping
  * one request under way on each connection, and prints requests/s, MB/s and latencies.
- * WHAT: create-configmaps, create-pods (namespace "bench", which must exist), get, list-500, list.
+ * WHAT: create-configmaps, create-secrets, create-pods (namespace "bench", which must exist), get, list-500, list.
  * watch: as many connections watch, until each has seen the requests' ConfigMaps created.
  */
 #include <stdio.h>
@@ -50,13 +50,15 @@ static void on_done(void *arg, const struct http_answer *a)
 
 static void describe(const struct load *l, long i, struct buf *path, struct buf *body)
 {
-	if (!strcmp(l->what, "create-configmaps")) {
-		buf_puts(path, "/api/v1/namespaces/bench/configmaps");
+	bool secrets = !strcmp(l->what, "create-secrets");
+
+	if (secrets || !strcmp(l->what, "create-configmaps")) {
+		buf_printf(path, "/api/v1/namespaces/bench/%s", secrets ? "secrets" : "configmaps");
 		buf_printf(body,
-			   "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+			   "{\"apiVersion\":\"v1\",\"kind\":\"%s\",\"metadata\":{\"name\":"
 			   "\"cm-%d-%ld\"},"
 			   "\"data\":{\"key\":\"%0200d\"}}",
-			   (int)getpid(), i, 7);
+			   secrets ? "Secret" : "ConfigMap", (int)getpid(), i, 7);
 	} else if (!strcmp(l->what, "create-pods")) {
 		buf_puts(path, "/api/v1/namespaces/bench/pods");
 		buf_printf(body,

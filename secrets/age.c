@@ -29,6 +29,8 @@ static const char hrp_identity[] = "age-secret-key-", hrp_recipient[] = "age";
 struct identity {
 	uint8_t secret[AGE_KEY_BYTES];
 	uint8_t public[AGE_KEY_BYTES];
+	uint8_t ed[AGE_KEY_BYTES]; /* of an ssh key */
+	bool ssh;
 };
 struct age_keys {
 	struct identity *v; /* guarded */
@@ -62,7 +64,7 @@ size_t age_keys_count(const struct age_keys *k)
 	return k->n;
 }
 
-static int add(struct age_keys *k, struct str secret, struct err *err)
+static int make_room(struct age_keys *k, struct err *err)
 {
 	if (k->n == IDENTITIES_MAX)
 		return err_set(err, ERR_LIMIT, "more than %d identities", IDENTITIES_MAX);
@@ -78,10 +80,37 @@ static int add(struct age_keys *k, struct str secret, struct err *err)
 		k->v = v;
 		k->cap = cap;
 	}
+	k->v[k->n] = (struct identity){.ssh = false};
+	return 0;
+}
+
+static int add(struct age_keys *k, struct str secret, struct err *err)
+{
+	if (make_room(k, err) != 0)
+		return -1;
 	memcpy(k->v[k->n].secret, secret.p, AGE_KEY_BYTES);
 	crypto_scalarmult_base(k->v[k->n].public, k->v[k->n].secret);
 	k->n++;
 	return 0;
+}
+
+static int add_ssh(struct age_keys *k, struct str *rest, struct err *err)
+{
+	struct age_ssh_identity id;
+	struct identity *to;
+	int rc = make_room(k, err);
+
+	if (rc == 0)
+		rc = age_ssh_identity(rest, &id, err);
+	if (rc == 0) {
+		to = &k->v[k->n++];
+		memcpy(to->secret, id.secret, sizeof(id.secret));
+		memcpy(to->public, id.public, sizeof(id.public));
+		memcpy(to->ed, id.ed, sizeof(id.ed));
+		to->ssh = true;
+	}
+	sodium_memzero(&id, sizeof(id));
+	return rc;
 }
 
 /* The 32 bytes behind a prefix. */
@@ -109,7 +138,9 @@ int age_keys_parse(struct age_keys *k, struct str text, struct err *err)
 		if (!line.n || *line.p == '#')
 			continue;
 		/* The line itself is a secret: say only where it is. */
-		if (decode_key(line, hrp_identity, &secret) != 0)
+		if (age_ssh_is_identity(line))
+			rc = add_ssh(k, &text, err);
+		else if (decode_key(line, hrp_identity, &secret) != 0)
 			rc = err_set(err, ERR_PARSE, "line %lld: not an age identity (X25519)",
 				     (long long)number);
 		else
@@ -125,6 +156,9 @@ int age_recipient_parse(struct str text, struct age_recipient *ret, struct err *
 {
 	AUTO(buf) struct buf key = {0};
 
+	*ret = (struct age_recipient){.ssh = false};
+	if (age_ssh_is_recipient(text))
+		return age_ssh_recipient(text, ret, err);
 	if (decode_key(text, hrp_recipient, &key) != 0)
 		return err_set(err, ERR_PARSE, "%.*s: not an age recipient (X25519)",
 			       (int)MIN(text.n, 100), text.p ? text.p : "");
@@ -144,6 +178,7 @@ void age_generate(struct buf *ret_identity, struct age_recipient *ret)
 	size_t from = ret_identity->n;
 
 	start();
+	*ret = (struct age_recipient){.ssh = false};
 	randombytes_buf(secret, sizeof(secret));
 	crypto_scalarmult_base(ret->bytes, secret);
 	bech32_encode(str_c(hrp_identity), (struct str){(const char *)secret, sizeof(secret)},
@@ -167,8 +202,7 @@ static void hmac(struct str key, struct str a, struct str b, uint8_t ret[32])
 	sodium_memzero(&s, sizeof(s));
 }
 
-/* HKDF-SHA256 with one block of output (RFC 5869). */
-static void hkdf(struct str secret, struct str salt, struct str info, uint8_t ret[32])
+void age_hkdf(struct str secret, struct str salt, struct str info, uint8_t ret[32])
 {
 	static const uint8_t zeroes[32];
 	uint8_t prk[32];
@@ -189,20 +223,22 @@ static void header_mac(const uint8_t file_key[FILE_KEY], struct str covered, uin
 {
 	uint8_t key[32];
 
-	hkdf(bytes(file_key, FILE_KEY), STR(""), STR("header"), key);
+	age_hkdf(bytes(file_key, FILE_KEY), STR(""), STR("header"), key);
 	hmac(bytes(key, sizeof(key)), covered, STR(""), ret);
 	sodium_memzero(key, sizeof(key));
 }
 
-/* The key that wraps the file key for one recipient; -1 for a share of low order. */
+/* The key that wraps the file key for one recipient; -1 for a share of low order. ed: of an ssh
+ * key, else NULL. */
 static int wrap_key(const uint8_t secret[32], const uint8_t other[32],
-		    const uint8_t salt[2 * SHARE], uint8_t ret[32])
+		    const uint8_t salt[2 * SHARE], const uint8_t *ed, uint8_t ret[32])
 {
 	uint8_t shared[32];
 
-	if (crypto_scalarmult(shared, secret, other) != 0)
+	if (crypto_scalarmult(shared, secret, other) != 0 || (ed && age_ssh_tweak(ed, shared) != 0))
 		return -1;
-	hkdf(bytes(shared, sizeof(shared)), bytes(salt, 2 * SHARE), str_c(info_x25519), ret);
+	age_hkdf(bytes(shared, sizeof(shared)), bytes(salt, 2 * SHARE),
+		 ed ? STR(AGE_SSH_INFO) : str_c(info_x25519), ret);
 	sodium_memzero(shared, sizeof(shared));
 	return 0;
 }
@@ -212,10 +248,12 @@ static int wrap_key(const uint8_t secret[32], const uint8_t other[32],
 static int stanza_share(const struct age_stanza *s, uint8_t ret[SHARE], struct err *err)
 {
 	AUTO(buf) struct buf share = {0};
+	size_t at = str_is(s->args[0], "X25519") ? 1 : 2;
 
-	if (s->nargs != 2 || age_b64_decode(s->args[1], &share) != 0 || share.n != SHARE ||
+	if (s->nargs != at + 1 || age_b64_decode(s->args[at], &share) != 0 || share.n != SHARE ||
 	    s->body.n != WRAPPED)
-		return err_set(err, ERR_PARSE, "age file: malformed X25519 recipient");
+		return err_set(err, ERR_PARSE, "age file: malformed %.*s recipient",
+			       STR_ARG(s->args[0]));
 	memcpy(ret, share.p, SHARE);
 	return 0;
 }
@@ -228,9 +266,11 @@ static bool try_identity(const struct identity *id, const uint8_t share[SHARE],
 	uint8_t salt[2 * SHARE], key[32];
 	int rc;
 
+	if (id->ssh != !str_is(s->args[0], "X25519"))
+		return false;
 	memcpy(salt, share, SHARE);
 	memcpy(salt + SHARE, id->public, SHARE);
-	if (wrap_key(id->secret, share, salt, key) != 0)
+	if (wrap_key(id->secret, share, salt, id->ssh ? id->ed : NULL, key) != 0)
 		return false;
 	rc = crypto_aead_chacha20poly1305_ietf_decrypt(ret, NULL, NULL, (const uint8_t *)s->body.p,
 						       s->body.n, NULL, 0, nonce, key);
@@ -246,7 +286,8 @@ static int find_file_key(const struct age_keys *k, const struct age_header *h,
 	for (size_t i = 0; i < h->n; i++) {
 		uint8_t share[SHARE];
 
-		if (!str_is(h->stanzas[i].args[0], "X25519"))
+		if (!str_is(h->stanzas[i].args[0], "X25519") &&
+		    !str_is(h->stanzas[i].args[0], "ssh-ed25519"))
 			continue;
 		if (stanza_share(&h->stanzas[i], share, err) != 0)
 			return -1;
@@ -276,7 +317,7 @@ static int open_payload(const uint8_t file_key[FILE_KEY], struct str in, struct 
 
 	if (in.n < NONCE + TAG)
 		return err_set(err, ERR_CORRUPT, "age file: truncated");
-	hkdf(bytes(file_key, FILE_KEY), str_sub(in, 0, NONCE), STR("payload"), key);
+	age_hkdf(bytes(file_key, FILE_KEY), str_sub(in, 0, NONCE), STR("payload"), key);
 	for (uint64_t i = 0; rest.n && rc == 0; i++) {
 		struct str chunk = str_sub(rest, 0, CHUNK + TAG);
 		unsigned long long n = 0;
@@ -345,20 +386,27 @@ static int write_stanza(const struct age_recipient *to, const uint8_t file_key[F
 			struct buf *out, struct err *err)
 {
 	static const uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
-	uint8_t secret[32], salt[2 * SHARE], key[32], wrapped[WRAPPED];
+	uint8_t secret[32], salt[2 * SHARE], key[32], wrapped[WRAPPED], tag[4];
 	int rc;
 
 	randombytes_buf(secret, sizeof(secret));
 	crypto_scalarmult_base(salt, secret);
 	memcpy(salt + SHARE, to->bytes, SHARE);
-	rc = wrap_key(secret, to->bytes, salt, key);
+	rc = wrap_key(secret, to->bytes, salt, to->ssh ? to->ed : NULL, key);
 	sodium_memzero(secret, sizeof(secret));
 	if (rc != 0)
 		return err_set(err, ERR_BAD_REQUEST, "a recipient of low order");
 	crypto_aead_chacha20poly1305_ietf_encrypt(wrapped, NULL, file_key, FILE_KEY, NULL, 0, NULL,
 						  nonce, key);
 	sodium_memzero(key, sizeof(key));
-	buf_puts(out, "-> X25519 ");
+	if (to->ssh) {
+		age_ssh_tag(to->ed, tag);
+		buf_puts(out, "-> ssh-ed25519 ");
+		age_b64_encode(bytes(tag, sizeof(tag)), out);
+		buf_putc(out, ' ');
+	} else {
+		buf_puts(out, "-> X25519 ");
+	}
 	age_b64_encode(bytes(salt, SHARE), out);
 	buf_putc(out, '\n');
 	age_body_write(bytes(wrapped, WRAPPED), out);
@@ -372,7 +420,7 @@ static void write_payload(const uint8_t file_key[FILE_KEY], struct str plain, st
 
 	randombytes_buf(start_nonce, sizeof(start_nonce));
 	buf_put(out, start_nonce, NONCE);
-	hkdf(bytes(file_key, FILE_KEY), bytes(start_nonce, NONCE), STR("payload"), key);
+	age_hkdf(bytes(file_key, FILE_KEY), bytes(start_nonce, NONCE), STR("payload"), key);
 	do {
 		struct str chunk = str_sub(plain, 0, CHUNK);
 		unsigned long long n;

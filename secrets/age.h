@@ -1,7 +1,7 @@
 /*
- * age files (age-encryption.org/v1): reading and writing with X25519 recipients and armor. Pure but
- * for randomness; bytes in, bytes out. Other recipient types in a file are passed over.
- * Specification: C2SP age.md.
+ * age files (age-encryption.org/v1): reading and writing with X25519 and ssh-ed25519 recipients,
+ * and armor. Pure but for randomness; bytes in, bytes out. Other recipient types in a file are
+ * passed over. Specification: C2SP age.md.
  */
 #ifndef PLUMB_SECRETS_AGE_H
 #define PLUMB_SECRETS_AGE_H
@@ -15,14 +15,17 @@ enum { AGE_KEY_BYTES = 32, AGE_FILE_MAX = 64 * 1024 * 1024 };
 struct age_keys;
 struct age_keys *age_keys_new(void);
 void age_keys_free(struct age_keys *k); /* wipes; NULL is fine */
-/* The text of a key file: one AGE-SECRET-KEY-1… a line, '#' comments, blank lines. */
+/* The text of a key file: one AGE-SECRET-KEY-1… a line, '#' comments, blank lines; or OpenSSH's
+ * ed25519 private keys without a passphrase. */
 MUST_USE int age_keys_parse(struct age_keys *k, struct str text, struct err *err);
 size_t age_keys_count(const struct age_keys *k);
 
 struct age_recipient {
-	uint8_t bytes[AGE_KEY_BYTES];
+	uint8_t bytes[AGE_KEY_BYTES]; /* X25519 */
+	uint8_t ed[AGE_KEY_BYTES];    /* what it was made of, for ssh-ed25519 */
+	bool ssh;
 };
-/* "age1…". */
+/* "age1…", or "ssh-ed25519 AAAA… comment". */
 MUST_USE int age_recipient_parse(struct str text, struct age_recipient *ret, struct err *err);
 void age_recipient_write(const struct age_recipient *r, struct buf *out);
 /* A new identity as text ("AGE-SECRET-KEY-1…", wipe it) and its recipient. */

@@ -12,6 +12,7 @@
 #include "cli/datadir.h"
 #include "cli/sealkey.h"
 #include "cli/sealmerge.h"
+#include "cli/sops.h"
 #include "cli/verbs/verb.h"
 #include "lib/base/codec.h"
 #include "lib/base/flags.h"
@@ -23,8 +24,11 @@ enum { INPUT_MAX = 16 * 1024 * 1024 };
 struct seal {
 	const char *file, *scope_text, *output, *namespace, *name, *merge_into;
 	struct sealkey_opts where;
-	struct flag_list literals, files;
-	bool validate;
+	struct flag_list literals, files, age;
+	const char *identity;
+	struct flag_list sops;
+	struct sopsfile sopsfile; /* under work */
+	bool validate, recipients, in_place;
 	enum seal_scope scope;
 	struct seal_pub pub;
 	struct json *made; /* from --literal and --from-file */
@@ -103,6 +107,29 @@ static int put_into_file(struct seal *s, struct str key, struct str plain, struc
 	    sealmerge(buf_view(&text), &m, &out, err) != 0)
 		return err_wrap(err, "%s", s->merge_into);
 	return fs_write(s->merge_into, buf_view(&out), 0644, err);
+}
+
+static int put_into_sops(struct seal *s, struct str key, struct str plain, struct err *err)
+{
+	return sopsfile_put(&s->sopsfile, key, plain, err);
+}
+
+static int work_sops(struct seal *s, struct err *err)
+{
+	for (size_t i = 0; i < s->sops.n; i++) {
+		int rc;
+
+		s->sopsfile = (struct sopsfile){s->sops.v[i], s->identity, &s->age, s->in_place};
+		if (s->recipients)
+			rc = sopsfile_recipients(&s->sopsfile, &s->out, err);
+		else if (s->literals.n || s->files.n)
+			rc = each_pair(s, put_into_sops, err);
+		else
+			rc = sopsfile_encrypt(&s->sopsfile, &s->out, err);
+		if (rc != 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* Secrets made of options gather here. */
@@ -222,7 +249,8 @@ static int run(struct seal *s, struct err *err)
 			       "--scope %s: must be strict, namespace or cluster", s->scope_text);
 	if (strcmp(s->output, "yaml") != 0 && strcmp(s->output, "json") != 0)
 		return err_set(err, ERR_BAD_REQUEST, "-o %s: must be yaml or json", s->output);
-	if (sealkey_find(&s->where, &s->pub, &from, err) != 0 || work(s, err) != 0)
+	if (s->sops.n ? work_sops(s, err)
+		      : sealkey_find(&s->where, &s->pub, &from, err) != 0 || work(s, err) != 0)
 		return -1;
 	if (s->out.n && fwrite(s->out.p, 1, s->out.n, stdout) != s->out.n)
 		return err_sys(err, "standard output");
@@ -258,6 +286,7 @@ static int seal_main(int argc, char **argv)
 			 .namespace = "",
 			 .name = "",
 			 .merge_into = "",
+			 .identity = "",
 			 .where = {"", "", DATADIR_DEFAULT}};
 	const struct flag flags[] = {
 		{"file", 'f', FLAG_STRING, &s.file, "FILE", "Secrets to seal; - is standard input"},
@@ -272,6 +301,14 @@ static int seal_main(int argc, char **argv)
 		{"name", 0, FLAG_STRING, &s.name, "NAME", "of the Secret made from values"},
 		{"merge-into", 0, FLAG_STRING, &s.merge_into, "FILE",
 		 "put the values into this SealedSecret's file"},
+		{"sops", 0, FLAG_STRINGS, &s.sops, "FILE",
+		 "encrypt this file with sops' format; with values, put them into it"},
+		{"in-place", 'i', FLAG_BOOL, &s.in_place, NULL, "with --sops: replace the file"},
+		{"recipients", 0, FLAG_BOOL, &s.recipients, NULL,
+		 "with --sops: only bring the recipients up to .sops.yaml"},
+		{"age", 0, FLAG_STRINGS, &s.age, "RECIPIENT", "with --sops: instead of .sops.yaml"},
+		{"identity", 0, FLAG_STRING, &s.identity, "FILE",
+		 "with --sops: age identities; else as sops finds them"},
 		{"validate", 0, FLAG_BOOL, &s.validate, NULL,
 		 "check that sealed values are for this cluster"},
 		{"output", 'o', FLAG_STRING, &s.output, "FORMAT", "yaml (default) or json"},

@@ -215,3 +215,76 @@ void test_age__the_program_opens_ours(void **state)
 	buf_release(&r.out);
 	buf_release(&r.err);
 }
+
+/* ---- ssh-ed25519 ---- */
+
+/* Made with ssh-keygen and age 1.1. */
+static const char ssh_identity[] =
+	"-----BEGIN OPENSSH PRIVATE KEY-----\n"
+	"b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n"
+	"QyNTUxOQAAACAhQxEjIeWGS+6DaekWHGV8oDNNkX0bgktIUO9+4s8CVAAAAIgn3YCJJ92A\n"
+	"iQAAAAtzc2gtZWQyNTUxOQAAACAhQxEjIeWGS+6DaekWHGV8oDNNkX0bgktIUO9+4s8CVA\n"
+	"AAAEDZp3hrVUNtyaHuF5V8z0fdm+RP+fne7INrC18DRvQKTyFDESMh5YZL7oNp6RYcZXyg\n"
+	"M02RfRuCS0hQ737izwJUAAAABHRlc3QB\n"
+	"-----END OPENSSH PRIVATE KEY-----\n";
+static const char ssh_recipient[] =
+	"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICFDESMh5YZL7oNp6RYcZXygM02RfRuCS0hQ737izwJU test";
+static const char ssh_file[] = "-----BEGIN AGE ENCRYPTED FILE-----\n"
+			       "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNzaC1lZDI1NTE5IDRyWEtJZyBEM3FK\n"
+			       "bXNEWm5UVS9zSmZFZXhjQS9WVWN2aVZaaXhtS3p0QXJCeEpUNVVjCnlsRnRkTEhv\n"
+			       "TVozRG9XeWppVEtkUWtnVVdRcHE3ejhhNm1NRHB2b0xVQ2cKLS0tIHhjVU1ObFpN\n"
+			       "WkF4bXdNamRVekxoUUNZcEo1Z1NLT2IxelJVb3FCVmxRNGsK91kBNbVYan2TIZfy\n"
+			       "4Kydk4lFsC82fQLYEVv3tVbHb+GdFkX6D99x2n/M9HJJ\n"
+			       "-----END AGE ENCRYPTED FILE-----\n";
+
+void test_age__ssh_keys(void **state)
+{
+	struct age_keys *k = age_keys_new();
+	AUTO(buf) struct buf out = {0};
+	AUTO(buf) struct buf made = {0};
+	struct age_recipient to[2];
+	struct age_encrypt e = {to, 2, false};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(age_keys_parse(k, str_c(ssh_identity), &err), 0);
+	if (age_decrypt(k, str_c(ssh_file), &out, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_true(str_is(buf_view(&out), "correct horse"));
+	/* Ours, beside an X25519 recipient: each opens it. */
+	assert_int_equal(age_recipient_parse(str_c(recipient), &to[0], NULL), 0);
+	assert_int_equal(age_recipient_parse(str_c(ssh_recipient), &to[1], NULL), 0);
+	assert_int_equal(age_encrypt(&e, STR("both"), &made, &err), 0);
+	buf_reset(&out);
+	assert_int_equal(age_decrypt(k, buf_view(&made), &out, &err), 0);
+	assert_true(str_is(buf_view(&out), "both"));
+	age_keys_free(k);
+	k = keys();
+	buf_reset(&out);
+	assert_int_equal(age_decrypt(k, buf_view(&made), &out, &err), 0);
+	assert_int_equal(age_decrypt(k, str_c(ssh_file), &out, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	age_keys_free(k);
+}
+
+void test_age__ssh_keys_that_are_none(void **state)
+{
+	static const char *const bad[] = {
+		"-----BEGIN OPENSSH PRIVATE KEY-----\n",
+		"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+		"-----BEGIN OPENSSH PRIVATE KEY-----\n*\n-----END OPENSSH PRIVATE KEY-----\n"};
+	struct age_keys *k = age_keys_new();
+	struct age_recipient to;
+	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(age_keys_parse(k, str_c(bad[i]), &err), -1);
+	/* Every truncation of a whole one, too. */
+	for (size_t n = sizeof(ssh_identity) - 40; n > 40; n--)
+		assert_int_equal(age_keys_parse(k, (struct str){ssh_identity, n}, &err), -1);
+	assert_int_equal(age_recipient_parse(STR("ssh-ed25519 AAAA"), &to, &err), -1);
+	assert_int_equal(age_recipient_parse(STR("ssh-rsa AAAA"), &to, &err), -1);
+	assert_int_equal(age_keys_count(k), 0);
+	age_keys_free(k);
+}

@@ -1,0 +1,50 @@
+#!/bin/bash
+# sops files by plumb seal: encrypted, edited in place, merged by git; opened by the age program's keys.
+. "$(dirname "$0")/lib.sh"
+for t in git age-keygen age; do command -v "$t" >/dev/null || skip_all "sops" "needs $t"; done
+repo=$work/repo && mkdir -p "$repo/app" && cd "$repo" && git init -q -b main . || exit 1
+age-keygen -o "$work/keys.txt" 2>/dev/null; age-keygen -o "$work/other.txt" 2>/dev/null
+one=$(age-keygen -y "$work/keys.txt") two=$(age-keygen -y "$work/other.txt")
+export SOPS_AGE_KEY_FILE=$work/keys.txt
+printf 'creation_rules:\n- path_regex: ^app/.*\\.yaml$\n  encrypted_regex: ^(data|stringData)$\n  age: %s\n' "$one" >.sops.yaml
+printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: db # its name\nstringData:\n  password: correct-horse # keep\n  user: admin\n' >app/db.yaml
+seal() { "$PLUMB" seal --sops app/db.yaml "$@"; }
+ok "a file is encrypted in place" seal -i
+ok "… which hides the values" sh -c "! grep -qE 'correct-horse|admin' app/db.yaml"
+ok "… and nothing else" grep -q 'name: db # its name' app/db.yaml
+ok "twice is refused" sh -c "! '$PLUMB' seal --sops app/db.yaml -i"
+# data_key FILE IDENTITY: the age program opens the file's data key.
+data_key() { sed -n '/-----BEGIN AGE/,/-----END AGE/p' "$1" | sed 's/^ *//' | awk -v n="${3:-1}" '/BEGIN/{i++} i==n' | age -d -i "$2" 2>/dev/null | wc -c; }
+ok "the age program opens its data key" [ "$(data_key app/db.yaml "$work/keys.txt")" = 32 ]
+git add -A && git commit -qm base
+printf %s battery-staple >"$work/v"
+ok "one value is put into it" seal --from-file "password=$work/v"
+ok "which changes its line, mac and lastmodified" [ "$(git diff --numstat app/db.yaml | cut -f1,2 | tr '\t' ' ')" = "$(git diff app/db.yaml | grep -c '^+[^+]') $(git diff app/db.yaml | grep -c '^-[^-]')" -a "$(git diff app/db.yaml | grep -c '^+[^+]')" -le 3 ]
+ok "comments stay" grep -q 'type:str\] # keep' app/db.yaml
+git commit -qam 'password'
+git checkout -qb side HEAD~1 && printf %s root >"$work/v" && seal --from-file "user=$work/v" && seal --from-file "port=$work/v" && git commit -qam 'user'
+git checkout -q main
+printf '*.yaml merge=sops\n' >.gitattributes
+git config merge.sops.driver "'$PLUMB' merge-sops %O %A %B"
+ok "git merges two branches that changed different values" git merge -q -m both side
+ok "nothing is left in conflict" sh -c "! grep -q '<<<<<<<' app/db.yaml"
+sed -i "s/age: .*/age: $one,$two/" .sops.yaml
+git add -A && git commit -qm merged
+ok "another recipient is added" seal --recipients
+ok "which only adds lines" [ "$(git diff --numstat app/db.yaml | cut -f2)" = 0 ]
+ok "who opens it as well" [ "$(data_key app/db.yaml "$work/other.txt" 2)" = 32 ]
+printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [db.yaml]\n' >app/kustomization.yaml
+git add -A && git commit -qm all
+if command -v "$KUBECTL" >/dev/null; then
+	start --nodes 0
+	k create namespace shop >/dev/null
+	k -n shop create secret generic keys --from-file=a.agekey="$work/keys.txt" >/dev/null
+	git clone -q --bare "$repo" "$work/repo.git"
+	printf 'apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: shop, namespace: shop}\nspec: {url: "file://%s", interval: 1s, ref: {branch: main}}\n---\napiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: shop, namespace: shop}\nspec: {interval: 1m, path: ./app, prune: true, targetNamespace: shop, sourceRef: {kind: GitRepository, name: shop}, decryption: {provider: sops, secretRef: {name: keys}}}\n' "$work/repo.git" | k apply -f - >/dev/null
+	value() { [ "$(k -n shop get secret db -o jsonpath="{.data.$1}" 2>/dev/null | base64 -d)" = "$2" ]; }
+	ok "the cluster opens the merged file" soon 10 value password battery-staple
+	ok "with both sides' values" value user root
+	ok "and the one that was added" value port root
+	ok "clean stop" stop
+fi
+finish
