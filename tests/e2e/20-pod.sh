@@ -2,6 +2,7 @@
 # One pod, for real: run, env, volumes, logs, probes, restarts, graceful and stubborn ends, errors.
 . "$(dirname "$0")/lib.sh"
 need_root "pods"
+ok "plumb doctor finds the machine fit" "$PLUMB" doctor --data-dir "$data"
 busybox_image busybox:1 >/dev/null
 start
 
