@@ -1,6 +1,8 @@
 /* StatefulSets: replicas with a name, an order and volumes of their own. Pure. */
 #include "apiserver/kinds/rules.h"
 
+#include "lib/kube/obj.h"
+
 #include "lib/base/pure.h"
 
 static const struct kind_column columns[] = {
@@ -44,6 +46,29 @@ static const char *const free_fields[] = {"replicas",
 					  "minReadySeconds",
 					  NULL};
 
+/* The template as its pods will have it: with a volume for each claim. */
+static const struct json *with_claims(struct kind_ctx *c, const struct json *spec)
+{
+	const struct json *claims = json_get(spec, STR("volumeClaimTemplates"));
+	struct json *template, *volumes;
+
+	if (!json_len(claims) || !json_at(spec, "template", "spec"))
+		return json_get(spec, STR("template"));
+	template = json_copy(c->a, json_get(spec, STR("template")));
+	volumes = json_set_array(c->a, json_get(template, STR("spec")), "volumes");
+	for (size_t i = 0; i < json_len(claims); i++) {
+		struct str name = meta_name(json_item(claims, i));
+
+		for (size_t k = json_len(volumes); k-- > 0;)
+			if (str_eq(json_str(json_get(json_item(volumes, k), STR("name"))), name))
+				json_remove(volumes, k);
+		json_append(c->a, volumes,
+			    json_build(c->a, "{s:S, s:{s:S}}", "name", name,
+				       "persistentVolumeClaim", "claimName", name));
+	}
+	return template;
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
@@ -54,7 +79,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	rule_non_negative(c, &at, spec, "replicas");
 	rule_non_negative(c, &at, spec, "minReadySeconds");
 	rule_selector_matches(c, &at, spec);
-	rule_template(c, &template_at, json_get(spec, STR("template")), "StatefulSet");
+	rule_template(c, &template_at, with_claims(c, spec), "StatefulSet");
 	if (live)
 		rule_only(c, spec, json_get(live, STR("spec")), free_fields,
 			  "updates to statefulset spec for fields other than 'replicas', "
