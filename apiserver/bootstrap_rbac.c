@@ -22,6 +22,10 @@ struct row {
 	"configmaps events persistentvolumeclaims pods replicationcontrollers "                    \
 	"replicationcontrollers/scale services"
 
+#define GITOPS                                                                                     \
+	"kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io helm.toolkit.fluxcd.io "             \
+	"image.toolkit.fluxcd.io notification.toolkit.fluxcd.io plumb.dev"
+
 #define APPROVER(name) "system:certificates.k8s.io:" name
 #define CSR "system:certificates.k8s.io:certificatesigningrequests:"
 
@@ -49,7 +53,7 @@ static const struct row rules[] = {
 	{TO_VIEW, READ, "discovery.k8s.io", "endpointslices"},
 	{TO_VIEW, READ, "events.k8s.io", "events"},
 	{TO_VIEW, READ, "metrics.k8s.io", "pods nodes"},
-	{TO_VIEW, READ, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
+	{TO_VIEW, READ, GITOPS, "*"},
 
 	{TO_EDIT, READ, "core",
 	 "bindings endpoints limitranges namespaces namespaces/status pods/log pods/status "
@@ -70,7 +74,7 @@ static const struct row rules[] = {
 	{TO_EDIT, READ, "discovery.k8s.io", "endpointslices"},
 	{TO_EDIT, READ, "events.k8s.io", "events"},
 	{TO_EDIT, ALL, "coordination.k8s.io", "leases"},
-	{TO_EDIT, ALL, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
+	{TO_EDIT, ALL, GITOPS, "*"},
 
 	{TO_ADMIN, READ, "core",
 	 "bindings endpoints limitranges namespaces namespaces/status pods/log pods/status "
@@ -93,7 +97,7 @@ static const struct row rules[] = {
 	{TO_ADMIN, ALL, "coordination.k8s.io", "leases"},
 	{TO_ADMIN, "create", "authorization.k8s.io", "localsubjectaccessreviews"},
 	{TO_ADMIN, ALL, "rbac.authorization.k8s.io", "rolebindings roles"},
-	{TO_ADMIN, ALL, "kustomize.toolkit.fluxcd.io source.toolkit.fluxcd.io plumb.dev", "*"},
+	{TO_ADMIN, ALL, GITOPS, "*"},
 
 	{"system:basic-user", "create", "authorization.k8s.io",
 	 "selfsubjectaccessreviews selfsubjectrulesreviews"},

@@ -269,7 +269,8 @@ void drift_commit(struct drifts *d)
 	struct source *s = unit_source(u, json_get(unit_tree(u, &a), STR("spec")));
 	struct json *req;
 
-	if (!s || !s->url || !u->commit[0] || !d->n)
+	/* An artifact has no branches. */
+	if (!s || s->kind != SOURCE_GIT || !s->url || !u->commit[0] || !d->n)
 		return;
 	d->onto = d->adopting && source_branch(s, &a).n && !strcmp(s->commit, u->commit);
 	req = request(d, s, &a);

@@ -14,6 +14,7 @@
 #include "reconciler/forge_call.h"
 #include "reconciler/webhook.h"
 #include "reconciler/reseal.h"
+#include "reconciler/unsupported.h"
 
 static void on_source(void *arg, const struct obj *old, const struct obj *new)
 {
@@ -112,6 +113,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	r->units_informer = watch(r, &res_kustomizations, on_unit);
 	reseal_start(r);
 	argo_start(r, check_synced);
+	r->unsupported = unsupported_start(r);
 	r->bootstrap = bootstrap_start(r);
 	listen_for_webhooks(r);
 	return r;
@@ -126,6 +128,7 @@ void reconciler_stop(struct reconciler *r)
 	loop_timer_cancel(r->loop, &r->discovery);
 
 	bootstrap_free(r->bootstrap);
+	unsupported_stop(r->unsupported);
 	webhooks_free(r->webhooks);
 	reseal_stop(r);
 	argo_stop(r);

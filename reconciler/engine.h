@@ -196,6 +196,7 @@ struct reconciler {
 	struct map gates;          /* forges: see forge_call.c */
 	struct bootstrap *bootstrap;
 	struct webhooks *webhooks;
+	struct unsupported *unsupported; /* see unsupported.h */
 	struct loop_timer discovery; /* another try */
 	size_t running;              /* runs under way */
 	struct list queue;           /* units that wait for one of them to end */

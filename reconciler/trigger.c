@@ -85,7 +85,8 @@ static const struct resource *resource_of(struct reconciler *r, const struct jso
 	return found;
 }
 
-static void trigger_sources(struct reconciler *r, const struct json *ref, struct str namespace)
+static void trigger_sources(struct reconciler *r, const struct resource *resource,
+			    const struct json *ref, struct str namespace)
 {
 	struct str name = json_str(json_get(ref, STR("name")));
 	struct map_iter it = {0};
@@ -93,7 +94,7 @@ static void trigger_sources(struct reconciler *r, const struct json *ref, struct
 	while (map_next(&r->sources, &it)) {
 		struct source *s = it.value;
 
-		if (str_eq(s->o->namespace, namespace) &&
+		if (source_resource(s) == resource && str_eq(s->o->namespace, namespace) &&
 		    (str_is(name, "*") ? has_labels(s->o, json_get(ref, STR("matchLabels")))
 				       : str_eq(s->o->name, name)))
 			look_at(s);
@@ -120,7 +121,11 @@ static void trigger_one(struct reconciler *r, const struct json *ref, struct str
 	const struct resource *resource;
 
 	if (str_is(kind, "GitRepository")) {
-		trigger_sources(r, ref, namespace);
+		trigger_sources(r, &res_gitrepositories, ref, namespace);
+		return;
+	}
+	if (str_is(kind, "OCIRepository")) {
+		trigger_sources(r, &res_ocirepositories, ref, namespace);
 		return;
 	}
 	if (str_is(name, "*")) {

@@ -44,6 +44,16 @@
 	  true)                                                                                    \
 	X(ocirepositories, "source.toolkit.fluxcd.io", "v1", "ocirepositories", "OCIRepository",   \
 	  true)                                                                                    \
+	X(helmreleases, "helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease", true)       \
+	X(helmrepositories, "source.toolkit.fluxcd.io", "v1", "helmrepositories",                  \
+	  "HelmRepository", true)                                                                  \
+	X(helmcharts, "source.toolkit.fluxcd.io", "v1", "helmcharts", "HelmChart", true)           \
+	X(buckets, "source.toolkit.fluxcd.io", "v1", "buckets", "Bucket", true)                    \
+	X(imagerepositories, "image.toolkit.fluxcd.io", "v1", "imagerepositories",                 \
+	  "ImageRepository", true)                                                                 \
+	X(imagepolicies, "image.toolkit.fluxcd.io", "v1", "imagepolicies", "ImagePolicy", true)    \
+	X(imageupdateautomations, "image.toolkit.fluxcd.io", "v1", "imageupdateautomations",       \
+	  "ImageUpdateAutomation", true)                                                           \
 	X(kustomizations, "kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization",  \
 	  true)                                                                                    \
 	X(receivers, "notification.toolkit.fluxcd.io", "v1", "receivers", "Receiver", true)        \

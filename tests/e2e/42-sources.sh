@@ -237,6 +237,27 @@ END2
 }
 if command -v docker-registry >/dev/null; then oci_tests; else skip "OCI artifacts" "needs docker-registry"; fi
 
+# ---- kinds that are only stored ----
+cat <<'END2' | k apply -f - >/dev/null
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: podinfo, namespace: default}
+spec: {interval: 5m, chart: {spec: {chart: podinfo, sourceRef: {kind: HelmRepository, name: podinfo}}}}
+---
+apiVersion: source.toolkit.fluxcd.io/v1beta2
+kind: HelmRepository
+metadata: {name: podinfo, namespace: default}
+spec: {interval: 5m, url: "https://example.invalid/charts"}
+---
+apiVersion: image.toolkit.fluxcd.io/v1beta2
+kind: ImagePolicy
+metadata: {name: podinfo, namespace: default}
+spec: {imageRepositoryRef: {name: podinfo}, policy: {semver: {range: 5.x}}}
+END2
+unsupported() { [ "$(k get "$1" podinfo -o jsonpath="$(cond Ready reason)")" = NotSupported ]; }
+for what in helmrelease helmrepository imagepolicy; do ok "a $what says that nothing acts on it" soon 10 unsupported "$what"; done
+ok "… and keeps its spec" sh -c "[ \"\$('$KUBECTL' --kubeconfig '$data/admin.kubeconfig' get helmrelease podinfo -o jsonpath='{.spec.chart.spec.chart}')\" = podinfo ]"
+
 ok "no secret stands in any log" sh -c "! grep -rqE 's3cret|OPENSSH PRIVATE' '$data/log'"
 ok "clean stop" stop
 finish
