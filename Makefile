@@ -193,6 +193,7 @@ headers layers: all
 	$(Q)O=$(O) tools/check-$@
 lint:
 	$(Q)O=$(O) tools/check-lint
+	$(Q)tools/check-secrets $(wildcard secrets/*.c cli/seal*.c cli/sops.c cli/keybackup.c $(patsubst %,cli/verbs/%.c,seal keys merge_sops) controllers/*seal*.c reconciler/reseal*.c reconciler/run_keys.c)
 install: all
 	install -D -m 755 $(O)/plumb $(DESTDIR)$(PREFIX)/bin/plumb
 	cp -R repo-template $(DESTDIR)$(PREFIX)/share/plumb-template 2>/dev/null || { mkdir -p $(DESTDIR)$(PREFIX)/share && cp -R repo-template $(DESTDIR)$(PREFIX)/share/plumb-template; }

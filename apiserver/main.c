@@ -21,6 +21,7 @@
 #include "lib/base/codec.h"
 #include "lib/base/flags.h"
 #include "lib/base/log.h"
+#include "lib/os/secrecy.h"
 #include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
 #include "lib/os/loop.h"
@@ -333,6 +334,8 @@ int apiserver_main(int argc, char **argv)
 		s.listen = (struct flag_list){&default_listen, 1};
 	log_init("apiserver", level, s.log_format);
 	prepare_process();
+	if (!secrecy_no_dumps())
+		log_warn("a crash could leave keys in a core file");
 	s.loop = loop_new();
 	int64_t began = loop_now(s.loop);
 	int rc = start(&s, &err);

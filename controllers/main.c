@@ -12,6 +12,7 @@
 #include "lib/kube/role_lead.h"
 #include "lib/os/fs.h"
 #include "lib/os/ready.h"
+#include "lib/os/secrecy.h"
 
 #define KEY_MAX ((size_t)64 << 10)
 
@@ -112,6 +113,8 @@ int controllers_main(int argc, char **argv)
 			       .start = start,
 			       .stop = stop,
 			       .arg = &p};
+	if (!secrecy_no_dumps())
+		log_warn("a crash could leave keys in a core file");
 	lead_prepare(&p.lead);
 	if (role_start(r, &err) != 0)
 		return 1;

@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/kube/role_lead.h"
 #include "lib/os/ready.h"
+#include "lib/os/secrecy.h"
 #include "reconciler/engine.h"
 
 struct process {
@@ -107,6 +108,8 @@ int reconciler_main(int argc, char **argv)
 			       .start = start,
 			       .stop = stop,
 			       .arg = &p};
+	if (!secrecy_no_dumps())
+		log_warn("a crash could leave keys in a core file");
 	lead_prepare(&p.lead);
 	if (role_start(&p.role, &err))
 		return 1;

@@ -107,16 +107,16 @@ static void read_metadata(struct dotenv *d, struct str text)
 	struct str line, name, value;
 
 	while (str_next(&text, '\n', &line)) {
-		AUTO(buf) struct buf plain = {0};
+		AUTO(buf) struct buf unescaped = {0};
 
 		if (!str_starts(line, STR("sops_")) || !str_cut(line, '=', &name, &value))
 			continue;
 		name = str_sub(name, 5, name.n);
-		unescape(value, &plain);
+		unescape(value, &unescaped);
 		if (str_starts(name, STR("age__list_")))
-			put_age(d, name, buf_view(&plain));
+			put_age(d, name, buf_view(&unescaped));
 		else
-			json_set(d->a, d->metadata, name, json_new_str(d->a, buf_view(&plain)));
+			json_set(d->a, d->metadata, name, json_new_str(d->a, buf_view(&unescaped)));
 	}
 }
 

@@ -16,6 +16,7 @@
 #include "lib/json/yaml.h"
 #include "lib/kube/client-http.h"
 #include "lib/kube/resources.h"
+#include "lib/os/secrecy.h"
 
 #define LABEL "plumb.dev/sealing-key"
 #define PREFIX "plumb-sealing-key-"
@@ -324,6 +325,10 @@ static int keys_main(int argc, char **argv)
 		{0}};
 	struct err err = {0};
 	int nargs = 0, rc = 1;
+
+	if (!secrecy_no_dumps())
+		fputs("plumb keys: a crash could leave keys in a core file\n", stderr);
+	secrecy_no_swap();
 
 	if (flags_parse(argc, argv, flags,
 			"plumb keys show|rotate|rotate-root\n"

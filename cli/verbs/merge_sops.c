@@ -9,6 +9,7 @@
 #include "cli/verbs/verb.h"
 #include "lib/base/flags.h"
 #include "lib/os/fs.h"
+#include "lib/os/secrecy.h"
 
 enum { FILE_MAX = 16 * 1024 * 1024 };
 
@@ -44,6 +45,9 @@ static int merge_sops_main(int argc, char **argv)
 				     {0}};
 	struct err err = {0};
 	int nargs = 0;
+
+	secrecy_no_dumps();
+	secrecy_no_swap();
 
 	if (flags_parse(
 		    argc, argv, flags,

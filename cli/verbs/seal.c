@@ -5,8 +5,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/datadir.h"
@@ -18,6 +16,7 @@
 #include "lib/base/flags.h"
 #include "lib/json/yaml.h"
 #include "lib/os/fs.h"
+#include "lib/os/secrecy.h"
 
 enum { INPUT_MAX = 16 * 1024 * 1024 };
 
@@ -257,18 +256,11 @@ static int run(struct seal *s, struct err *err)
 	return 0;
 }
 
-/* No core file and, where nothing limits it, no swap for what is in memory. */
 static void keep_in_memory(void)
 {
-	const struct rlimit none = {0, 0};
-	struct rlimit lock;
-
-	if (setrlimit(RLIMIT_CORE, &none) != 0)
+	if (!secrecy_no_dumps())
 		fputs("plumb seal: a crash could leave plain text in a core file\n", stderr);
-	/* Under a limit a later allocation would fail instead. */
-	if (getrlimit(RLIMIT_MEMLOCK, &lock) == 0 && lock.rlim_cur == RLIM_INFINITY &&
-	    mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
-		munlockall();
+	secrecy_no_swap();
 }
 
 static void release(struct seal *s)

@@ -37,6 +37,19 @@ changed() { [ "$(published)" != "$before" ]; }
 ok "a new key takes over" soon 5 changed
 k delete secret db >/dev/null
 ok "and the old one still opens" soon 5 value default "$(cat /etc/hostname)"
+printf 'a long passphrase\n' >"$work/words" && printf 'another one\n' >"$work/wrong"
+ok "the keys go into a file" "$PLUMB" keys backup "$work/keys.plk" --passphrase-file "$work/words" --data-dir "$data"
+ok "that only its owner reads" [ "$(stat -c %a "$work/keys.plk")" = 600 ]
+ok "and that isn't overwritten" sh -c "! '$PLUMB' keys backup '$work/keys.plk' --passphrase-file '$work/words' --data-dir '$data'"
+oldkey=$(k -n kube-system get secret -l plumb.dev/sealing-key -o name --sort-by=.metadata.annotations.plumb\\.dev/sealing-key-made | head -1)
+k -n kube-system delete "$oldkey" >/dev/null
+k annotate sealedsecret db look=again >/dev/null
+ok "without its key a value says so, and its Secret stays" soon 5 reason default UnknownKey
+ok "a wrong passphrase opens nothing" sh -c "'$PLUMB' keys restore '$work/keys.plk' --passphrase-file '$work/wrong' --data-dir '$data' 2>&1 | grep -q 'wrong passphrase'"
+ok "the right one brings the key back" sh -c "'$PLUMB' keys restore '$work/keys.plk' --passphrase-file '$work/words' --data-dir '$data' | grep -q '^1 of 2'"
+ok "and the value opens again" soon 5 reason default Synced
+no_core() { for r in apiserver controllers reconciler; do grep -q '^Max core file size  *0  *0' "/proc/$(pgrep -f "$PLUMB $r .*$data" | head -1)/limits" || return 1; done; }
+ok "roles with keys leave no core file" no_core
 k delete sealedsecret db >/dev/null
 gone() { ! k get secret db 2>/dev/null; }
 ok "the Secret goes with its SealedSecret" soon 15 gone

@@ -173,3 +173,24 @@ void test_sealedsecret__rotation_and_compromise(void **state)
 	assert_string_equal(synced(f, "reason"), "UnknownKey");
 	fake_free(f);
 }
+
+void test_sealedsecret__a_key_is_due_by_interval(void **state)
+{
+	struct controllers_config config = {.seal_interval = 3600 * NS_PER_S};
+	struct fake *f = cluster();
+	struct str before = arena_str(&f->arena, published(f));
+
+	(void)state;
+	f->config = &config;
+	f->now_ns += 1800 * NS_PER_S;
+	fake_run(f, "kube-system", ".sealing-keys");
+	assert_int_equal(fake_count(f, &res_secrets), 1);
+	f->now_ns += 1801 * NS_PER_S;
+	fake_run(f, "kube-system", ".sealing-keys");
+	fake_run(f, "kube-system", ".sealing-keys");
+	assert_int_equal(fake_count(f, &res_secrets), 2);
+	assert_false(str_eq(before, published(f)));
+	fake_run(f, "kube-system", ".sealing-keys");
+	assert_int_equal(fake_count(f, &res_secrets), 2);
+	fake_free(f);
+}
