@@ -173,7 +173,7 @@ static const struct obj **select_rows(struct op *op, const struct selecting *s, 
 	table_range(t, op->req->namespace, &from, &to);
 	if (!s->has_labels && !s->has_fields) {
 		*ret_n = to - from;
-		return t->rows + from;
+		return t->rows ? t->rows + from : NULL; /* an empty table has no rows at all */
 	}
 	v = arena_array(op->a, to - from + 1, sizeof(*v));
 	for (; from < to; from++)
