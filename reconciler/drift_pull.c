@@ -232,6 +232,11 @@ static bool ask(struct drift_pull *p, const struct forge_ask *q, forge_done *don
 		failed(p, &err);
 	if (rc <= 0)
 		return false;
+	/* After a restart its Secret is read by the first poll. */
+	if (!s->auth.n && json_at(obj_tree(s->o, &a), "spec", "secretRef")) {
+		later(p, NS_PER_S);
+		return false;
+	}
 	p->call = source_ask(s, &repo, q, done, p);
 	return true;
 }

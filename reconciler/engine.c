@@ -11,6 +11,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
+#include "reconciler/alert.h"
 #include "reconciler/forge_call.h"
 #include "reconciler/webhook.h"
 #include "reconciler/reseal.h"
@@ -115,6 +116,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	argo_start(r, check_synced);
 	r->unsupported = unsupported_start(r);
 	r->bootstrap = bootstrap_start(r);
+	r->alerts = alerts_start(r);
 	listen_for_webhooks(r);
 	return r;
 }
@@ -130,6 +132,7 @@ void reconciler_stop(struct reconciler *r)
 	bootstrap_free(r->bootstrap);
 	unsupported_stop(r->unsupported);
 	webhooks_free(r->webhooks);
+	alerts_free(r->alerts);
 	reseal_stop(r);
 	argo_stop(r);
 	informer_free(r->units_informer);

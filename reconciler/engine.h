@@ -197,6 +197,7 @@ struct reconciler {
 	struct bootstrap *bootstrap;
 	struct webhooks *webhooks;
 	struct unsupported *unsupported; /* see unsupported.h */
+	struct alerts *alerts;
 	struct loop_timer discovery; /* another try */
 	size_t running;              /* runs under way */
 	struct list queue;           /* units that wait for one of them to end */

@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "reconciler/alert.h"
 #include "reconciler/argo.h"
 #include "reconciler/engine.h"
 #include "reconciler/gotk.h"
@@ -175,6 +176,12 @@ static void tell(struct unit *u, const struct json *o, const struct unit_report 
 			 log_fmt("%.*s", STR_ARG(rep->message)));
 	recorder_event(u->r->recorder, o, bad ? "Warning" : "Normal", rep->reason, "%.*s",
 		       (int)MIN(rep->message.n, (size_t)1000), rep->message.p);
+	alert_unit(u, &(struct alert_event){.error = bad,
+					    .reason = rep->reason,
+					    .message = str_sub(rep->message, 0, 1000),
+					    .revision = rep->attempted.p ? rep->attempted
+									 : str_c(u->revision),
+					    .wall_ns = loop_wall(u->r->loop)});
 }
 
 void unit_report(struct unit *u, const struct unit_report *rep)

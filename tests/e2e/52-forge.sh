@@ -200,6 +200,51 @@ head -c 4000000 /dev/zero | tr '\0' x >"$work/large"
 ok "a body without end is refused" same "$(curl -s -o /dev/null -w '%{http_code}' "$hooks$path" --data-binary "@$work/large")" 413
 ok "who calls all the time is slowed down" sh -c "for i in \$(seq 40); do curl -s -o /dev/null -w '%{http_code}\n' '$hooks$path' -H 'X-Hub-Signature-256: $(sign h00k-t0ken)' -d '$body' -H 'X-GitHub-Event: push'; done | grep -q 429"
 
-ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e flounder -e $token -e h00k-t0ken && ! grep -rl -e swordfish -e flounder -e $token -e h00k-t0ken $data/log"
+# --- commit statuses and alerts
+head=$(git -C "$work/acme/shop.git" rev-parse main)
+ok "an applied revision has a commit status" soon 10 says "$head success plumb/default/plumb-system-shop Applied revision"
+k apply -f - >/dev/null <<Y
+apiVersion: v1
+kind: Secret
+metadata: {name: sink, namespace: plumb-system}
+stringData: {token: s1nk-t0ken, address: "$at/sink/signed"}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Provider
+metadata: {name: chat, namespace: plumb-system}
+spec: {type: slack, channel: ops, address: "$at/sink/chat"}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Provider
+metadata: {name: signed, namespace: plumb-system}
+spec: {type: generic-hmac, secretRef: {name: sink}}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Alert
+metadata: {name: all, namespace: plumb-system}
+spec:
+  providerRef: {name: signed}
+  eventSources: [{kind: Kustomization, name: "*"}]
+  summary: the shop
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Alert
+metadata: {name: bad, namespace: plumb-system}
+spec:
+  providerRef: {name: chat}
+  eventSeverity: error
+  eventSources: [{kind: Kustomization, name: shop}]
+Y
+git -C "$repo" fetch -q && git -C "$repo" reset -q --hard origin/main
+sed -i 's/size: .*/size: medium/' "$repo/shop/objects.yaml"; push 'medium'
+ok "an Alert is told of what was applied" soon 10 sh -c "curl -sf $at/_/state | grep 'sink signed:.*\"kind\":\"Kustomization\".*\"name\":\"shop\".*\"severity\":\"info\"'"
+ok "… one for errors isn't" sh -c "! curl -sf $at/_/state | grep 'sink chat'"
+sed -i 's/size: .*/size: [1/' "$repo/shop/objects.yaml"; push 'broken'
+ok "… until there is one" soon 10 sh -c "curl -sf $at/_/state | grep 'sink chat:.*\"channel\":\"ops\".*\"danger\"'"
+ok "a broken revision has a commit status, too" soon 10 says "$(git -C "$repo" rev-parse HEAD) failure plumb/default/plumb-system-shop BuildFailed"
+sleep 3
+ok "what is tried again is told once" same "$(state | grep -c 'sink chat')" 1
+
+ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e flounder -e $token -e h00k-t0ken -e s1nk-t0ken && ! grep -rl -e swordfish -e flounder -e $token -e h00k-t0ken $data/log"
 ok "clean stop" stop
 finish
