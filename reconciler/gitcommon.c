@@ -1,8 +1,10 @@
-/* Where two commits of a mirror parted. Blocking, touches only the local object store. */
+/* Where two commits of a mirror parted, and what lies between them. Blocking, touches only the
+ * local object store. */
 #include <git2/errors.h>
 #include <git2/global.h>
 #include <git2/oid.h>
 #include <git2/repository.h>
+#include <string.h>
 
 #include "lib/os/lazy.h"
 #include "reconciler/prplan.h"
@@ -31,4 +33,33 @@ int git_common(const char *mirror, const char *one, const char *two, char ret[GI
 	git_repository_free(repo);
 	git_libgit2_shutdown();
 	return rc;
+}
+
+static bool differs(struct gitmirror *m, const char *one, const char *two, const char *path)
+{
+	char x[GIT_OID_TEXT] = "", y[GIT_OID_TEXT] = "";
+	struct err err = {0};
+
+	if (git_path_id(m, one, path, x, &err))
+		x[0] = 0;
+	if (git_path_id(m, two, path, y, &err))
+		y[0] = 0;
+	return strcmp(x, y) != 0;
+}
+
+bool unit_touched(struct gitmirror *m, const struct unit *u, const char *one, const char *two)
+{
+	AUTO(arena) struct arena a = {0};
+	struct err err = {0};
+	const struct json *spec = json_get(unit_tree(u, &a), STR("spec"));
+	char *path = git_clean_path(&a, json_str(json_get(spec, STR("path"))), &err);
+	struct str beside = u->beside ? str_c(u->beside) : STR_NONE, file;
+
+	if (path && differs(m, one, two, path))
+		return true;
+	while (beside.n && str_next(&beside, '\n', &file)) {
+		if (file.n && differs(m, one, two, arena_cstr(&a, file)))
+			return true;
+	}
+	return false;
 }

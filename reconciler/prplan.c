@@ -354,36 +354,6 @@ static void next_unit(struct prplans *p)
 	tell(p);
 }
 
-/* What one commit says there, and the other: the same? */
-static bool differs(struct gitmirror *m, const struct prplans *p, const char *path)
-{
-	char x[GIT_OID_TEXT] = "", y[GIT_OID_TEXT] = "";
-	struct err err = {0};
-
-	if (git_path_id(m, p->head, path, x, &err))
-		x[0] = 0;
-	if (git_path_id(m, p->base, path, y, &err))
-		y[0] = 0;
-	return strcmp(x, y) != 0;
-}
-
-static bool touched(struct gitmirror *m, const struct prplans *p, const struct unit *u,
-		    const struct json *spec)
-{
-	AUTO(arena) struct arena a = {0};
-	struct err err = {0};
-	char *path = git_clean_path(&a, json_str(json_get(spec, STR("path"))), &err);
-	struct str beside = u->beside ? str_c(u->beside) : STR_NONE, file;
-
-	if (path && differs(m, p, path))
-		return true;
-	while (beside.n && str_next(&beside, '\n', &file)) {
-		if (file.n && differs(m, p, arena_cstr(&a, file)))
-			return true;
-	}
-	return false;
-}
-
 static void clear_units(struct prplans *p)
 {
 	for (size_t i = 0; i < p->nunits; i++)
@@ -409,7 +379,7 @@ static int collect(struct prplans *p, struct err *err)
 		struct unit *u = it.value;
 		const struct json *spec = u->o ? json_get(unit_tree(u, &a), STR("spec")) : NULL;
 
-		if (spec && unit_source(u, spec) == p->s && touched(m, p, u, spec))
+		if (spec && unit_source(u, spec) == p->s && unit_touched(m, u, p->head, p->base))
 			p->units[p->nunits++] = xstrdup(u->key);
 	}
 	git_close(m);

@@ -15,6 +15,8 @@
 void prplan_look(struct source *s);
 void prplan_free(struct source *s);
 
+/* Whether two commits differ in what the unit is built from. */
+bool unit_touched(struct gitmirror *m, const struct unit *u, const char *one, const char *two);
 /* The commit that two have in common last; ERR_NOT_FOUND where there is none. */
 MUST_USE int git_common(const char *mirror, const char *one, const char *two,
 			char ret[GIT_OID_TEXT], struct err *err);
