@@ -1,0 +1,103 @@
+/* Alerts: which events are told, and in what words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "reconciler/alert.h"
+
+static struct arena arena;
+static const struct alert_about shop = {{"kustomize.toolkit.fluxcd.io/v1", 30},
+					{"Kustomization", 13},
+					{"prod", 4},
+					{"shop", 4},
+					{"u", 1}};
+
+static bool wants(const char *spec, bool error, const char *message)
+{
+	struct err err = {0};
+	const struct json *v = json_parse(&arena, str_c(spec), NULL, &err),
+			  *labels = json_build(&arena, "{s:s}", "team", "a");
+	struct alert_event e = {.error = error, .reason = "R", .message = str_c(message)};
+
+	assert_non_null(v);
+	return alert_wants(v, STR("prod"), &shop, labels, &e);
+}
+
+#define FROM(name) "\"eventSources\":[{\"kind\":\"Kustomization\",\"name\":\"" name "\"}]"
+
+void test_alert__who_is_told(void **state)
+{
+	(void)state;
+	assert_true(wants("{" FROM("shop") "}", false, "m"));
+	assert_true(wants("{" FROM("*") "}", false, "m"));
+	assert_false(wants("{" FROM("other") "}", false, "m"));
+	assert_false(wants("{\"suspend\":true," FROM("*") "}", true, "m"));
+	assert_false(wants("{\"eventSources\":[{\"kind\":\"Kustomization\",\"name\":\"*\","
+			   "\"namespace\":\"dev\"}]}",
+			   true, "m"));
+	assert_true(wants("{\"eventSources\":[{\"kind\":\"Kustomization\",\"name\":\"*\","
+			  "\"matchLabels\":{\"team\":\"a\"}}]}",
+			  true, "m"));
+	assert_false(wants("{\"eventSources\":[{\"kind\":\"Kustomization\",\"name\":\"*\","
+			   "\"matchLabels\":{\"team\":\"b\"}}]}",
+			   true, "m"));
+	assert_false(wants("{\"eventSeverity\":\"error\"," FROM("*") "}", false, "m"));
+	assert_true(wants("{\"eventSeverity\":\"error\"," FROM("*") "}", true, "m"));
+	arena_release(&arena);
+}
+
+void test_alert__expressions(void **state)
+{
+	(void)state;
+	assert_false(wants("{\"exclusionList\":[\"time(d)? ?out\"]," FROM("*") "}", true,
+			   "it timed out"));
+	assert_true(wants("{\"exclusionList\":[\"^x\"]," FROM("*") "}", true, "it timed out"));
+	assert_false(wants("{\"inclusionList\":[\"^x\"]," FROM("*") "}", true, "it timed out"));
+	assert_true(wants("{\"inclusionList\":[\"^x\",\"out$\"]," FROM("*") "}", true, "time out"));
+	/* What could take for ever, or is no expression, matches nothing. */
+	assert_true(
+		wants("{\"exclusionList\":[\"(a*)\\\\1\",\"a{1,99}{1,99}\",\"(\"]," FROM("*") "}",
+		      true, "aaaa"));
+	arena_release(&arena);
+}
+
+void test_alert__commits(void **state)
+{
+	(void)state;
+	assert_true(str_is(alert_commit(STR("main@sha1:6dcb09b5b57875f334f61aebed695e2e4193db5e")),
+			   "6dcb09b5b57875f334f61aebed695e2e4193db5e"));
+	assert_null(alert_commit(STR("main@sha1:../../6dcb09b5b57875f334f61aebed695e2e419")).p);
+	assert_null(alert_commit(STR("latest@sha256:00")).p);
+	assert_null(alert_commit(STR_NONE).p);
+}
+
+void test_alert__words(void **state)
+{
+	struct alert_event e = {.error = true,
+				.reason = "BuildFailed",
+				.message = STR("no \"x\""),
+				.revision = STR("main@sha1:ab")};
+	AUTO(buf) struct buf text = {0};
+
+	(void)state;
+	json_write(alert_generic(&arena, &shop, &e, NULL, STR("s")), &text);
+	assert_string_equal(
+		buf_cstr(&text),
+		"{\"involvedObject\":{\"apiVersion\":\"kustomize.toolkit.fluxcd.io/v1\","
+		"\"kind\":\"Kustomization\",\"namespace\":\"prod\",\"name\":\"shop\",\"uid\":\"u\"}"
+		","
+		"\"severity\":\"error\",\"timestamp\":\"1970-01-01T00:00:00Z\","
+		"\"message\":\"no \\\"x\\\"\",\"reason\":\"BuildFailed\",\"metadata\":"
+		"{\"kustomize.toolkit.fluxcd.io/revision\":\"main@sha1:ab\",\"summary\":\"s\"},"
+		"\"reportingController\":\"plumb-reconciler\"}");
+	buf_reset(&text);
+	json_write(alert_slack(&arena, &shop, &e, json_build(&arena, "{s:s}", "channel", "ops")),
+		   &text);
+	assert_non_null(strstr(buf_cstr(&text), "\"channel\":\"ops\",\"username\":\"plumb\""));
+	assert_non_null(strstr(buf_cstr(&text), "\"color\":\"danger\""));
+	arena_release(&arena);
+}
