@@ -348,3 +348,66 @@ void test_sops_write__merge_of_what_only_one_removed(void **state)
 	assert_non_null(strstr(opened(&w, SOPS_YAML), "\"user\":\"root\""));
 	end(&w);
 }
+
+/* ---- bad input ---- */
+
+static const char small[] = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n"
+			    "stringData:\n  one: first\n  two: second\n";
+static const char small_plain[] = "\"stringData\":{\"one\":\"first\",\"two\":\"second\"}";
+
+/* What opens with a good MAC says what was encrypted; anything else is an error. */
+static void judge(struct world *w)
+{
+	struct sops_file f = {w->keys, SOPS_YAML, buf_view(&w->out)};
+	struct sops_report report;
+	struct err err = {0};
+
+	buf_reset(&w->plain);
+	if (sops_open_bytes(&f, &w->plain, &report, &err) != 0)
+		assert_true(err.code != ERR_NONE && w->plain.n == 0);
+	else if (report.mac_ok && !strstr(buf_cstr(&w->plain), small_plain))
+		fail_msg("opened as %s", buf_cstr(&w->plain));
+	assert_null(strstr(err.msg, "first"));
+}
+
+void test_sops_write__every_truncation_and_bit_flip(void **state)
+{
+	struct world w;
+	size_t n;
+
+	(void)state;
+	begin(&w);
+	encrypt(&w, SOPS_YAML, small);
+	opened(&w, SOPS_YAML);
+	for (size_t bit = 0; bit < w.out.n * 8; bit++) {
+		w.out.p[bit / 8] = (char)(w.out.p[bit / 8] ^ (1 << bit % 8));
+		judge(&w);
+		w.out.p[bit / 8] = (char)(w.out.p[bit / 8] ^ (1 << bit % 8));
+	}
+	for (n = w.out.n; n-- > 0;) {
+		w.out.n = n;
+		judge(&w);
+	}
+	end(&w);
+}
+
+void test_sops_write__values_swapped_between_keys_are_refused(void **state)
+{
+	struct world w;
+	struct sops_report report;
+	struct err err = {0};
+	char *one, *two, was[4];
+
+	(void)state;
+	begin(&w);
+	encrypt(&w, SOPS_YAML, small);
+	one = strstr(buf_cstr(&w.out), "one: ENC");
+	two = strstr(one, "two: ENC");
+	memcpy(was, one, 3);
+	memcpy(one, two, 3);
+	memcpy(two, was, 3);
+	struct sops_file f = {w.keys, SOPS_YAML, buf_view(&w.out)};
+	assert_int_equal(sops_open_bytes(&f, &w.plain, &report, &err), -1);
+	assert_int_equal(err.code, ERR_CORRUPT);
+	end(&w);
+}
