@@ -59,6 +59,40 @@ static int as_node(const char *method, const char *path, const char *type, const
 	return status;
 }
 
+void test_admission_steps__a_node_only_lets_go_of_its_volumes(void **state)
+{
+	const char *path = "/api/v1/persistentvolumes/pvc-1";
+	const char *spec = "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"capacity\":{"
+			   "\"storage\":\"1Gi\"},\"local\":{\"path\":\"/v\"}}}";
+	AUTO(free)
+	char *volume = xasprintf("{\"metadata\":{\"name\":\"pvc-1\",\"labels\":{\"plumb.dev/"
+				 "node\":\"n1\"},\"finalizers\":[\"plumb.dev/local-volume\"]},%s",
+				 spec);
+
+	(void)state;
+	begin();
+	make("/api/v1/persistentvolumes", volume);
+	assert_int_equal(
+		as_node("PATCH", path, MERGE,
+			"{\"metadata\":{\"finalizers\":[\"kubernetes.io/pv-protection\"]}}"),
+		403);
+	assert_int_equal(status_of("DELETE", path, NULL, NULL), 200);
+	assert_int_equal(as_node("PATCH", path, MERGE,
+				 "{\"metadata\":{\"finalizers\":[\"kubernetes.io/pv-protection\"],"
+				 "\"labels\":{\"x\":\"y\"}}}"),
+			 403);
+	assert_int_equal(as_node("PATCH", path, MERGE, "{\"metadata\":{\"finalizers\":[]}}"), 403);
+	assert_int_equal(
+		as_node("PATCH", path, MERGE,
+			"{\"metadata\":{\"finalizers\":[\"kubernetes.io/pv-protection\"]}}"),
+		200);
+	assert_int_equal(as_node("DELETE", path, NULL, NULL), 403);
+	assert_int_equal(status_of("PATCH", path, MERGE, "{\"metadata\":{\"finalizers\":[]}}"),
+			 200);
+	assert_int_equal(as_node("POST", "/api/v1/persistentvolumes", NULL, volume), 403);
+	alone_end();
+}
+
 void test_admission_steps__a_node_registers_itself_only(void **state)
 {
 	(void)state;

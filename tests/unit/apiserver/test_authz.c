@@ -241,6 +241,26 @@ static struct obj *pod(const char *spec)
 	return o;
 }
 
+void test_noderefs__claims_by_name_and_by_volume(void **state)
+{
+	struct noderefs *r = noderefs_new();
+	struct obj *o =
+		pod("{\"nodeName\":\"n1\",\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":"
+		    "{\"claimName\":\"c\"}},{\"name\":\"w\",\"ephemeral\":{}}]}");
+	struct str kind = STR("persistentvolumeclaims");
+
+	(void)state;
+	noderefs_change(r, NULL, o);
+	assert_true(noderefs_has(r, STR("n1"), kind, STR("d"), STR("c")));
+	assert_true(noderefs_has(r, STR("n1"), kind, STR("d"), STR("p-w")));
+	assert_false(noderefs_has(r, STR("n1"), kind, STR("d"), STR("w")));
+	assert_false(noderefs_has(r, STR("n2"), kind, STR("d"), STR("c")));
+	noderefs_change(r, o, NULL);
+	assert_false(noderefs_has(r, STR("n1"), kind, STR("d"), STR("c")));
+	obj_unref(o);
+	noderefs_free(r);
+}
+
 void test_noderefs__only_what_its_pods_name(void **state)
 {
 	struct noderefs *r = noderefs_new();

@@ -156,3 +156,66 @@ void test_scheduler__gives_up_on_a_deleted_pod(void **state)
 	assert_true(scheduler_idle(s));
 	stop(m, s);
 }
+
+/* ---- volumes ---- */
+
+static void add_user(struct mini *m)
+{
+	mini_add(m, &res_storageclasses,
+		 "{'apiVersion':'storage.k8s.io/v1','kind':'StorageClass','metadata':{'name':'s'},"
+		 "'provisioner':'x','volumeBindingMode':'WaitForFirstConsumer'}");
+	mini_add(m, &res_persistentvolumeclaims,
+		 "{'apiVersion':'v1','kind':'PersistentVolumeClaim','metadata':{'name':'c',"
+		 "'namespace':'a'},'spec':{'storageClassName':'s','accessModes':['ReadWriteOnce'],"
+		 "'resources':{'requests':{'storage':'1Gi'}}}}");
+	mini_add(m, &res_pods,
+		 "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p','namespace':'a'},'spec':{"
+		 "'containers':[],'volumes':[{'name':'v','persistentVolumeClaim':{'claimName':'c'}"
+		 "}]}}");
+}
+
+static struct str selected(struct mini *m)
+{
+	return meta_annotation(mini_get(m, &res_persistentvolumeclaims, "a", "c"),
+			       "volume.kubernetes.io/selected-node");
+}
+
+void test_scheduler__a_pod_is_bound_after_its_claims(void **state)
+{
+	struct mini *m = mini_new();
+	struct scheduler *s = start(m);
+
+	(void)state;
+	add_node(m, "n1");
+	add_user(m);
+	loop_advance(m->loop, 2 * NS_PER_S);
+	assert_true(str_is(selected(m), "n1"));
+	assert_int_equal(node_of(m, "p").n, 0);
+	/* The provisioner can't: the pod is placed anew, and the claim told again. */
+	mini_merge(m, &res_persistentvolumeclaims, "a", "c",
+		   "{'metadata':{'annotations':{'volume.kubernetes.io/selected-node':null}}}");
+	loop_advance(m->loop, 10 * NS_PER_S);
+	assert_true(str_is(selected(m), "n1"));
+	assert_int_equal(node_of(m, "p").n, 0);
+	mini_merge(m, &res_persistentvolumeclaims, "a", "c",
+		   "{'metadata':{'annotations':{'pv.kubernetes.io/bind-completed':'yes'}},'spec':{"
+		   "'volumeName':'pv'}}");
+	loop_advance(m->loop, NS_PER_S);
+	assert_true(str_is(node_of(m, "p"), "n1"));
+	stop(m, s);
+}
+
+void test_scheduler__a_deleted_pod_waits_for_nothing(void **state)
+{
+	struct mini *m = mini_new();
+	struct scheduler *s = start(m);
+
+	(void)state;
+	add_node(m, "n1");
+	add_user(m);
+	loop_advance(m->loop, 2 * NS_PER_S);
+	mini_remove(m, &res_pods, "a", "p", "Background");
+	loop_advance(m->loop, 2 * NS_PER_S);
+	assert_true(scheduler_idle(s));
+	stop(m, s);
+}

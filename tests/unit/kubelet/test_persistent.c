@@ -1,0 +1,206 @@
+/* Persistent volumes on disk: where they are, whom they belong to, what they never touch. */
+#include "world.h"
+
+#include <fcntl.h>
+
+#include "kubelet/volume/volume-internal.h"
+#include "kubelet/volume/volume.h"
+
+struct trial {
+	struct world w;
+	struct arena a;
+	char *ours, *pod;
+	struct pod_spec spec;
+	const struct json *volume; /* what the claim of the pod gets */
+};
+
+static struct json *parse(struct trial *t, const char *text)
+{
+	char *copy = arena_cstr(&t->a, str_c(text));
+	struct err err = {0};
+	struct json *v;
+
+	for (char *c = copy; *c; c++)
+		if (*c == '\'')
+			*c = '"';
+	v = json_parse(&t->a, str_c(copy), NULL, &err);
+	if (!v)
+		fail_msg("%s: %s", err.msg, text);
+	return v;
+}
+
+static void begin(struct trial *t, const char *context, const char *mount)
+{
+	struct err err = {0};
+
+	*t = (struct trial){0};
+	world_init(&t->w);
+	t->ours = arena_printf(&t->a, "%s/volumes", t->w.dir);
+	t->pod = arena_printf(&t->a, "%s/pod", t->w.dir);
+	assert_int_equal(mkdir(t->pod, 0700), 0);
+	struct json *pod = parse(
+		t, arena_printf(&t->a,
+				"{'metadata':{'name':'p','namespace':'d','uid':'u'},'spec':{"
+				"'securityContext':{%s},'containers':[{'name':'c','image':'x',"
+				"'volumeMounts':[{'name':'v','mountPath':'/v'%s}]}],'volumes':[{"
+				"'name':'v','persistentVolumeClaim':{'claimName':'c'}}]}}",
+				context, mount));
+	assert_int_equal(pod_spec_read(&t->a, pod, &t->spec, &err), 0);
+}
+
+static void end(struct trial *t)
+{
+	volumes_teardown(t->pod);
+	arena_release(&t->a);
+	world_release(&t->w);
+}
+
+static int claim(void *arg, const struct json *volume, struct persistent *ret, struct err *err)
+{
+	struct trial *t = arg;
+
+	(void)volume, (void)err;
+	*ret = (struct persistent){t->volume, t->ours};
+	return 0;
+}
+
+static int set_up(struct trial *t, struct err *err)
+{
+	struct payload_in in = {.pod = &t->spec, .claim = claim, .arg = t};
+
+	return volumes_setup(t->pod, &in, err);
+}
+
+static void use_ours(struct trial *t, const char *name)
+{
+	t->volume =
+		parse(t, arena_printf(&t->a,
+				      "{'metadata':{'name':'%s','annotations':{'pv.kubernetes.io/"
+				      "provisioned-by':'plumb.dev/local'}},'spec':{'local':{'path'"
+				      ":'/etc'}}}",
+				      name));
+}
+
+static char *source(struct trial *t, struct str sub, bool *ret_readonly)
+{
+	struct volume_mount m = {0};
+	struct err err = {0};
+	char *path;
+
+	if (volume_mount_source(t->pod, &t->spec, &t->spec.c[0], 0, sub, &m, &err))
+		return NULL;
+	path = arena_cstr(&t->a, str_c(m.source));
+	*ret_readonly = m.readonly;
+	free(m.source);
+	return path;
+}
+
+void test_persistent__ours_are_made_where_we_say(void **state)
+{
+	struct err err = {0};
+	struct trial t;
+	bool ro = true;
+	struct stat st;
+
+	(void)state;
+	begin(&t, "", "");
+	use_ours(&t, "pvc-1");
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_string_equal(source(&t, STR_NONE, &ro),
+			    arena_printf(&t.a, "%s/pvc-1", t.ours)); /* not what the volume says */
+	assert_false(ro);
+	assert_int_equal(stat(source(&t, STR_NONE, &ro), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0777);
+	assert_int_equal(set_up(&t, &err), 0);
+	/* What goes is the pod's folder, not the data. */
+	volumes_teardown(t.pod);
+	assert_true(fs_exists(arena_printf(&t.a, "%s/pvc-1", t.ours)));
+	use_ours(&t, "../../x");
+	assert_int_equal(set_up(&t, &err), -1);
+	use_ours(&t, "other");
+	assert_int_equal(set_up(&t, &err), -1);
+	end(&t);
+}
+
+void test_persistent__others_must_be_there_and_be_known(void **state)
+{
+	struct err err = {0};
+	struct trial t;
+	bool ro;
+
+	(void)state;
+	begin(&t, "", "");
+	t.volume = parse(&t, arena_printf(&t.a, "{'spec':{'local':{'path':'%s/no'}}}", t.w.dir));
+	assert_int_equal(set_up(&t, &err), -1);
+	assert_false(fs_exists(arena_printf(&t.a, "%s/no", t.w.dir)));
+	t.volume = parse(&t, "{'spec':{'local':{'path':'relative'}}}");
+	assert_int_equal(set_up(&t, &err), -1);
+	t.volume = parse(&t, "{'spec':{'capacity':{},'csi':{'driver':'d'}}}");
+	assert_int_equal(set_up(&t, &err), -1);
+	assert_non_null(strstr(err.msg, "persistent volumes of type csi are not supported"));
+	t.volume = parse(&t, arena_printf(&t.a, "{'spec':{'hostPath':{'path':'%s'}}}", t.w.dir));
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_string_equal(source(&t, STR_NONE, &ro), t.w.dir);
+	end(&t);
+}
+
+void test_persistent__the_group_gets_everything_but_what_links_lead_to(void **state)
+{
+	struct err err = {0};
+	struct trial t;
+	struct stat st;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	begin(&t, "'fsGroup':4321", "");
+	use_ours(&t, "pvc-1");
+	assert_int_equal(set_up(&t, &err), 0);
+	char *root = arena_printf(&t.a, "%s/pvc-1", t.ours);
+	char *outside = arena_printf(&t.a, "%s/outside", t.w.dir);
+	assert_int_equal(fs_write(outside, STR("x"), 0600, &err), 0);
+	assert_int_equal(fs_mkdirs(arena_printf(&t.a, "%s/a/b", root), 0700, &err), 0);
+	assert_int_equal(fs_write(arena_printf(&t.a, "%s/a/b/f", root), STR("x"), 0600, &err), 0);
+	assert_int_equal(symlink(outside, arena_printf(&t.a, "%s/a/link", root)), 0);
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_int_equal(stat(arena_printf(&t.a, "%s/a/b/f", root), &st), 0);
+	assert_int_equal(st.st_gid, 4321);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_int_equal(stat(arena_printf(&t.a, "%s/a/b", root), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 02770);
+	assert_int_equal(stat(outside, &st), 0);
+	assert_int_equal(st.st_gid, 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	end(&t);
+}
+
+/* A folder in which something is still bound is never taken for empty. */
+void test_persistent__what_is_bound_below_a_pod_survives_it(void **state)
+{
+	struct err err = {0};
+	struct trial t;
+	bool ro;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	begin(&t, "", ",'subPath':'a/b'");
+	use_ours(&t, "pvc-1");
+	assert_int_equal(set_up(&t, &err), 0);
+	char *bound = source(&t, STR("a/b"), &ro);
+	assert_non_null(bound);
+	assert_int_equal(fs_write(arena_printf(&t.a, "%s/file", bound), STR("x"), 0600, &err), 0);
+	assert_true(fs_exists(arena_printf(&t.a, "%s/pvc-1/a/b/file", t.ours)));
+	assert_true(volumes_unmounted(t.pod)); /* unmounts what an earlier process forgot */
+	assert_false(fs_exists(arena_printf(&t.a, "%s/file", bound)));
+	assert_non_null(source(&t, STR("a/b"), &ro));
+	volumes_teardown(t.pod);
+	assert_false(fs_exists(arena_printf(&t.a, "%s/subpaths", t.pod)));
+	assert_true(fs_exists(arena_printf(&t.a, "%s/pvc-1/a/b/file", t.ours)));
+	/* A link that leads out is followed inside. */
+	assert_int_equal(symlink("/etc", arena_printf(&t.a, "%s/pvc-1/out", t.ours)), 0);
+	use_ours(&t, "pvc-1");
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_null(source(&t, STR("out/passwd/x/../../passwd"), &ro));
+	end(&t);
+}
