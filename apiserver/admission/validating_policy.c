@@ -65,6 +65,17 @@ static const struct kind *root(const struct kind *k)
 	return k->stored ? k->stored : k;
 }
 
+/* The core's kinds are copies of the registry's. */
+static bool same_table(const struct kind *x, const struct kind *y)
+{
+	return !strcmp(root(x)->group, root(y)->group) && !strcmp(root(x)->plural, root(y)->plural);
+}
+
+static bool same_version(const struct kind *x, const struct kind *y)
+{
+	return !strcmp(x->group, y->group) && !strcmp(x->version, y->version);
+}
+
 /* The other versions that the request's object can be seen in. */
 static const struct kind *const *versions(struct admission_req *r)
 {
@@ -76,7 +87,8 @@ static const struct kind *const *versions(struct admission_req *r)
 		if (own->crd->versions[i].served && &own->crd->versions[i].kind != r->kind)
 			v[n++] = &own->crd->versions[i].kind;
 	for (size_t i = 0; !own && kind_registry[i] && n < VERSIONS_MAX; i++)
-		if (kind_registry[i] != r->kind && root(kind_registry[i]) == root(r->kind))
+		if (same_table(kind_registry[i], r->kind) &&
+		    !same_version(kind_registry[i], r->kind))
 			v[n++] = kind_registry[i];
 	return v;
 }

@@ -263,8 +263,18 @@ struct str cel_any_text(struct cel *c, const struct cel_value *v)
 		return arena_str(c->a, buf_view(&b));
 	case CEL_TYPE:
 		return str_c(cel_type_name((enum cel_type)v->n));
-	default:
+	case CEL_SEMVER:
+		return arena_strf(
+			c->a, "%llu.%llu.%llu%s%.*s%s%.*s", (unsigned long long)v->semver->major,
+			(unsigned long long)v->semver->minor, (unsigned long long)v->semver->patch,
+			v->semver->pre.n ? "-" : "", STR_ARG(v->semver->pre),
+			v->semver->build.n ? "+" : "", STR_ARG(v->semver->build));
+	case CEL_STRING:
+	case CEL_BYTES:
+	case CEL_URL:
 		return v->s;
+	default:
+		return str_c(cel_type_name((enum cel_type)v->type));
 	}
 }
 
