@@ -117,6 +117,7 @@ struct request {
 	struct http_req pub; /* first */
 	_Atomic uint32_t refs;
 	struct shard *shard;
+	pthread_t home;        /* the shard's thread: others may drop it after the server is gone */
 	struct conn *conn;     /* NULL once it is gone or answered */
 	struct http_head head; /* constant while handled */
 	bool handled;          /* the handler has seen it */

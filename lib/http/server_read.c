@@ -29,6 +29,7 @@ struct request *request_new(struct shard *s)
 	}
 	atomic_init(&r->refs, 1);
 	r->shard = s;
+	r->home = pthread_self();
 	r->pub.loop = s->loop;
 	return r;
 }
@@ -45,7 +46,8 @@ void request_unref(struct request *r)
 	if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	buf_release(&r->body);
-	if (r->pub.arena.used <= SPARE_ARENA_MAX && shard_is_ours(s) && s->nspare < SPARE_MAX) {
+	if (r->pub.arena.used <= SPARE_ARENA_MAX && pthread_equal(r->home, pthread_self()) &&
+	    shard_is_ours(s) && s->nspare < SPARE_MAX) {
 		arena_reset(&r->pub.arena);
 		r->pub.user = s->spare;
 		s->spare = r;
