@@ -19,6 +19,8 @@ struct argo {
 	bool automated;
 	char *operation; /* the sync that is asked for, as JSON, or NULL */
 	char *finished;  /* the last such one, until the Application no longer says it */
+	char *approved;  /* when deletion was approved last, as it is written, or NULL */
+	bool unpruned;   /* objects wait to be pruned */
 	bool refresh;    /* somebody asked for a look, and is to be told */
 	struct unitplan plan;
 	int64_t compared_generation; /* what the last comparison was of … */
@@ -92,6 +94,11 @@ void argo_before_apply(struct run *run);
 bool run_wave_ready(struct run *run, size_t i);
 /* All is applied: hooks, then run_prune. */
 void argo_after_apply(struct run *run);
+/* Pruning that is off, or not approved yet, is held back and told, never forgotten. */
+void argo_prune_opts(struct run *run, struct plan_prune_opts *opts);
+void argo_hold(struct run *run);
+/* The live object asks for approval of its end, and has none. */
+bool argo_wants_approval(const struct run *run, const struct json *live);
 /* It failed: true when hooks for that run first, and end it. */
 bool argo_on_failure(struct run *run, const char *reason, struct str message);
 /* The declared object with what is ignored as it is live. */

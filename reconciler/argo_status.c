@@ -225,7 +225,7 @@ static void put_sync(struct telling *w, struct json *status)
 	const struct argo *g = w->g;
 	bool unknown = g->error && g->error_type && strcmp(g->error_type, "SyncError") != 0;
 	const char *word = unknown ? "Unknown"
-			   : w->out || (g->automated && !w->u->ready && g->error) ||
+			   : w->out || g->unpruned || (g->automated && !w->u->ready && g->error) ||
 					   (g->automated && !w->u->commit[0])
 				   ? "OutOfSync"
 				   : "Synced";
@@ -425,11 +425,13 @@ static void take(struct argo *g, const struct unit_report *rep)
 		return;
 	free(g->differs);
 	g->differs = NULL;
+	g->unpruned = str_find(rep->message, STR(" not pruned")) >= 0;
 	if (!g->worked && !g->operation && (!bad || strcmp(g->error_type, "SyncError") != 0))
 		return;
 	g->by_hand = g->operation != NULL;
 	argo_operation_done(g, bad ? "Failed" : "Succeeded",
-			    bad ? rep->message : STR("successfully synced (all tasks run)"));
+			    bad || g->unpruned ? rep->message
+					       : STR("successfully synced (all tasks run)"));
 }
 
 /* What is kept for the engine itself; true when it must be written. */

@@ -163,6 +163,15 @@ static void take_operation(struct argo *g, const struct json *app)
 	g->u->full = true;
 }
 
+static void take_approval(struct argo *g, const struct json *app)
+{
+	struct str when = meta_annotation(app, ARGO_CONFIRMED);
+
+	if (when.n && (!g->approved || !str_is(when, g->approved)))
+		g->u->full = true;
+	set_text(&g->approved, when.n ? when : STR_NONE);
+}
+
 static void take_refresh(struct argo *g, const struct json *app)
 {
 	AUTO(arena) struct arena a = {0};
@@ -195,6 +204,7 @@ struct obj *argo_take(struct unit *u, const struct obj *o)
 		g->u = u;
 	}
 	take_operation(g, app);
+	take_approval(g, app);
 	take_refresh(g, app);
 	set_text(&g->problem, STR_NONE);
 	if (application_translate(&a, app, &t, &why)) {
@@ -221,6 +231,7 @@ void argo_free(struct unit *u)
 	free(g->problem);
 	free(g->operation);
 	free(g->finished);
+	free(g->approved);
 	free(g->differs);
 	free(g->error);
 	free(g->error_type);

@@ -80,6 +80,7 @@ struct run {
 	char *secret_of_vars;
 	int64_t wave_until; /* for the health of waves */
 	const char *wave_error;
+	bool approved;  /* what waits for a confirmation may be deleted */
 	bool at_commit; /* one that was asked for, not the source's */
 	struct run_hook *hooks;
 	size_t nhooks;

@@ -55,6 +55,23 @@ static void thaw(struct unit *u)
 	}
 }
 
+/* Said after the sync that asked for it. */
+static bool is_approved(const struct run *run)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct argo *g = run->u->argo;
+	const struct json *t = unit_tree(run->u, &a);
+	struct str began = json_str(json_at(t, "status", "operationState", "startedAt"));
+	int64_t at, since = g->started;
+
+	if (time_parse(meta_annotation(t, ARGO_CONFIRMED), &at))
+		return false;
+	if (!since && (!began.n || time_parse(began, &since)))
+		return false;
+	/* Written in whole seconds. */
+	return at / NS_PER_S >= since / NS_PER_S;
+}
+
 int argo_begin(struct run *run, struct err *err)
 {
 	struct argo *g = run->u->argo;
@@ -62,6 +79,7 @@ int argo_begin(struct run *run, struct err *err)
 	struct str tracked = json_str(json_at(argo_of(run), "source", "targetRevision"));
 
 	g->worked = false;
+	run->approved = is_approved(run);
 	if (g->operation && !run->u->plan)
 		thaw(run->u);
 	if (!revision.n || str_eq(revision, tracked) || str_is(revision, "HEAD") ||
@@ -138,7 +156,10 @@ bool argo_makes_namespace(const struct run *run, struct str name)
 /* Something is to be done, other than to find again what was applied before a restart. */
 static bool works(const struct run *run)
 {
-	if (run->u->argo->operation)
+	AUTO(arena) struct arena a = {0};
+
+	/* What left the revision is to be pruned. */
+	if (run->u->argo->operation || json_len(unit_inventory(run->u, &a)) > run->n)
 		return true;
 	for (size_t i = 0; !run->resumed && i < run->n; i++) {
 		if (run->items[i].changed && !run->items[i].skip)
@@ -363,6 +384,42 @@ bool argo_on_failure(struct run *run, const char *reason, struct str message)
 	run->fail_message = arena_str(&run->arena, message);
 	hooks_run(run, ARGO_FAIL, ALL_WAVES, after_fail);
 	return true;
+}
+
+/* ---- pruning ---- */
+
+static bool asks_for_approval(const struct run *run)
+{
+	return argo_run_option(run, NULL, "Prune=confirm") && !run->approved;
+}
+
+void argo_prune_opts(struct run *run, struct plan_prune_opts *opts)
+{
+	/* What isn't pruned now may be later: the inventory must not forget it. */
+	opts->enabled = true;
+	if (run->approved)
+		opts->confirmed = STR("*");
+}
+
+void argo_hold(struct run *run)
+{
+	struct plan_prune *p = &run->prune;
+	bool off = !json_bool(json_get(run->spec, STR("prune")), false) ||
+		   argo_run_option(run, NULL, "Prune=false");
+
+	if (!p->ngo || (!off && !asks_for_approval(run)))
+		return;
+	for (size_t i = 0; i < p->ngo; i++)
+		p->held[p->nheld++] = p->go[i];
+	p->ngo = 0;
+	p->why = off ? STR("pruning is off")
+		     : STR("Prune=confirm waits for the annotation " ARGO_CONFIRMED);
+}
+
+bool argo_wants_approval(const struct run *run, const struct json *live)
+{
+	return !run->approved &&
+	       argo_option(live, run->farewell ? "Delete=confirm" : "Prune=confirm");
 }
 
 /* ---- what is no difference ---- */

@@ -107,6 +107,11 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 				.namespace = e->namespace,
 				.name = e->name};
 
+	if (live && argo_wants_approval(run, live)) {
+		run->prune.held[run->prune.nheld++] = *e;
+		run->prune.why = arena_strf(&run->arena, "%.*s waits for approval", STR_ARG(e->name));
+		live = NULL;
+	}
 	if (!live || !is_ours(run, live) || claimed(run, e->id)) {
 		run->next++;
 		next(run);
@@ -241,7 +246,11 @@ void run_prune(struct run *run)
 					       json_bool(json_get(run->spec, STR("prune")), false)};
 
 	keep_beside(run);
+	if (run->u->argo)
+		argo_prune_opts(run, &opts);
 	plan_prune(&run->arena, &run->rendered, &opts, &run->prune);
+	if (run->u->argo)
+		argo_hold(run);
 	run->u->prune_later = run->prune.ngo && hold_for_others(run);
 	forget(run);
 	run_prune_go(run);

@@ -153,7 +153,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	struct unit *u = map_get(&r->units, key);
 	const struct json *before;
 	struct obj *kept;
-	bool look;
+	bool look, was_full;
 
 	if (!new) {
 		gotk_condition(&(struct gotk_object){"Kustomization", o->namespace, o->name},
@@ -170,6 +170,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		list_init(&u->queued);
 		map_set(&r->units, key, u);
 	}
+	was_full = u->full;
 	before = u->head ? wishes(u->head, &a) : NULL;
 	kept = u->head ? obj_ref(u->head) : NULL;
 	unit_take(u, new);
@@ -190,7 +191,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	revert_asked(u);
 	if (u->argo && !new->deleted_ns) {
 		argo_source_use(u);
-		look |= u->full || u->argo->refresh;
+		look |= (u->full && !was_full) || u->argo->refresh;
 	}
 	if (look)
 		unit_look(u);

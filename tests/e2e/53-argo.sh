@@ -170,6 +170,51 @@ ok "… and is told of" has argocd application/hooks '{.status.operationState.sy
 ok "Skip is skipped" gone hooks configmap/never
 ok "hooks are no resources" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig -n argocd get application hooks -o jsonpath='{.status.resources[*].name}' | grep -q before"
 
+mkdir -p "$repo/fails"
+cat >"$repo/fails/all.yaml" <<'Y'
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: migrate
+  annotations: {argocd.argoproj.io/hook: PreSync}
+spec:
+  activeDeadlineSeconds: 1
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: "shop/migrate:1"}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: sorry
+  annotations: {argocd.argoproj.io/hook: SyncFail}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: behind}
+Y
+push 'a hook that fails'
+ok "a hook that fails" app fails 'path: fails' "$auto"
+ok "… fails the sync" soon 20 is argocd application/fails '{.status.operationState.phase}' Failed
+ok "… and says which" has argocd application/fails '{.status.operationState.message}' 'PreSync hook Job migrate'
+ok "… before anything was applied" gone fails configmap/behind
+ok "SyncFail ran" soon 5 is fails configmap/sorry '{.metadata.name}' sorry
+
+# ---- pruning that waits ----
+mkdir -p "$repo/keep"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n---\n' one two >"$repo/keep/a.yaml"
+push 'two to keep'
+ok "Prune=confirm" app keep 'path: keep' '{automated: {prune: true}, syncOptions: [CreateNamespace=true, Prune=confirm]}'
+ok "… is deployed" soon 15 sync keep Synced
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\n' >"$repo/keep/a.yaml"; push 'one of them'
+ok "… is out of sync then" soon 15 sync keep OutOfSync
+ok "… says what it waits for" has argocd application/keep '{.status.operationState.message}' 'deletion-approved'
+ok "… and keeps what was there" is keep configmap/two '{.metadata.name}' two
+k -n argocd annotate application keep "argocd.argoproj.io/deletion-approved=$(date -u +%Y-%m-%dT%H:%M:%SZ)" >/dev/null
+ok "… until it is approved" soon 15 gone keep configmap/two
+ok "… and Synced" soon 10 sync keep Synced
+
 # ---- what cannot be done ----
 says() { soon 15 has argocd "application/$1" '{.status.conditions[0].type} {.status.conditions[0].message}' "$2"; }
 ok "helm" app helm 'path: chart, helm: {releaseName: x}'
