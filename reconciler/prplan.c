@@ -192,7 +192,14 @@ static void on_commented(void *arg, const struct forge_answer *answer, const str
 	if (!answer) {
 		/* Somebody may have deleted it. */
 		told_of(p, p->todo[p->at].number)->comment = 0;
-		failed(p, err);
+		if (err->code != ERR_FORBIDDEN && err->code != ERR_INVALID) {
+			failed(p, err);
+			return;
+		}
+		/* Locked, perhaps: the others must not wait for this one. */
+		log_warn("cannot comment on a pull request", "source", p->s->key, "error",
+			 err->msg);
+		put_status(p);
 		return;
 	}
 	if (answer->comments[0].id)
@@ -216,7 +223,6 @@ static void put_comment(struct prplans *p)
 }
 
 static void on_comments(void *arg, const struct forge_answer *answer, const struct err *err);
-
 static void find_comment(struct prplans *p)
 {
 	struct forge_ask q = {
