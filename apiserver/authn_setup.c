@@ -17,10 +17,37 @@
 #define FILE_MAX (4 << 20)
 #define LOOK_NS (5 * NS_PER_S)
 
+static int open_audit(struct authn_setup *s, struct err *err)
+{
+	AUTO(buf) struct buf text = {0};
+
+	if (!s->audit.path && !s->audit_policy_file)
+		return 0;
+	if (!s->audit.path || !s->audit_policy_file)
+		return err_set(err, ERR_BAD_REQUEST,
+			       "--audit-log-path and --audit-policy-file go together");
+	if (str_is(str_c(s->audit_mode), "batch"))
+		s->audit.blocking = false;
+	else if (!s->audit_mode || str_starts(str_c(s->audit_mode), STR("blocking")))
+		s->audit.blocking = true;
+	else
+		return err_set(err, ERR_BAD_REQUEST, "--audit-log-mode %s: batch or blocking",
+			       s->audit_mode);
+	if (fs_read(s->audit_policy_file, FILE_MAX, &text, err))
+		return err_wrap(err, "--audit-policy-file");
+	s->audit_policy = audit_policy_new(buf_view(&text), err);
+	if (!s->audit_policy)
+		return err_wrap(err, "--audit-policy-file %s", s->audit_policy_file);
+	s->audit_log = audit_log_new(&s->audit, err);
+	return s->audit_log ? 0 : err_wrap(err, "--audit-log-path");
+}
+
 int authn_setup_open(struct authn_setup *s, struct loop *l, struct err *err)
 {
 	struct buf text = {0};
 
+	if (open_audit(s, err))
+		return -1;
 	if (s->token_file) {
 		if (!fs_read(s->token_file, FILE_MAX, &text, err))
 			s->authn.file = static_tokens_new(buf_view(&text), err);
@@ -46,6 +73,8 @@ void authn_setup_close(struct authn_setup *s)
 	oidc_fetch_free(s->authn.oidc_fetch);
 	oidc_free(s->authn.oidc);
 	static_tokens_free(s->authn.file);
+	audit_log_free(s->audit_log);
+	audit_policy_free(s->audit_policy);
 	free(s->required.v);
 	free(s->algs.v);
 	memset(s, 0, sizeof(*s));

@@ -1,10 +1,12 @@
 /*
  * The options that say who may come in, and what they open: the file of tokens, another issuer's
- * keys. And certificates that are replaced while the server runs. The main thread.
+ * keys; and where it is noted who came. And certificates that are replaced while the server runs.
+ * The main thread.
  */
 #ifndef PLUMB_APISERVER_AUTHN_SETUP_H
 #define PLUMB_APISERVER_AUTHN_SETUP_H
 
+#include "apiserver/audit.h"
 #include "apiserver/authn.h"
 #include "apiserver/oidc.h"
 #include "lib/base/flags.h"
@@ -17,7 +19,12 @@ struct authn_setup {
 	const char *token_file;
 	struct oidc_opts oidc;
 	struct flag_list required, algs;
-	struct authn authn; /* what came of it */
+	const char *audit_policy_file, *audit_mode;
+	struct audit_log_opts audit;
+	/* what came of it */
+	struct authn authn;
+	struct audit_log *audit_log;
+	struct audit_policy *audit_policy;
 };
 MUST_USE int authn_setup_open(struct authn_setup *s, struct loop *l, struct err *err);
 /* After the front is gone. */

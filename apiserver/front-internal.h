@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "apiserver/accept.h"
+#include "apiserver/audit.h"
 #include "apiserver/authn.h"
 #include "apiserver/authz.h"
 #include "apiserver/flow.h"
@@ -46,6 +47,16 @@ struct front {
 
 enum front_state { FRONT_QUEUED, FRONT_WAITS, FRONT_CORE, FRONT_ELSEWHERE, FRONT_DONE };
 
+/* What the audit log is told of a request: front_audit.c. */
+struct front_audit {
+	struct audit_verdict verdict; /* level AUDIT_NONE = nothing */
+	struct admission_user came_as;
+	int64_t received_ns;
+	char id[40];
+	const char *decision;
+	struct str why, message, reason, response;
+};
+
 /* A request. Lives in the HTTP request's arena. */
 struct front_req {
 	struct core_req core; /* first */
@@ -62,6 +73,7 @@ struct front_req {
 	struct list link;
 	bool streaming;
 	struct flow_ticket ticket;
+	struct front_audit audit;
 	int64_t deadline_ns;
 	struct front_req *next, *left_next;
 	/* the connection's thread */
@@ -116,6 +128,17 @@ int64_t front_flow_due(const struct front *f);
 void front_flow_measure(struct front *f);
 /* Answers one that still waits; false when nobody does. */
 bool front_flow_end_one(struct front *f, const struct err *err);
+
+/* ---- front_audit.c ---- */
+void front_audit_begin(struct front_req *r);
+bool front_audited(const struct front_req *r);
+void front_audit_decision(struct front_req *r, bool allowed, struct str why);
+void front_audit_error(struct front_req *r, const struct err *err);
+void front_audit_answer(struct front_req *r, const struct core_answer *a);
+void front_audit_started(struct front_req *r, int code); /* a stream or tunnel begins */
+void front_audit_end(struct front_req *r, int code);     /* once; harmless afterwards */
+/* The connection's thread: somebody came who could not say who they are. */
+void front_audit_stranger(struct front_req *r);
 
 /* ---- body.c ---- */
 struct json *body_parse(struct arena *a, struct str content_type, struct str body, struct err *err);

@@ -163,6 +163,7 @@ static void receive(struct front_req *r)
 		}
 		log_debug("request without an identity", "remote", h->remote, "why", err.msg);
 		refuse(h, ERR_UNAUTHORIZED, "Unauthorized");
+		front_audit_stranger(r);
 		return;
 	}
 	r->mutating = is_mutating(h->method);
@@ -269,6 +270,7 @@ void front_done(struct front_req *r, int status)
 		list_remove(&r->link);
 	if (status)
 		front_measure(r, status);
+	front_audit_end(r, status ? status : r->streaming ? 200 : 0);
 	front_flow_forget(r);
 	r->state = FRONT_DONE;
 	http_req_unref(h);

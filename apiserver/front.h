@@ -13,6 +13,8 @@
 
 struct front;
 struct admin;
+struct audit_log;
+struct audit_policy;
 struct authn;
 
 struct front_opts {
@@ -24,11 +26,13 @@ struct front_opts {
 	struct tls_ctx *kubelet_tls; /* how we call kubelets; borrowed; NULL = not at all */
 	struct tls_files proxy;      /* cert and key: how we call extension API servers; borrowed */
 	int threads;                 /* 0 = one per CPU, at most 4 */
-	struct admin *admin;         /* borrowed; NULL = none of its paths */
-	int seats;                   /* how many requests run at once; 0 = 600 (apiserver/flow.h) */
-	int64_t wait_ns;             /* how long one may wait for a seat; 0 = 15 s */
-	const char *address;         /* "172.30.1.1:6443" for GET /api */
-	void (*turned)(void *arg);   /* after each turn of the core; may be NULL */
+	struct audit_log *audit;     /* borrowed; NULL = nothing is told */
+	const struct audit_policy *audit_policy; /* with it */
+	struct admin *admin;                     /* borrowed; NULL = none of its paths */
+	int seats;                 /* how many requests run at once; 0 = 600 (apiserver/flow.h) */
+	int64_t wait_ns;           /* how long one may wait for a seat; 0 = 15 s */
+	const char *address;       /* "172.30.1.1:6443" for GET /api */
+	void (*turned)(void *arg); /* after each turn of the core; may be NULL */
 	void *arg;
 };
 struct front *front_new(const struct front_opts *o, struct err *err);

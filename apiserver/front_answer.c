@@ -85,6 +85,7 @@ static void on_answer(struct core_req *cr, const struct core_answer *a)
 	struct heads h = {0};
 
 	common_heads(r, a, &h);
+	front_audit_answer(r, a);
 	if (!r->accepts.yaml || !reply_yaml(r, a, &h))
 		http_reply_blocks(r->http,
 				  &(struct http_reply){.status = a->status,
@@ -102,6 +103,7 @@ static void on_stream_begin(struct core_req *cr, const struct core_answer *a)
 
 	common_heads(r, a, &h);
 	front_uncount(r);
+	front_audit_started(r, a->status ? a->status : 200);
 	r->streaming = true;
 	list_remove(&r->link);
 	list_append(&r->f->streams, &r->link);
@@ -178,6 +180,7 @@ void front_refusal(void *front, int status, struct buf *out)
 
 void front_fail(struct front_req *r, const struct err *err)
 {
+	front_audit_error(r, err);
 	front_status(r->http, err, r->resource ? &r->core : NULL);
 	front_done(r, err_http(err->code));
 }

@@ -155,6 +155,15 @@ struct str front_verb(const struct front_req *r)
 	return STR("other");
 }
 
+static bool may(struct front_req *r, const struct authz_ask *q)
+{
+	AUTO(buf) struct buf why = {0};
+	bool allowed = front_may(r, q, front_audited(r) ? &why : NULL);
+
+	front_audit_decision(r, allowed, buf_view(&why));
+	return allowed;
+}
+
 static int authorize(struct front_req *r, struct err *err)
 {
 	struct core_req *c = &r->core;
@@ -162,7 +171,7 @@ static int authorize(struct front_req *r, struct err *err)
 
 	if (!r->resource) {
 		q.verb = front_verb(r);
-		if (front_may(r, &q, NULL))
+		if (may(r, &q))
 			return 0;
 		forbidden(r, &q, err);
 		return -1;
@@ -176,7 +185,7 @@ static int authorize(struct front_req *r, struct err *err)
 	q.name = c->name;
 	if (!q.name.n && (c->verb == CORE_LIST || c->verb == CORE_WATCH))
 		q.name = selected(r, "metadata.name"); /* as rules with resourceNames mean it */
-	if (front_may(r, &q, NULL))
+	if (may(r, &q))
 		return 0;
 	forbidden(r, &q, err);
 	return -1;
@@ -384,6 +393,7 @@ void front_serve(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
+	front_audit_begin(r);
 	if (r->who.token && authn_still_exists(r->f->o.core, &r->who.claims, &err)) {
 		log_debug("token refused", "user", arena_cstr(&r->http->arena, r->who.user.name),
 			  "why", err.msg);

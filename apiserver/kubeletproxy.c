@@ -90,6 +90,7 @@ static void finish(struct kubelet_call *k)
 	if (k->client)
 		http_client_free(k->client);
 	k->client = NULL;
+	front_audit_end(r, 200);
 	http_req_unref(h);
 }
 
@@ -328,6 +329,7 @@ static void start(void *arg)
 
 	if (r->client_left) {
 		tls_unref(&k->owned);
+		front_audit_end(r, 200);
 		http_req_unref(h);
 		return;
 	}
@@ -392,6 +394,7 @@ void kubelet_go(struct front_req *r, struct kubelet_call *k)
 	front_uncount(r);
 	front_flow_forget(r);
 	front_measure(r, 200);
+	front_audit_started(r, 200);
 	r->state = FRONT_ELSEWHERE;
 	/* The reference goes along. */
 	loop_post(r->http->loop, start, k);

@@ -21,12 +21,12 @@
 #include "lib/base/codec.h"
 #include "lib/base/flags.h"
 #include "lib/base/log.h"
-#include "lib/os/secrecy.h"
 #include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
 #include "lib/os/loop.h"
 #include "lib/os/net.h"
 #include "lib/os/ready.h"
+#include "lib/os/secrecy.h"
 #include "secrets/atrest.h"
 
 #define PEM_MAX 65536
@@ -90,6 +90,18 @@ static int parse(struct apiserver *s, int argc, char **argv, struct err *err)
 		 "a claim that tokens must have"},
 		{"oidc-signing-algs", 0, FLAG_STRINGS, &s->authn.algs, "ALG",
 		 "how tokens may be signed (RS256)"},
+		{"audit-policy-file", 0, FLAG_STRING, &s->authn.audit_policy_file, "FILE",
+		 "audit.k8s.io/v1 Policy: what is noted of which requests"},
+		{"audit-log-path", 0, FLAG_STRING, &s->authn.audit.path, "FILE",
+		 "where it is noted; - for standard output"},
+		{"audit-log-maxage", 0, FLAG_INT, &s->authn.audit.max_age_days, "DAYS",
+		 "how long old files are kept (for ever)"},
+		{"audit-log-maxbackup", 0, FLAG_INT, &s->authn.audit.max_backups, "N",
+		 "how many old files are kept (all)"},
+		{"audit-log-maxsize", 0, FLAG_INT, &s->authn.audit.max_size_mb, "MB",
+		 "when another file is begun (100)"},
+		{"audit-log-mode", 0, FLAG_STRING, &s->authn.audit_mode, "MODE",
+		 "when the queue is full: blocking waits (default), batch loses and counts"},
 		{"log-level", 0, FLAG_STRING, &s->log_level, "LEVEL", "error, warn, info or debug"},
 		{"log-format", 0, FLAG_STRING, &s->log_format, "FORMAT", "text or json"},
 		{NULL, 0, 0, NULL, NULL, NULL}};
@@ -269,6 +281,8 @@ static int start(struct apiserver *s, struct err *err)
 						  .core = s->core,
 						  .tokens = s->tokens,
 						  .authn = &s->authn.authn,
+						  .audit = s->authn.audit_log,
+						  .audit_policy = s->authn.audit_policy,
 						  .tls = s->tls,
 						  .kubelet_tls = s->kubelet_tls,
 						  .proxy = proxy_files(s),

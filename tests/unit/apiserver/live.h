@@ -33,6 +33,8 @@ static struct front *front;
 static struct buf ca_cert, ca_key;
 static struct tls_ctx *server_tls, *kubelet_tls;
 static struct who admin, alice, nobody;
+static UNUSED struct audit_log *audit_log; /* likewise, with a policy */
+static UNUSED struct audit_policy *audit_policy;
 static const struct authn *more_authn; /* set before setup(): further ways to come in */
 static int port;
 
@@ -118,6 +120,8 @@ static UNUSED void setup(void)
 					       .core = core,
 					       .tokens = tokens,
 					       .authn = more_authn,
+					       .audit = audit_log,
+					       .audit_policy = audit_policy,
 					       .tls = server_tls,
 					       .kubelet_tls = kubelet_tls,
 					       .threads = 2},
