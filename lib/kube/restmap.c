@@ -1,7 +1,8 @@
 /*
  * The REST mapper: from apiVersion and kind to resource, out of the server's aggregated discovery.
  * Where the client has no discovery (the simulation) only the built-in table answers. Entries are
- * never taken away, so that pointers stay valid for the map's life. One loop.
+ * never taken away, and one whose definition was made anew is replaced, not changed: pointers stay
+ * valid for the map's life. One loop.
  */
 #include "lib/kube/restmap.h"
 
@@ -21,10 +22,12 @@ struct waiter {
 struct restmap {
 	struct client *client;
 	struct map by_kind; /* "group/version/Kind" → struct resource */
-	const struct resource **all;
-	size_t n;
+	const struct resource **all, **retired;
+	size_t n, nretired;
 	struct waiter *waiters;
 	size_t nwaiters;
+	struct waiter *telling; /* whom tell() is about to call; cancelled ones have no done */
+	size_t ntelling;
 	struct client_call *call;
 	struct loop_timer soon; /* where the answer is known at once */
 	bool core_read, ready;
@@ -35,25 +38,63 @@ static struct str entry_key(struct arena *a, struct str group, struct str versio
 	return arena_strf(a, "%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(version), STR_ARG(kind));
 }
 
+static struct resource *entry_new(struct str group, struct str version, const struct json *res)
+{
+	struct str kind = json_str(json_at(res, "responseKind", "kind")),
+		   plural = json_str(json_get(res, STR("resource")));
+	struct resource *r = xalloc(sizeof(*r));
+
+	*r = (struct resource){.group = xstrndup(group.p ? group.p : "", group.n),
+			       .version = xstrndup(version.p ? version.p : "", version.n),
+			       .plural = xstrndup(plural.p, plural.n),
+			       .kind = xstrndup(kind.p, kind.n),
+			       .namespaced =
+				       str_is(json_str(json_get(res, STR("scope"))), "Namespaced")};
+	return r;
+}
+
+static void entry_free(const struct resource *r)
+{
+	free((char *)(uintptr_t)r->group);
+	free((char *)(uintptr_t)r->version);
+	free((char *)(uintptr_t)r->plural);
+	free((char *)(uintptr_t)r->kind);
+	free((void *)(uintptr_t)r);
+}
+
+/* A definition that was deleted and made again may have another name or scope. */
+static void entry_replace(struct restmap *m, const struct resource *old, const struct resource *r)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->all[i] == old)
+			m->all[i] = r;
+	m->retired = xreallocarray(m->retired, m->nretired + 1, sizeof(*m->retired));
+	m->retired[m->nretired++] = old;
+}
+
 static void entry_add(struct restmap *m, struct str group, struct str version,
-		      const struct json *res)
+		      const struct json *res, struct map *seen)
 {
 	AUTO(arena) struct arena a = {0};
 	struct str kind = json_str(json_at(res, "responseKind", "kind")),
 		   plural = json_str(json_get(res, STR("resource")));
 	struct str key = entry_key(&a, group, version, kind);
+	const struct resource *old = map_get(&m->by_kind, key);
 	struct resource *r;
 
-	if (!kind.n || !plural.n || map_has(&m->by_kind, key))
+	if (!kind.n || !plural.n || map_has(seen, key)) /* the first of one list counts */
 		return;
-	r = xalloc(sizeof(*r));
-	*r = (struct resource){.group = xstrndup(group.p ? group.p : "", group.n),
-			       .version = xstrndup(version.p, version.n),
-			       .plural = xstrndup(plural.p, plural.n),
-			       .kind = xstrndup(kind.p, kind.n),
-			       .namespaced =
-				       str_is(json_str(json_get(res, STR("scope"))), "Namespaced")};
+	map_set(seen, key, m);
+	r = entry_new(group, version, res);
+	if (old && !strcmp(old->plural, r->plural) && old->namespaced == r->namespaced) {
+		entry_free(r);
+		return;
+	}
 	map_set(&m->by_kind, key, r);
+	if (old) {
+		entry_replace(m, old, r);
+		return;
+	}
 	m->all = xreallocarray(m->all, m->n + 1, sizeof(*m->all));
 	m->all[m->n++] = r;
 }
@@ -61,6 +102,7 @@ static void entry_add(struct restmap *m, struct str group, struct str version,
 static void groups_add(struct restmap *m, const struct json *list)
 {
 	const struct json *groups = json_get(list, STR("items"));
+	AUTO(map) struct map seen = {0};
 
 	for (size_t g = 0; g < json_len(groups); g++) {
 		const struct json *group = json_item(groups, g),
@@ -73,21 +115,24 @@ static void groups_add(struct restmap *m, const struct json *list)
 			for (size_t r = 0; r < json_len(rs); r++)
 				entry_add(m, meta_name(group),
 					  json_str(json_get(version, STR("version"))),
-					  json_item(rs, r));
+					  json_item(rs, r), &seen);
 		}
 	}
 }
 
+/* Any of them may cancel another that is still to be told. */
 static void tell(struct restmap *m, const struct err *err)
 {
-	struct waiter *waiters = m->waiters;
-	size_t n = m->nwaiters;
-
+	m->telling = m->waiters;
+	m->ntelling = m->nwaiters;
 	m->waiters = NULL;
 	m->nwaiters = 0;
-	for (size_t i = 0; i < n; i++)
-		waiters[i].done(waiters[i].arg, err);
-	free(waiters);
+	for (size_t i = 0; i < m->ntelling; i++)
+		if (m->telling[i].done)
+			m->telling[i].done(m->telling[i].arg, err);
+	free(m->telling);
+	m->telling = NULL;
+	m->ntelling = 0;
 }
 
 static void on_discovered(void *arg, const struct api_answer *answer)
@@ -117,11 +162,13 @@ static void on_discovered(void *arg, const struct api_answer *answer)
 static void builtin_add(struct restmap *m, const struct resource *known)
 {
 	AUTO(arena) struct arena a = {0};
+	AUTO(map) struct map seen = {0};
 
 	entry_add(m, str_c(known->group), str_c(known->version),
 		  json_build(&a, "{s:{s:s}, s:s, s:s}", "responseKind", "kind", known->kind,
 			     "resource", known->plural, "scope",
-			     known->namespaced ? "Namespaced" : "Cluster"));
+			     known->namespaced ? "Namespaced" : "Cluster"),
+		  &seen);
 }
 
 static void on_soon(struct loop *l, struct loop_timer *t)
@@ -157,6 +204,9 @@ void restmap_cancel(struct restmap *m, const void *arg)
 		if (m->waiters[i].arg != arg)
 			m->waiters[n++] = m->waiters[i];
 	m->nwaiters = n;
+	for (size_t i = 0; i < m->ntelling; i++)
+		if (m->telling[i].arg == arg)
+			m->telling[i].done = NULL;
 }
 
 struct restmap *restmap_new(struct client *c)
@@ -173,15 +223,11 @@ void restmap_free(struct restmap *m)
 		return;
 	client_call_cancel(m->client, m->call);
 	loop_timer_cancel(m->client->loop, &m->soon);
-	for (size_t i = 0; i < m->n; i++) {
-		const struct resource *r = m->all[i];
-
-		free((char *)(uintptr_t)r->group);
-		free((char *)(uintptr_t)r->version);
-		free((char *)(uintptr_t)r->plural);
-		free((char *)(uintptr_t)r->kind);
-		free((void *)(uintptr_t)r);
-	}
+	for (size_t i = 0; i < m->n; i++)
+		entry_free(m->all[i]);
+	for (size_t i = 0; i < m->nretired; i++)
+		entry_free(m->retired[i]);
+	free(m->retired);
 	free(m->all);
 	free(m->waiters);
 	map_release(&m->by_kind);
