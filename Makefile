@@ -179,7 +179,7 @@ asan:
 asan-run: $(UNITBIN) $(O)/sim $(patsubst %,$(O)/fuzz/%,$(FUZZ))
 	$(Q)O=$(O) SIM_SEEDS=100 tools/run-tests $(UNITBIN) $(patsubst %,$(O)/fuzz/%,$(FUZZ)) $(O)/sim
 tsan:
-	$(Q)$(MAKE) O=$(O)/tsan SAN=thread UNITBIN='$(patsubst %,$(O)/tsan/tests/%,lib-http/test_server)' unit
+	$(Q)$(MAKE) O=$(O)/tsan SAN=thread UNITBIN='$(patsubst %,$(O)/tsan/tests/%,lib-os/test_loop lib-http/test_server lib-http/test_client)' unit
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard bench/*.c))
 $(O)/bench/%: $(O)/bench/%.o $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
 	$(call say,LD,$@)
