@@ -110,16 +110,31 @@ static int from_cert(const char *cert, struct buf *ret, struct err *err)
 	return rc;
 }
 
-/* .plumb/cluster.pub here or above; NULL when there is none. */
-static char *in_repository(void)
+/* Only comments: the cluster hasn't put its key there yet. */
+static bool is_empty(struct str text)
+{
+	struct str line;
+
+	while (text.p && str_next(&text, '\n', &line)) {
+		line = str_trim(line);
+		if (line.n && *line.p != '#')
+			return false;
+	}
+	return true;
+}
+
+/* .plumb/cluster.pub here or above; NULL when there is none that says a key. */
+static char *in_repository(struct buf *ret)
 {
 	AUTO(free) char *dir = realpath(".", NULL);
 
 	while (dir && *dir) {
 		char *path = xasprintf("%s/.plumb/cluster.pub", dir);
 
-		if (fs_exists(path))
+		if (fs_exists(path) && fs_read(path, PUB_FILE_MAX, ret, NULL) == 0 &&
+		    !is_empty(buf_view(ret)))
 			return path;
+		buf_reset(ret);
 		free(path);
 		*strrchr(dir, '/') = '\0';
 	}
@@ -181,8 +196,8 @@ int sealkey_find(const struct sealkey_opts *o, struct seal_pub *ret, char **ret_
 	if (*o->cert) {
 		*ret_from = xstrdup(o->cert);
 		rc = from_cert(o->cert, &text, err);
-	} else if ((*ret_from = in_repository()) != NULL) {
-		rc = fs_read(*ret_from, PUB_FILE_MAX, &text, err);
+	} else if ((*ret_from = in_repository(&text)) != NULL) {
+		rc = 0;
 	} else {
 		*ret_from = xstrdup("the API");
 		rc = from_api(o, &text, err);

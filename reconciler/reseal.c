@@ -32,6 +32,8 @@ struct resealing {
 	char branch[300];
 	size_t done, left;
 	bool aside;
+	bool onto; /* the push under way goes to people's own branch */
+	struct resealpull *pull;
 };
 
 /* What one look works with. */
@@ -211,6 +213,10 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 		     arena_printf(&a, "public key and %zu values under key %s: commit %.*s on %s",
 				  p->done, p->id,
 				  STR_ARG(json_str(json_get(answer, STR("commit")))), p->branch));
+		if (!p->onto) {
+			resealpull_free(p->pull);
+			p->pull = resealpull_start(s, p->branch, p->id, p->done);
+		}
 	} else if (err->code == ERR_FORBIDDEN && !p->aside) {
 		p->aside = true;
 		look_again(s);
@@ -236,6 +242,7 @@ static void push(struct look *l, enum mode mode)
 		snprintf(p->branch, sizeof(p->branch), "%.*s", STR_ARG(branch));
 	else
 		snprintf(p->branch, sizeof(p->branch), "plumb/reseal/%s", s->r->opts.cluster_name);
+	p->onto = onto;
 	p->done = l->work.done;
 	p->left = l->work.left;
 	request = json_build(
@@ -326,6 +333,7 @@ void reseal_free(struct source *s)
 		return;
 	client_call_cancel(s->r->client, p->call);
 	githelper_cancel(p->helper);
+	resealpull_free(p->pull);
 	free(p);
 	s->reseal = NULL;
 }

@@ -47,6 +47,11 @@ struct reconciler;
 /* Looks whether the source's branch needs a commit, unless that is known. */
 void reseal_look(struct source *s);
 void reseal_free(struct source *s);
+/* reseal_pull.c: asks for a pull request where the source has a forge. Never NULL. */
+struct resealpull;
+struct resealpull *resealpull_start(struct source *s, const char *branch, const char *id,
+				    size_t values);
+void resealpull_free(struct resealpull *p); /* NULL is fine */
 /* The published key is watched from now on. */
 void reseal_start(struct reconciler *r);
 void reseal_stop(struct reconciler *r);
