@@ -21,6 +21,7 @@
 #include <git2/pack.h>
 #include <git2/repository.h>
 
+#include "lib/os/fs.h"
 #include "lib/os/lazy.h"
 #include "reconciler/gitremote.h"
 
@@ -61,6 +62,26 @@ size_t gitpack_count(const char *mirror)
 	if (mirror)
 		find(&a, mirror, p);
 	return p->n;
+}
+
+void gitpack_bury(const char *mirror)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str dir, name;
+	struct dirent *e;
+	struct err ignored = {0};
+	DIR *d;
+
+	if (!str_rcut(str_c(mirror), '/', &dir, &name))
+		return;
+	d = opendir(arena_cstr(&a, dir));
+	while (d && (e = readdir(d))) {
+		if (str_starts(str_c(e->d_name), STR(GIT_GONE)))
+			(void)!fs_remove_tree(arena_printf(&a, "%.*s/%s", STR_ARG(dir), e->d_name),
+					      &ignored);
+	}
+	if (d)
+		closedir(d);
 }
 
 static int on_object(const git_oid *id, void *arg)

@@ -7,4 +7,9 @@
 /* Packs that are small enough to be put together; 0 when the mirror cannot be read. */
 size_t gitpack_count(const char *mirror);
 
+/* Mirrors that were put aside bear this before their name, beside the others. */
+#define GIT_GONE "gone-"
+/* Removes those beside `mirror`. */
+void gitpack_bury(const char *mirror);
+
 #endif

@@ -20,6 +20,7 @@
 #include <git2/repository.h>
 
 #include "lib/os/lazy.h"
+#include "reconciler/gitpack.h"
 #include "reconciler/gitremote-internal.h"
 
 #define RECEIVED_MAX (UINT64_C(2) << 30)
@@ -149,6 +150,7 @@ int gr_open(struct gitsession *s, const struct json *request, struct err *err)
 			return gr_fail(s, err, rc, "make the mirror");
 	}
 	sweep(mirror);
+	gitpack_bury(mirror);
 	git_remote_init_callbacks(&s->callbacks, GIT_REMOTE_CALLBACKS_VERSION);
 	gitauth_callbacks(&s->auth, &s->callbacks);
 	s->callbacks.transfer_progress = on_progress;

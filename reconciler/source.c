@@ -3,14 +3,17 @@
  * its spec changes or somebody asks, when a local repository's references change, and when what it
  * includes moved. Never blocks: git runs in the helper. On the role's loop.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "lib/kube/workqueue.h"
 #include "reconciler/engine.h"
+#include "reconciler/gitpack.h"
 #include "reconciler/prplan.h"
 #include "reconciler/reseal.h"
 
@@ -124,18 +127,40 @@ static int64_t interval_of(const struct source *s)
 	return s->failures ? MIN(ns, backoff_after(&retry, s->failures - 1)) : ns;
 }
 
+/* A mirror that no source uses any longer: put aside, and removed by the next fetch of any. */
+static void forget_mirror(struct reconciler *r, const char *mirror)
+{
+	AUTO(arena) struct arena a = {0};
+	struct map_iter it = {0};
+	char id[UUID_TEXT_MAX];
+
+	while (map_next(&r->sources, &it)) {
+		const struct source *other = it.value;
+
+		if (other->mirror && !strcmp(other->mirror, mirror))
+			return;
+	}
+	uuid_v4(id);
+	/* Where it was never made there is nothing to put aside. */
+	(void)!rename(mirror, arena_printf(&a, "%s/git/" GIT_GONE "%s", r->opts.data_dir, id));
+}
+
 /* What was fetched before a restart is still in the mirror. */
 static void remember(struct source *s)
 {
 	AUTO(arena) struct arena a = {0};
 	const struct json *o = obj_tree(s->o, &a);
 	struct str url = json_str(json_at(o, "spec", "url"));
+	const char *before;
 
 	if (s->url && str_is(url, s->url))
 		return;
 	close_git(s);
+	before = s->mirror ? arena_cstr(&a, str_c(s->mirror)) : NULL;
 	set_text(&s->url, url);
 	set_text(&s->mirror, str_c(git_mirror_path(&a, s->r->opts.data_dir, url)));
+	if (before)
+		forget_mirror(s->r, before);
 	s->commit[0] = s->base[0] = 0;
 	set_text(&s->digest, STR_NONE);
 	set_text(&s->verified, STR_NONE);
@@ -177,6 +202,21 @@ static void poll_including(struct source *s)
 	}
 }
 
+/* What was asked for by another spec answers nothing: an address or a demand may be new. */
+static void begin_anew(struct source *s)
+{
+	AUTO(arena) struct arena a = {0};
+	char *mirror = s->helper ? arena_cstr(&a, str_c(s->mirror)) : NULL;
+
+	githelper_cancel(s->helper);
+	s->helper = NULL;
+	source_secrets_cancel(s);
+	s->again = s->waits = false;
+	s->failures = 0;
+	if (mirror)
+		sources_waiting(s->r, mirror);
+}
+
 static void changed(struct reconciler *r, enum source_kind kind, const struct obj *old,
 		    const struct obj *new)
 {
@@ -190,8 +230,10 @@ static void changed(struct reconciler *r, enum source_kind kind, const struct ob
 		char *mirror = s ? arena_cstr(&a, str_c(s->mirror)) : NULL;
 
 		source_free(s);
-		if (mirror)
+		if (mirror) {
 			sources_waiting(r, mirror);
+			forget_mirror(r, mirror);
+		}
 		return;
 	}
 	if (!s)
@@ -202,7 +244,7 @@ static void changed(struct reconciler *r, enum source_kind kind, const struct ob
 	poll = s->generation != new->generation ||
 	       (asked.n && (!s->handled || !str_is(asked, s->handled)));
 	if (s->generation != new->generation)
-		s->failures = 0;
+		begin_anew(s);
 	s->generation = new->generation;
 	if (asked.n)
 		set_text(&s->handled, asked);

@@ -38,7 +38,7 @@ cat >"$work/https.py" <<'END'
 import base64, http.server, os, ssl, subprocess, sys
 class Git(http.server.BaseHTTPRequestHandler):
     def handle_any(self):
-        if self.headers.get("Authorization") != "Basic " + base64.b64encode(b"bot:s3cret").decode():
+        if self.headers.get("Authorization") not in ("Basic " + base64.b64encode(b"bot:s3cret").decode(), "Bearer t0ken"):
             self.send_response(401); self.send_header("WWW-Authenticate", 'Basic realm="git"'); self.send_header("Content-Length", "0"); self.end_headers(); return
         path, _, query = self.path.partition("?")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -104,6 +104,53 @@ printf '[127.0.0.1]:%s %s\n' "$ssh_port" "$(cut -d' ' -f1,2 "$work/user.pub")" >
 k create secret generic stranger -n plumb-system --from-file=identity="$work/user" --from-file=known_hosts="$work/known_hosts" >/dev/null
 source_of stranger "ssh://root@127.0.0.1:$ssh_port$work/srv/r.git" stranger | k apply -f - >/dev/null
 ok "an unknown host key is refused" soon 15 message stranger 'host key'
-ok "no secret stands in any log" sh -c "! grep -rqE 's3cret|OPENSSH PRIVATE' '$data/log'"
+ok "… and told from one that nobody knows" soon 15 message stranger 'is not the one'
+source_gone() { k -n plumb-system delete kustomization "$1" --wait=false >/dev/null; k -n plumb-system delete gitrepository "$1" >/dev/null; }
+for s in over-https bad-login no-ca stranger; do source_gone "$s"; done
+
+# ---- keys with a passphrase, hashed hosts, tokens, proxies ----
+cp "$work/user" "$work/locked" && ssh-keygen -q -p -P '' -N 'open sesame' -f "$work/locked" >/dev/null
+printf '[127.0.0.1]:%s %s\n' "$ssh_port" "$(cut -d' ' -f1,2 "$work/host.pub")" >"$work/known_hosts"
+ssh-keygen -H -f "$work/known_hosts" >/dev/null 2>&1
+k create secret generic locked -n plumb-system --from-file=identity="$work/locked" --from-literal=password='open sesame' --from-file=known_hosts="$work/known_hosts" >/dev/null
+page ssh four; push four
+source_of locked "ssh://root@127.0.0.1:$ssh_port$work/srv/r.git" locked | k apply -f - >/dev/null
+ok "a key with a passphrase opens, a hashed host is known" soon 15 word ssh four
+source_gone locked
+k create secret generic wrong-pass -n plumb-system --from-file=identity="$work/locked" --from-literal=password=no --from-file=known_hosts="$work/known_hosts" >/dev/null
+source_of wrong-pass "ssh://root@127.0.0.1:$ssh_port$work/srv/r.git" wrong-pass | k apply -f - >/dev/null
+ok "a wrong passphrase is told" soon 15 message wrong-pass 'credentials|key|auth'
+source_gone wrong-pass
+k create secret generic bearer -n plumb-system --from-literal=bearerToken=t0ken --from-file=ca.crt="$work/tls.crt" >/dev/null
+page https five; push five
+source_of bearer "https://localhost:$https_port/r.git" bearer | k apply -f - >/dev/null
+ok "a bearer token opens" soon 15 word https five
+source_gone bearer
+cat >"$work/proxy.py" <<'END'
+import base64, http.server, select, socket, sys
+class Proxy(http.server.BaseHTTPRequestHandler):
+    def do_CONNECT(self):
+        if self.headers.get("Proxy-Authorization") != "Basic " + base64.b64encode(b"out:pr0xy").decode():
+            self.send_response(407); self.send_header("Proxy-Authenticate", 'Basic realm="proxy"'); self.send_header("Content-Length", "0"); self.end_headers(); return
+        there = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+        self.send_response(200); self.end_headers(); open(sys.argv[3], "a").write(self.path + "\n")
+        pair = [self.connection, there]
+        while True:
+            for s in select.select(pair, [], [])[0]:
+                data = s.recv(65536)
+                if not data: self.close_connection = True; there.close(); return
+                pair[pair[0] is s].sendall(data)
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Proxy).serve_forever()
+END
+proxy_port=$(free_port)
+python3 "$work/proxy.py" "$proxy_port" "$https_port" "$work/proxied" & proxy_pid=$!
+trap 'kill "$proxy_pid" 2>/dev/null; wait "$proxy_pid" 2>/dev/null; servers_down; cleanup' EXIT
+k create secret generic proxy -n plumb-system --from-literal=address="http://127.0.0.1:$proxy_port" --from-literal=username=out --from-literal=password=pr0xy >/dev/null
+page https six; push six
+source_of proxied "https://localhost:$https_port/r.git" login | sed 's/secretRef:/proxySecretRef: {name: proxy}, secretRef:/' | k apply -f - >/dev/null
+ok "a proxy with a password is gone through" soon 15 word https six
+ok "… really" grep -q "localhost:$https_port" "$work/proxied"
+ok "no secret stands in any log" sh -c "! grep -rqE 's3cret|t0ken|pr0xy|open sesame|OPENSSH PRIVATE' '$data/log'"
 ok "clean stop" stop
 finish

@@ -161,6 +161,20 @@ spec: {url: "ext::sh -c id", interval: 1m}
 END2
 ok "an odd address is refused" soon 15 is gitrepository odd "$(cond Stalled reason)" URLInvalid
 
+# ---- a spec that changes while a fetch hangs; mirrors that nobody needs ----
+hang=$(free_port)
+python3 "$work/stall.py" "$hang" & servers="$servers $!"
+source_of turned 'ref: {branch: main}, timeout: 60s'
+k -n plumb-system patch gitrepository turned --type merge -p "{\"spec\":{\"url\":\"http://127.0.0.1:$hang/x.git\"}}" >/dev/null
+sleep 0.5
+k -n plumb-system patch gitrepository turned --type merge -p "{\"spec\":{\"url\":\"file://$srv/app\"}}" >/dev/null
+ok "a new address doesn't wait for the old one" soon 15 word app forged
+gone turned
+mirrors() { [ "$(find "$data/git" -mindepth 1 -maxdepth 1 | wc -l)" -le "$1" ]; }
+source_of last 'ref: {branch: main}'
+ok "mirrors that no source uses are removed" soon 15 mirrors 2
+gone last
+
 # ---- OCI ----
 oci_tests() {
 	local rport cred digest old
