@@ -488,6 +488,8 @@ static int fill(struct arena *a, const struct json *app, struct json *spec, stru
 			str_is(text(json_get(argo, STR("options")), "Force"), "true") ||
 			str_is(text(json_get(argo, STR("options")), "Replace"), "true"));
 	put_depends(a, app, spec);
+	if (meta_annotation(app, APP_TIMEOUT).n)
+		json_set_str(a, spec, "timeout", meta_annotation(app, APP_TIMEOUT));
 	return 0;
 }
 

@@ -7,8 +7,9 @@
 
 #include "lib/json/json.h"
 
-#define ARGO_FINALIZER "resources-finalizer.argocd.argoproj.io" /* also /foreground, /background   \
-								 */
+#define ARGO_FINALIZER                                                                             \
+	"resources-finalizer.argocd.argoproj.io" /* also /foreground, /background                  \
+						  */
 #define ARGO_TRACKING "argocd.argoproj.io/tracking-id"
 #define ARGO_OPTIONS "argocd.argoproj.io/sync-options"
 #define ARGO_WAVE "argocd.argoproj.io/sync-wave"
@@ -20,6 +21,8 @@
 #define ARGO_CONFIRMED "argocd.argoproj.io/deletion-approved"
 /* On an Application: others that must be ready first, "name" or "namespace/name", by commas. */
 #define APP_DEPENDS "plumb.dev/depends-on"
+/* On an Application: the limit for each hook, and for the health of a wave. */
+#define APP_TIMEOUT "plumb.dev/timeout"
 #define ARGO_CLUSTER "https://kubernetes.default.svc"
 #define APP_HISTORY 10
 

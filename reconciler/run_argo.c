@@ -153,6 +153,28 @@ bool argo_makes_namespace(const struct run *run, struct str name)
 	       str_eq(name, run->opts.default_namespace);
 }
 
+/* The first run after a restart, of files that were applied before it under another commit. */
+static bool only_renamed(const struct run *run)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *status = json_get(unit_tree(run->u, &a), STR("status"));
+	struct str was = json_str(json_get(status, STR("lastAppliedRevision"))), label, commit;
+	char then[GIT_OID_TEXT], now[GIT_OID_TEXT], whole[GIT_OID_TEXT];
+	const char *path = run->opts.path;
+	bool beside;
+
+	if (run->u->revision || !str_rcut(was, ':', &label, &commit) || !is_commit(commit) ||
+	    json_int(json_get(status, STR("observedGeneration")), 0) != run->generation ||
+	    git_path_id(run->mirror, run->commit, "", whole, NULL))
+		return false;
+	/* Built from files outside of its path, too: see note_files. */
+	beside = !strcmp(run->tree, whole);
+	path = beside ? "" : path;
+	return !git_path_id(run->mirror, run->commit, path, now, NULL) &&
+	       !git_path_id(run->mirror, arena_cstr(&a, commit), path, then, NULL) &&
+	       !strcmp(then, now);
+}
+
 /* Something is to be done, other than to find again what was applied before a restart. */
 static bool works(const struct run *run)
 {
@@ -161,6 +183,8 @@ static bool works(const struct run *run)
 	/* What left the revision is to be pruned. */
 	if (run->u->argo->operation || json_len(unit_inventory(run->u, &a)) > run->n)
 		return true;
+	if (only_renamed(run))
+		return false;
 	for (size_t i = 0; !run->resumed && i < run->n; i++) {
 		if (run->items[i].changed && !run->items[i].skip)
 			return true;
