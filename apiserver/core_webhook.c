@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/admission/rights_of_all.h"
 #include "apiserver/conversion.h"
 #include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
@@ -145,7 +146,9 @@ static struct webhook_ask question(struct op *op, const struct admission_req *r)
 				.object = r->object,
 				.old = r->old,
 				.user = r->user,
-				.dry_run = r->dry_run};
+				.dry_run = r->dry_run,
+				.may = authorizer_may,
+				.may_arg = (void *)(uintptr_t)r};
 
 	if (r->op != ADMIT_CONNECT)
 		q.options = options(op);

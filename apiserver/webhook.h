@@ -53,6 +53,9 @@ struct webhook_ask {
 	const struct json *options; /* of the request, or NULL */
 	struct admission_user user;
 	bool dry_run;
+	/* of conditions' authorizer (lib/schema/cel.h) */
+	int (*may)(void *arg, const struct json *attributes, struct str *ret_reason);
+	void *may_arg;
 };
 /* The version in which the webhook wants to see the write, NULL when it doesn't. */
 const struct kind *webhook_match(const struct webhook *w, const struct webhook_ask *q);
@@ -62,6 +65,8 @@ const struct kind *webhook_match(const struct webhook *w, const struct webhook_a
  */
 int webhook_conditions(struct arena *a, const struct webhook *w, const struct webhook_ask *q,
 		       const struct kind *as, struct err *err);
+/* What is wrong with a condition's text: ERR_INVALID. */
+MUST_USE int webhook_condition_check(struct str text, struct err *err);
 /* Whether any of its rules can be about CONNECT. */
 bool webhook_connects(const struct webhook *w);
 

@@ -198,11 +198,44 @@ static bool object_matches(const struct webhook *w, const struct webhook_ask *q)
 	       (q->old && selector_match_json(&w->objects, labels_of(q->old)));
 }
 
+static int nobody(void *arg, const struct json *attributes, struct str *ret_reason)
+{
+	(void)arg, (void)attributes, (void)ret_reason;
+	return 0;
+}
+
+enum { OBJECT, OLD, REQUEST, NAMES };
+static const struct cel_var names[NAMES] = {
+	{.name = "object"}, {.name = "oldObject"}, {.name = "request"}};
+
+int webhook_condition_check(struct str text, struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct cel_env env = {.vars = names, .nvars = NAMES, .may = nobody};
+
+	return cel_compile(&a, text, &env, CEL_WANT_BOOL, err) ? 0 : -1;
+}
+
+static int condition(struct arena *a, struct str text, const struct cel_env *env, bool *ret,
+		     struct err *err)
+{
+	const struct cel_program *p = cel_compile(a, text, env, CEL_WANT_BOOL, err);
+
+	return p ? cel_eval_bool(p, a, env, ret, err) : -1;
+}
+
 int webhook_conditions(struct arena *a, const struct webhook *w, const struct webhook_ask *q,
 		       const struct kind *as, struct err *err)
 {
 	AUTO(buf) struct buf text = {0};
-	struct json *vars, *request;
+	struct cel_var vars[NAMES];
+	int64_t budget = CEL_COST_REQUEST;
+	struct cel_env env = {.vars = vars,
+			      .nvars = NAMES,
+			      .budget = &budget,
+			      .may = q->may ? q->may : nobody,
+			      .may_arg = q->may_arg};
+	struct json *request;
 	int r = 1;
 
 	if (!json_len(w->conditions))
@@ -211,18 +244,18 @@ int webhook_conditions(struct arena *a, const struct webhook *w, const struct we
 	request = json_parse(a, arena_str(a, buf_view(&text)), NULL, err);
 	if (!request)
 		return -1;
-	vars = json_new(a, JSON_OBJECT);
-	json_set(a, vars, STR("object"), json_get(request, STR("object")));
-	json_set(a, vars, STR("oldObject"), json_get(request, STR("oldObject")));
+	memcpy(vars, names, sizeof(vars));
+	vars[OBJECT].value = json_copy(a, json_get(request, STR("object")));
+	vars[OLD].value = json_copy(a, json_get(request, STR("oldObject")));
 	json_del(request, STR("object"));
 	json_del(request, STR("oldObject"));
-	json_set(a, vars, STR("request"), request);
+	vars[REQUEST].value = request;
 	for (size_t i = 0; i < json_len(w->conditions); i++) {
 		struct str e = json_str(json_get(json_item(w->conditions, i), STR("expression")));
 		struct err why = {0};
 		bool holds = false;
 
-		if (!cel_test(a, e, vars, &holds, &why)) {
+		if (!condition(a, e, &env, &holds, &why)) {
 			if (!holds)
 				return 0;
 		} else if (r > 0) {

@@ -118,34 +118,14 @@ static const struct json *request_of(struct step *s, const struct kind *as)
 	return r;
 }
 
-/* ---- the authorizer ---- */
-
-static struct str attribute(const struct json *o, const char *name)
-{
-	return json_str_or(json_get(o, str_c(name)), STR(""));
-}
-
-static int may(void *arg, const struct json *o, struct str *ret_reason)
+static int may(void *arg, const struct json *attributes, struct str *ret_reason)
 {
 	struct step *s = arg;
-	struct admission_user other = {.name = attribute(o, "user")};
-	struct authz_ask q = {.user = other.name.n ? &other : &s->r->user,
-			      .verb = attribute(o, "verb"),
-			      .group = attribute(o, "group"),
-			      .resource = attribute(o, "resource"),
-			      .subresource = attribute(o, "subresource"),
-			      .namespace = attribute(o, "namespace"),
-			      .name = attribute(o, "name"),
-			      .path = json_str(json_get(o, STR("path")))};
-	static const struct str groups[] = {{"system:serviceaccounts", 22},
-					    {"system:authenticated", 20}};
 
-	other.groups = groups;
-	other.ngroups = ARRAY_LEN(groups);
 	if (!s->rights)
 		s->rights = rights_of_all(s->r);
 	*ret_reason = STR("");
-	return user_in_group(q.user, "system:masters") || authz_allows(s->rights, &q, NULL);
+	return authorizer_allows(s->rights, &s->r->user, attributes);
 }
 
 /* ---- saying no ---- */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "apiserver/kinds/rules.h"
+#include "apiserver/webhook.h"
 #include "lib/kube/obj.h"
-#include "lib/schema/cel.h"
 
 #include "lib/base/pure.h"
 
@@ -199,7 +199,7 @@ static void check_conditions(struct kind_ctx *c, const struct spath *at, const s
 			rule_name(c, &here, "name", name, name_check_qualified);
 		if (!str_trim(json_str(text)).n)
 			rule_required(c, &here, "expression", NULL);
-		else if (cel_check(json_str(text), &err))
+		else if (webhook_condition_check(json_str(text), &err))
 			rule_invalid(c, &here, "expression", text,
 				     arena_printf(c->a, "compilation failed: %s", err.msg));
 		for (size_t j = 0; j < i; j++)

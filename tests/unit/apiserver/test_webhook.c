@@ -420,7 +420,7 @@ void test_webhook__configurations_must_make_sense(void **state)
 					   "a", ALL_CMS
 					   ",\"matchConditions\":[{\"name\":\"c\",\"expression\":"
 					   "\"... [] bad\"},{\"name\":\"d\",\"expression\":"
-					   "\"authorizer.group('').check('x').allowed()\"}]") "]}"),
+					   "\"unknown.group('').check('x').allowed()\"}]") "]}"),
 			 422);
 	assert_true(has(buf_view(&last_body), "webhooks[0].matchConditions[0].expression"));
 	assert_true(has(buf_view(&last_body), "webhooks[0].matchConditions[1].expression"));
