@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "apiserver/authz.h"
 #include "apiserver/front.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
@@ -42,11 +43,40 @@ static int open_audit(struct authn_setup *s, struct err *err)
 	return s->audit_log ? 0 : err_wrap(err, "--audit-log-path");
 }
 
+/* RBAC and the fence around nodes are always on; ABAC comes besides. */
+static int open_abac(struct authn_setup *s, struct err *err)
+{
+	struct str rest = str_c(s->authorization_mode), mode;
+	AUTO(buf) struct buf text = {0};
+	bool abac = false, rbac = !rest.n;
+
+	while (rest.n && rest.p && str_next(&rest, ',', &mode)) {
+		abac |= str_is(mode, "ABAC");
+		rbac |= str_is(mode, "RBAC");
+		if (!str_is(mode, "ABAC") && !str_is(mode, "RBAC") && !str_is(mode, "Node"))
+			return err_set(err, ERR_BAD_REQUEST,
+				       "--authorization-mode: \"%.*s\" is none of Node, RBAC, ABAC",
+				       (int)MIN(mode.n, (size_t)64), mode.p);
+	}
+	if (!rbac)
+		return err_set(err, ERR_BAD_REQUEST,
+			       "--authorization-mode: the server's own roles need RBAC");
+	if (abac != (s->authorization_policy_file != NULL))
+		return err_set(err, ERR_BAD_REQUEST,
+			       "--authorization-mode ABAC and --authorization-policy-file go "
+			       "together");
+	if (!abac)
+		return 0;
+	if (!fs_read(s->authorization_policy_file, FILE_MAX, &text, err))
+		s->abac = abac_new(buf_view(&text), err);
+	return s->abac ? 0 : err_wrap(err, "--authorization-policy-file");
+}
+
 int authn_setup_open(struct authn_setup *s, struct loop *l, struct err *err)
 {
 	struct buf text = {0};
 
-	if (open_audit(s, err))
+	if (open_audit(s, err) || open_abac(s, err))
 		return -1;
 	if (s->token_file) {
 		if (!fs_read(s->token_file, FILE_MAX, &text, err))
@@ -73,6 +103,7 @@ void authn_setup_close(struct authn_setup *s)
 	oidc_fetch_free(s->authn.oidc_fetch);
 	oidc_free(s->authn.oidc);
 	static_tokens_free(s->authn.file);
+	abac_free(s->abac);
 	audit_log_free(s->audit_log);
 	audit_policy_free(s->audit_policy);
 	free(s->required.v);

@@ -19,10 +19,12 @@ struct authn_setup {
 	const char *token_file;
 	struct oidc_opts oidc;
 	struct flag_list required, algs;
+	const char *authorization_mode, *authorization_policy_file;
 	const char *audit_policy_file, *audit_mode;
 	struct audit_log_opts audit;
 	/* what came of it */
 	struct authn authn;
+	struct abac *abac;
 	struct audit_log *audit_log;
 	struct audit_policy *audit_policy;
 };

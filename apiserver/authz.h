@@ -40,6 +40,12 @@ struct authz_rule {
 void authz_each_rule(const struct authz *z, const struct admission_user *u, struct str namespace,
 		     void (*fn)(void *arg, const struct authz_rule *r), void *arg);
 
+/* ---- abac.c: a file of policies, one a line; allows besides ---- */
+struct abac;
+struct abac *abac_new(struct str text, struct err *err);
+void abac_free(struct abac *x);
+bool abac_allows(const struct abac *x, const struct authz_ask *q); /* x may be NULL */
+
 bool user_in_group(const struct admission_user *u, const char *group);
 
 #endif

@@ -146,6 +146,7 @@ struct json *body_parse(struct arena *a, struct str content_type, struct str bod
 /* ---- rights.c: authorization from the objects that the core holds ---- */
 struct rights *rights_new(struct core *c);
 void rights_free(struct rights *r);
+void rights_abac(struct rights *r, const struct abac *x); /* borrowed */
 void rights_change(struct rights *r, const struct kind *k, const struct obj *old,
 		   const struct obj *new);
 bool rights_allow(struct rights *r, const struct authz_ask *q, struct buf *why);

@@ -406,6 +406,7 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 	pthread_mutex_init(&f->lock, NULL);
 	make_metrics(f);
 	f->rights = rights_new(o->core);
+	rights_abac(f->rights, o->abac);
 	f->discovery = discovery_new(o->core, o->address);
 	f->aggregate = aggregate_new(f);
 	front_flow_new(f);

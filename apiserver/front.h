@@ -13,6 +13,7 @@
 
 struct front;
 struct admin;
+struct abac;
 struct audit_log;
 struct audit_policy;
 struct authn;
@@ -26,6 +27,7 @@ struct front_opts {
 	struct tls_ctx *kubelet_tls; /* how we call kubelets; borrowed; NULL = not at all */
 	struct tls_files proxy;      /* cert and key: how we call extension API servers; borrowed */
 	int threads;                 /* 0 = one per CPU, at most 4 */
+	const struct abac *abac;     /* allows besides; borrowed; NULL = nothing */
 	struct audit_log *audit;     /* borrowed; NULL = nothing is told */
 	const struct audit_policy *audit_policy; /* with it */
 	struct admin *admin;                     /* borrowed; NULL = none of its paths */

@@ -1,8 +1,9 @@
 /*
- * Authorization as the server asks it: RBAC, kept current from the core's changes, and a further
+ * Authorization as the server asks it: RBAC, kept current from the core's changes, or the policy
+ * file of whoever has one; and a further
  * fence around node identities, which may only touch what belongs to their own node: its Node and
  * Lease, the pods bound to it, the Secrets, ConfigMaps and claims that those pods name, and
- * volumes. Must never widen what RBAC allows. The core's thread.
+ * volumes. Must never widen what these allow. The core's thread.
  */
 #include <string.h>
 
@@ -16,6 +17,7 @@
 struct rights {
 	struct core *core;
 	struct authz *rbac;
+	const struct abac *abac;
 	struct noderefs *refs;
 	const struct kind *pods, *volumes;
 };
@@ -84,6 +86,11 @@ void rights_free(struct rights *r)
 	authz_free(r->rbac);
 	noderefs_free(r->refs);
 	free(r);
+}
+
+void rights_abac(struct rights *r, const struct abac *x)
+{
+	r->abac = x;
 }
 
 const struct authz *rights_rbac(const struct rights *r)
@@ -158,7 +165,7 @@ bool rights_allow(struct rights *r, const struct authz_ask *q, struct buf *why)
 {
 	struct str name = q->user->name;
 
-	if (!authz_allows(r->rbac, q, why))
+	if (!authz_allows(r->rbac, q, why) && !abac_allows(r->abac, q))
 		return false;
 	if (q->path.n || !str_starts(name, STR(NODE_PREFIX)) ||
 	    !user_in_group(q->user, "system:nodes") || user_in_group(q->user, "system:masters"))
