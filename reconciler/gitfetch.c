@@ -110,8 +110,8 @@ static int choose_any(struct gitsession *s, struct wanted *w, const git_remote_h
 		      size_t n, struct err *err)
 {
 	bool head = !strcmp(w->any, "HEAD");
-	const char *ref = head ? head_branch(s, heads, n)
-			       : arena_printf(s->a, "refs/heads/%s", w->any);
+	const char *ref =
+		head ? head_branch(s, heads, n) : arena_printf(s->a, "refs/heads/%s", w->any);
 
 	if (!head && !gr_find(heads, n, ref))
 		ref = arena_printf(s->a, "refs/tags/%s", w->any);
