@@ -152,6 +152,18 @@ Y
 claim far ", storageClassName: far, volumeName: far"
 user far far
 ok "a type that isn't supported is named" soon 20 events "far FailedMount .*persistent volumes of type nfs are not supported"
+cat <<-Y | k apply -f - >/dev/null
+	apiVersion: v1
+	kind: Pod
+	metadata: {name: brief}
+	spec:
+	  terminationGracePeriodSeconds: 0
+	  containers: [{name: main, image: busybox:1, command: [sh, -c, "echo x >/v/x; sleep 1000"], volumeMounts: [{name: v, mountPath: /v}]}]
+	  volumes: [{name: v, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}}}]
+Y
+ok "an ephemeral volume comes with its pod" soon 20 sh -c "$kc exec brief -- cat /v/x"
+k delete pod brief --timeout=20s >/dev/null
+ok "… and goes with it" soon 20 gone pvc brief-v
 ok "a node reads no other claims" sh -c "! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pvc -A 2>/dev/null && ! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pv own 2>/dev/null"
 
 k delete pod --all --grace-period=0 --timeout=30s >/dev/null 2>&1
