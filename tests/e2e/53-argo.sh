@@ -247,6 +247,24 @@ ok "… is said" says nowhere 'ComparisonError.*nowhere'
 ok "an ApplicationSet says that it does nothing" sh -c "printf 'apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: s, namespace: argocd}\nspec: {generators: []}\n' | $KUBECTL --kubeconfig $data/admin.kubeconfig apply -f -"
 ok "… in its conditions" soon 5 has argocd applicationset/s '{.status.conditions[0].reason}' NotSupported
 
+# ---- one that waits for another ----
+ok "one that depends on another" sh -c "sed 's/^//' <<Y | $KUBECTL --kubeconfig $data/admin.kubeconfig apply -f -
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: later, namespace: argocd, annotations: {plumb.dev/depends-on: fails}}
+spec: {project: default, source: {repoURL: \"file://$work/repo.git\", path: keep}, destination: {name: in-cluster, namespace: plain}, syncPolicy: {automated: {}}}
+Y"
+ok "… says for whom it waits" says later 'argocd/fails.*is not ready'
+
+# ---- a restart ----
+made=$(json hooks configmap/before '{.metadata.uid}')
+kill -KILL "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+sed -i 's/colour: pink/colour: white/' "$repo/plain/a.yaml"; push white
+ok "what is pushed after a crash is deployed" soon 20 is plain configmap/settings '{.data.colour}' white
+ok "hooks are not run anew for that" is hooks configmap/before '{.metadata.uid}' "$made"
+ok "Applications stay Synced" soon 10 sync hooks Synced
+ok "histories stay" is argocd application/plain '{.status.history[0].id}' 0
+
 # ---- refresh, end ----
 k -n argocd annotate application plain argocd.argoproj.io/refresh=normal >/dev/null
 ok "a refresh is answered" soon 10 is argocd application/plain '{.metadata.annotations.argocd\.argoproj\.io/refresh}' ''
