@@ -180,7 +180,7 @@ clean() { ! get left '{.status.inventory.entries[*].id}' | grep mover; }
 ok "… and leaves the other's inventory" soon 5 clean
 unit left left 'dependsOn: [{name: right}]'; push 'a circle'
 ok "a circle of dependencies is named" soon 10 says left Ready "dependency 'plumb-system/right' waits for this one in turn"
-unit left left; unit right right 'dependsOn: [{name: left, readyExpr: "dep.status.x.map(x, x)"}]'; push 'an expression'
+unit left left; unit right right 'dependsOn: [{name: left, readyExpr: "dep.status.x.mapp(x, x)"}]'; push 'an expression'
 ok "an expression that cannot be judged is refused" soon 10 says right Stalled 'True InvalidCELExpression'
 unit right right 'dependsOn: [{name: left, readyExpr: "dep.metadata.name == self.metadata.name || dep.status.conditions.exists(c, c.type == '"'Ready'"')"}]'; push 'a simple one'
 ok "a simple one decides" soon 10 says right Ready 'True ReconciliationSucceeded'
@@ -219,7 +219,7 @@ unit well well 'timeout: 30s' 'healthChecks: [{apiVersion: v1, kind: ConfigMap, 
 ok "an object of somebody else is waited for" soon 10 says well Ready 'Unknown Progressing'
 k -n shop create configmap elsewhere --from-literal=a=b >/dev/null
 ok "… until it is there" soon 5 says well Ready 'True ReconciliationSucceeded'
-unit well well "healthCheckExprs: [{apiVersion: tea.io/v1, kind: Cup, current: \"size(status.map(x, x)) > 0\"}]"; push 'too much'
+unit well well "healthCheckExprs: [{apiVersion: tea.io/v1, kind: Cup, current: \"size(status.mapp(x, x)) > 0\"}]"; push 'too much'
 ok "an expression beyond us is refused" soon 10 says well Stalled 'True InvalidCELExpression spec.healthCheckExprs[0].current'
 unit well well 'deletionPolicy: WaitForTermination'; push 'wait for the end'
 ok "and back" soon 10 says well Ready 'True ReconciliationSucceeded'
