@@ -45,6 +45,14 @@ static struct str request_body(const struct front_req *r)
 	return b.n && (b.p[0] == '{' || b.p[0] == '[') ? b : STR_NONE;
 }
 
+/* What is created has no name in its path. */
+static struct str created_name(struct front_req *r)
+{
+	const struct json *v = json_parse(&r->http->arena, request_body(r), NULL, NULL);
+
+	return json_str(json_at(v, "metadata", "name"));
+}
+
 static void emit(struct front_req *r, enum audit_stage stage, int code)
 {
 	struct front_audit *a = &r->audit;
@@ -75,6 +83,8 @@ static void emit(struct front_req *r, enum audit_stage stage, int code)
 	};
 	if (h->query.n)
 		e.uri = arena_strf(&h->arena, "%.*s?%.*s", STR_ARG(h->raw_path), STR_ARG(h->query));
+	if (r->resource && r->core.verb == CORE_CREATE && !e.ask.name.n && stage == AUDIT_COMPLETE)
+		e.ask.name = created_name(r);
 	if (r->who.user.name.p != a->came_as.name.p)
 		e.acts_as = &r->who.user;
 	audit_event_write(&e, &line);
