@@ -1,6 +1,6 @@
 /*
- * Which Secrets, ConfigMaps, ServiceAccounts and claims the pods of each node refer to: what a node's
- * kubelet may read. Kept current from pods as they change. Pure; one thread.
+ * Which Secrets, ConfigMaps, ServiceAccounts and claims the pods of each node refer to: what a
+ * node's kubelet may read. Kept current from pods as they change. Pure; one thread.
  */
 #ifndef PLUMB_APISERVER_NODEREFS_H
 #define PLUMB_APISERVER_NODEREFS_H
