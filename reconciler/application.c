@@ -434,10 +434,12 @@ static void put_depends(struct arena *a, const struct json *app, struct json *sp
 	}
 }
 
-static const char *deletion_policy(const struct json *app)
+static const char *deletion_policy(const struct json *app, const struct json *argo)
 {
 	const struct json *list = json_at(app, "metadata", "finalizers");
 
+	if (str_is(text(json_get(argo, STR("options")), "Delete"), "false"))
+		return "Orphan";
 	for (size_t i = 0; i < json_len(list); i++) {
 		if (str_is(json_str(json_item(list, i)), ARGO_FINALIZER "/background"))
 			return "Delete";
@@ -477,7 +479,7 @@ static int fill(struct arena *a, const struct json *app, struct json *spec, stru
 	json_set(a, spec, STR("sourceRef"), source_ref(a, source));
 	json_set_str(a, spec, "path", text(source, "path").n ? text(source, "path") : STR("."));
 	json_set_str(a, spec, "interval", STR(INTERVAL));
-	json_set_str(a, spec, "deletionPolicy", str_c(deletion_policy(app)));
+	json_set_str(a, spec, "deletionPolicy", str_c(deletion_policy(app, argo)));
 	json_set_bool(a, spec, "prune",
 		      given(argo, "prune") ||
 			      json_bool(json_at(argo, "operation", "sync", "prune"), false));

@@ -97,6 +97,10 @@ void argo_after_apply(struct run *run);
 /* Pruning that is off, or not approved yet, is held back and told, never forgotten. */
 void argo_prune_opts(struct run *run, struct plan_prune_opts *opts);
 void argo_hold(struct run *run);
+/* How what is deleted takes its dependents along. */
+const char *argo_propagation(const struct run *run);
+/* Its end waits for approval: Delete=confirm. */
+bool argo_stays(const struct unit *u);
 /* The live object asks for approval of its end, and has none. */
 bool argo_wants_approval(const struct run *run, const struct json *live);
 /* It failed: true when hooks for that run first, and end it. */

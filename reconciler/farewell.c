@@ -179,7 +179,7 @@ void unit_farewell(struct unit *u)
 	const struct json *o = unit_tree(u, &a);
 	struct run *run;
 
-	if (!holds(u, o) || (u->run && u->run->farewell))
+	if (!holds(u, o) || (u->run && u->run->farewell) || argo_stays(u))
 		return;
 	run_cancel(u);
 	loop_timer_cancel(u->r->loop, &u->timer);

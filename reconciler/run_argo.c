@@ -252,10 +252,37 @@ static void make_namespace(struct run *run)
 	run_call_as(run, &call, 0, on_namespace);
 }
 
+/* Another unit declares it, too. */
+static const struct run_item *shared(const struct run *run)
+{
+	struct map_iter it = {0};
+
+	if (!argo_run_option(run, NULL, "FailOnSharedResource=true"))
+		return NULL;
+	while (map_next(&run->r->units, &it)) {
+		const struct unit *u = it.value;
+
+		for (size_t i = 0; u != run->u && i < run->n; i++) {
+			if (map_has(&u->entries, run->items[i].o->id))
+				return &run->items[i];
+		}
+	}
+	return NULL;
+}
+
 void argo_before_apply(struct run *run)
 {
+	const struct run_item *other = shared(run);
 	struct argo *g = run->u->argo;
 
+	if (other) {
+		run_fail(run, "SyncFailed",
+			 arena_strf(&run->arena,
+				    "%.*s %.*s belongs to something else as well "
+				    "(FailOnSharedResource=true)",
+				    STR_ARG(other->o->kind), STR_ARG(other->o->name)));
+		return;
+	}
 	g->worked = works(run);
 	if (g->worked) {
 		g->started = loop_wall(run->r->loop);
@@ -438,6 +465,24 @@ void argo_hold(struct run *run)
 	p->ngo = 0;
 	p->why = off ? STR("pruning is off")
 		     : STR("Prune=confirm waits for the annotation " ARGO_CONFIRMED);
+}
+
+const char *argo_propagation(const struct run *run)
+{
+	if (argo_run_option(run, NULL, "PrunePropagationPolicy=foreground"))
+		return "Foreground";
+	if (argo_run_option(run, NULL, "PrunePropagationPolicy=orphan"))
+		return "Orphan";
+	return "Background";
+}
+
+bool argo_stays(const struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *t = u->argo ? unit_tree(u, &a) : NULL;
+
+	return str_is(json_str(json_at(t, "spec", "argo", "options", "Delete")), "confirm") &&
+	       !meta_annotation(t, ARGO_CONFIRMED).n;
 }
 
 bool argo_wants_approval(const struct run *run, const struct json *live)

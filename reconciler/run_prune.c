@@ -118,7 +118,7 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 		return;
 	}
 	json_write(json_build(&a, "{s:s,s:s,s:s,s:{s:S}}", "apiVersion", "v1", "kind",
-			      "DeleteOptions", "propagationPolicy", "Background", "preconditions",
+			      "DeleteOptions", "propagationPolicy", argo_propagation(run), "preconditions",
 			      "uid", meta_uid(live)),
 		   &body);
 	call.body = buf_view(&body);

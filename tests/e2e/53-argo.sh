@@ -134,6 +134,9 @@ ok "an operation syncs it" soon 15 is manual configmap/deep '{.metadata.name}' d
 ok "… and it is Synced" soon 10 sync manual Synced
 ok "… by whom is told" is argocd application/manual '{.status.operationState.operation.initiatedBy.username}' me
 ok "… and the operation is gone" soon 5 is argocd application/manual '{.operation}' ''
+k -n argocd annotate application manual plumb.dev/drift=correct >/dev/null
+k -n manual patch configmap settings --type merge -p '{"data":{"colour":"red"}}' >/dev/null
+ok "drift can be put back without automation" soon 10 is manual configmap/settings '{.data.colour}' green
 sed -i 's/colour: green/colour: pink/' "$repo/plain/a.yaml"; push pink
 ok "a push is only told" soon 15 sync manual OutOfSync
 ok "… not deployed" is manual configmap/settings '{.data.colour}' green
@@ -247,6 +250,10 @@ ok "… is said" says nowhere 'ComparisonError.*nowhere'
 ok "an ApplicationSet says that it does nothing" sh -c "printf 'apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: s, namespace: argocd}\nspec: {generators: []}\n' | $KUBECTL --kubeconfig $data/admin.kubeconfig apply -f -"
 ok "… in its conditions" soon 5 has argocd applicationset/s '{.status.conditions[0].reason}' NotSupported
 
+ok "sharing that is forbidden" app shared 'path: keep' '{automated: {}, syncOptions: [FailOnSharedResource=true]}'
+k -n argocd patch application shared --type merge -p '{"spec":{"destination":{"namespace":"keep"}}}' >/dev/null
+ok "… is said" says shared 'SyncError.*FailOnSharedResource'
+
 # ---- one that waits for another ----
 ok "one that depends on another" sh -c "sed 's/^//' <<Y | $KUBECTL --kubeconfig $data/admin.kubeconfig apply -f -
 apiVersion: argoproj.io/v1alpha1
@@ -271,6 +278,11 @@ ok "a refresh is answered" soon 10 is argocd application/plain '{.metadata.annot
 ok "deleted without a finalizer" k -n argocd delete application hooks --timeout=10s
 ok "… its objects stay" is hooks configmap/first '{.metadata.name}' first
 k -n argocd patch application plain --type merge -p '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io"]}}' >/dev/null
+k -n argocd patch application kust --type merge -p '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io/background"]},"spec":{"syncPolicy":{"syncOptions":["Delete=confirm"]}}}' >/dev/null
+k -n argocd delete application kust --wait=false >/dev/null; sleep 1
+ok "Delete=confirm waits" is kust deployment/my-web '{.metadata.deletionTimestamp}' ''
+k -n argocd annotate application kust "argocd.argoproj.io/deletion-approved=$(date -u +%Y-%m-%dT%H:%M:%SZ)" >/dev/null
+ok "… until it is approved" soon 10 gone kust deployment/my-web
 ok "deleted with one" k -n argocd delete application plain --timeout=15s
 ok "… they go" gone plain configmap/settings
 finish
