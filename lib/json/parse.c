@@ -459,7 +459,8 @@ static int parse_value(struct parser *s, struct json *ret, size_t depth)
 struct json *json_parse(struct arena *a, struct str in, const struct json_limits *limits,
 			struct err *err)
 {
-	struct parser s = {.a = a, .start = in.p, .p = in.p, .end = in.p + in.n, .err = err};
+	struct parser s = {
+		.a = a, .start = in.p, .p = in.p, .end = in.n ? in.p + in.n : in.p, .err = err};
 	struct json v;
 	int rc;
 
