@@ -164,3 +164,57 @@ void test_overload__timeouts_are_looked_at(void **state)
 	assert_int_equal(ASK(&admin, "GET", CM "?timeout=32h", NULL), 200);
 	teardown();
 }
+
+#define HEAVY (500 << 10)
+#define TIMES 60
+
+static long resident_kb(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+	fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+void test_overload__who_does_not_read_is_cut_off(void **state)
+{
+	struct result watch = {0};
+	char *body = xalloc(HEAVY + 300);
+
+	(void)state;
+	setup();
+	snprintf(body, 300,
+		 "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"big\"},"
+		 "\"data\":{\"k\":\"");
+	size_t n = strlen(body);
+	memset(body + n, 'x', HEAVY);
+	snprintf(body + n + HEAVY, 100, "\"}}");
+	assert_int_equal(ASK(&admin, "POST", CM, body), 201);
+	struct http_running *r =
+		http_client_call(admin.client, &(struct http_call){.method = "GET",
+								   .path = STR(CM "?watch=true"),
+								   .head = on_head,
+								   .data = on_data,
+								   .done = on_done,
+								   .arg = &watch});
+	turn_until(&watch.heads, 1);
+	http_call_pause(r, true);
+	long before = resident_kb();
+	for (int i = 0; i < TIMES; i++) {
+		body[n] = (char)('a' + i % 26);
+		assert_int_equal(ASK(&admin, "PUT", CM "/big", body), 200);
+	}
+	/* What the log of changes keeps is in it, too. */
+	print_message("%ld kB more\n", resident_kb() - before);
+	http_call_pause(r, false);
+	turn_until(&watch.done, 1);
+	assert_true(watch.body.n < (size_t)HEAVY * TIMES);
+	forget(&watch);
+	/* The others never noticed, and it may come again. */
+	assert_int_equal(ASK(&admin, "GET", CM "/big", NULL), 200);
+	free(body);
+	teardown();
+}
