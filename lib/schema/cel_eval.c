@@ -47,7 +47,7 @@ bool cel_pay_memory(struct cel *c, size_t bytes)
 {
 	if (bytes > MEMORY_MAX || (c->memory += bytes) > MEMORY_MAX)
 		c->stop = "operation cancelled: memory limit exceeded";
-	return !c->stop;
+	return cel_pay(c, bytes / 8); /* or many evaluations would have it many times */
 }
 
 static struct cel_value missing_key(struct cel *c, struct str name)
@@ -70,7 +70,7 @@ static struct cel_value of_var(struct cel *c, const struct cel_var *v)
 static struct cel_value identifier(struct cel *c, struct str name)
 {
 	const struct cel_env *env = c->env;
-	const struct json *j;
+	const struct json *member;
 
 	for (size_t i = 0; env->vars && i < env->nvars; i++)
 		if (str_is(name, env->vars[i].name))
@@ -80,9 +80,9 @@ static struct cel_value identifier(struct cel *c, struct str name)
 	if (env->may && str_is(name, "authorizer"))
 		return (struct cel_value){
 			.type = CEL_AUTHORIZER, .json = true, .j = json_new(c->a, JSON_OBJECT)};
-	j = env->vars ? NULL : json_get(env->root, name);
-	if (j)
-		return cel_of_json(c, j, NULL);
+	member = env->vars ? NULL : json_get(env->root, name);
+	if (member)
+		return cel_of_json(c, member, NULL);
 	return cel_fail(c, "no such attribute(s): %.*s", (int)MIN(name.n, 200), name.p);
 }
 

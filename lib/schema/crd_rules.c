@@ -355,7 +355,12 @@ static void check_rule(struct walk *w, const struct schema *s, const struct rule
 	struct err err = {0};
 	bool holds = false;
 
-	if (!r->program || (r->uses_old && !r->optional_old && !values[1]))
+	if (!r->program) { /* a definition of older days; what can't be judged doesn't pass */
+		blame(w, s->rules, r, at,
+		      arena_strf(w->a, "rule compile error: %.*s", STR_ARG(r->error)));
+		return;
+	}
+	if (r->uses_old && !r->optional_old && !values[1])
 		return;
 	vars[0].value = values[0];
 	vars[1].value = values[1];

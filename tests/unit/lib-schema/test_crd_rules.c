@@ -100,6 +100,10 @@ void test_crd_rules__messages(void **state)
 void test_crd_rules__errors(void **state)
 {
 	(void)state;
+	check("{'type':'integer','x-kubernetes-validations':[{'rule':'selv > 2'}]}", "{\"x\":3}",
+	      NULL,
+	      "x: Invalid value: \"integer\": rule compile error: ERROR: <input>:1:1: undeclared "
+	      "reference to 'selv' (in container '')\n | selv > 2\n | ^");
 	check("{'type':'object','properties':{'y':{'type':'integer'}},'x-kubernetes-validations':[{"
 	      "'rule':'self.y > 2'}]}",
 	      "{\"x\":{}}", NULL,
