@@ -33,6 +33,7 @@ struct resealing {
 	size_t done, left;
 	bool aside;
 	bool onto; /* the push under way goes to people's own branch */
+	bool kept; /* the repository has a key file: people want to hear of a new key */
 	struct resealpull *pull;
 };
 
@@ -213,7 +214,7 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 		     arena_printf(&a, "public key and %zu values under key %s: commit %.*s on %s",
 				  p->done, p->id,
 				  STR_ARG(json_str(json_get(answer, STR("commit")))), p->branch));
-		if (!p->onto) {
+		if (!p->onto && (p->kept || p->done)) {
 			resealpull_free(p->pull);
 			p->pull = resealpull_start(s, p->branch, p->id, p->done);
 		}
@@ -243,6 +244,7 @@ static void push(struct look *l, enum mode mode)
 	else
 		snprintf(p->branch, sizeof(p->branch), "plumb/reseal/%s", s->r->opts.cluster_name);
 	p->onto = onto;
+	p->kept = l->kept;
 	p->done = l->work.done;
 	p->left = l->work.left;
 	request = json_build(
