@@ -247,6 +247,8 @@ char *gitmodule_url(struct arena *a, struct str parent, struct str url, struct e
 			goto no;
 		path = other.path;
 	}
+	if (!without_slashes(path).n)
+		goto no;
 	/* On this machine a repository speaks for its own folder only. */
 	if (str_is(own.scheme, "file") && !str_eq(folder_of(path), folder_of(own.path)))
 		goto no;

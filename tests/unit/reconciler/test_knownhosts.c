@@ -113,6 +113,7 @@ void test_knownhosts__addresses_that_are_refused(void **state)
 		{"https://h/org/r", "https://h@evil/x"},   {"https://h/org/r", "../x\ny"},
 		{"file:///srv/r.git", "file:///etc/x"},    {"file:///srv/r.git", "../../etc/x"},
 		{"file:///srv/r.git", "../lib/../../etc"}, {"https://h/org/r", ""},
+		{"https://h/org/r", "https://h"},          {"https://h/org/r", "https://h/"},
 	};
 
 	(void)state;
