@@ -1,0 +1,39 @@
+/* Applications as anybody may write them: read without a fault, and never half taken. */
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/kube/obj.h"
+#include "reconciler/application.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The bytes as JSON; and as a pattern beside a text, split at the first zero. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str in = {(const char *)data, size}, pattern, text;
+	struct json *app = json_parse(&a, in, NULL, NULL), *t = NULL;
+	struct err err = {0};
+
+	if (str_cut(in, 0, &pattern, &text)) {
+		argo_glob(pattern, text, false);
+		argo_glob(pattern, text, true);
+	}
+	/* The server's schema lets nothing else through. */
+	if (!json_is(json_get(app, STR("metadata")), JSON_OBJECT) ||
+	    (json_at(app, "metadata", "annotations") &&
+	     !json_is(json_at(app, "metadata", "annotations"), JSON_OBJECT)))
+		return 0;
+	argo_phase_of(app);
+	argo_wave(app);
+	argo_tracking(&a, STR("x"), app);
+	application_allowed(app, app, &err);
+	if (application_translate(&a, app, &t, &err)) {
+		assert(t && err.msg[0]);
+		return 0;
+	}
+	assert(application_repository(&a, t));
+	argo_keep_ignored(&a, json_at(t, "spec", "argo", "ignore"), json_copy(&a, app), t);
+	return 0;
+}
