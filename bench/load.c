@@ -1,8 +1,9 @@
 /*
  * load KUBECONFIG WHAT CONNECTIONS REQUESTS: drives the API server as fast as it answers, keeping
  * one request under way on each connection, and prints requests/s, MB/s and latencies.
- * WHAT: create-configmaps, create-secrets, create-pods (namespace "bench", which must exist), get, list-500, list.
- * watch: as many connections watch, until each has seen the requests' ConfigMaps created.
+ * WHAT: create-configmaps, create-secrets, create-pods (namespace "bench", which must exist), get,
+ * list-500, list. watch: as many connections watch, until each has seen the requests' ConfigMaps
+ * created.
  */
 #include <stdio.h>
 #include <stdlib.h>
