@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	argo_phase_of(app);
 	argo_wave(app);
 	argo_tracking(&a, STR("x"), app);
-	application_allowed(app, app, &err);
+	if (application_allowed(app, app, &err))
+		assert(err.msg[0]);
 	if (application_translate(&a, app, &t, &err)) {
 		assert(t && err.msg[0]);
 		return 0;

@@ -137,3 +137,30 @@ void test_plan__most_of_an_inventory_goes_only_on_confirmation(void **state)
 	assert_int_equal(p.ngo, 10);
 	arena_release(&a);
 }
+
+static struct rendered_object declared(struct arena *a, const char *kind, const char *name,
+				       const char *wave)
+{
+	struct json *t = json_build(a, "{s:s,s:{s:s,s:{s:s}}}", "kind", kind, "metadata", "name",
+				    name, "annotations", "argocd.argoproj.io/sync-wave", wave);
+
+	return (struct rendered_object){
+		.tree = t, .kind = str_c(kind), .name = str_c(name), .id = str_c(name)};
+}
+
+void test_plan__waves_go_before_kinds(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct rendered_object v[] = {declared(&a, "Namespace", "late", "1"),
+				      declared(&a, "Deployment", "first", "-2"),
+				      declared(&a, "ConfigMap", "settings", "nonsense"),
+				      declared(&a, "Namespace", "space", "0")};
+	struct rendered r = {.v = v, .n = 4};
+
+	(void)state;
+	plan_sort(&r);
+	assert_true(str_is(v[0].name, "first"));
+	assert_true(str_is(v[1].name, "space"));
+	assert_true(str_is(v[2].name, "settings"));
+	assert_true(str_is(v[3].name, "late"));
+}
