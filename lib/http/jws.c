@@ -219,8 +219,8 @@ bool jws_verify(const struct jws_key *k, struct str alg, struct str data, struct
 		sig = (struct str){(const char *)der, n};
 	}
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok = ctx && EVP_DigestVerifyInit_ex(ctx, &pctx, a->digest, NULL, NULL, k->pkey,
-						 NULL) == 1;
+	bool ok = ctx &&
+		  EVP_DigestVerifyInit_ex(ctx, &pctx, a->digest, NULL, NULL, k->pkey, NULL) == 1;
 	if (ok && a->family == FAMILY_PS)
 		ok = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
 		     EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;

@@ -58,8 +58,8 @@ struct cert_rsa {
 MUST_USE int cert_rsa_create(const struct cert_rsa *r, struct buf *ret_cert, struct buf *ret_key,
 			     struct err *err);
 
-/* Subject of a certificate or request: CN, and organizations separated by '\n'; of requests also the
- * alternative names, as in cert_request, separated likewise. */
+/* Subject of a certificate or request: CN, and organizations separated by '\n'; of requests also
+ * the alternative names, as in cert_request, separated likewise. */
 struct cert_info {
 	char common_name[256];
 	struct buf organizations;
