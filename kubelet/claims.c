@@ -5,6 +5,8 @@
  */
 #include "kubelet/claims.h"
 
+#include <sys/stat.h>
+
 #include "lib/kube/pvmatch.h"
 #include "lib/kube/resources.h"
 
@@ -140,12 +142,23 @@ static int check_here(const struct pod *p, const struct json *volume, struct err
 		       STR_ARG(meta_name(volume)));
 }
 
-static int check_claim(const struct json *claim, struct str name, struct err *err)
+/* After a kubelet's restart: a pod that runs keeps its volume, whatever becomes of the claim. */
+static bool had_before(const struct pod *p, const struct json *volume)
+{
+	AUTO(free)
+	char *path =
+		xasprintf("%s/volumes/%.*s", p->dir, STR_ARG(json_str(json_at(volume, "name"))));
+	struct stat st;
+
+	return !lstat(path, &st) && S_ISLNK(st.st_mode);
+}
+
+static int check_claim(const struct json *claim, struct str name, bool had, struct err *err)
 {
 	if (!claim)
 		return err_set(err, ERR_NOT_FOUND, "persistentvolumeclaim \"%.*s\" not found",
 			       STR_ARG(name));
-	if (json_str(json_at(claim, "metadata", "deletionTimestamp")).n)
+	if (!had && json_str(json_at(claim, "metadata", "deletionTimestamp")).n)
 		return err_set(err, ERR_INVALID,
 			       "can't start pod because PVC %.*s/%.*s is being deleted",
 			       STR_ARG(meta_namespace(claim)), STR_ARG(name));
@@ -186,7 +199,7 @@ int claims_volume(void *arg, const struct json *volume, struct persistent *ret, 
 	const struct obj *o = get_claim(p, name);
 	const struct json *claim = o ? obj_tree(o, &p->arena) : NULL;
 
-	if (check_claim(claim, name, err))
+	if (check_claim(claim, name, had_before(p, volume), err))
 		return -1;
 	if (json_at(volume, "ephemeral") && check_ephemeral(p, claim, err))
 		return -1;

@@ -74,10 +74,13 @@ ok "then the volume goes" soon 30 gone pv "$volume"
 ok "… with its data" soon 10 sh -c "! [ -e $folder ]"
 ok "… and nobody else's" sh -c "[ \$($kc exec db-1 -- cat /data/file) = kept-1 ]"
 
-# A node that is down doesn't lose them.
+# A node that is down doesn't lose them, also those of a claim whose end waits for its pod.
+k delete pvc data-db-1 --wait=false >/dev/null
 kill "$up_pid"; wait "$up_pid" 2>/dev/null
 start --nodes 2
 ok "after a restart, running pods still have them" soon 30 sh -c "[ \"\$($kc exec db-0 -- cat /data/file)\" = kept-0 ]"
+
+ok "… also while their claim is being deleted" sh -c "sleep 2; [ \$($kc exec db-1 -- cat /data/file) = kept-1 ] && ! $kc get events | grep -q 'being deleted'"
 
 claim() { # claim NAME [MORE]
 	cat <<-Y | k apply -f - >/dev/null
