@@ -292,8 +292,7 @@ static int identify(struct render *r, struct rendered_object *o, struct err *err
 	o->served = scope != SCOPE_UNKNOWN;
 	if (scope == SCOPE_UNKNOWN)
 		scope = scope_from_crds(r->out, o->group, o->kind);
-	if (scope == SCOPE_UNKNOWN &&
-	    (r->o->missing_ok || render_may_be_missing(r->o, o->tree)))
+	if (scope == SCOPE_UNKNOWN && (r->o->missing_ok || render_may_be_missing(r->o, o->tree)))
 		scope = SCOPE_NAMESPACED;
 	if (scope == SCOPE_UNKNOWN) {
 		render_fail(r, o->file, render_line(r, json_get(o->tree, STR("kind")), o->line),

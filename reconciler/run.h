@@ -84,7 +84,7 @@ struct run {
 	bool at_commit; /* one that was asked for, not the source's */
 	struct run_hook *hooks;
 	size_t nhooks;
-	struct run_hooks hook; /* the one under way */
+	struct run_hooks hook;   /* the one under way */
 	const char *fail_reason; /* while hooks of a failure run */
 	struct str fail_message;
 };
