@@ -98,8 +98,7 @@ bool dns_answers(struct arena *a, struct str m, uint16_t id, struct str raw_ques
 	    read_name(a, m, &at, &theirs) || m.n - at < 4 ||
 	    read_name(a, raw_question, &from, &ours))
 		return false;
-	return str_eq(theirs, ours) &&
-	       str_eq(str_sub(m, at, 4), str_sub(raw_question, from, 4));
+	return str_eq(theirs, ours) && str_eq(str_sub(m, at, 4), str_sub(raw_question, from, 4));
 }
 
 /* Behind the name at `at`, which may end in a pointer; 0 = malformed. */

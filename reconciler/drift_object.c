@@ -98,8 +98,8 @@ void drift_object_write(struct drifts *d)
 		"name", u->o->name, "spec", "mode", d->proposed ? "propose" : "correct", "branch",
 		d->branch, "revision", u->revision ? u->revision : "", "kustomizationRef",
 		"apiVersion", u->argo ? "argoproj.io/v1alpha1" : "kustomize.toolkit.fluxcd.io/v1",
-		"kind", u->argo ? "Application" : "Kustomization",
-		"namespace", u->o->namespace, "name", u->o->name);
+		"kind", u->argo ? "Application" : "Kustomization", "namespace", u->o->namespace,
+		"name", u->o->name);
 	struct api_call call = {.verb = API_APPLY,
 				.resource = &res_driftreports,
 				.namespace = u->o->namespace,

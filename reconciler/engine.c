@@ -10,12 +10,12 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
-#include "reconciler/argo.h"
 #include "reconciler/alert.h"
+#include "reconciler/argo.h"
 #include "reconciler/forge_call.h"
-#include "reconciler/webhook.h"
 #include "reconciler/reseal.h"
 #include "reconciler/unsupported.h"
+#include "reconciler/webhook.h"
 
 static void on_source(void *arg, const struct obj *old, const struct obj *new)
 {
@@ -38,7 +38,8 @@ static void check_synced(void *arg)
 	struct map_iter it = {0};
 
 	if (r->synced || !restmap_ready(r->restmap) || !informer_synced(r->sources_informer) ||
-	    !informer_synced(r->oci_informer) || !informer_synced(r->units_informer) || !argo_synced(r))
+	    !informer_synced(r->oci_informer) || !informer_synced(r->units_informer) ||
+	    !argo_synced(r))
 		return;
 	r->synced = true;
 	log_info("caches are filled", "sources", log_i64((int64_t)r->sources.n), "units",

@@ -50,7 +50,7 @@ struct reconciler_opts {
 	const char *forge;                /* KIND=URL, or NULL */
 	const char *webhook_listen;       /* ADDR:PORT, or NULL or "" */
 	const char *webhook_cert, *webhook_key;
-	const char *sealing;              /* auto, commit, propose or off; NULL = auto */
+	const char *sealing; /* auto, commit, propose or off; NULL = auto */
 	/* Whom Kustomizations outside of ROOT_NAMESPACE act as when they don't say; or NULL. */
 	const char *default_service_account;
 	void (*synced)(void *arg);
@@ -188,7 +188,7 @@ struct reconciler {
 	struct recorder *recorder;
 	struct statusq *statuses;
 	struct informer *sources_informer, *oci_informer, *units_informer;
-	struct informer *sealing;  /* the published sealing key; or NULL */
+	struct informer *sealing; /* the published sealing key; or NULL */
 	struct informer *apps_informer, *projects_informer, *appsets_informer, *repo_secrets;
 	struct map sources, units; /* key → struct source, struct unit */
 	struct map owned;          /* identity → struct entry: see entry_key */
@@ -238,9 +238,8 @@ void source_unwatch_files(struct source *s);
  * All Secrets that the spec names, decoded: {auth, proxy, cert, verify}. done is called once; with
  * err and its condition's reason where one cannot be had.
  */
-void source_secrets(struct source *s,
-		    void (*done)(struct source *s, const struct json *secrets,
-				 const struct err *err));
+void source_secrets(struct source *s, void (*done)(struct source *s, const struct json *secrets,
+						   const struct err *err));
 void source_secrets_cancel(struct source *s);
 /* ---- source_request.c: what the helper is asked ---- */
 /* NULL with err and *ret_reason when the spec cannot be asked for. */
@@ -251,10 +250,10 @@ bool source_includes(struct source *s, const struct source *other, unsigned dept
 struct source *source_included(struct source *s, const struct json *include);
 /* ---- source_status.c ---- */
 struct source_news {
-	const struct err *err; /* why there is nothing new, or ERR_NONE */
-	const char *reason;    /* of that, or NULL to take it from err */
-	bool rewritten;        /* the branch no longer holds what was followed */
-	struct str was;        /* the revision before */
+	const struct err *err;       /* why there is nothing new, or ERR_NONE */
+	const char *reason;          /* of that, or NULL to take it from err */
+	bool rewritten;              /* the branch no longer holds what was followed */
+	struct str was;              /* the revision before */
 	const struct json *metadata; /* of an OCI artifact */
 };
 void source_report(struct source *s, const struct source_news *news);

@@ -49,11 +49,11 @@ struct render_opts {
 	const struct json *images, *patches, *components;
 	struct str name_prefix, name_suffix;
 	/* What Applications say beside that. */
-	const struct json *overlay;       /* fields of a kustomization that are added to it */
-	struct str default_namespace;     /* of objects that name none */
-	struct str tracked_as;            /* goes into an annotation; STR_NONE = no annotation */
-	const struct render_pick *pick;   /* which files of a folder; NULL = all */
-	bool missing_ok;                  /* kinds may come later */
+	const struct json *overlay;     /* fields of a kustomization that are added to it */
+	struct str default_namespace;   /* of objects that name none */
+	struct str tracked_as;          /* goes into an annotation; STR_NONE = no annotation */
+	const struct render_pick *pick; /* which files of a folder; NULL = all */
+	bool missing_ok;                /* kinds may come later */
 	bool substitute;
 	const struct age_keys *keys; /* for files encrypted with sops, or NULL */
 	bool build_only;             /* objects as the manifests say them: no labels, no checks */

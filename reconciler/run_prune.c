@@ -109,7 +109,8 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 
 	if (live && argo_wants_approval(run, live)) {
 		run->prune.held[run->prune.nheld++] = *e;
-		run->prune.why = arena_strf(&run->arena, "%.*s waits for approval", STR_ARG(e->name));
+		run->prune.why =
+			arena_strf(&run->arena, "%.*s waits for approval", STR_ARG(e->name));
 		live = NULL;
 	}
 	if (!live || !is_ours(run, live) || claimed(run, e->id)) {
@@ -118,8 +119,8 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 		return;
 	}
 	json_write(json_build(&a, "{s:s,s:s,s:s,s:{s:S}}", "apiVersion", "v1", "kind",
-			      "DeleteOptions", "propagationPolicy", argo_propagation(run), "preconditions",
-			      "uid", meta_uid(live)),
+			      "DeleteOptions", "propagationPolicy", argo_propagation(run),
+			      "preconditions", "uid", meta_uid(live)),
 		   &body);
 	call.body = buf_view(&body);
 	run_call_as(run, &call, i, on_deleted);

@@ -182,7 +182,7 @@ void test_front_live__access_reviews(void **state)
 	"{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"" name "\"}}"
 
 #define TOKEN_FOR                                                                                  \
-	"{\"spec\":{\"boundObjectRef\":{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"name\":\"%s\","        \
+	"{\"spec\":{\"boundObjectRef\":{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"name\":\"%s\","   \
 	"\"uid\":\"%s\"}}}"
 
 static void uid_of(const char *path, char out[UUID_TEXT_MAX])
