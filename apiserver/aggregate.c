@@ -269,9 +269,13 @@ static bool same_spec(const struct obj *x, const struct obj *y)
 static void service_changed(struct aggregate *g, const struct obj *old, const struct obj *new)
 {
 	AUTO(arena) struct arena a = {0};
-	struct extension *e = find_name(g, (new ? new : old)->name);
+	const struct obj *any = new ? new : old;
 	const struct json *spec;
+	struct extension *e;
 
+	if (!any)
+		return;
+	e = find_name(g, any->name);
 	if (e && old && new &&same_spec(old, new))
 		return;
 	if (e)

@@ -205,18 +205,18 @@ void quota_change(struct core *c, const struct table *t, const struct obj *old,
 		  const struct obj *new)
 {
 	struct quota_books *b = c->quotas;
-	struct str namespace = (new ? new : old)->namespace;
+	const struct obj *any = new ? new : old;
 	bool inside = quota_looks_inside(t->kind->group, t->kind->plural);
 	AUTO(arena) struct arena a = {0};
 	struct quota_ns *ns;
 
-	if (!b || b->settling || !(t->kind->flags & KIND_NAMESPACED))
+	if (!any || !b || b->settling || !(t->kind->flags & KIND_NAMESPACED))
 		return;
 	if (is_quotas(t)) {
-		open_namespace(b, namespace);
+		open_namespace(b, any->namespace);
 		return;
 	}
-	ns = b->namespaces.n ? map_get(&b->namespaces, namespace) : NULL;
+	ns = b->namespaces.n ? map_get(&b->namespaces, any->namespace) : NULL;
 	if (!ns || ns->stale || (old && new && !inside) || !concerned(ns, t->kind))
 		return;
 	if (old)

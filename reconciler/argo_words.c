@@ -76,8 +76,8 @@ static bool match(struct glob *g, struct str p, struct str t);
 /* p is behind '['; *used tells how long the class is, 0 when it has no end. */
 static bool in_class(struct str p, char c, size_t *used)
 {
-	bool not = p.n && (p.p[0] == '!' || p.p[0] == '^'), found = false;
-	size_t i = not ;
+	bool negated = p.n && (p.p[0] == '!' || p.p[0] == '^'), found = false;
+	size_t i = negated;
 
 	for (size_t from = i; i < p.n && (p.p[i] != ']' || i == from); i++) {
 		if (i + 2 < p.n && p.p[i + 1] == '-' && p.p[i + 2] != ']') {
@@ -88,7 +88,7 @@ static bool in_class(struct str p, char c, size_t *used)
 		}
 	}
 	*used = i < p.n ? i + 1 : 0;
-	return found != not ;
+	return found != negated;
 }
 
 /* p begins with '{': each alternative with what follows the braces. */
@@ -167,12 +167,12 @@ static int check_repos(const struct json *project, struct str url, struct err *e
 
 	for (size_t i = 0; i < json_len(repos); i++) {
 		struct str p = json_str(json_item(repos, i));
-		bool not = str_starts(p, STR("!"));
+		bool negated = str_starts(p, STR("!"));
 
-		if (!argo_glob(not ? str_sub(p, 1, p.n) : p, url, !str_is(p, "*")))
+		if (!argo_glob(negated ? str_sub(p, 1, p.n) : p, url, !str_is(p, "*")))
 			continue;
-		allowed = !not ;
-		if (not )
+		allowed = !negated;
+		if (negated)
 			break;
 	}
 	if (allowed)
@@ -201,12 +201,12 @@ static int check_destinations(const struct json *project, struct str ns, struct 
 	for (size_t i = 0; i < json_len(all); i++) {
 		const struct json *rule = json_item(all, i);
 		struct str p = json_str(json_get(rule, STR("namespace")));
-		bool not = str_starts(p, STR("!"));
+		bool negated = str_starts(p, STR("!"));
 
-		if (!is_here(rule) || !argo_glob(not ? str_sub(p, 1, p.n) : p, ns, false))
+		if (!is_here(rule) || !argo_glob(negated ? str_sub(p, 1, p.n) : p, ns, false))
 			continue;
-		allowed = !not ;
-		if (not )
+		allowed = !negated;
+		if (negated)
 			break;
 	}
 	if (allowed)

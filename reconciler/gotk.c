@@ -25,9 +25,9 @@ void gotk_condition(const struct gotk_object *o, const char *status)
 	AUTO(free) char *namespace = xstrndup(o->namespace.p, o->namespace.n);
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		metric_set(
-			metric_with(conditions(), o->kind, name, namespace, "Ready", all[i], NULL),
-			!strcmp(all[i], status));
+		metric_set(metric_with(conditions(), o->kind, name, namespace, "Ready", all[i],
+				       (char *)NULL),
+			   !strcmp(all[i], status));
 }
 
 void gotk_suspended(const struct gotk_object *o, bool on)
@@ -38,7 +38,7 @@ void gotk_suspended(const struct gotk_object *o, bool on)
 	AUTO(free) char *name = xstrndup(o->name.p, o->name.n);
 	AUTO(free) char *namespace = xstrndup(o->namespace.p, o->namespace.n);
 
-	metric_set(metric_with(m, o->kind, name, namespace, NULL), on);
+	metric_set(metric_with(m, o->kind, name, namespace, (char *)NULL), on);
 }
 
 void gotk_took(const struct gotk_object *o, int64_t ns)
@@ -51,5 +51,6 @@ void gotk_took(const struct gotk_object *o, int64_t ns)
 	AUTO(free) char *name = xstrndup(o->name.p, o->name.n);
 	AUTO(free) char *namespace = xstrndup(o->namespace.p, o->namespace.n);
 
-	metric_observe(metric_with(m, o->kind, name, namespace, NULL), (double)ns / NS_PER_S);
+	metric_observe(metric_with(m, o->kind, name, namespace, (char *)NULL),
+		       (double)ns / NS_PER_S);
 }

@@ -73,13 +73,13 @@ static bool names(struct str field, struct str with_port, struct str bare)
 	if (str_starts(field, STR("|1|")))
 		return hashed(field, with_port) || (bare.n && hashed(field, bare));
 	while (str_next(&field, ',', &one)) {
-		bool not = one.n && one.p[0] == '!';
+		bool negated = one.n && one.p[0] == '!';
 
-		if (not )
+		if (negated)
 			one = str_sub(one, 1, one.n);
 		if (!glob(one, with_port) && !(bare.n && glob(one, bare)))
 			continue;
-		if (not )
+		if (negated)
 			return false;
 		found = true;
 	}
