@@ -205,14 +205,14 @@ void test_crd__what_is_built_in_stays(void **state)
 		      "\"spec\":{"
 		      "\"group\":\"source.toolkit.fluxcd.io\",\"scope\":\"Namespaced\",\"names\":{"
 		      "\"plural\":\"gitrepositories\",\"kind\":\"GitRepository\"},\"versions\":[{"
-		      "\"name\":\"v1beta2\",\"served\":true,\"storage\":true,\"schema\":{"
+		      "\"name\":\"v1beta9\",\"served\":true,\"storage\":true,\"schema\":{"
 		      "\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}";
 
 	(void)state;
 	setup();
 	assert_int_equal(ASK(&admin, "POST", CRDS, crd), 422);
 	assert_int_equal(ASK(&admin, "POST", CRDS, flux), 201);
-	assert_int_equal(ASK(&admin, "GET", "/apis/source.toolkit.fluxcd.io/v1beta2", NULL), 404);
+	assert_int_equal(ASK(&admin, "GET", "/apis/source.toolkit.fluxcd.io/v1beta9", NULL), 404);
 	assert_int_equal(
 		ASK(&admin, "GET", "/apis/source.toolkit.fluxcd.io/v1/gitrepositories", NULL), 200);
 	assert_int_equal(

@@ -213,6 +213,7 @@ void test_decrypt__bytes_for_a_generator(void **state)
 	assert_int_equal(render_decrypt_bytes(&r, &f, &plain, &w.err), -1);
 	assert_non_null(strstr(w.err.msg, "no spec.decryption"));
 	age_keys_free(keys);
+	map_release(&r.numbers);
 	rendered_release(&out);
 	arena_release(&w.a);
 }
