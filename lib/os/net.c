@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/codec.h"
 #include "lib/os/fs.h"
 
 #define MESSAGE_MAX 1024
@@ -161,12 +162,18 @@ bool net_link_exists(const char *ifname)
 
 int net_bridge_create(const char *ifname, struct err *err)
 {
+	uint8_t mac[6];
 	struct request r;
 
 	if (name_ok(ifname, err))
 		return -1;
+	/* A bridge without an address of its own takes the lowest of its ports', and another one
+	 * when that port goes: whoever knew the old one would talk to nobody for a while. */
+	random_bytes(mac, sizeof(mac));
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02); /* local, one station's */
 	begin_link(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 	mnl_attr_put_strz(r.h, IFLA_IFNAME, ifname);
+	mnl_attr_put(r.h, IFLA_ADDRESS, sizeof(mac), mac);
 	struct nlattr *info = mnl_attr_nest_start(r.h, IFLA_LINKINFO);
 	mnl_attr_put_strz(r.h, IFLA_INFO_KIND, "bridge");
 	mnl_attr_nest_end(r.h, info);
