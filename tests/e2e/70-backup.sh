@@ -32,7 +32,9 @@ k patch configmap one --type=merge -p '{"data":{"v":"changed"}}' >/dev/null
 ok "a running instance is not restored over" refuses "runs on" R "$work/b.db" --data-dir "$data" --force
 stop
 ok "a store that is there is not thrown away" refuses force R "$work/b.db" --data-dir "$data"
-cp "$work/b.db" "$work/bad.db"; printf 'damage that nobody made on purpose' | dd of="$work/bad.db" bs=1 seek=9000 conv=notrunc 2>/dev/null; printf 'more of it' | dd of="$work/bad.db" bs=1 seek=20000 conv=notrunc 2>/dev/null
+cp "$work/b.db" "$work/bad.db"
+at=$(grep -abo '"kind":"ConfigMap"' "$work/bad.db" | head -1 | cut -d: -f1) # inside an object: free space may hold anything
+printf 'damage that nobody made on purpose' | dd of="$work/bad.db" bs=1 seek="$at" conv=notrunc 2>/dev/null
 ok "a damaged backup is refused" refuses . R "$work/bad.db" --data-dir "$data" --force
 ok "something else is refused" refuses . R "$0" --data-dir "$data" --force
 begin
