@@ -13,7 +13,7 @@ const char name_alphabet[28] = "bcdfghjklmnpqrstvwxz2456789";
 void index_orphans(const struct obj *o, struct arena *a, void (*put)(void *ctx, struct str value),
 		   void *ctx)
 {
-	if (!meta_controller(obj_tree(o, a)))
+	if (!obj_controller(o, a))
 		put(ctx, o->namespace);
 }
 
@@ -258,7 +258,7 @@ void map_to_owner_or_selectors(const struct view *v, const struct resource *r, c
 {
 	struct json_set_view all;
 
-	if (meta_controller(obj_tree(o, v->arena))) {
+	if (obj_controller(o, v->arena)) {
 		map_to_controller_owner(o, v->arena, put, ctx);
 		return;
 	}

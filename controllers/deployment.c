@@ -122,34 +122,19 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 static void map_replicaset(const struct view *v, const struct obj *o,
 			   void (*put)(void *ctx, struct str key), void *ctx)
 {
-	struct json_set_view all;
-
-	if (meta_controller(obj_tree(o, v->arena))) {
-		map_to_controller_owner(o, v->arena, put, ctx);
-		return;
-	}
-	all = view_list(v, &res_deployments, o->namespace);
-	for (size_t i = 0; i < all.n; i++) {
-		struct selector s;
-
-		if (selector_from_json(v->arena, json_at(all.v[i], "spec", "selector"), &s, NULL) ==
-			    0 &&
-		    selector_match_obj(&s, o))
-			put(ctx, obj_key(v->arena, o->namespace, meta_name(all.v[i])));
-	}
+	map_to_owner_or_selectors(v, &res_deployments, o, put, ctx);
 }
 
 /* Recreate waits for the last old pod to go. */
 static void map_pod(const struct view *v, const struct obj *o,
 		    void (*put)(void *ctx, struct str key), void *ctx)
 {
-	const struct json *pod = obj_tree(o, v->arena);
-	const struct json *owner = meta_controller(pod), *rs;
+	const struct json *owner = obj_controller(o, v->arena), *rs;
 	struct str name;
 
 	if (!str_is(json_str(json_at(owner, "kind")), "ReplicaSet"))
 		return;
-	if (!pod_finished(pod) && view_get(v, &res_pods, o->namespace, o->name))
+	if (!pod_finished(obj_tree(o, v->arena)) && view_get(v, &res_pods, o->namespace, o->name))
 		return;
 	rs = view_get(v, &res_replicasets, o->namespace, json_str(json_at(owner, "name")));
 	name = json_str(json_at(meta_controller(rs), "name"));

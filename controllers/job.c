@@ -377,7 +377,7 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 static void index_by_job(const struct obj *o, struct arena *a,
 			 void (*put)(void *ctx, struct str value), void *ctx)
 {
-	const struct json *owner = meta_controller(obj_tree(o, a));
+	const struct json *owner = obj_controller(o, a);
 
 	if (str_is(json_str(json_at(owner, "kind")), "Job"))
 		put(ctx, obj_key(a, o->namespace, json_str(json_at(owner, "name"))));

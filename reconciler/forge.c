@@ -55,6 +55,24 @@ struct str forge_escape(struct arena *a, struct str s, bool keep_slashes)
 	return arena_str(a, buf_view(&out));
 }
 
+void forge_status_request(struct arena *a, const struct forge_ask *q, struct str repo,
+			  struct forge_request *ret)
+{
+	static const char *const states[] = {[FORGE_PENDING] = "pending",
+					     [FORGE_SUCCESS] = "success",
+					     [FORGE_FAILURE] = "failure",
+					     [FORGE_ERROR] = "error"};
+	struct json *v = json_build(a, "{s:s,s:S,s:S}", "state", states[q->state], "description",
+				    q->body, "context", q->context);
+
+	if (q->link.n)
+		json_set_str(a, v, "target_url", q->link);
+	ret->method = "POST";
+	ret->path = arena_strf(a, "%.*s/statuses/%.*s", STR_ARG(repo),
+			       STR_ARG(forge_escape(a, q->sha, false)));
+	ret->body = forge_json(a, v);
+}
+
 /* ---- which repository ---- */
 
 static const struct forge_ops *kind_find(struct str name)

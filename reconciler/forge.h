@@ -120,6 +120,9 @@ struct str forge_cut(struct arena *a, struct str s, size_t n);
 struct str forge_json(struct arena *a, const struct json *v);
 /* Path segments: all but unreserved characters escaped, '/' kept where asked. */
 struct str forge_escape(struct arena *a, struct str s, bool keep_slashes);
+/* A commit status as GitHub takes it, and Gitea after it. */
+void forge_status_request(struct arena *a, const struct forge_ask *q, struct str repo,
+			  struct forge_request *ret);
 
 /* GitHub's App: {iat, exp, iss} signed by its key, as a bearer token. In `a`; NULL with err. */
 char *forge_app_token(struct arena *a, struct str app_id, struct str key_pem, int64_t now_s,

@@ -77,31 +77,13 @@ static void comments_request(struct arena *a, const struct forge_ask *q, struct 
 	ret->body = forge_json(a, json_build(a, "{s:S}", "body", q->body));
 }
 
-static void status_request(struct arena *a, const struct forge_ask *q, struct str repo,
-			   struct forge_request *ret)
-{
-	static const char *const states[] = {[FORGE_PENDING] = "pending",
-					     [FORGE_SUCCESS] = "success",
-					     [FORGE_FAILURE] = "failure",
-					     [FORGE_ERROR] = "error"};
-	struct json *v = json_build(a, "{s:s,s:S,s:S}", "state", states[q->state], "description",
-				    q->body, "context", q->context);
-
-	if (q->link.n)
-		json_set_str(a, v, "target_url", q->link);
-	ret->method = "POST";
-	ret->path = arena_strf(a, "%.*s/statuses/%.*s", STR_ARG(repo),
-			       STR_ARG(forge_escape(a, q->sha, false)));
-	ret->body = forge_json(a, v);
-}
-
 static void request(struct arena *a, const struct forge_repo *r, const struct forge_ask *q,
 		    struct forge_request *ret)
 {
 	struct str repo = arena_strf(a, "/repos/%.*s", STR_ARG(forge_escape(a, r->path, true)));
 
 	if (q->verb == FORGE_STATUS) {
-		status_request(a, q, repo, ret);
+		forge_status_request(a, q, repo, ret);
 	} else if (q->verb == FORGE_DROP) {
 		ret->method = "DELETE";
 		ret->path = arena_strf(a, "%.*s/git/refs/heads/%.*s", STR_ARG(repo),

@@ -213,6 +213,30 @@ const struct json *obj_tree(const struct obj *o, struct arena *a)
 	return tree;
 }
 
+/* The text of a member, STR_NONE when it isn't there. */
+static struct str member_text(struct str text, const char *name)
+{
+	struct json_scan s = {.rest = text};
+	struct str key, value;
+
+	while (json_scan_next(&s, &key, &value))
+		if (str_is(key, name))
+			return value;
+	return STR_NONE;
+}
+
+const struct json *obj_controller(const struct obj *o, struct arena *a)
+{
+	struct str meta = member_text(o->bytes, "metadata");
+	struct str owners = meta.p ? member_text(meta, "ownerReferences") : STR_NONE;
+	const struct json *all = owners.p ? json_parse(a, owners, NULL, NULL) : NULL;
+
+	for (size_t i = 0; i < json_len(all); i++)
+		if (json_bool(json_get(json_item(all, i), STR("controller")), false))
+			return json_item(all, i);
+	return NULL;
+}
+
 struct str obj_label(const struct obj *o, struct str key)
 {
 	size_t lo = 0, hi = o->nlabels;

@@ -44,6 +44,10 @@ void obj_cleanup(struct obj **o);
 const struct json *obj_tree(const struct obj *o, struct arena *a);
 struct str obj_label(const struct obj *o, struct str key); /* STR_NONE when absent */
 
+/* meta_controller() of an object without parsing the rest of it: what every event is asked, by
+ * many. The reference is parsed into `a`; NULL when nobody controls it. */
+const struct json *obj_controller(const struct obj *o, struct arena *a);
+
 /* "namespace/name", or "name" without a namespace: the key of caches and queues. In `a`. */
 struct str obj_key(struct arena *a, struct str namespace, struct str name);
 void obj_key_split(struct str key, struct str *ret_namespace, struct str *ret_name);

@@ -24,7 +24,7 @@ struct json_set_view view_by_index(const struct view *v, const struct resource *
 void map_to_controller_owner(const struct obj *o, struct arena *a,
 			     void (*put)(void *ctx, struct str key), void *ctx)
 {
-	const struct json *owner = meta_controller(obj_tree(o, a));
+	const struct json *owner = obj_controller(o, a);
 
 	if (owner)
 		put(ctx, obj_key(a, o->namespace, json_str(json_get(owner, STR("name")))));
@@ -33,7 +33,7 @@ void map_to_controller_owner(const struct obj *o, struct arena *a,
 void index_by_controller_uid(const struct obj *o, struct arena *a,
 			     void (*put)(void *ctx, struct str value), void *ctx)
 {
-	const struct json *owner = meta_controller(obj_tree(o, a));
+	const struct json *owner = obj_controller(o, a);
 
 	if (owner)
 		put(ctx, json_str(json_get(owner, STR("uid"))));
