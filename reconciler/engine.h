@@ -142,7 +142,7 @@ struct unit {
 	struct obj *o;           /* the Kustomization; NULL = gone */
 	struct obj *head;        /* the same without its inventory: see unit_tree */
 	struct map entries;      /* id → struct entry */
-	char tree[GIT_OID_TEXT]; /* what was rendered last without error */
+	char *reads; /* what was applied last was built from: reads.h; NULL = unknown */
 	int64_t generation;      /* of the spec that was applied last */
 	char *revision;          /* applied last */
 	char commit[GIT_OID_TEXT];
@@ -164,7 +164,6 @@ struct unit {
 	struct drifts *drifts;
 	struct revert *revert; /* under way */
 	char reverted[72];     /* digest of the build that was reverted last */
-	char *beside; /* files outside of its path that it is built from, a line each; or NULL */
 	enum integrity integrity;
 	char *broken;        /* which file isn't, and why */
 	char digest[72];     /* of what was built last: sha256:… */

@@ -34,7 +34,7 @@ struct walk {
 	struct arena *a;
 	git_tree *root;
 	struct git_files files;
-	size_t cap, total;
+	size_t cap, links_cap, total;
 	unsigned links;                  /* followed on the way to where we are */
 	struct ignore in_files, in_spec; /* the latter are asked first */
 	struct buf rules;                /* what tells these rules from others */
@@ -376,6 +376,22 @@ struct spot {
 
 static int walk_tree(struct walk *w, const git_oid *id, struct spot at, struct err *err);
 
+static void add_link(struct walk *w, struct str target)
+{
+	struct git_files *f = &w->files;
+
+	if (f->nlinks == w->links_cap) {
+		size_t cap = w->links_cap ? w->links_cap * 2 : 8;
+		struct str *v = arena_array(w->a, cap, sizeof(*v));
+
+		if (f->nlinks)
+			memcpy(v, f->links, f->nlinks * sizeof(*v));
+		f->links = v;
+		w->links_cap = cap;
+	}
+	f->links[f->nlinks++] = target;
+}
+
 static int walk_link(struct walk *w, const git_tree_entry *e, struct spot at, struct err *err)
 {
 	struct git_file link;
@@ -399,6 +415,7 @@ static int walk_link(struct walk *w, const git_tree_entry *e, struct spot at, st
 	if (!*target || git_tree_entry_bypath(&to, w->root, target) < 0)
 		return err_set(err, ERR_INVALID, "%.*s: a symbolic link to %s, which isn't there",
 			       STR_ARG(path), *target ? target : "the root");
+	add_link(w, str_c(target));
 	w->links++;
 	at.real = str_c(target);
 	at.depth++;

@@ -22,6 +22,8 @@ struct git_file {
 struct git_files {
 	struct git_file *v;
 	size_t n;
+	struct str *links; /* where symbolic links on the way lead to, from the root */
+	size_t nlinks;
 };
 
 struct gitmirror;

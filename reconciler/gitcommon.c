@@ -8,6 +8,7 @@
 
 #include "lib/os/lazy.h"
 #include "reconciler/prplan.h"
+#include "reconciler/reads.h"
 
 /* Of git2/merge.h, which cannot be included: a member there has a name that banned.h takes. */
 int git_merge_base(git_oid *ret, git_repository *repo, const git_oid *one, const git_oid *two);
@@ -53,12 +54,12 @@ bool unit_touched(struct gitmirror *m, const struct unit *u, const char *one, co
 	struct err err = {0};
 	const struct json *spec = json_get(unit_tree(u, &a), STR("spec"));
 	char *path = git_clean_path(&a, json_str(json_get(spec, STR("path"))), &err);
-	struct str beside = u->beside ? str_c(u->beside) : STR_NONE, file;
+	struct str reads = str_c(u->reads), id, file;
 
-	if (path && differs(m, one, two, path))
-		return true;
-	while (beside.n && str_next(&beside, '\n', &file)) {
-		if (file.n && differs(m, one, two, arena_cstr(&a, file)))
+	if (!reads.n)
+		return path && differs(m, one, two, path);
+	while (reads_next(&reads, &id, &file)) {
+		if (differs(m, one, two, arena_cstr(&a, file)))
 			return true;
 	}
 	return false;

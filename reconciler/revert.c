@@ -13,6 +13,7 @@
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
 #include "reconciler/engine.h"
+#include "reconciler/reads.h"
 
 #define PUSH_TIMEOUT (60 * NS_PER_S)
 
@@ -144,7 +145,7 @@ static struct json *restore_list(const struct unit *u, const struct json *spec, 
 {
 	struct json *list = json_new(a, JSON_ARRAY);
 	char *path = git_clean_path(a, json_str(json_get(spec, STR("path"))), err);
-	struct str rest = u->beside ? str_c(u->beside) : STR_NONE, file;
+	struct str rest = str_c(u->reads), id, file;
 
 	if (!path)
 		return NULL;
@@ -154,8 +155,9 @@ static struct json *restore_list(const struct unit *u, const struct json *spec, 
 		return NULL;
 	}
 	json_append(a, list, json_build(a, "{s:s,s:S}", "path", path, "commit", to));
-	while (rest.n && str_next(&rest, '\n', &file)) {
-		if (file.n)
+	/* What it is built from beside its path goes back, too. */
+	while (reads_next(&rest, &id, &file)) {
+		if (id.n && !reads_below(file, str_c(path)))
 			json_append(a, list,
 				    json_build(a, "{s:S,s:S}", "path", file, "commit", to));
 	}

@@ -31,6 +31,7 @@ static void run_free(struct run *run)
 		obj_unref(run->items[i].dry);
 	loop_timer_cancel(run->r->loop, &run->soon);
 	rendered_release(&run->rendered);
+	reads_release(&run->reads);
 	age_keys_free(run->keys);
 	run->r->running--;
 	arena_release(&run->arena);
@@ -179,7 +180,8 @@ void run_succeed(struct run *run, struct str message)
 		drifts_reset(u);
 	}
 	memcpy(u->commit, run->commit, sizeof(u->commit));
-	memcpy(u->tree, run->tree, sizeof(u->tree));
+	free(u->reads);
+	u->reads = reads_take(&run->reads, run->opts.path);
 	u->generation = run->generation;
 	unit_report(u, &rep);
 	run_cancel(u);
@@ -195,8 +197,12 @@ void run_succeed(struct run *run, struct str message)
 static int load(void *ctx, const char *path, struct git_files *ret, struct err *err)
 {
 	struct run *run = ctx;
+	int rc = git_manifests(run->mirror, &run->arena, run->commit, path, ret, err);
 
-	return git_manifests(run->mirror, &run->arena, run->commit, path, ret, err);
+	reads_note(&run->reads, run->mirror, run->commit, str_c(path));
+	for (size_t i = 0; !rc && i < ret->nlinks; i++)
+		reads_note(&run->reads, run->mirror, run->commit, ret->links[i]);
+	return rc;
 }
 
 static enum render_scope scope(void *ctx, struct str api_version, struct str kind)
@@ -246,22 +252,15 @@ static void note_integrity(struct run *run, struct str broken)
 	u->integrity = broken.n ? INTEGRITY_BROKEN : run->keys ? INTEGRITY_GOOD : INTEGRITY_NONE;
 }
 
-/* A build that read beside its path (a base, a component) depends on the whole repository. */
-static void note_files(struct run *run)
+/* Of what goes into the build. Values of variables stay out of it: the digest is public. */
+static void digest(struct run *run, struct str from)
 {
-	struct str path = str_c(run->opts.path);
+	AUTO(buf) struct buf text = {0};
 
-	for (size_t i = 0; path.n && i < run->rendered.files.n; i++) {
-		struct str file = run->rendered.files.v[i].path;
-
-		if (!run->rendered.files.v[i].oid[0])
-			continue; /* no file, but a text within one */
-		if (str_eq(file, path) || (str_starts(file, path) && file.p[path.n] == '/'))
-			continue;
-		if (git_path_id(run->mirror, run->commit, "", run->tree, NULL))
-			run->tree[0] = 0;
-		return;
-	}
+	buf_printf(&text, "%.*s ", STR_ARG(from));
+	json_write_sorted(run->spec, &text);
+	memcpy(run->u->digest, "sha256:", 7);
+	sha256_hex(buf_view(&text), run->u->digest + 7);
 }
 
 void run_render(struct run *run)
@@ -272,7 +271,7 @@ void run_render(struct run *run)
 	run->phase = RUN_RENDER;
 	if (!render(&run->arena, &env, &run->opts, &run->rendered, &err)) {
 		note_integrity(run, run->rendered.nbroken ? run->rendered.broken : STR_NONE);
-		note_files(run);
+		digest(run, buf_view(&run->reads.text));
 		if (run->u->argo)
 			argo_rendered(run);
 		items_make(run);
@@ -369,14 +368,13 @@ static int prepare(struct run *run, struct source *s, struct err *err)
 	return 0;
 }
 
-/* See note_files. */
+/* Nothing that the last build read is another thing in this commit. */
 static bool same_files(const struct run *run)
 {
-	char all[GIT_OID_TEXT];
+	const struct unit *u = run->u;
 
-	return !strcmp(run->u->tree, run->tree) ||
-	       (!git_path_id(run->mirror, run->commit, "", all, NULL) &&
-		!strcmp(run->u->tree, all));
+	return u->reads && (!strcmp(u->commit, run->commit) ||
+			    reads_same(run->mirror, run->commit, str_c(u->reads)));
 }
 
 /* The same files and the same spec: only the revision's name moves. */
@@ -384,7 +382,7 @@ static bool unchanged(const struct run *run)
 {
 	const struct unit *u = run->u;
 
-	return !u->full && !u->failures && !u->prune_later && u->tree[0] && same_files(run) &&
+	return !u->full && !u->failures && !u->prune_later && same_files(run) &&
 	       u->generation == run->generation && !json_get(run->spec, STR("postBuild")) &&
 	       !json_get(run->spec, STR("decryption"));
 }
@@ -404,17 +402,6 @@ static void rename_only(struct run *run)
 	unit_report(u, &rep);
 	run_cancel(u);
 	unit_ended(u, true);
-}
-
-/* Of what goes into the build. Values of variables stay out of it: the digest is public. */
-static void digest(struct run *run)
-{
-	AUTO(buf) struct buf text = {0};
-
-	buf_printf(&text, "%s ", run->tree);
-	json_write_sorted(run->spec, &text);
-	memcpy(run->u->digest, "sha256:", 7);
-	sha256_hex(buf_view(&text), run->u->digest + 7);
 }
 
 void run_begin(struct unit *u)
@@ -457,6 +444,6 @@ void run_begin(struct unit *u)
 	u->health_until = 0;
 	farchecks_free(u);
 	u->began = u->began ?: loop_now(u->r->loop);
-	digest(run);
+	digest(run, str_c(run->tree));
 	run_keys(run);
 }

@@ -4,6 +4,7 @@
 
 #include "reconciler/application.h"
 #include "reconciler/engine.h"
+#include "reconciler/reads.h"
 
 enum run_phase { RUN_KEYS, RUN_VARS, RUN_RENDER, RUN_DRY, RUN_APPLY, RUN_PRUNE };
 
@@ -59,6 +60,7 @@ struct run {
 	const struct json *spec;
 	struct gitmirror *mirror;
 	char commit[GIT_OID_TEXT], tree[GIT_OID_TEXT];
+	struct reads reads;
 	struct str revision;
 	int64_t generation;
 	struct render_opts opts;

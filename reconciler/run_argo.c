@@ -159,20 +159,12 @@ static bool only_renamed(const struct run *run)
 	AUTO(arena) struct arena a = {0};
 	const struct json *status = json_get(unit_tree(run->u, &a), STR("status"));
 	struct str was = json_str(json_get(status, STR("lastAppliedRevision"))), label, commit;
-	char then[GIT_OID_TEXT], now[GIT_OID_TEXT], whole[GIT_OID_TEXT];
-	const char *path = run->opts.path;
-	bool beside;
 
 	if (run->u->revision || !str_rcut(was, ':', &label, &commit) || !is_commit(commit) ||
 	    json_int(json_get(status, STR("observedGeneration")), 0) != run->generation ||
-	    git_path_id(run->mirror, run->commit, "", whole, NULL))
+	    run->reads.lost)
 		return false;
-	/* Built from files outside of its path, too: see note_files. */
-	beside = !strcmp(run->tree, whole);
-	path = beside ? "" : path;
-	return !git_path_id(run->mirror, run->commit, path, now, NULL) &&
-	       !git_path_id(run->mirror, arena_cstr(&a, commit), path, then, NULL) &&
-	       !strcmp(then, now);
+	return reads_same(run->mirror, arena_cstr(&a, commit), buf_view(&run->reads.text));
 }
 
 /* Something is to be done, other than to find again what was applied before a restart. */

@@ -213,27 +213,6 @@ static bool hold_for_others(struct run *run)
 	return true;
 }
 
-/* What it was built from beside its path: a revert takes that back too. */
-static void keep_beside(struct run *run)
-{
-	struct buf text = {0};
-	struct str path = str_c(run->opts.path);
-
-	for (size_t i = 0; path.n && i < run->rendered.files.n; i++) {
-		struct str file = run->rendered.files.v[i].path;
-
-		if (!run->rendered.files.v[i].oid[0])
-			continue; /* no file, but a text within one */
-		if (str_eq(file, path) || (str_starts(file, path) && file.p[path.n] == '/') ||
-		    memchr(file.p, '\n', file.n))
-			continue;
-		buf_printf(&text, "%.*s\n", STR_ARG(file));
-	}
-	free(run->u->beside);
-	run->u->beside = text.n ? buf_take(&text) : NULL;
-	buf_release(&text);
-}
-
 void run_prune(struct run *run)
 {
 	/* A copy: the cache may replace the object before all is deleted. */
@@ -246,7 +225,6 @@ void run_prune(struct run *run)
 				       .enabled =
 					       json_bool(json_get(run->spec, STR("prune")), false)};
 
-	keep_beside(run);
 	if (run->u->argo)
 		argo_prune_opts(run, &opts);
 	plan_prune(&run->arena, &run->rendered, &opts, &run->prune);

@@ -85,7 +85,7 @@ void unit_free(struct unit *u)
 	farchecks_free(u);
 	drifts_free(u);
 	revert_free(u);
-	free(u->beside);
+	free(u->reads);
 	entries_free(u);
 	map_release(&u->rejected);
 	map_del(&u->r->units, str_c(u->key));

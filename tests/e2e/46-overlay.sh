@@ -92,5 +92,36 @@ sed -i 's/colour=blue/colour=red/' "$repo/base/kustomization.yaml"
 git -C "$repo" commit -qam 'red' && git -C "$repo" push -q "$work/repo.git" HEAD:main
 red() { k -n shop get configmap "$(get '.spec.template.spec.containers[0].envFrom[0].configMapRef.name')" -o jsonpath='{.data.colour}' | grep -qx red; }
 ok "a commit to the base alone reaches the overlay, under a new hash" soon 20 red
+
+# What a commit doesn't touch isn't built: ten overlays of one base, a link, and a folder of its own.
+for i in $(seq 10); do
+	mkdir -p "$repo/zone/$i"
+	printf 'resources: [../../base]\nnamespace: shop\nnamePrefix: z%d-\n' "$i" >"$repo/zone/$i/kustomization.yaml"
+	printf -- '---\napiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: z%d, namespace: plumb-system}\nspec: {interval: 1h, prune: true, path: zone/%d, sourceRef: {kind: GitRepository, name: root}}\n' "$i" "$i"
+done >"$repo/app/zones.yaml"
+mkdir -p "$repo/plain" "$repo/linked"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: linked, namespace: shop}\ndata: {a: one}\n' >"$repo/linked/map.yaml"
+ln -s ../linked/map.yaml "$repo/plain/map.yaml"
+printf 'apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: z11, namespace: plumb-system}\nspec: {interval: 1h, prune: true, path: plain, sourceRef: {kind: GitRepository, name: root}}\n' >"$repo/app/plain.yaml"
+push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q "$work/repo.git" HEAD:main; }
+zones() { sed -n 's/.*applied unit=plumb-system\/\(z[0-9]*\).*/\1/p' "$data/log/reconciler.log" | tail -n "+$((${1:-0} + 1))"; }
+all_at() { [ "$(k -n plumb-system get kustomizations -o jsonpath='{range .items[*]}{.status.lastAppliedRevision}{"\n"}{end}' | sort -u)" = "main@sha1:$(git -C "$repo" rev-parse HEAD)" ]; }
+only() { # WHAT: those of them that the last push had built
+	soon 15 all_at && sleep 0.3 && [ "$(zones "$built" | sort | tr '\n' ' ')" = "$1" ] || { echo "built: $(zones "$built" | tr '\n' ' ')"; return 1; }
+}
+push zones
+ok "eleven more" soon 20 all_at
+sleep 0.3
+built=$(zones | wc -l)
+sed -i 's/z3-/three-/' "$repo/zone/3/kustomization.yaml"; push 'one of them'
+ok "a commit to one overlay builds that one" only 'z3 '
+built=$(zones | wc -l)
+echo 'a: b' >"$repo/base/unused.yaml"; push 'beside'
+ok "… to a file of the base that nobody names, none" only ''
+sed -i 's/colour=red/colour=green/' "$repo/base/kustomization.yaml"; push 'the base'
+ok "… to the base, all that stand on it" only 'z1 z10 z2 z3 z4 z5 z6 z7 z8 z9 '
+built=$(zones | wc -l)
+sed -i 's/one/two/' "$repo/linked/map.yaml"; push 'linked'
+ok "… to what a link leads to, that one" only 'z11 '
 ok "clean stop" stop
 finish

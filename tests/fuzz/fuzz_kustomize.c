@@ -62,7 +62,7 @@ static int load(void *ctx, const char *path, struct git_files *ret, struct err *
 
 	if (leaves(str_c(path)))
 		abort();
-	*ret = (struct git_files){v, 0};
+	*ret = (struct git_files){.v = v};
 	for (size_t i = 0; i < w->n; i++) {
 		struct str p = w->files[i].path;
 

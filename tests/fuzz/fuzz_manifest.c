@@ -30,7 +30,7 @@ static int load(void *ctx, const char *path, struct git_files *ret, struct err *
 	(void)path;
 	(void)err;
 	*f = (struct git_file){.path = STR("app/x.yaml"), .data = w->text};
-	*ret = (struct git_files){f, 1};
+	*ret = (struct git_files){.v = f, .n = 1};
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "lib/os/proc.h"
 #include "reconciler/git.h"
 #include "reconciler/gitremote.h"
+#include "reconciler/reads.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
@@ -239,6 +240,83 @@ void test_git__links_inside_are_followed(void **state)
 	assert_int_equal(f.n, 3);
 	assert_true(str_is(f.v[1].path, "app/l.yaml"));
 	assert_true(str_is(f.v[2].path, "app/sub/b.yaml"));
+	/* What a build that reads them depends on. */
+	assert_int_equal(f.nlinks, 2);
+	assert_true(str_is(f.links[0], "base/b.yaml"));
+	assert_true(str_is(f.links[1], "base"));
+	git_close(m);
+	done(w);
+}
+
+/* Commits what the script does; the new commit, fetched. */
+static char *commit(struct world *w, const char *script)
+{
+	sh(w,
+	   arena_printf(&w->a, "cd repo; %s; git add -A; git commit -qm x; git push -q origin main",
+			script));
+	return fetch_main(w);
+}
+
+/* What a build that loads these is told of. */
+static char *read_paths(struct gitmirror *m, const char *at, const char *const *paths,
+			const char *tree)
+{
+	struct reads r = {0};
+	char *text;
+
+	for (size_t i = 0; paths[i]; i++)
+		reads_note(&r, m, at, str_c(paths[i]));
+	text = reads_take(&r, tree);
+	reads_release(&r);
+	return text;
+}
+
+void test_git__what_was_read_is_the_same_until_it_changes(void **state)
+{
+	static const char *const paths[] = {"app/kustomization.yml", "app/a.yaml", "base/b.yaml",
+					    "app/a.yaml", NULL};
+	struct world *w;
+	struct err err = {0};
+	struct gitmirror *m;
+	char *at, *reads;
+
+	setup((void **)&w);
+	(void)state;
+	at = commit(w, "mkdir base; echo 'b: 2' >base/b.yaml");
+	m = git_open(w->mirror, &err);
+	reads = read_paths(m, at, paths, "app");
+	assert_true(reads_same(m, at, str_c(reads)));
+	at = commit(w, "echo 'c: 3' >base/c.yaml; echo 'd: 4' >app/d.yaml");
+	assert_true(reads_same(m, at, str_c(reads)));
+	assert_false(reads_same(m, commit(w, "echo 'b: 3' >base/b.yaml"), str_c(reads)));
+	at = commit(w, "echo 'b: 2' >base/b.yaml");
+	assert_true(reads_same(m, at, str_c(reads)));
+	/* What wasn't there, and what rules leave out. */
+	assert_false(reads_same(m, commit(w, ": >app/kustomization.yml"), str_c(reads)));
+	at = commit(w, "rm app/kustomization.yml; echo a.yaml >.sourceignore");
+	assert_false(reads_same(m, at, str_c(reads)));
+	free(reads);
+	git_close(m);
+	done(w);
+}
+
+void test_git__a_folder_that_was_read_stands_for_what_is_in_it(void **state)
+{
+	static const char *const paths[] = {"app/kustomization.yml", "app", "apple/b.yaml", NULL};
+	struct world *w;
+	struct err err = {0};
+	struct gitmirror *m;
+	char *at, *reads;
+
+	setup((void **)&w);
+	(void)state;
+	at = fetch_main(w);
+	m = git_open(w->mirror, &err);
+	reads = read_paths(m, at, paths, "app");
+	assert_null(strstr(reads, "app/kustomization.yml"));
+	assert_non_null(strstr(reads, "- apple/b.yaml\n"));
+	assert_false(reads_same(m, commit(w, "echo 'd: 4' >app/d.yaml"), str_c(reads)));
+	free(reads);
 	git_close(m);
 	done(w);
 }

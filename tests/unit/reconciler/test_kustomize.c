@@ -31,7 +31,7 @@ static int load(void *ctx, const char *path, struct git_files *ret, struct err *
 
 	assert_null(strstr(path, ".."));
 	assert_true(path[0] != '/');
-	*ret = (struct git_files){v, 0};
+	*ret = (struct git_files){.v = v};
 	for (size_t i = 0; i < w->n; i++) {
 		struct str p = w->files[i].path;
 

@@ -62,7 +62,7 @@ static int load(void *ctx, const char *path, struct git_files *ret, struct err *
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		if (!str_is(files[i].path, path))
 			continue;
-		*ret = (struct git_files){(struct git_file *)&files[i], 1};
+		*ret = (struct git_files){.v = (struct git_file *)&files[i], .n = 1};
 		return 0;
 	}
 	return err_set(err, ERR_NOT_FOUND, "%s is not there", path);
