@@ -13,6 +13,7 @@
 #include "lib/base/codec.h"
 #include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
+#include "secrets/sops_bind.h"
 
 enum { FILE_MAX = 16 * 1024 * 1024, KEYS_FILE_MAX = 1024 * 1024 };
 
@@ -131,7 +132,7 @@ int sopsfile_encrypt(const struct sopsfile *f, struct buf *out, struct err *err)
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf made = {0};
 	struct sops_policy policy;
-	struct sops_encrypt e = {&policy, sops_format_of(str_c(f->path)), sops_now(&a)};
+	struct sops_encrypt e = {&policy, sops_format_of(str_c(f->path)), sops_now(&a), f->bind};
 	struct buf plain = {0};
 	int rc = find_policy(f, &a, &policy, err);
 
@@ -186,13 +187,15 @@ static int put(const struct sopsfile *f, struct str text, struct sops_put *p, st
 	       struct err *err)
 {
 	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf once = {0};
 	struct sops_edit e = {.text = text, .modified = sops_now(&a)};
 	struct age_keys *keys = sops_identities(f->identity, err);
 	int rc = -1;
 
-	if (keys) {
-		e.keys = keys;
-		rc = sops_edit_put(&e, p, out, err);
+	e.keys = keys;
+	if (keys && sops_edit_put(&e, p, &once, err) == 0) {
+		e.text = buf_view(&once);
+		rc = sops_bind_again(&e, p->doc, out, err);
 	}
 	age_keys_free(keys);
 	return rc;

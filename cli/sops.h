@@ -7,9 +7,10 @@
 
 struct sopsfile {
 	const char *path;
-	const char *identity;  /* file; "" = as sops looks for it */
-	struct flag_list *age; /* recipients; none = .sops.yaml */
-	bool in_place;         /* else encrypting goes to out */
+	const char *identity;            /* file; "" = as sops looks for it */
+	struct flag_list *age;           /* recipients; none = .sops.yaml */
+	bool in_place;                   /* else encrypting goes to out */
+	const struct sops_binding *bind; /* see sops_encrypt */
 };
 /* SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, ~/.config/sops/age/keys.txt, or the file given. NULL with err.
  */

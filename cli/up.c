@@ -38,7 +38,7 @@ struct node {
 struct up {
 	/* options */
 	const char *data_dir, *listen, *repo, *branch, *path, *cluster_name, *runtime, *log_level;
-	const char *sealing, *seal_interval;
+	const char *sealing, *seal_interval, *sops_binding;
 	const char *service_cidr, *cluster_cidr, *forge, *interval;
 	const char *webhook_listen, *webhook_cert, *webhook_key;
 	struct flag_list apiserver_args;
@@ -86,6 +86,8 @@ static int parse(struct up *u, int argc, char **argv, struct err *err)
 		 "certificate for that; plain HTTP without"},
 		{"webhook-key", 0, FLAG_STRING, &u->webhook_key, "FILE", "its key"},
 		{"cluster-name", 0, FLAG_STRING, &u->cluster_name, "NAME", "names drift branches"},
+		{"sops-binding", 0, FLAG_STRING, &u->sops_binding, "MODE",
+		 "required: refuse what sops encrypted without saying for which object"},
 		{"sealing", 0, FLAG_STRING, &u->sealing, "MODE",
 		 "auto, commit, propose or off: public key and re-sealed values in the repository"},
 		{"seal-key-interval", 0, FLAG_STRING, &u->seal_interval, "DURATION",
@@ -334,6 +336,7 @@ static void start_rest(void *p)
 			arg(&a, "--webhook-key", u->webhook_key);
 			arg(&a, "--cluster-name", u->cluster_name);
 			arg(&a, "--sealing", u->sealing);
+			arg(&a, "--sops-binding", u->sops_binding);
 		}
 		start(u, &a);
 	}

@@ -30,6 +30,7 @@
 /* On a Kustomization: "warn" applies files whose MAC does not fit; "strict", the default, refuses.
  */
 #define SECRETS_INTEGRITY "plumb.dev/secrets-integrity"
+#define SECRETS_BINDING "plumb.dev/sops-binding"
 /* Suspends until then (RFC 3339), and ends spec.suspend at that time. */
 #define SUSPEND_UNTIL "plumb.dev/suspend-until"
 /* Ids of drift that was decided against; ours to write. */
@@ -50,6 +51,7 @@ struct reconciler_opts {
 	const char *forge;                /* KIND=URL, or NULL */
 	const char *webhook_listen;       /* ADDR:PORT, or NULL or "" */
 	const char *webhook_cert, *webhook_key;
+	const char *sops_binding; /* "required": sops files say what they are for; NULL = optional */
 	const char *sealing; /* auto, commit, propose or off; NULL = auto */
 	/* Whom Kustomizations outside of ROOT_NAMESPACE act as when they don't say; or NULL. */
 	const char *default_service_account;

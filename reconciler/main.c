@@ -61,6 +61,8 @@ static int parse(struct process *p, int argc, char **argv, struct err *err)
 		 "how often to look for new commits"},
 		{"forge", 0, FLAG_STRING, &o->forge, "KIND=URL",
 		 "open drift reports as pull requests there"},
+		{"sops-binding", 0, FLAG_STRING, &o->sops_binding, "MODE",
+		 "required: refuse what sops encrypted without saying for which object"},
 		{"sealing", 0, FLAG_STRING, &o->sealing, "MODE",
 		 "auto, commit, propose or off: how sealed values come under a new key"},
 		{"webhook-listen", 0, FLAG_STRING, &o->webhook_listen, "ADDR:PORT",
@@ -79,6 +81,10 @@ static int parse(struct process *p, int argc, char **argv, struct err *err)
 		return -1;
 	if (!r->kubeconfig_path)
 		return err_set(err, ERR_BAD_REQUEST, "--kubeconfig is required");
+	if (o->sops_binding && strcmp(o->sops_binding, "required") != 0 &&
+	    strcmp(o->sops_binding, "optional") != 0)
+		return err_set(err, ERR_BAD_REQUEST,
+			       "--sops-binding %s: must be required or optional", o->sops_binding);
 	if (o->sealing && strcmp(o->sealing, "auto") && strcmp(o->sealing, "commit") &&
 	    strcmp(o->sealing, "propose") && strcmp(o->sealing, "off"))
 		return err_set(err, ERR_BAD_REQUEST,

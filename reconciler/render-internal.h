@@ -20,6 +20,8 @@ struct render {
 	struct map loaded;  /* path → struct git_file: what kustomizations read */
 	size_t nread;       /* objects that kustomizations read */
 	struct kconfig *defaults;
+	struct render_binding *bindings; /* render_bind.c */
+	size_t nbindings;
 };
 
 /* Parses one file and adds what it declares. */
@@ -30,6 +32,16 @@ MUST_USE int render_decrypt(struct render *r, uint32_t file, const struct yaml_d
 /* The same for a file that is no manifest; *ret is f->data when it isn't encrypted. */
 MUST_USE int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str *ret,
 				  struct err *err);
+/* ---- render_bind.c ---- */
+/* Before its documents are opened: which of them are bound. In r->a, as long as docs. */
+MUST_USE int render_bind_look(struct render *r, uint32_t file, const struct yaml_docs *docs,
+			      bool **ret, struct err *err);
+/* Afterwards: takes the annotations out, notes what they say. */
+MUST_USE int render_bind_note(struct render *r, uint32_t file, const struct yaml_docs *docs,
+			      const bool *bound, struct err *err);
+/* Refuses an object, with the name that it will have, that holds what is bound to another. */
+MUST_USE int render_bind_check(struct render *r, const struct rendered_object *o, struct err *err);
+
 /* Everything below a folder, or what its kustomization.yaml names. */
 MUST_USE int render_folder(struct render *r, const struct git_files *files, struct str dir,
 			   struct err *err);

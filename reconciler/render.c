@@ -356,7 +356,8 @@ static int finish(struct render *r, struct err *err)
 	for (size_t i = 0; i < r->out->n; i++) {
 		struct rendered_object *obj = &r->out->v[i];
 
-		if (identify(r, obj, err) || check_unique(r, i, err))
+		if (identify(r, obj, err) || check_unique(r, i, err) ||
+		    render_bind_check(r, obj, err))
 			return -1;
 		clean(r, obj);
 		render_metadata(r->a, obj->tree, json_get(o->common_metadata, STR("labels")),

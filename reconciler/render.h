@@ -58,6 +58,7 @@ struct render_opts {
 	const struct age_keys *keys; /* for files encrypted with sops, or NULL */
 	bool build_only;             /* objects as the manifests say them: no labels, no checks */
 	bool broken_mac_ok;          /* a MAC that does not fit is told, not refused */
+	bool must_bind;              /* what sops encrypted says what it is for, or is refused */
 	const struct render_var *vars;
 	size_t nvars;
 };

@@ -57,6 +57,7 @@ int render_decrypt(struct render *r, uint32_t file, const struct yaml_docs *docs
 	uint32_t line = render_line(r, json_get(first, STR("sops")), 1);
 	struct sops_report report;
 	struct err why = {0};
+	bool *bound;
 
 	if (!sops_is_encrypted(first))
 		return 0;
@@ -64,6 +65,8 @@ int render_decrypt(struct render *r, uint32_t file, const struct yaml_docs *docs
 		return render_fail(r, file, line, err,
 				   "encrypted with sops, but the Kustomization has no "
 				   "spec.decryption");
+	if (render_bind_look(r, file, docs, &bound, err))
+		return -1;
 	/* Opening takes the metadata out, and an error needs the places. */
 	shape = json_copy(r->a, first);
 	if (sops_open_docs(r->a, &d, &report, &why))
@@ -71,7 +74,9 @@ int render_decrypt(struct render *r, uint32_t file, const struct yaml_docs *docs
 				   why.code == ERR_NOT_FOUND ? line
 							     : line_of(r, shape, str_c(why.msg)),
 				   err, "cannot decrypt: %s", why.msg);
-	return check_mac(r, file, line, &report, err);
+	if (check_mac(r, file, line, &report, err))
+		return -1;
+	return render_bind_note(r, file, docs, bound, err);
 }
 
 /* What sops leaves in any format: its metadata's own words. */
@@ -99,6 +104,11 @@ int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str 
 		return render_fail(r, file, 0, err,
 				   "encrypted with sops, but the Kustomization has no "
 				   "spec.decryption");
+	if (r->o->must_bind)
+		return render_fail(
+			r, file, 0, err,
+			"encrypted with sops, and bound to no object: a generator's file "
+			"can't be, and this cluster wants all to be");
 	if (sops_open_bytes(&in, &plain, &report, &why))
 		return render_fail(r, file, 0, err, "cannot decrypt: %s", why.msg);
 	*ret = arena_str(r->a, buf_view(&plain));

@@ -317,6 +317,15 @@ static bool may_be_broken(const struct unit *u)
 	return str_is(meta_annotation(unit_tree(u, &a), SECRETS_INTEGRITY), "warn");
 }
 
+static bool must_bind(const struct unit *u)
+{
+	const char *all = u->r->opts.sops_binding;
+	AUTO(arena) struct arena a = {0};
+
+	return (all && !strcmp(all, "required")) ||
+	       str_is(meta_annotation(unit_tree(u, &a), SECRETS_BINDING), "required");
+}
+
 static int check_expressions(const struct json *spec, struct err *err)
 {
 	static const char *const names[] = {"inProgress", "failed", "current"};
@@ -362,6 +371,7 @@ static int prepare(struct run *run, struct source *s, struct err *err)
 				     .name_prefix = text(run->spec, "namePrefix"),
 				     .name_suffix = text(run->spec, "nameSuffix"),
 				     .broken_mac_ok = may_be_broken(u),
+				     .must_bind = must_bind(u),
 				     .substitute = json_get(run->spec, STR("postBuild")) != NULL};
 	if (u->argo)
 		argo_prepare(run);

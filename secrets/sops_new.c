@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "secrets/sops_bind.h"
 #include "secrets/sops_open-internal.h"
 
 #define SOPS_VERSION "3.9.4" /* whose files these are like */
@@ -155,6 +156,10 @@ static int seal_leaf(void *arg, const struct sops_leaf *l, struct err *err)
 
 	if (json_is(l->v, JSON_NULL) || (json_is(l->v, JSON_STRING) && !l->v->n))
 		return 0;
+	if (!l->encrypted && str_is(l->aad, SOPS_BINDING_AAD))
+		return err_set(err, ERR_UNSUPPORTED,
+			       SOPS_BINDING " stays in clear under the file's rule and so proves "
+					    "nothing: use encrypted_regex");
 	s.type = sops_scalar(&m->d, l->v, &plain);
 	s.plain = buf_view(&plain);
 	sops_mac_add(m->mac, s.plain, l->encrypted);
@@ -328,6 +333,28 @@ static int encrypt_dotenv(struct making *m, struct str plain, struct buf *out, s
 	return 0;
 }
 
+static int encrypt_bound(struct making *m, struct str plain, struct buf *out, struct err *err)
+{
+	struct sops_policy policy = *m->e->policy;
+	struct sops_encrypt e = *m->e;
+	struct buf bound = {0};
+	int rc;
+
+	if (e.format == SOPS_BINARY || e.format == SOPS_DOTENV)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "sops: only files with Kubernetes objects can be bound to one");
+	e.policy = &policy;
+	m->e = &e;
+	buf_reserve(&bound, plain.n * 2 + 65536); /* never moved, so that it is wiped whole */
+	rc = sops_bind_rule(m->a, &policy, err);
+	if (rc == 0)
+		rc = sops_bind(plain, e.bind, &bound, err);
+	if (rc == 0)
+		rc = encrypt_tree(m, buf_view(&bound), out, err);
+	buf_wipe(&bound);
+	return rc;
+}
+
 int sops_encrypt(const struct sops_encrypt *e, struct str plain, struct buf *out, struct err *err)
 {
 	AUTO(arena) struct arena a = {0};
@@ -339,7 +366,8 @@ int sops_encrypt(const struct sops_encrypt *e, struct str plain, struct buf *out
 		return err_set(err, ERR_INTERNAL, "libsodium does not start");
 	if (plain.n > FILE_MAX)
 		return err_set(err, ERR_LIMIT, "sops: more than %d bytes", FILE_MAX);
-	rc = e->format == SOPS_BINARY   ? encrypt_binary(&m, plain, out, err)
+	rc = e->bind                    ? encrypt_bound(&m, plain, out, err)
+	     : e->format == SOPS_BINARY ? encrypt_binary(&m, plain, out, err)
 	     : e->format == SOPS_DOTENV ? encrypt_dotenv(&m, plain, out, err)
 					: encrypt_tree(&m, plain, out, err);
 	if (rc != 0)

@@ -25,10 +25,12 @@ struct sops_policy {
 MUST_USE int sops_policy_find(struct arena *a, struct str config, struct str path,
 			      struct sops_policy *ret, struct err *err);
 
+struct sops_binding;
 struct sops_encrypt {
 	const struct sops_policy *policy;
 	enum sops_format format;
-	struct str modified; /* RFC 3339, seconds */
+	struct str modified;             /* RFC 3339, seconds */
+	const struct sops_binding *bind; /* sops_bind.h; NULL = to nothing */
 };
 /*
  * Appends the encrypted file. Without a rule, Kubernetes objects have data and stringData

@@ -17,6 +17,7 @@
 #include "lib/json/yaml.h"
 #include "lib/os/fs.h"
 #include "lib/os/secrecy.h"
+#include "secrets/sops_bind.h"
 
 enum { INPUT_MAX = 16 * 1024 * 1024 };
 
@@ -27,7 +28,7 @@ struct seal {
 	const char *identity;
 	struct flag_list sops;
 	struct sopsfile sopsfile; /* under work */
-	bool validate, recipients, in_place;
+	bool validate, recipients, in_place, bind;
 	enum seal_scope scope;
 	struct seal_pub pub;
 	struct json *made; /* from --literal and --from-file */
@@ -115,10 +116,13 @@ static int put_into_sops(struct seal *s, struct str key, struct str plain, struc
 
 static int work_sops(struct seal *s, struct err *err)
 {
+	const struct sops_binding to = {.namespace = str_c(s->namespace), .name = str_c(s->name)};
+
 	for (size_t i = 0; i < s->sops.n; i++) {
 		int rc;
 
-		s->sopsfile = (struct sopsfile){s->sops.v[i], s->identity, &s->age, s->in_place};
+		s->sopsfile = (struct sopsfile){s->sops.v[i], s->identity, &s->age, s->in_place,
+						s->bind ? &to : NULL};
 		if (s->recipients)
 			rc = sopsfile_recipients(&s->sopsfile, &s->out, err);
 		else if (s->literals.n || s->files.n)
@@ -296,6 +300,8 @@ static int seal_main(int argc, char **argv)
 		{"sops", 0, FLAG_STRINGS, &s.sops, "FILE",
 		 "encrypt this file with sops' format; with values, put them into it"},
 		{"in-place", 'i', FLAG_BOOL, &s.in_place, NULL, "with --sops: replace the file"},
+		{"bind", 0, FLAG_BOOL, &s.bind, NULL,
+		 "with --sops: let the values open under this kind, namespace and name only"},
 		{"recipients", 0, FLAG_BOOL, &s.recipients, NULL,
 		 "with --sops: only bring the recipients up to .sops.yaml"},
 		{"age", 0, FLAG_STRINGS, &s.age, "RECIPIENT", "with --sops: instead of .sops.yaml"},

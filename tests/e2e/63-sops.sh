@@ -45,6 +45,23 @@ if command -v "$KUBECTL" >/dev/null; then
 	ok "the cluster opens the merged file" soon 10 value password battery-staple
 	ok "with both sides' values" value user root
 	ok "and the one that was added" value port root
+	printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: tied # its name\nstringData:\n  word: swordfish\n' >app/tied.yaml
+	ok "a file is bound to its object" "$PLUMB" seal --sops app/tied.yaml -i --bind -n shop
+	ok "… which its metadata hides as well" sh -c "grep -q 'bound-to: .*ENC' app/tied.yaml && grep -q 'name: tied # its name' app/tied.yaml"
+	printf %s orca >"$work/v"
+	ok "and follows a key that is added" "$PLUMB" seal --sops app/tied.yaml --from-file "more=$work/v"
+	push() { git add -A && git commit -qm "$1" && git push -q "$work/repo.git" HEAD:main; }
+	printf 'resources: [db.yaml, tied.yaml]\n' >app/kustomization.yaml && push 'bound'
+	tied() { [ "$(k -n shop get secret tied -o jsonpath='{.data.more}' 2>/dev/null | base64 -d)" = orca ]; }
+	ok "at home it opens" soon 10 tied
+	printf 'resources: [db.yaml, tied.yaml]\npatches:\n- target: {name: tied}\n  patch: "[{op: replace, path: /metadata/name, value: mine}]"\n' >app/kustomization.yaml && push 'a thief'
+	refused() { k -n shop get kustomization shop -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}' | grep -q 'Secret shop/mine holds what app/tied.yaml encrypts for Secret shop/tied only'; }
+	ok "under another name it doesn't, which is said" soon 10 refused
+	ok "and nothing of it is there" sh -c "! '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n shop get secret mine 2>/dev/null"
+	printf 'resources: [db.yaml, tied.yaml]\n' >app/kustomization.yaml && push 'back'
+	k -n shop annotate kustomization shop plumb.dev/sops-binding=required >/dev/null
+	unbound() { k -n shop get kustomization shop -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}' | grep -q 'app/db.yaml:.*bound to no object'; }
+	ok "where bindings are required, a file without one is refused" soon 10 unbound
 	ok "clean stop" stop
 fi
 finish

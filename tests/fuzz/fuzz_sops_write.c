@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "secrets/sops_write.h"
+#include "secrets/sops_bind.h"
 
 static struct age_keys *keys;
 static char recipient[100];
@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str in = {(const char *)data, size};
 	AUTO(arena) struct arena a = {0};
 	struct sops_policy policy, found;
+	const struct sops_binding bind = {.namespace = STR("team")};
 	struct err err = {0};
 
 	if (!keys)
@@ -35,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	policy = (struct sops_policy){.recipients = {str_c(recipient)}, .n = 1};
 	for (int format = SOPS_YAML; format <= SOPS_BINARY; format++) {
 		struct sops_encrypt e = {&policy, (enum sops_format)format,
-					 STR("2026-01-02T03:04:05Z")};
+					 STR("2026-01-02T03:04:05Z"), in.n % 2 ? &bind : NULL};
 		AUTO(buf) struct buf out = {0};
 		AUTO(buf) struct buf plain = {0};
 		struct sops_report report;

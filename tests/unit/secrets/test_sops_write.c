@@ -54,7 +54,7 @@ static void end(struct world *w)
 
 static void encrypt(struct world *w, enum sops_format format, const char *text)
 {
-	struct sops_encrypt e = {&w->policy, format, STR("2026-01-02T03:04:05Z")};
+	struct sops_encrypt e = {&w->policy, format, STR("2026-01-02T03:04:05Z"), NULL};
 	struct err err = {0};
 
 	buf_reset(&w->out);
