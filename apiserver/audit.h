@@ -26,6 +26,7 @@ struct audit_ask {
 struct audit_verdict {
 	enum audit_level level;
 	unsigned omit; /* bit 1 << stage */
+	bool omit_managed;
 };
 struct audit_verdict audit_policy_find(const struct audit_policy *p, const struct audit_ask *q);
 
@@ -42,7 +43,9 @@ struct audit_event {
 	struct str status_message, status_reason; /* of a failure */
 	const char *decision;                     /* "allow", "forbid", or NULL = not asked */
 	struct str why;
+	struct str notes; /* more annotations: members of a JSON object, or STR_NONE */
 	struct str request, response; /* JSON, or STR_NONE */
+	bool omit_managed; /* bodies are shown without managedFields */
 };
 /* A line with its end. */
 void audit_event_write(const struct audit_event *e, struct buf *out);

@@ -79,19 +79,47 @@ static void write_time(const char *name, int64_t ns, struct buf *out)
 	buf_printf(out, ",\"%s\":\"%.*s\"", name, STR_ARG(s));
 }
 
+static void drop_managed(struct json *v)
+{
+	struct json *items = json_get(v, STR("items"));
+
+	json_del(json_get(v, STR("metadata")), STR("managedFields"));
+	for (size_t i = 0; json_is(items, JSON_ARRAY) && i < json_len(items); i++)
+		json_del(json_get(json_item(items, i), STR("metadata")), STR("managedFields"));
+}
+
 /* A body is one line as json_write makes it; anything else could break the log's lines. */
-static void write_body(const char *name, struct str body, struct buf *out)
+static void write_body(const struct audit_event *e, const char *name, struct str body,
+		       struct buf *out)
 {
 	AUTO(arena) struct arena a = {0};
-	const struct json *v;
+	struct json *v;
 
 	if (!body.n || body.n > BODY_MAX)
 		return;
 	v = json_parse(&a, body, NULL, NULL);
 	if (!v)
 		return;
+	if (e->omit_managed)
+		drop_managed(v);
 	buf_printf(out, ",\"%s\":", name);
 	json_write(v, out);
+}
+
+static void write_annotations(const struct audit_event *e, struct buf *out)
+{
+	if (!e->decision && !e->notes.n)
+		return;
+	buf_puts(out, ",\"annotations\":{");
+	if (e->decision) {
+		member(out, "authorization.k8s.io/decision", str_c(e->decision));
+		buf_puts(out, ",\"authorization.k8s.io/reason\":");
+		json_write_string(e->why, out);
+	}
+	if (e->decision && e->notes.n)
+		buf_putc(out, ',');
+	buf_str(out, e->notes);
+	buf_putc(out, '}');
 }
 
 void audit_event_write(const struct audit_event *e, struct buf *out)
@@ -117,17 +145,11 @@ void audit_event_write(const struct audit_event *e, struct buf *out)
 	if (e->code)
 		write_status(e, out);
 	if (level >= AUDIT_REQUEST)
-		write_body("requestObject", e->request, out);
+		write_body(e, "requestObject", e->request, out);
 	if (level >= AUDIT_RESPONSE && e->stage == AUDIT_COMPLETE)
-		write_body("responseObject", e->response, out);
+		write_body(e, "responseObject", e->response, out);
 	write_time("requestReceivedTimestamp", e->received_ns, out);
 	write_time("stageTimestamp", e->now_ns, out);
-	if (e->decision) {
-		buf_puts(out, ",\"annotations\":{");
-		member(out, "authorization.k8s.io/decision", str_c(e->decision));
-		buf_puts(out, ",\"authorization.k8s.io/reason\":");
-		json_write_string(e->why, out);
-		buf_putc(out, '}');
-	}
+	write_annotations(e, out);
 	buf_puts(out, "}\n");
 }

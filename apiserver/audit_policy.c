@@ -23,6 +23,7 @@ struct resources {
 struct rule {
 	enum audit_level level;
 	unsigned omit;
+	bool omit_managed;
 	struct texts users, groups, verbs, namespaces, paths;
 	struct resources *resources;
 	size_t nresources;
@@ -113,6 +114,8 @@ static int read_rule(struct arena *a, const struct json *o, struct rule *r, stru
 	    read_texts(a, o, "namespaces", &r->namespaces, err) ||
 	    read_texts(a, o, "nonResourceURLs", &r->paths, err) || read_stages(a, o, &r->omit, err))
 		return -1;
+	/* What a rule doesn't say, the policy has said: it was read before. */
+	r->omit_managed = json_bool(json_get(o, STR("omitManagedFields")), r->omit_managed);
 	r->resources = arena_array(a, json_len(list), sizeof(*r->resources));
 	for (size_t i = 0; i < json_len(list); i++) {
 		struct resources *to = &r->resources[r->nresources++];
@@ -140,8 +143,10 @@ static int read_policy(struct audit_policy *p, const struct json *o, struct err 
 		return err_set(err, ERR_INVALID, "it has no rules");
 	if (read_stages(&p->arena, o, &p->omit, err))
 		return -1;
+	bool omit_managed = json_bool(json_get(o, STR("omitManagedFields")), false);
 	p->rules = arena_array(&p->arena, json_len(rules), sizeof(*p->rules));
 	for (size_t i = 0; i < json_len(rules); i++) {
+		p->rules[i].omit_managed = omit_managed;
 		if (read_rule(&p->arena, json_item(rules, i), &p->rules[p->nrules++], err))
 			return err_wrap(err, "rules[%zu]", i);
 	}
@@ -261,8 +266,8 @@ struct audit_verdict audit_policy_find(const struct audit_policy *p, const struc
 {
 	for (size_t i = 0; i < p->nrules; i++) {
 		if (fits(&p->rules[i], q))
-			return (struct audit_verdict){p->rules[i].level,
-						      p->omit | p->rules[i].omit};
+			return (struct audit_verdict){p->rules[i].level, p->omit | p->rules[i].omit,
+						      p->rules[i].omit_managed};
 	}
-	return (struct audit_verdict){AUDIT_NONE, 0};
+	return (struct audit_verdict){AUDIT_NONE, 0, false};
 }

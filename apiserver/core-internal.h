@@ -64,7 +64,7 @@ struct reply {
 	struct block *
 		*blocks; /* references, freed after delivery; the array is in the turn's arena */
 	size_t nblocks;
-	struct str warnings;
+	struct str warnings, notes;
 	int retry_after_s;
 	struct reply *next;
 };
@@ -177,7 +177,8 @@ struct op {
 	const struct kind *kind; /* as asked for */
 	struct arena *a;
 	struct buf warnings;
-	struct str name; /* of the object a create is about, once it has one: for errors */
+	struct json *notes; /* NULL = the audit log doesn't ask */
+	struct str name;    /* of the object a create is about, once it has one: for errors */
 	bool dry_run;
 	struct err err;                  /* code ERR_NONE while all is well */
 	struct schema_problems problems; /* causes of ERR_INVALID */
@@ -186,6 +187,8 @@ struct op {
 	const struct json *delete_options; /* of a delete */
 	bool pure_body; /* what admission sees is a body (a Scale), not an object of the kind */
 	bool *changed;  /* core_webhook.c */
+	int round;      /* of the webhook that is asked, and its place among its like */
+	size_t index;
 	/* core_park.c */
 	struct parked *memo;        /* of a repeated attempt */
 	struct pending_call *calls; /* that this attempt found missing */
@@ -263,6 +266,11 @@ void watch_conversions_free(struct core *c);
 int webhooks_mutate(struct op *op, const struct admission_req *r, bool *ret_changed);
 int webhooks_validate_all(struct op *op, const struct admission_req *r);
 void core_webhooks_free(struct core *c);
+/* core_note.c: for the audit log. */
+struct webhook;
+void note_said(struct op *op, const struct webhook *w, const struct json *said);
+void note_open(struct op *op, const struct webhook *w);
+void note_mutation(struct op *op, const struct webhook *w, bool mutated, const struct json *patch);
 /* A request that says `connect`. */
 void core_connect(struct op *op);
 

@@ -309,6 +309,7 @@ static void handle(struct core *c, struct core_req *r)
 	struct arena *a = r->verb == CORE_WATCH ? r->arena : &c->turn;
 	struct op op = {.core = c, .req = r, .a = a, .problems = {.a = a}};
 
+	op.notes = r->noted ? json_new(a, JSON_OBJECT) : NULL;
 	op_begin(&op);
 	carry_out(&op);
 	op_end(&op);
@@ -482,6 +483,7 @@ static void deliver_replies(struct core *c)
 					      .blocks = r->blocks,
 					      .nblocks = r->nblocks,
 					      .warnings = r->warnings,
+					      .notes = r->notes,
 					      .retry_after_s = r->retry_after_s};
 
 		c->replies = r->next;

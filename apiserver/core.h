@@ -41,6 +41,7 @@ struct core_answer {
 	size_t nblocks;
 	struct str warnings; /* one `Warning:` text a line, or STR_NONE */
 	int retry_after_s;   /* 0 = none */
+	struct str notes;    /* for the audit log: members of a JSON object, or STR_NONE */
 };
 
 struct core_req;
@@ -74,6 +75,8 @@ struct core_req {
 	struct arena *arena; /* the request's; the core allocates its temporary things here */
 	bool connect;        /* exec, attach, portforward, proxy: only asks whether it may be */
 	bool internal;       /* the server's own: nobody outside is asked about it */
+	bool noted;          /* the audit log wants to know what admission notes */
+	bool noted_patches;  /* and how webhooks changed it */
 	/* the core's own */
 	void *core_private;
 	struct core_req *core_next;

@@ -21,7 +21,8 @@ static struct admission_req admission(struct op *op, enum admission_op what, str
 				  .dry_run = op->dry_run,
 				  .now_ns = core_now(op->core),
 				  .problems = &op->problems,
-				  .warnings = &op->warnings};
+				  .warnings = &op->warnings,
+				  .notes = op->notes};
 
 	r.subresource = op->req->subresource.n ? arena_cstr(op->a, op->req->subresource) : NULL;
 	return r;

@@ -5,6 +5,17 @@
  */
 #include "apiserver/core-internal.h"
 
+/* What admission noted, as it goes among the others of the event. */
+static struct str notes_text(const struct op *op)
+{
+	AUTO(buf) struct buf text = {0};
+
+	if (!json_len(op->notes))
+		return STR_NONE;
+	json_write(op->notes, &text);
+	return arena_str(op->a, str_sub(buf_view(&text), 1, text.n - 1));
+}
+
 void op_answer_blocks(struct op *op, int status, struct block **blocks, size_t n)
 {
 	struct reply *r = arena_alloc(op->a, sizeof(*r));
@@ -20,6 +31,7 @@ void op_answer_blocks(struct op *op, int status, struct block **blocks, size_t n
 			    .nblocks = n,
 			    .retry_after_s = op->err.retry_after_s};
 	r->warnings = arena_str(op->a, buf_view(&op->warnings));
+	r->notes = notes_text(op);
 	*op->core->replies_end = r;
 	op->core->replies_end = &r->next;
 }

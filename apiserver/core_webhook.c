@@ -65,7 +65,10 @@ static const struct webhooks *webhooks_now(struct core *c)
 bool core_connect_is_watched(struct core *c)
 {
 	const struct webhooks *all = webhooks_now(c);
+	const struct table *bindings = core_table(c, group, "validatingadmissionpolicybindings");
 
+	if (bindings && bindings->n)
+		return true;
 	for (size_t i = 0; all && i < all->n; i++)
 		if (webhook_connects(&all->v[i]))
 			return true;
@@ -221,6 +224,7 @@ static void ask(struct op *op, const struct webhook *w, struct str key, struct s
 static int failed(struct op *op, const struct webhook *w, const struct err *why)
 {
 	if (w->ignore_failure) {
+		note_open(op, w);
 		log_warn("a webhook failed, which its configuration says to ignore", "webhook",
 			 arena_cstr(op->a, w->name), "error", why->msg);
 		return 0;
@@ -284,6 +288,7 @@ static enum asked ask_one(struct op *op, const struct webhook *w, const struct w
 	if (webhook_verdict(op->a, w, known->body, known->uid, ret, &err))
 		return failed(op, w, &err) ? ASKED_FAILED : ASKED_FINE;
 	warn(op, ret);
+	note_said(op, w, ret->audit);
 	if (ret->status) {
 		op->denial = ret->status;
 		op->denial_code = ret->code;
@@ -362,6 +367,8 @@ static void others_run_again(const struct webhooks *all, struct pass *p)
 static int mutate_pass(struct op *op, const struct webhooks *all, const struct admission_req *r,
 		       struct pass *p, bool second)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < all->n; i++) {
 		const struct webhook *w = &all->v[i];
 		struct webhook_ask q = question(op, r);
@@ -369,7 +376,11 @@ static int mutate_pass(struct op *op, const struct webhooks *all, const struct a
 		const struct kind *as;
 		bool changed = false;
 
-		if (!w->mutating || (second && !p->again[i]))
+		if (!w->mutating)
+			continue;
+		op->round = second;
+		op->index = n++;
+		if (second && !p->again[i])
 			continue;
 		as = webhook_match(w, &q);
 		if (!as)
@@ -380,6 +391,8 @@ static int mutate_pass(struct op *op, const struct webhooks *all, const struct a
 			return -1; /* the next ones see what this one makes of it */
 		if (v.patch && apply_patch(op, w, as, r, v.patch, &changed))
 			return -1;
+		if (v.allowed)
+			note_mutation(op, w, changed, v.patch);
 		if (changed && !second)
 			others_run_again(all, p);
 		if (w->reinvoke && !second)
@@ -420,7 +433,9 @@ int webhooks_validate_all(struct op *op, const struct admission_req *r)
 {
 	const struct webhooks *all = op->req->internal ? NULL : webhooks_now(op->core);
 	bool waits = false;
+	size_t n = 0;
 
+	op->round = 0;
 	for (size_t i = 0; all && i < all->n; i++) {
 		const struct webhook *w = &all->v[i];
 		struct webhook_ask q;
@@ -429,6 +444,7 @@ int webhooks_validate_all(struct op *op, const struct admission_req *r)
 
 		if (w->mutating)
 			continue;
+		op->index = n++;
 		q = question(op, r);
 		as = webhook_match(w, &q);
 		if (!as)

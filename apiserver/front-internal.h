@@ -54,7 +54,7 @@ struct front_audit {
 	int64_t received_ns;
 	char id[40];
 	const char *decision;
-	struct str why, message, reason, response;
+	struct str why, message, reason, response, notes;
 };
 
 /* A request. Lives in the HTTP request's arena. */
@@ -133,7 +133,9 @@ bool front_flow_end_one(struct front *f, const struct err *err);
 void front_audit_begin(struct front_req *r);
 bool front_audited(const struct front_req *r);
 void front_audit_decision(struct front_req *r, bool allowed, struct str why);
+void front_audit_notes(struct front_req *r, struct str notes);
 void front_audit_error(struct front_req *r, const struct err *err);
+void front_audit_body(struct front_req *r, struct str body); /* of the front's own answer */
 void front_audit_answer(struct front_req *r, const struct core_answer *a);
 void front_audit_started(struct front_req *r, int code); /* a stream or tunnel begins */
 void front_audit_end(struct front_req *r, int code);     /* once; harmless afterwards */

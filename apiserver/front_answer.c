@@ -204,5 +204,6 @@ void front_json(struct front_req *r, int status, const struct json *v)
 	AUTO(buf) struct buf text = {0};
 
 	json_write(v, &text);
+	front_audit_body(r, buf_view(&text));
 	front_text(r, status, "application/json", buf_view(&text));
 }

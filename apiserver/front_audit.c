@@ -80,6 +80,8 @@ static void emit(struct front_req *r, enum audit_stage stage, int code)
 		.why = a->why,
 		.request = stage == AUDIT_RECEIVED ? STR_NONE : request_body(r),
 		.response = a->response,
+		.notes = a->notes,
+		.omit_managed = a->verdict.omit_managed,
 	};
 	if (h->query.n)
 		e.uri = arena_strf(&h->arena, "%.*s?%.*s", STR_ARG(h->raw_path), STR_ARG(h->query));
@@ -104,6 +106,8 @@ void front_audit_begin(struct front_req *r)
 		return;
 	uuid_v4(a->id);
 	a->received_ns = loop_wall(r->http->loop);
+	r->core.noted = true;
+	r->core.noted_patches = a->verdict.level >= AUDIT_REQUEST && audit_may_show(&q);
 	emit(r, AUDIT_RECEIVED, 0);
 }
 
@@ -118,6 +122,12 @@ void front_audit_decision(struct front_req *r, bool allowed, struct str why)
 bool front_audited(const struct front_req *r)
 {
 	return r->audit.verdict.level != AUDIT_NONE;
+}
+
+void front_audit_notes(struct front_req *r, struct str notes)
+{
+	if (front_audited(r) && notes.n)
+		r->audit.notes = arena_str(&r->http->arena, notes);
 }
 
 void front_audit_error(struct front_req *r, const struct err *err)
@@ -138,11 +148,18 @@ static void read_failure(struct front_req *r, struct str body)
 	r->audit.reason = json_str(json_get(v, STR("reason")));
 }
 
+void front_audit_body(struct front_req *r, struct str body)
+{
+	if (r->audit.verdict.level == AUDIT_RESPONSE && body.n <= BODY_MAX)
+		r->audit.response = arena_str(&r->http->arena, body);
+}
+
 void front_audit_answer(struct front_req *r, const struct core_answer *answer)
 {
 	AUTO(buf) struct buf body = {0};
 	bool failed = answer->status >= 400;
 
+	front_audit_notes(r, answer->notes);
 	if (!front_audited(r) || (!failed && r->audit.verdict.level != AUDIT_RESPONSE))
 		return;
 	for (size_t i = 0; i < answer->nblocks; i++) {

@@ -449,6 +449,7 @@ static void on_admitted(struct core_req *c, const struct core_answer *a)
 		front_sink.answer(c, a);
 		return;
 	}
+	front_audit_notes(r, a->notes);
 	list_remove(&r->link);
 	r->state = FRONT_QUEUED;
 	find_and_go(r);

@@ -21,6 +21,12 @@ bool admission_is(const struct admission_req *r, const char *group, const char *
 	return !strcmp(r->kind->group, group) && !strcmp(r->kind->plural, plural);
 }
 
+void admission_note(struct admission_req *r, struct str key, struct str value)
+{
+	if (r->notes && !json_get(r->notes, key))
+		json_set(r->a, r->notes, key, json_new_str(r->a, value));
+}
+
 void admission_warn(struct admission_req *r, struct str text)
 {
 	if (!r->warnings)

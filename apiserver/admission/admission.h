@@ -44,6 +44,7 @@ struct admission_req {
 	bool dry_run;
 	int64_t now_ns;
 	struct buf *warnings;
+	struct json *notes; /* annotations for the audit log, by name; NULL = nobody listens */
 	int retry_after_s;                /* set with ERR_TOO_MANY */
 	struct schema_problems *problems; /* causes of an ERR_INVALID */
 	struct str message; /* of a refusal that may be longer than struct err holds, in `a` */
@@ -58,6 +59,8 @@ int admission_forbid(struct admission_req *r, struct err *err, struct str why);
 bool admission_is(const struct admission_req *r, const char *group, const char *plural);
 /* A `Warning:` header. */
 void admission_warn(struct admission_req *r, struct str text);
+/* An annotation of the audit log's event; the first of a name stays. Texts live as long as r. */
+void admission_note(struct admission_req *r, struct str key, struct str value);
 
 /* Webhooks are asked before the steps from here on, which see what will be stored: quotas. A step
  * below it may run a second time, over what webhooks changed. */

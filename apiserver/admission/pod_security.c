@@ -153,6 +153,19 @@ static void warn(struct admission_req *r, const struct json *namespace,
 					     STR_ARG(policy_text(r->a, p)), STR_ARG(why)));
 }
 
+/* For the audit log, whatever becomes of the request. */
+static void note(struct admission_req *r, const struct json *namespace,
+		 const struct pod_subject *subject)
+{
+	struct pod_policy p = policy_of(namespace, "audit");
+	struct str why = r->notes ? pod_check_all(subject, p) : STR_NONE;
+
+	if (why.n)
+		admission_note(r, STR(LABEL "audit-violations"),
+			       arena_strf(r->a, "would violate PodSecurity \"%.*s\": %.*s",
+					  STR_ARG(policy_text(r->a, p)), STR_ARG(why)));
+}
+
 static int admit_pod(struct admission_req *r, const struct json *namespace, struct err *err)
 {
 	struct pod_policy p = policy_of(namespace, "enforce");
@@ -165,6 +178,8 @@ static int admit_pod(struct admission_req *r, const struct json *namespace, stru
 		return 0;
 	if (!significant(r))
 		return 0;
+	admission_note(r, STR(LABEL "enforce-policy"), policy_text(r->a, p));
+	note(r, namespace, &subject);
 	why = pod_check_all(&subject, p);
 	if (why.n)
 		return admission_forbid(r, err,
@@ -182,6 +197,7 @@ static void admit_template(struct admission_req *r, const struct json *namespace
 
 	if (r->subresource || !t)
 		return;
+	note(r, namespace, &subject);
 	warn(r, namespace, &subject);
 }
 
@@ -314,7 +330,7 @@ static int admit(struct admission_req *r, struct err *err)
 	if (!pods && !has_template(r->kind))
 		return 0;
 	namespace = r->reader->get(r->reader->ctx, "", "namespaces", STR_NONE, r->namespace, r->a);
-	if (!json_len(json_at(namespace, "metadata", "labels")))
+	if (!json_len(json_at(namespace, "metadata", "labels")) && !r->notes)
 		return 0;
 	if (pods)
 		return admit_pod(r, namespace, err);

@@ -19,6 +19,7 @@
 #define GROUP "admissionregistration.k8s.io"
 #define VERSIONS_MAX 16
 #define MESSAGE_MAX 5120
+#define NOTE_MAX (10 << 10)
 
 struct step {
 	struct admission_req *r;
@@ -27,6 +28,7 @@ struct step {
 	const struct json *request, *namespace;
 	struct authz *rights; /* read when an expression first asks */
 	int64_t budget;
+	bool refused; /* the first refusal stays; the others' warnings and notes still count */
 };
 
 /* One policy with one binding and one object of parameters. */
@@ -35,6 +37,7 @@ struct trial {
 	const struct policy *p;
 	const struct json *binding;
 	struct cel_env env;
+	struct json *notes; /* of the policy, by name: values of all its trials, or NULL */
 };
 
 /* ---- gathering ---- */
@@ -149,14 +152,18 @@ static int code_of(struct str reason)
 	return str_is(reason, "RequestEntityTooLarge") ? 413 : 422;
 }
 
-static int refuse(struct step *s, struct str message, struct str reason, struct err *err)
+static void refuse(struct step *s, struct str message, struct str reason)
 {
 	struct admission_req *r = s->r;
+	struct err ignored = {0};
 	struct str why;
 
+	if (s->refused)
+		return;
+	s->refused = true;
 	if (!reason.n)
 		reason = STR("Invalid");
-	admission_forbid(r, err, message);
+	admission_forbid(r, &ignored, message);
 	why = r->message;
 	r->status_code = code_of(reason);
 	r->status =
@@ -165,46 +172,72 @@ static int refuse(struct step *s, struct str message, struct str reason, struct 
 			   why, "reason", reason, "details", "name", r->name.n ? r->name : STR(""),
 			   "group", str_c(r->kind->group), "kind", r->kind->plural, "causes",
 			   "message", message, "code", r->status_code);
-	return -1;
+}
+
+static void warn(struct trial *t, struct str message)
+{
+	struct str line =
+		arena_strf(t->s->r->a,
+			   "Validation failed for ValidatingAdmissionPolicy "
+			   "'%.*s' with binding '%.*s': %.*s",
+			   STR_ARG(t->p->name), STR_ARG(meta_name(t->binding)), STR_ARG(message));
+
+	for (size_t i = 0; i < line.n; i++)
+		if (line.p[i] == '\n' || line.p[i] == '\r')
+			((char *)(uintptr_t)line.p)[i] = ' ';
+	admission_warn(t->s->r, line);
+}
+
+/* For the audit log: which expression failed, counted from the policy's first. */
+static void note_failure(struct trial *t, size_t index, struct str message)
+{
+	struct arena *a = t->s->r->a;
+	AUTO(buf) struct buf text = {0};
+	struct json *o;
+
+	if (!t->s->r->notes)
+		return;
+	o = json_build(a, "{s:S,s:S,s:S,s:i}", "message", message, "policy", t->p->name, "binding",
+		       meta_name(t->binding), "expressionIndex", (int)index);
+	json_set(a, o, STR("validationActions"),
+		 json_copy(a, json_at(t->binding, "spec", "validationActions")));
+	buf_putc(&text, '[');
+	json_write(o, &text);
+	buf_putc(&text, ']');
+	admission_note(t->s->r, STR("validation.policy.admission.k8s.io/validation_failure"),
+		       arena_str(a, buf_view(&text)));
+}
+
+static struct str denial(struct trial *t, struct str message)
+{
+	return arena_strf(t->s->r->a,
+			  "ValidatingAdmissionPolicy '%.*s' with binding '%.*s' denied request: "
+			  "%.*s",
+			  STR_ARG(t->p->name), STR_ARG(meta_name(t->binding)), STR_ARG(message));
 }
 
 /* What failed, by the binding's actions. */
-static int fail(struct trial *t, struct str message, struct str reason, struct err *err)
+static void fail(struct trial *t, size_t index, struct str message, struct str reason)
 {
-	struct admission_req *r = t->s->r;
-	struct str binding = meta_name(t->binding);
+	if (acts(t->binding, "Warn"))
+		warn(t, message);
+	if (acts(t->binding, "Audit"))
+		note_failure(t, index, message);
+	if (acts(t->binding, "Deny"))
+		refuse(t->s, denial(t, message), reason);
+}
 
-	if (acts(t->binding, "Warn")) {
-		struct str line =
-			arena_strf(r->a,
-				   "Validation failed for ValidatingAdmissionPolicy "
-				   "'%.*s' with binding '%.*s': %.*s",
-				   STR_ARG(t->p->name), STR_ARG(binding), STR_ARG(message));
-
-		for (size_t i = 0; i < line.n; i++)
-			if (line.p[i] == '\n' || line.p[i] == '\r')
-				((char *)(uintptr_t)line.p)[i] = ' ';
-		admission_warn(r, line);
-	}
-	if (!acts(t->binding, "Deny"))
-		return 0;
-	return refuse(t->s,
-		      arena_strf(r->a,
-				 "ValidatingAdmissionPolicy '%.*s' with binding '%.*s' denied "
-				 "request: %.*s",
-				 STR_ARG(t->p->name), STR_ARG(binding), STR_ARG(message)),
-		      reason, err);
+static struct str stumbled(struct trial *t, const struct policy_check *c, const char *why)
+{
+	return arena_strf(t->s->r->a, "expression '%.*s' resulted in error: %s",
+			  (int)MIN(c->text.n, 4096), c->text.p, why);
 }
 
 /* An expression that can't be judged: the failure policy's business. */
-static int stumble(struct trial *t, const struct policy_check *c, const char *why, struct err *err)
+static void stumble(struct trial *t, size_t index, const struct policy_check *c, const char *why)
 {
-	if (t->p->ignore_failure)
-		return 0;
-	return fail(t,
-		    arena_strf(t->s->r->a, "expression '%.*s' resulted in error: %s",
-			       (int)MIN(c->text.n, 4096), c->text.p, why),
-		    STR_NONE, err);
+	if (!t->p->ignore_failure)
+		fail(t, index, stumbled(t, c, why), STR_NONE);
 }
 
 /* ---- carrying out ---- */
@@ -233,8 +266,8 @@ static struct str words(struct trial *t, const struct policy_check *c)
 	return arena_strf(t->s->r->a, "failed expression: %.*s", STR_ARG(s));
 }
 
-/* 1: all hold; 0: one doesn't; -1 with err: none fails, but one can't be judged and that counts. */
-static int conditions_hold(struct trial *t, struct err *err)
+/* False when one doesn't hold, or none fails but one can't be judged. */
+static bool conditions_hold(struct trial *t)
 {
 	const struct policy_check *bad = NULL;
 	struct err why = {0}, first = {0};
@@ -246,53 +279,75 @@ static int conditions_hold(struct trial *t, struct err *err)
 		holds = false;
 		if (!judge(t, c, &holds, &why)) {
 			if (!holds)
-				return 0;
+				return false;
 		} else if (!bad) {
 			bad = c;
 			first = why;
 		}
 	}
-	if (!bad)
-		return 1;
-	return stumble(t, bad, first.msg, err) ? -1 : 0;
+	if (bad)
+		stumble(t, 0, bad, first.msg);
+	return !bad;
 }
 
-static int carry_out(struct trial *t, struct err *err)
+/* Bindings that say the same are noted once, others one after another. */
+static void collect(struct trial *t, struct str key, struct str value)
 {
-	int r = conditions_hold(t, err);
-	struct err why = {0};
-	struct str ignored;
+	struct arena *a = t->s->r->a;
+	struct json *list = json_get(t->notes, key);
 
-	if (r <= 0)
-		return r;
+	if (!list)
+		list = json_set(a, t->notes, key, json_new(a, JSON_ARRAY));
+	for (size_t i = 0; i < json_len(list); i++)
+		if (str_eq(json_str(json_item(list, i)), value))
+			return;
+	json_append_str(a, list, value);
+}
+
+static void annotate(struct trial *t, const struct policy_check *c)
+{
+	struct err why = {0};
+	struct str value = STR_NONE;
+
+	if (!c->program)
+		err_set(&why, ERR_INVALID, "compilation failed");
+	else if (!cel_eval_string(c->program, t->s->r->a, &t->env, &value, &why)) {
+		value = str_trim(value);
+		if (t->notes && value.n)
+			collect(t, json_str(json_get(c->source, STR("key"))),
+				str_sub(value, 0, NOTE_MAX));
+		return;
+	}
+	if (!t->p->ignore_failure)
+		refuse(t->s, denial(t, stumbled(t, c, why.msg)), STR_NONE);
+}
+
+static void carry_out(struct trial *t)
+{
+	struct err why = {0};
+
+	if (!conditions_hold(t))
+		return;
 	for (size_t i = 0; i < t->p->nvalidations; i++) {
 		const struct policy_check *c = &t->p->validations[i];
 		bool holds = false;
 
-		if (judge(t, c, &holds, &why)) {
-			if (stumble(t, c, why.msg, err))
-				return -1;
-		} else if (!holds &&
-			   fail(t, words(t, c),
-				json_str_or(json_get(c->source, STR("reason")), STR_NONE), err)) {
-			return -1;
-		}
+		if (judge(t, c, &holds, &why))
+			stumble(t, i, c, why.msg);
+		else if (!holds)
+			fail(t, i, words(t, c),
+			     json_str_or(json_get(c->source, STR("reason")), STR_NONE));
 	}
-	for (size_t i = 0; i < t->p->naudits; i++) {
-		const struct policy_check *c = &t->p->audits[i];
-
-		if (!c->program || cel_eval_string(c->program, t->s->r->a, &t->env, &ignored, &why))
-			if (stumble(t, c, c->program ? why.msg : "compilation failed", err))
-				return -1;
-	}
-	return 0;
+	for (size_t i = 0; i < t->p->naudits; i++)
+		annotate(t, &t->p->audits[i]);
 }
 
-static int try_with(struct step *s, const struct policy *p, const struct json *binding,
-		    const struct kind *as, const struct json *params, struct err *err)
+static void try_with(struct trial *with, const struct kind *as, const struct json *params)
 {
 	static const struct json null = {.type = JSON_NULL};
-	struct trial t = {s, p, binding, {0}};
+	struct trial t = *with;
+	struct step *s = t.s;
+	const struct policy *p = t.p;
 	struct cel_var vars[POLICY_VARS];
 	struct arena *a = s->r->a;
 
@@ -314,7 +369,7 @@ static int try_with(struct step *s, const struct policy *p, const struct json *b
 	t.env.budget = &s->budget;
 	t.env.may = may;
 	t.env.may_arg = s;
-	return carry_out(&t, err);
+	carry_out(&t);
 }
 
 /* ---- parameters ---- */
@@ -397,47 +452,61 @@ static const struct json *find_params(struct step *s, const struct policy *p,
 	return found;
 }
 
-static int misconfigured(struct step *s, const struct policy *p, const struct json *binding,
-			 struct str why, struct err *err)
+static void misconfigured(struct trial *t, struct str why)
 {
-	struct trial t = {s, p, binding, {0}};
-
-	if (p->ignore_failure)
-		return 0;
-	return fail(&t, arena_strf(s->r->a, "failed to configure binding: %.*s", STR_ARG(why)),
-		    STR_NONE, err);
+	if (t->p->ignore_failure)
+		return;
+	refuse(t->s,
+	       denial(t, arena_strf(t->s->r->a, "failed to configure binding: %.*s", STR_ARG(why))),
+	       STR_NONE);
 }
 
-static int try_binding(struct step *s, const struct policy *p, const struct json *binding,
-		       const struct kind *as, struct err *err)
+static void try_binding(struct trial *t, const struct kind *as)
 {
-	const struct json *ref = json_at(binding, "spec", "paramRef"), *all;
+	const struct json *ref = json_at(t->binding, "spec", "paramRef"), *all;
 	struct str why = STR_NONE;
 
-	if (!p->has_params || !json_is(ref, JSON_OBJECT))
-		return try_with(s, p, binding, as, NULL, err);
-	all = find_params(s, p, ref, &why);
-	if (!all)
-		return misconfigured(s, p, binding, why, err);
+	if (!t->p->has_params || !json_is(ref, JSON_OBJECT)) {
+		try_with(t, as, NULL);
+		return;
+	}
+	all = find_params(t->s, t->p, ref, &why);
+	if (!all) {
+		misconfigured(t, why);
+		return;
+	}
 	if (!json_len(all) &&
 	    str_is(json_str(json_get(ref, STR("parameterNotFoundAction"))), "Deny"))
-		return misconfigured(s, p, binding,
-				     STR("no params found for policy binding with `Deny` "
-					 "parameterNotFoundAction"),
-				     err);
+		misconfigured(t, STR("no params found for policy binding with `Deny` "
+				     "parameterNotFoundAction"));
 	for (size_t i = 0; i < json_len(all); i++)
-		if (try_with(s, p, binding, as, json_item(all, i), err))
-			return -1;
-	return 0;
+		try_with(t, as, json_item(all, i));
 }
 
 /* ---- the step ---- */
 
-static int try_policy(struct step *s, const struct json *o, struct err *err)
+static void publish(struct step *s, const struct policy *p, const struct json *notes)
+{
+	for (size_t i = 0; i < json_len(notes); i++) {
+		const struct json *list = &notes->members[i].value;
+		AUTO(buf) struct buf text = {0};
+
+		for (size_t k = 0; k < json_len(list); k++) {
+			buf_puts(&text, k ? ", " : "");
+			buf_str(&text, json_str(json_item(list, k)));
+		}
+		admission_note(s->r,
+			       arena_strf(s->r->a, "%.*s/%.*s", STR_ARG(p->name),
+					  STR_ARG(notes->members[i].key)),
+			       arena_str(s->r->a, buf_view(&text)));
+	}
+}
+
+static void try_policy(struct step *s, const struct json *o)
 {
 	const struct json *constraints = json_at(o, "spec", "matchConstraints");
 	const struct kind *as = policy_match(s->r->a, constraints, false, &s->q);
-	const struct policy *p = NULL;
+	struct trial t = {.s = s};
 
 	for (size_t i = 0; as && i < json_len(s->bindings); i++) {
 		const struct json *b = json_item(s->bindings, i);
@@ -445,12 +514,15 @@ static int try_policy(struct step *s, const struct json *o, struct err *err)
 		if (!str_eq(json_str(json_at(b, "spec", "policyName")), meta_name(o)) ||
 		    !policy_match(s->r->a, json_at(b, "spec", "matchResources"), true, &s->q))
 			continue;
-		if (!p)
-			p = policy_compile(s->r->a, o, NULL);
-		if (try_binding(s, p, b, as, err))
-			return -1;
+		if (!t.p && s->r->notes)
+			t.notes = json_new(s->r->a, JSON_OBJECT);
+		if (!t.p)
+			t.p = policy_compile(s->r->a, o, NULL);
+		t.binding = b;
+		try_binding(&t, as);
 	}
-	return 0;
+	if (t.p)
+		publish(s, t.p, t.notes);
 }
 
 /* A Scale's or an Eviction's policies were asked about the body; what becomes of the object is not
@@ -470,7 +542,6 @@ static int admit(struct admission_req *r, struct err *err)
 {
 	struct step s = {.r = r, .budget = CEL_COST_REQUEST};
 	const struct json *policies;
-	int result = 0;
 
 	if (!strcmp(r->kind->group, GROUP) || is_echo(r))
 		return 0;
@@ -492,11 +563,11 @@ static int admit(struct admission_req *r, struct err *err)
 				   .namespace_labels = json_at(s.namespace, "metadata", "labels"),
 				   .user = r->user,
 				   .dry_run = r->dry_run};
-	for (size_t i = 0; i < json_len(policies) && !result; i++)
-		result = try_policy(&s, json_item(policies, i), err);
+	for (size_t i = 0; i < json_len(policies); i++)
+		try_policy(&s, json_item(policies, i));
 	if (s.rights)
 		authz_free(s.rights);
-	return result;
+	return s.refused ? err_set(err, ERR_FORBIDDEN, "%.*s", STR_ARG(r->message)) : 0;
 }
 
 const struct admission admission_validating_policy = {

@@ -25,7 +25,7 @@ struct asked {
 	struct arena a;
 	int status; /* 0 = not answered */
 	bool streaming, ended;
-	struct buf body, warnings;
+	struct buf body, warnings, notes;
 };
 
 static struct store *store;
@@ -33,6 +33,7 @@ static struct core *core;
 static int64_t now_ns;
 static struct core_call *calls[CALLS_MAX];
 static size_t ncalls, made; /* waiting; all there ever were */
+static UNUSED bool noting;   /* as if the audit log asked */
 
 static int64_t test_now(void *arg)
 {
@@ -56,6 +57,7 @@ static void on_core_answer(struct core_req *r, const struct core_answer *a)
 	for (size_t i = 0; i < a->nblocks; i++)
 		buf_str(&q->body, a->blocks[i]->data);
 	buf_str(&q->warnings, a->warnings);
+	buf_str(&q->notes, a->notes);
 }
 
 static void on_core_begin(struct core_req *r, const struct core_answer *head)
@@ -97,6 +99,7 @@ static struct asked *ask_core(const char *method, const char *target, const char
 	q->req.user = (struct admission_user){.name = STR("bob")};
 	q->req.user_agent = STR("test");
 	q->req.sink = &test_sink;
+	q->req.noted = q->req.noted_patches = noting;
 	core_submit(core, &q->req);
 	core_turn(core);
 	return q;
@@ -107,6 +110,7 @@ static void ask_free(struct asked *q)
 	arena_release(&q->a);
 	buf_release(&q->body);
 	buf_release(&q->warnings);
+	buf_release(&q->notes);
 	free(q);
 }
 

@@ -90,9 +90,37 @@ void test_audit__a_policy_picks(void **state)
 			 AUDIT_METADATA);
 	assert_int_equal(find(p, "eve", "update", "apps", "deployments", "scale", "x", "db").level,
 			 AUDIT_NONE);
+	assert_false(find(p, "olga", "list", "", "nodes", "", "", "").omit_managed);
 	assert_int_equal(find(p, "olga", "list", "", "nodes", "", "", "").omit,
 			 1U << AUDIT_RECEIVED | 1U << AUDIT_STARTED);
 	audit_policy_free(p);
+}
+
+void test_audit__whether_managed_fields_are_shown(void **state)
+{
+	static const char text[] = "{kind: Policy, apiVersion: audit.k8s.io/v1,\n"
+				   "omitManagedFields: true, rules: [{level: Request, verbs: [get],"
+				   "omitManagedFields: false}, {level: Request}]}";
+	struct audit_policy *p = audit_policy_new(str_c(text), NULL);
+	AUTO(buf) struct buf line = {0};
+	struct admission_user u = {.name = STR("eve")};
+	struct audit_event e = {
+		.level = AUDIT_RESPONSE,
+		.stage = AUDIT_COMPLETE,
+		.id = "id-1",
+		.ask = {.user = &u, .verb = STR("list"), .resource = STR("pods")},
+		.request = STR("{\"metadata\":{\"managedFields\":[\"one\"],\"name\":\"x\"}}"),
+		.response = STR("{\"items\":[{\"metadata\":{\"managedFields\":[\"two\"]}},7]}"),
+		.omit_managed = true};
+
+	(void)state;
+	assert_non_null(p);
+	assert_false(find(p, "eve", "get", "", "pods", "", "x", "y").omit_managed);
+	assert_true(find(p, "eve", "list", "", "pods", "", "x", "").omit_managed);
+	audit_policy_free(p);
+	audit_event_write(&e, &line);
+	assert_true(str_find(buf_view(&line), STR("managedFields")) < 0);
+	assert_true(str_find(buf_view(&line), STR("{\"name\":\"x\"}")) > 0);
 }
 
 void test_audit__policies_that_are_none(void **state)
@@ -257,6 +285,51 @@ static bool has_line(const char *log, const char *a, const char *b, const char *
 	return false;
 }
 
+#define ADMISSION "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
+
+/* A policy that only notes, and a namespace that only notes. */
+static void break_rules(void)
+{
+	static const char policy[] =
+		"{\"metadata\":{\"name\":\"p\"},\"spec\":{\"matchConstraints\":{\"resourceRules\":["
+		"{"
+		"\"operations\":[\"CREATE\"],\"apiGroups\":[\"\"],\"apiVersions\":[\"v1\"],"
+		"\"resources\":[\"configmaps\"]}]},\"validations\":[{\"expression\":\"true\"},"
+		"{\"expression\":\"false\",\"message\":\"no "
+		"\\\"maps\\\"\"}],\"auditAnnotations\":[{"
+		"\"key\":\"who\",\"valueExpression\":\"'name ' + object.metadata.name\"}]}}";
+	static const char binding[] = "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"policyName\":"
+				      "\"p\",\"validationActions\":[\"Audit\"]}}";
+	static const char pod[] =
+		"{\"metadata\":{\"name\":\"loud\"},\"spec\":{\"containers\":[{\"name\":\"c\","
+		"\"image\":\"i\",\"securityContext\":{\"privileged\":true}}]}}";
+	static const char labels[] = "{\"metadata\":{\"name\":\"strict\",\"labels\":{"
+				     "\"pod-security.kubernetes.io/audit\":\"baseline\"}}}";
+
+	assert_int_equal(ASK(&admin, "POST", ADMISSION "ies", policy), 201);
+	assert_int_equal(ASK(&admin, "POST", ADMISSION "ybindings", binding), 201);
+	assert_int_equal(ASK(&admin, "POST", CM, "{\"metadata\":{\"name\":\"noted\"}}"), 201);
+	assert_int_equal(ASK(&admin, "POST", "/api/v1/namespaces", labels), 201);
+	assert_int_equal(ASK(&admin, "POST", "/api/v1/namespaces/strict/serviceaccounts",
+			     "{\"metadata\":{\"name\":\"default\"}}"),
+			 201);
+	assert_int_equal(ASK(&admin, "POST", "/api/v1/namespaces/strict/pods", pod), 201);
+}
+
+static void check_notes(const char *log)
+{
+	assert_true(
+		has_line(log, "\"name\":\"noted\"", "\"p/who\":\"name noted\"",
+			 "\"validation.policy.admission.k8s.io/validation_failure\":\"[{"
+			 "\\\"message\\\":\\\"no \\\\\\\"maps\\\\\\\"\\\",\\\"policy\\\":\\\"p\\\","
+			 "\\\"binding\\\":\\\"b\\\",\\\"expressionIndex\\\":1,"
+			 "\\\"validationActions\\\":[\\\"Audit\\\"]}]\""));
+	assert_true(has_line(log, "\"name\":\"loud\"",
+			     "\"pod-security.kubernetes.io/enforce-policy\":\"privileged:latest\"",
+			     "\"pod-security.kubernetes.io/audit-violations\":\"would violate "
+			     "PodSecurity \\\"baseline:latest\\\": privileged"));
+}
+
 void test_audit__what_the_front_tells(void **state)
 {
 	struct err err = {0};
@@ -280,6 +353,7 @@ void test_audit__what_the_front_tells(void **state)
 			     "\"s\"},\"stringData\":{\"k\":\"never-shown\"}}"),
 			 201);
 	assert_int_equal(ASK(&alice, "GET", CM "/seen?pretty=true", NULL), 403);
+	break_rules();
 	assert_int_equal(ASK(&nobody, "GET", CM "/seen", NULL), 401);
 	assert_int_equal(ASK(&admin, "GET", CM "/gone", NULL, "Impersonate-User", "bob",
 			     "Impersonate-Group", "system:masters"),
@@ -290,6 +364,7 @@ void test_audit__what_the_front_tells(void **state)
 	audit_log = NULL;
 	audit_policy = NULL;
 	char *log = read_log(path);
+	check_notes(log);
 	assert_true(has_line(log, "\"stage\":\"RequestReceived\"", "\"verb\":\"create\"",
 			     "\"username\":\"root\""));
 	assert_true(has_line(log, "\"stage\":\"ResponseComplete\"", "\"code\":201",

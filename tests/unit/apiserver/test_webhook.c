@@ -437,3 +437,42 @@ void test_webhook__configurations_must_make_sense(void **state)
 	assert_true(has(buf_view(&last_body), "at least three segments"));
 	alone_end();
 }
+
+void test_webhook__the_audit_log_is_told(void **state)
+{
+	struct asked *q;
+
+	(void)state;
+	alone_begin();
+	noting = true;
+	configure(MUTATING, "m",
+		  HOOK("a", ALL_CMS ",\"reinvocationPolicy\":\"IfNeeded\"") "," HOOK(
+			  "b", ALL_CMS) "," HOOK("c", ALL_CMS ",\"failurePolicy\":\"Ignore\""));
+	configure(VALIDATING, "v", HOOK("d", ALL_CMS));
+	q = ask_core("POST", CMS, NULL, CM("x", ""));
+	answer_review("\"allowed\":true,\"auditAnnotations\":{\"seen\":\"by a\",\"n\":1}");
+	answer_patch("[{\"op\":\"add\",\"path\":\"/data\",\"value\":{\"q\":\"1\"}}]");
+	answer_text("", "gone");
+	answer_review("\"allowed\":true"); /* a again */
+	answer_review("\"allowed\":false,\"auditAnnotations\":{\"why\":\"a \\\"word\\\"\"}");
+	assert_int_equal(q->status, 400);
+	assert_true(has(buf_view(&q->notes), "\"a.x.io/seen\":\"by a\""));
+	assert_false(has(buf_view(&q->notes), "a.x.io/n"));
+	assert_true(has(buf_view(&q->notes), "\"d.x.io/why\":\"a \\\"word\\\"\""));
+	assert_true(has(buf_view(&q->notes),
+			"\"mutation.webhook.admission.k8s.io/round_0_index_0\":"
+			"\"{\\\"configuration\\\":\\\"m\\\",\\\"webhook\\\":\\\"a.x.io\\\","
+			"\\\"mutated\\\":false}\""));
+	assert_true(has(buf_view(&q->notes),
+			"\"patch.webhook.admission.k8s.io/round_0_index_1\":"
+			"\"{\\\"configuration\\\":\\\"m\\\",\\\"webhook\\\":\\\"b.x.io\\\","
+			"\\\"patch\\\":[{"));
+	assert_true(has(buf_view(&q->notes),
+			"\"failed-open.mutating.webhook.admission.k8s.io/round_0_index_2\":"
+			"\"c.x.io\""));
+	assert_true(
+		has(buf_view(&q->notes), "\"mutation.webhook.admission.k8s.io/round_1_index_0\":"));
+	ask_free(q);
+	noting = false;
+	alone_end();
+}
