@@ -271,8 +271,8 @@ struct webhook;
 void note_said(struct op *op, const struct webhook *w, const struct json *said);
 void note_open(struct op *op, const struct webhook *w);
 void note_mutation(struct op *op, const struct webhook *w, bool mutated, const struct json *patch);
-/* A request that says `connect`. */
-void core_connect(struct op *op);
+/* A request that says `ask`. */
+void core_ask(struct op *op);
 
 /* The value of a query parameter, STR_NONE when absent. */
 struct str op_query(const struct op *op, const char *name);

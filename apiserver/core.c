@@ -288,8 +288,8 @@ static void carry_out(struct op *op)
 		op_answer_error(op);
 		return;
 	}
-	if (op->req->connect) {
-		core_connect(op);
+	if (op->req->ask) {
+		core_ask(op);
 		return;
 	}
 	if (op->req->subresource.n && !str_is(op->req->subresource, "status") &&

@@ -73,7 +73,8 @@ struct core_req {
 	const struct core_sink *sink;
 	void *user_data;
 	struct arena *arena; /* the request's; the core allocates its temporary things here */
-	bool connect;        /* exec, attach, portforward, proxy: only asks whether it may be */
+	bool ask;            /* of what others carry out (exec, proxy, reviews): only whether it
+				may be; a create is answered with what webhooks made of it */
 	bool internal;       /* the server's own: nobody outside is asked about it */
 	bool noted;          /* the audit log wants to know what admission notes */
 	bool noted_patches;  /* and how webhooks changed it */
@@ -129,8 +130,8 @@ void core_cancel(struct core *c, struct core_req *r);
 /* What a call brought: the body of a 2xx answer, or why there is none (err's code is not ERR_NONE).
  * The call is gone after this. Wants a core_turn() afterwards. */
 void core_call_done(struct core *c, struct core_call *call, struct str body, const struct err *err);
-/* Whether anybody wants to be asked about requests that say `connect`. */
-bool core_connect_is_watched(struct core *c);
+/* Whether anybody may want to be asked about requests that say `ask`. */
+bool core_ask_is_watched(struct core *c, enum admission_op op);
 /* True when anything is queued. */
 bool core_pending(const struct core *c);
 /* Carries out what is queued, and what is due (expired Events, watch time-outs, bookmarks). */

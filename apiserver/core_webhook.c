@@ -62,7 +62,7 @@ static const struct webhooks *webhooks_now(struct core *c)
 	return c->webhooks->n ? c->webhooks : NULL;
 }
 
-bool core_connect_is_watched(struct core *c)
+bool core_ask_is_watched(struct core *c, enum admission_op op)
 {
 	const struct webhooks *all = webhooks_now(c);
 	const struct table *bindings = core_table(c, group, "validatingadmissionpolicybindings");
@@ -70,7 +70,7 @@ bool core_connect_is_watched(struct core *c)
 	if (bindings && bindings->n)
 		return true;
 	for (size_t i = 0; all && i < all->n; i++)
-		if (webhook_connects(&all->v[i]))
+		if (op != ADMIT_CONNECT || webhook_connects(&all->v[i]))
 			return true;
 	return false;
 }

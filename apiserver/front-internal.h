@@ -67,7 +67,9 @@ struct front_req {
 	struct accepts accepts;
 	bool resource; /* core's fields are set */
 	bool mutating, counted;
-	const char *bad_body; /* why it can't be read, or NULL */
+	const char *bad_body;                  /* why it can't be read, or NULL */
+	void (*admitted)(struct front_req *r); /* what goes on once nobody objects */
+	bool takes_body;                       /* … with the body as it is then */
 	/* the core's thread */
 	enum front_state state;
 	struct list link;
@@ -161,6 +163,12 @@ bool health_serve(struct front_req *r);
 /* ---- front_openapi.c: likewise ---- */
 bool openapi_serve(struct front_req *r);
 void openapi_cache_free(struct openapi_cache *c);
+
+/*
+ * front_ask.c: calls go when admission has nothing against it, at once where nobody wants to be
+ * asked; else the request is answered and gone.
+ */
+void front_ask(struct front_req *r, enum admission_op op, void (*go)(struct front_req *r));
 
 /* ---- reviews.c, token_request.c ---- */
 bool reviews_serve(struct front_req *r);

@@ -438,38 +438,13 @@ static void find_and_go(struct front_req *r)
 	kubelet_go(r, k);
 }
 
-/* What webhooks said of it. */
-static void on_admitted(struct core_req *c, const struct core_answer *a)
-{
-	struct front_req *r = (struct front_req *)c;
-
-	c->connect = false;
-	c->sink = &front_sink;
-	if (a->status != 200) {
-		front_sink.answer(c, a);
-		return;
-	}
-	front_audit_notes(r, a->notes);
-	list_remove(&r->link);
-	r->state = FRONT_QUEUED;
-	find_and_go(r);
-}
-
 bool kubelet_serve(struct front_req *r)
 {
-	static const struct core_sink asks = {.answer = on_admitted};
-	struct core_req *c = &r->core;
-
-	if (!is_ours(c))
+	if (!is_ours(&r->core))
 		return false;
-	if (str_is(c->subresource, "log") || !core_connect_is_watched(r->f->o.core)) {
+	if (str_is(r->core.subresource, "log"))
 		find_and_go(r);
-		return true;
-	}
-	c->connect = true;
-	c->sink = &asks;
-	r->state = FRONT_CORE;
-	list_append(&r->f->in_core, &r->link);
-	core_submit(r->f->o.core, c);
+	else
+		front_ask(r, ADMIT_CONNECT, find_and_go);
 	return true;
 }

@@ -226,8 +226,20 @@ static const struct review reviews[] = {
 	{AUTHZ, "selfsubjectrulesreviews", "SelfSubjectRulesReview", self_rules},
 };
 
-static void serve(struct front_req *r, const struct review *v)
+static const struct review *find(const struct front_req *r)
 {
+	const struct core_req *c = &r->core;
+
+	for (size_t i = 0; i < ARRAY_LEN(reviews); i++) {
+		if (str_is(c->group, reviews[i].group) && str_is(c->resource, reviews[i].resource))
+			return &reviews[i];
+	}
+	return NULL;
+}
+
+static void serve(struct front_req *r)
+{
+	const struct review *v = find(r);
 	struct arena *a = &r->http->arena;
 	struct err err = {0};
 
@@ -249,15 +261,9 @@ bool reviews_serve(struct front_req *r)
 {
 	const struct core_req *c = &r->core;
 
-	if (c->verb != CORE_CREATE || c->subresource.n)
+	if (c->verb != CORE_CREATE || c->subresource.n || !find(r) ||
+	    !core_kind_find(r->f->o.core, c->group, c->version, c->resource))
 		return false;
-	for (size_t i = 0; i < ARRAY_LEN(reviews); i++) {
-		if (!str_is(c->group, reviews[i].group) ||
-		    !str_is(c->resource, reviews[i].resource) ||
-		    !core_kind_find(r->f->o.core, c->group, c->version, c->resource))
-			continue;
-		serve(r, &reviews[i]);
-		return true;
-	}
-	return false;
+	front_ask(r, ADMIT_CREATE, serve);
+	return true;
 }

@@ -162,7 +162,7 @@ static int check_node(struct front_req *r, const struct json *spec, const struct
 		       STR_ARG(c->account), why);
 }
 
-static int serve(struct front_req *r, struct buf *token, struct err *err)
+static int sign(struct front_req *r, struct buf *token, struct err *err)
 {
 	struct token_claims c;
 	struct json *o = front_body(r, "TokenRequest", err);
@@ -175,17 +175,23 @@ static int serve(struct front_req *r, struct buf *token, struct err *err)
 	return 0;
 }
 
+static void serve(struct front_req *r)
+{
+	struct buf token = {0};
+	struct err err = {0};
+
+	if (sign(r, &token, &err))
+		front_fail(r, &err);
+	buf_wipe(&token);
+}
+
 bool token_request_serve(struct front_req *r)
 {
 	const struct core_req *c = &r->core;
-	struct buf token = {0};
-	struct err err = {0};
 
 	if (c->verb != CORE_CREATE || c->group.n || !str_is(c->resource, "serviceaccounts") ||
 	    !str_is(c->subresource, "token"))
 		return false;
-	if (serve(r, &token, &err))
-		front_fail(r, &err);
-	buf_wipe(&token);
+	front_ask(r, ADMIT_CREATE, serve);
 	return true;
 }

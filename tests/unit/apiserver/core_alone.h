@@ -32,8 +32,8 @@ static struct store *store;
 static struct core *core;
 static int64_t now_ns;
 static struct core_call *calls[CALLS_MAX];
-static size_t ncalls, made; /* waiting; all there ever were */
-static UNUSED bool noting;   /* as if the audit log asked */
+static size_t ncalls, made;        /* waiting; all there ever were */
+static UNUSED bool noting, asking; /* as if the audit log, the front asked */
 
 static int64_t test_now(void *arg)
 {
@@ -99,6 +99,7 @@ static struct asked *ask_core(const char *method, const char *target, const char
 	q->req.user = (struct admission_user){.name = STR("bob")};
 	q->req.user_agent = STR("test");
 	q->req.sink = &test_sink;
+	q->req.ask = asking;
 	q->req.noted = q->req.noted_patches = noting;
 	core_submit(core, &q->req);
 	core_turn(core);

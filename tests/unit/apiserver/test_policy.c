@@ -26,7 +26,8 @@ static int ask(const char *method, const char *path, const char *body)
 {
 	AUTO(arena) struct arena a = {0};
 
-	return status_of(method, path, strcmp(method, "PATCH") ? NULL : MERGE, quoted(&a, body));
+	return status_of(method, path, strcmp(method, "PATCH") ? NULL : MERGE,
+			 body ? quoted(&a, body) : NULL);
 }
 
 static void make(const char *path, const char *body)
@@ -222,5 +223,46 @@ void test_policy__other_versions_are_matched(void **state)
 			     "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers",
 			     HPA("b", "95")),
 			 422);
+	alone_end();
+}
+
+void test_policy__connections(void **state)
+{
+	(void)state;
+	begin(POLICY("pods/exec", "'validations':[{'expression':'request.operation == ~CONNECT~ && "
+				  "object.command[0] == ~ls~','reason':'Forbidden'}]"),
+	      NULL);
+	assert_true(core_ask_is_watched(core, ADMIT_CONNECT));
+	asking = true;
+	assert_int_equal(ask("POST", "/api/v1/namespaces/default/pods/x/exec?command=ls", NULL),
+			 200);
+	assert_int_equal(ask("POST", "/api/v1/namespaces/default/pods/x/exec?command=sh", NULL),
+			 403);
+	expect("denied request");
+	assert_int_equal(ask("GET", "/api/v1/namespaces/default/pods/x/attach", NULL), 200);
+	asking = false;
+	alone_end();
+}
+
+void test_policy__all_have_their_say(void **state)
+{
+	(void)state;
+	begin(POLICY("configmaps", "'validations':[{'expression':'false','message':'one'},"
+				   "{'expression':'false','message':'two'}]"),
+	      NULL);
+	make(POLICIES, "{'metadata':{'name':'q'},'spec':{" RULES(
+			       "configmaps") ",'validations':[{'expression':'false'}]}}");
+	make(BINDINGS, "{'metadata':{'name':'c'},'spec':{'policyName':'q',"
+		       "'validationActions':['Warn','Audit']}}");
+	noting = true;
+	AUTO(arena) struct arena a = {0};
+	struct asked *q = ask_core("POST", MAPS, NULL, quoted(&a, MAP("a", "")));
+	assert_int_equal(q->status, 422);
+	assert_true(told(q, "denied request: one"));
+	assert_false(told(q, "denied request: two"));
+	assert_true(has(buf_view(&q->warnings), "ValidatingAdmissionPolicy 'q'"));
+	assert_true(has(buf_view(&q->notes), "\\\"policy\\\":\\\"q\\\""));
+	ask_free(q);
+	noting = false;
 	alone_end();
 }

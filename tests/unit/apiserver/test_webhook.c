@@ -366,16 +366,16 @@ void test_webhook__connections_are_asked_about(void **state)
 
 	(void)state;
 	alone_begin();
-	assert_false(core_connect_is_watched(core));
+	assert_false(core_ask_is_watched(core, ADMIT_CONNECT));
 	configure(VALIDATING, "v", HOOK("a", RULE("\"CONNECT\"", "\"\"", "\"pods/exec\"")));
-	assert_true(core_connect_is_watched(core));
+	assert_true(core_ask_is_watched(core, ADMIT_CONNECT));
 	q = xalloc(sizeof(*q));
 	q->req.arena = &q->a;
 	assert_true(core_route(STR("POST"), STR("/api/v1/namespaces/default/pods/p/exec"),
 			       STR("command=ls&command=-l&stdin=true&container=c"), &q->req));
 	q->req.user = (struct admission_user){.name = STR("bob")};
 	q->req.sink = &test_sink;
-	q->req.connect = true;
+	q->req.ask = true;
 	core_submit(core, &q->req);
 	core_turn(core);
 	assert_int_equal(ncalls, 1);
@@ -474,5 +474,45 @@ void test_webhook__the_audit_log_is_told(void **state)
 		has(buf_view(&q->notes), "\"mutation.webhook.admission.k8s.io/round_1_index_0\":"));
 	ask_free(q);
 	noting = false;
+	alone_end();
+}
+
+static struct asked *ask_only(const char *method, const char *target, const char *body)
+{
+	struct asked *q;
+
+	asking = true;
+	q = ask_core(method, target, NULL, body);
+	asking = false;
+	return q;
+}
+
+void test_webhook__what_others_carry_out_is_asked_about_too(void **state)
+{
+	struct asked *q;
+
+	(void)state;
+	alone_begin();
+	assert_false(core_ask_is_watched(core, ADMIT_CREATE));
+	configure(MUTATING, "m",
+		  HOOK("r", RULE("\"CREATE\"", "\"authorization.k8s.io\"", "\"*\"")) "," HOOK(
+			  "t", RULE("\"CREATE\"", "\"\"", "\"serviceaccounts/token\"")));
+	assert_true(core_ask_is_watched(core, ADMIT_CREATE));
+	assert_false(core_ask_is_watched(core, ADMIT_CONNECT));
+	q = ask_only("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+		     "{\"spec\":{\"resourceAttributes\":{\"verb\":\"get\"}}}");
+	assert_true(called_with("\"kind\":\"SelfSubjectAccessReview\""));
+	assert_true(called_with("\"resource\":\"selfsubjectaccessreviews\""));
+	answer_patch("[{\"op\":\"add\",\"path\":\"/spec/resourceAttributes/resource\",\"value\":"
+		     "\"pods\"}]");
+	assert_int_equal(q->status, 200);
+	assert_true(told(q, "\"resource\":\"pods\""));
+	ask_free(q);
+	q = ask_only("POST", "/api/v1/namespaces/default/serviceaccounts/default/token", "{}");
+	assert_true(called_with("\"kind\":\"TokenRequest\""));
+	assert_true(called_with("\"subResource\":\"token\""));
+	answer_review("\"allowed\":false");
+	assert_int_equal(q->status, 400);
+	ask_free(q);
 	alone_end();
 }
