@@ -362,6 +362,13 @@ void aggregate_free(struct aggregate *g)
 
 /* ---- requests ---- */
 
+/* What is served here isn't given away, but for metrics: there is a better source to be had. */
+static bool is_kept(const struct aggregate *g, struct str group, struct str version)
+{
+	return !str_is(group, "metrics.k8s.io") &&
+	       aggregate_is_local(g->f->o.core, group, version);
+}
+
 static struct extension *find_path(struct aggregate *g, struct str path)
 {
 	struct str group, rest, version, tail;
@@ -375,7 +382,7 @@ static struct extension *find_path(struct aggregate *g, struct str path)
 		struct extension *e = CONTAINER_OF(it, struct extension, all);
 
 		if (str_is(group, e->group) && str_is(version, e->version))
-			return aggregate_is_local(g->f->o.core, group, version) ? NULL : e;
+			return is_kept(g, group, version) ? NULL : e;
 	}
 	return NULL;
 }

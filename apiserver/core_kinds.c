@@ -260,6 +260,20 @@ static void load_components(struct core *c)
 	}
 }
 
+void core_show(struct core *c, const struct kind *k, struct obj *const *v, size_t n)
+{
+	struct table *t = k ? core_table(c, k->group, k->plural) : NULL;
+
+	for (size_t i = 0; t && i < t->n; i++)
+		obj_unref(t->rows[i]);
+	if (t) {
+		t->changes += t->n;
+		t->n = 0;
+	}
+	for (size_t i = 0; i < n; i++)
+		obj_unref(t ? table_put(t, v[i]) : v[i]);
+}
+
 int core_load(struct core *c, struct err *err)
 {
 	struct loading l = {.c = c, .err = err};

@@ -30,6 +30,7 @@ struct front {
 	struct rights *rights;
 	struct discovery *discovery;
 	struct aggregate *aggregate;
+	struct resmetrics *resmetrics;
 	struct openapi_cache *openapi; /* NULL until somebody asks */
 	struct loop_timer due;
 	bool ready, stopping;
@@ -74,6 +75,7 @@ struct front_req {
 	enum front_state state;
 	struct list link;
 	bool streaming;
+	bool awaits_metrics; /* in in_core, but not submitted yet: resmetrics.c */
 	struct flow_ticket ticket;
 	struct front_audit audit;
 	int64_t deadline_ns;

@@ -15,6 +15,7 @@
 #include "apiserver/aggregate.h"
 #include "apiserver/discovery.h"
 #include "apiserver/front-internal.h"
+#include "apiserver/resmetrics.h"
 #include "apiserver/oidc.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
@@ -409,6 +410,7 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 	rights_abac(f->rights, o->abac);
 	f->discovery = discovery_new(o->core, o->address);
 	f->aggregate = aggregate_new(f);
+	f->resmetrics = resmetrics_new(f);
 	front_flow_new(f);
 	front_authn_new(f);
 	core_on_change(o->core, on_change, f);
@@ -488,6 +490,7 @@ void front_free(struct front *f)
 		return;
 	http_server_free(f->http);
 	tls_unref(&f->any_tls);
+	resmetrics_free(f->resmetrics);
 	aggregate_free(f->aggregate);
 	rights_free(f->rights);
 	discovery_free(f->discovery);

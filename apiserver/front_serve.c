@@ -9,6 +9,7 @@
 #include "apiserver/aggregate.h"
 #include "apiserver/discovery.h"
 #include "apiserver/front-internal.h"
+#include "apiserver/resmetrics.h"
 #include "lib/base/log.h"
 #include "lib/json/yaml.h"
 #include "lib/kube/pvnames.h"
@@ -378,6 +379,8 @@ static void serve_resource(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
+	if (resmetrics_serve(r))
+		return;
 	r->state = FRONT_CORE;
 	list_append(&r->f->in_core, &r->link);
 	core_submit(r->f->o.core, &r->core);

@@ -11,6 +11,7 @@
 #include "kubelet/kubelet.h"
 #include "kubelet/logs.h"
 #include "kubelet/portforward.h"
+#include "kubelet/stats.h"
 #include "lib/base/log.h"
 #include "lib/base/metrics.h"
 
@@ -55,21 +56,17 @@ static void serve_pods(struct kubelet *k, struct http_req *r)
 static void serve_stats(struct kubelet *k, struct http_req *r)
 {
 	AUTO(buf) struct buf out = {0};
-	struct map_iter it = {0};
-	struct json *v =
-		json_build(&r->arena, "{s:{s:s}, s:[]}", "node", "nodeName", k->node_name, "pods");
 
-	while (map_next(&k->by_uid, &it)) {
-		const struct pod *p = it.value;
-		struct json *ref = json_set_object(
-			&r->arena, json_append_object(&r->arena, json_get(v, STR("pods"))),
-			"podRef");
-		json_set_str(&r->arena, ref, "name", p->spec.name);
-		json_set_str(&r->arena, ref, "namespace", p->spec.namespace);
-		json_set_str(&r->arena, ref, "uid", p->spec.uid);
-	}
-	json_write(v, &out);
+	json_write(stats_summary(k, &r->arena), &out);
 	reply(r, 200, "application/json", buf_view(&out));
+}
+
+static void serve_resource(struct kubelet *k, struct http_req *r)
+{
+	AUTO(buf) struct buf out = {0};
+
+	stats_resource(k, &out);
+	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
 }
 
 static void serve_metrics(struct http_req *r)
@@ -109,6 +106,8 @@ static void handle(void *arg, struct http_req *r)
 		serve_pods(k, r);
 	else if (str_is(r->path, "/stats/summary"))
 		serve_stats(k, r);
+	else if (str_is(r->path, "/metrics/resource"))
+		serve_resource(k, r);
 	else if (str_is(r->path, "/metrics"))
 		serve_metrics(r);
 	else

@@ -1,0 +1,30 @@
+/*
+ * What pods and the node use, read from the cgroups when somebody asks: counters, never rates, so
+ * that nothing has to be remembered or sampled while nobody does. On the kubelet's loop; blocking,
+ * some microseconds a container.
+ */
+#ifndef PLUMB_KUBELET_STATS_H
+#define PLUMB_KUBELET_STATS_H
+
+#include "kubelet/kubelet.h"
+#include "lib/json/json.h"
+
+struct usage {
+	uint64_t cpu_ns;    /* since the container began */
+	uint64_t memory;    /* bytes */
+	uint64_t working;   /* without what the kernel can drop at once */
+	int64_t at_ns;      /* wall clock */
+	int64_t started_ns; /* likewise; 0 = unknown */
+};
+
+/* -1 when the cgroup is gone. `root` is where cgroups are mounted, `rel` the cgroup below it. */
+MUST_USE int usage_read(const char *root, const char *rel, bool v2, struct usage *ret);
+/* The same of the machine: /proc/stat and /proc/meminfo below `proc`. */
+MUST_USE int usage_read_machine(const char *proc, struct usage *ret);
+
+/* A Summary as /stats/summary answers. */
+struct json *stats_summary(struct kubelet *k, struct arena *a);
+/* The same as Prometheus text, for /metrics/resource. */
+void stats_resource(struct kubelet *k, struct buf *out);
+
+#endif

@@ -1,0 +1,73 @@
+/* What is read from cgroups, of both kinds, and of the machine. */
+#include "world.h"
+
+#include "kubelet/stats.h"
+#include "lib/os/fs.h"
+
+static void put(struct world *w, const char *path, const char *text)
+{
+	AUTO(free) char *at = xasprintf("%s/%s", w->dir, path);
+	AUTO(free) char *folder = xstrdup(at);
+	struct err err = {0};
+
+	*strrchr(folder, '/') = 0;
+	assert_int_equal(fs_mkdirs(folder, 0700, &err), 0);
+	assert_int_equal(fs_write(at, str_c(text), 0600, &err), 0);
+}
+
+void test_stats__cgroup_v2(void **state)
+{
+	struct world w;
+	struct usage u = {0};
+
+	(void)state;
+	world_init(&w);
+	put(&w, "a/b/cpu.stat", "usage_usec 1500\nuser_usec 1000\n");
+	put(&w, "a/b/memory.current", "8192\n");
+	put(&w, "a/b/memory.stat", "anon 1\nfile 2\ninactive_file 4096\n");
+	assert_int_equal(usage_read(w.dir, "a/b", true, &u), 0);
+	assert_int_equal(u.cpu_ns, 1500000);
+	assert_int_equal(u.memory, 8192);
+	assert_int_equal(u.working, 4096);
+	put(&w, "a/b/memory.stat", "inactive_file 9000\n");
+	assert_int_equal(usage_read(w.dir, "a/b", true, &u), 0);
+	assert_int_equal(u.working, 0);
+	put(&w, "a/b/cpu.stat", "usage_usec many\n");
+	assert_int_equal(usage_read(w.dir, "a/b", true, &u), -1);
+	assert_int_equal(usage_read(w.dir, "a/c", true, &u), -1);
+	world_release(&w);
+}
+
+void test_stats__cgroup_v1(void **state)
+{
+	struct world w;
+	struct usage u = {0};
+
+	(void)state;
+	world_init(&w);
+	put(&w, "cpuacct/a/cpuacct.usage", "77\n");
+	put(&w, "memory/a/memory.usage_in_bytes", "8192\n");
+	put(&w, "memory/a/memory.stat", "inactive_file 1\ntotal_inactive_file 2\n");
+	assert_int_equal(usage_read(w.dir, "a", false, &u), 0);
+	assert_int_equal(u.cpu_ns, 77);
+	assert_int_equal(u.working, 8190);
+	assert_int_equal(usage_read(w.dir, "b", false, &u), -1);
+	world_release(&w);
+}
+
+void test_stats__machine(void **state)
+{
+	struct world w;
+	struct usage u = {0};
+
+	(void)state;
+	world_init(&w);
+	put(&w, "stat", "cpu  10 1 2 1000 500 1 1 5 7 0\ncpu0 1 2 3\n");
+	put(&w, "meminfo", "MemTotal:       2048 kB\nMemFree: 5 kB\nMemAvailable:    1024 kB\n");
+	assert_int_equal(usage_read_machine(w.dir, &u), 0);
+	assert_int_equal(u.cpu_ns, 20 * (1000000000 / sysconf(_SC_CLK_TCK)));
+	assert_int_equal(u.working, 1024 * 1024);
+	put(&w, "stat", "intr 5\n");
+	assert_int_equal(usage_read_machine(w.dir, &u), -1);
+	world_release(&w);
+}
