@@ -4,6 +4,7 @@
  * sees it. Pure; owns its nodes, shares the pods.
  */
 #include "scheduler/core.h"
+#include "scheduler/preempt.h"
 
 #include "lib/base/quantity.h"
 
@@ -110,6 +111,7 @@ void sched_cache_release(struct sched_cache *c)
 	map_release(&c->by_name);
 	map_release(&c->pods);
 	sched_objects_release(c);
+	sched_nominations_release(c);
 	free(c->nodes);
 	*c = (struct sched_cache){0};
 }
@@ -216,7 +218,10 @@ void sched_cache_set_pod(struct sched_cache *c, struct sched_pod *pod, struct st
 
 	sched_cache_del_pod(c, pod->uid);
 	n = node_of(c, node);
-	pod->node_name = arena_str(&pod->arena, node);
+	if (str_eq(pod->nominated, node))
+		pod->node_name = pod->nominated;
+	else if (!str_eq(pod->node_name, node))
+		pod->node_name = arena_str(&pod->arena, node);
 	if (n->npods == n->pods_cap) {
 		n->pods_cap = n->pods_cap ? n->pods_cap * 2 : 8;
 		n->pods = xreallocarray(n->pods, n->pods_cap, sizeof(struct sched_pod *));

@@ -38,7 +38,11 @@ struct sched_pod {
 	struct str namespace, name, uid, key;
 	struct str node_name; /* spec.nodeName, STR_NONE = not placed */
 	struct str owner_uid; /* the controlling owner's */
+	struct str nominated; /* the node that it preempted others on, STR_NONE = none */
 	int64_t priority;
+	int64_t start_ns;    /* when it began to run; INT64_MAX = not yet */
+	bool never_preempts; /* preemptionPolicy */
+	bool preempted;      /* it goes because the scheduler made it */
 	struct amounts requests;
 	int64_t score_cpu_m,
 		score_memory; /* with Kubernetes' minimum for containers that ask nothing */
@@ -93,6 +97,8 @@ struct sched_cache {
 	/* What volumes come from, see volumes.c: struct sched_object by key. */
 	struct map claims, volumes, classes;
 	struct map claim_users; /* claim's key → number of pods on nodes (uintptr_t) */
+	struct map budgets;     /* PodDisruptionBudgets: struct sched_object by key */
+	struct map nominated;   /* uid → struct sched_pod (owned reference), see preempt.h */
 	struct map reserved; /* volume's name → claim's uid (char *): chosen, not written yet */
 	size_t start;        /* where the next search begins */
 };
@@ -137,6 +143,7 @@ struct sched_result {
 	struct str message;            /* then: "0/3 nodes are available: …", in the arena */
 	uint64_t rejected_by;          /* bit i: plugin_registry[i] turned a node down */
 	size_t looked_at, fit;
+	bool *hopeful; /* by sched_node.at: it was turned down for something that pods there do */
 };
 void sched_pick(struct sched_cache *c, const struct sched_pod *pod, uint64_t seed, struct arena *a,
 		struct sched_result *ret);

@@ -3,11 +3,11 @@
  * among equals. On big clusters the search stops once enough nodes fit, and the next one starts
  * where it stopped. Pure, in the cycle's arena.
  */
-#include "scheduler/plugins/plugin.h"
+#include "scheduler/cycle-internal.h"
 
 #include "lib/base/pure.h"
 
-enum { PLUGINS_MAX = 64, ENOUGH_NODES = 100 };
+enum { ENOUGH_NODES = 100 };
 
 void reasons_add(struct reasons *r, const char *why)
 {
@@ -15,16 +15,13 @@ void reasons_add(struct reasons *r, const char *why)
 		r->v[r->n++] = why;
 }
 
-/* The plugins in the order of filtering, and what each prepared for this pod. */
-struct lineup {
-	size_t n;
-	const struct plugin *plugin[PLUGINS_MAX];
-	unsigned bit[PLUGINS_MAX];
-	void *state[PLUGINS_MAX];
-	bool skip[PLUGINS_MAX];
-};
+void reasons_add_for_good(struct reasons *r, const char *why)
+{
+	reasons_add(r, why);
+	r->for_good = true;
+}
 
-static void line_up(const struct sched_cycle *c, struct lineup *l)
+void lineup_make(const struct sched_cycle *c, struct lineup *l)
 {
 	l->n = 0;
 	for (unsigned i = 0; plugin_registry[i]; i++) {
@@ -46,16 +43,7 @@ static void line_up(const struct sched_cycle *c, struct lineup *l)
 	}
 }
 
-/* How often each reason was given, over all nodes. */
-struct tally {
-	struct {
-		const char *why;
-		size_t n;
-	} * v;
-	size_t n, cap;
-};
-
-static void tally_add(struct arena *a, struct tally *t, const char *why)
+void tally_add(struct arena *a, struct tally *t, const char *why)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		if (strcmp(t->v[i].why, why) != 0)
@@ -81,7 +69,7 @@ static int by_text(const void *a, const void *b)
 }
 
 /* "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable." */
-static struct str explain(struct arena *a, size_t nodes, const struct tally *t)
+struct str tally_text(struct arena *a, size_t nodes, const struct tally *t)
 {
 	const char **part = arena_array(a, t->n + 1, sizeof(*part));
 	AUTO(buf) struct buf b = {0};
@@ -98,15 +86,16 @@ static struct str explain(struct arena *a, size_t nodes, const struct tally *t)
 	return arena_str(a, buf_view(&b));
 }
 
-static bool fits(const struct sched_cycle *c, const struct lineup *l, const struct sched_node *n,
-		 struct tally *t, uint64_t *rejected_by)
+bool lineup_fits(const struct sched_cycle *c, const struct lineup *l, const struct sched_node *n,
+		 struct tally *t, struct verdict *ret)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		struct reasons why = {0};
 
 		if (l->skip[i] || l->plugin[i]->filter(c, l->state[i], n, &why))
 			continue;
-		*rejected_by |= UINT64_C(1) << l->bit[i];
+		ret->rejected_by |= UINT64_C(1) << l->bit[i];
+		ret->for_good = why.for_good;
 		for (size_t j = 0; j < why.n; j++)
 			tally_add(c->arena, t, why.v[j]);
 		return false;
@@ -188,26 +177,30 @@ static bool refused(const struct sched_cycle *c, const struct lineup *l, struct 
 void sched_pick(struct sched_cache *cache, const struct sched_pod *pod, uint64_t seed,
 		struct arena *a, struct sched_result *ret)
 {
-	struct sched_cycle c = {cache, pod, a};
+	struct sched_cycle c = {cache, pod, a, false};
 	struct sched_node **fit = arena_array(a, cache->n + 1, sizeof(struct sched_node *));
 	size_t want = enough(cache->n);
 	struct tally t = {0};
 	struct lineup l;
 
-	*ret = (struct sched_result){0};
-	line_up(&c, &l);
+	*ret = (struct sched_result){.hopeful = arena_array(a, cache->n + 1, sizeof(bool))};
+	lineup_make(&c, &l);
 	if (refused(&c, &l, ret))
 		return;
 	for (; ret->looked_at < cache->n && ret->fit < want; ret->looked_at++) {
 		struct sched_node *n = cache->nodes[(cache->start + ret->looked_at) % cache->n];
+		struct verdict v = {0};
 
-		if (fits(&c, &l, n, &t, &ret->rejected_by))
+		if (lineup_fits(&c, &l, n, &t, &v))
 			fit[ret->fit++] = n;
+		else
+			ret->hopeful[n->at] = !v.for_good;
+		ret->rejected_by |= v.rejected_by;
 	}
 	if (cache->n > ENOUGH_NODES)
 		cache->start = (cache->start + ret->looked_at) % cache->n;
 	if (!ret->fit)
-		ret->message = explain(a, cache->n, &t);
+		ret->message = tally_text(a, cache->n, &t);
 	else if (ret->fit == 1)
 		ret->node = fit[0];
 	else

@@ -5,6 +5,7 @@
 #include "scheduler/core.h"
 
 #include "lib/base/quantity.h"
+#include "lib/base/timefmt.h"
 
 #include "lib/base/pure.h"
 
@@ -201,6 +202,19 @@ static const struct json *keep(struct sched_pod *p, const struct json *v)
 	return json_len(v) ? json_copy(&p->arena, v) : NULL;
 }
 
+/* What preempting asks of either side. */
+static void read_preemption(struct sched_pod *p, const struct json *tree)
+{
+	const struct json *going = condition_find(tree, "DisruptionTarget");
+
+	p->nominated = arena_str(&p->arena, json_str(json_at(tree, "status", "nominatedNodeName")));
+	p->never_preempts = str_is(json_str(json_at(tree, "spec", "preemptionPolicy")), "Never");
+	p->preempted = str_is(json_str(json_at(going, "status")), "True") &&
+		       str_is(json_str(json_at(going, "reason")), "PreemptionByScheduler");
+	if (time_parse(json_str(json_at(tree, "status", "startTime")), &p->start_ns) != 0)
+		p->start_ns = INT64_MAX;
+}
+
 struct sched_pod *sched_pod_new(const struct obj *o)
 {
 	struct sched_pod *p = xalloc(sizeof(*p));
@@ -218,6 +232,7 @@ struct sched_pod *sched_pod_new(const struct obj *o)
 	p->node_name = arena_str(&p->arena, json_str(json_at(spec, "nodeName")));
 	p->owner_uid = arena_str(&p->arena, json_str(json_at(meta_controller(tree), "uid")));
 	p->priority = json_int(json_at(spec, "priority"), 0);
+	read_preemption(p, tree);
 	pod_requests(&p->arena, spec, false, &p->requests);
 	pod_requests(&p->arena, spec, true, &score);
 	p->score_cpu_m = score.cpu_m;

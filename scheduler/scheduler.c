@@ -13,6 +13,8 @@
 #include "lib/kube/events.h"
 #include "lib/kube/informer.h"
 #include "lib/kube/resources.h"
+#include "scheduler/evict.h"
+#include "scheduler/preempt.h"
 #include "scheduler/queue.h"
 #include "scheduler/volume_wait.h"
 
@@ -23,8 +25,9 @@ struct scheduler {
 	struct scheduler_opts opts;
 	struct sched_cache cache;
 	struct queue queue;
-	struct informer *pods, *nodes, *claims, *volumes, *classes;
+	struct informer *pods, *nodes, *claims, *volumes, *classes, *budgets;
 	struct recorder *recorder;
+	struct evictor evictor;
 	struct loop_timer turn;
 	struct list calls; /* struct attempt */
 	uint64_t choices;
@@ -87,12 +90,6 @@ static void attempt_free(struct attempt *t)
 	sched_pod_unref(t->pod);
 	free(t->node);
 	free(t);
-}
-
-static const struct json *pod_reference(const struct sched_pod *p, struct arena *a)
-{
-	return json_build(a, "{s:s, s:s, s:{s:S, s:S, s:S}}", "apiVersion", "v1", "kind", "Pod",
-			  "metadata", "namespace", p->namespace, "name", p->name, "uid", p->uid);
 }
 
 /* ---- binding ---- */
@@ -220,6 +217,15 @@ static void on_volume(void *arg, const struct obj *old, const struct obj *new)
 	volumes_changed(s);
 }
 
+static void on_budget(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct scheduler *s = arg;
+	const struct obj *o = new ? new : old;
+	AUTO(arena) struct arena a = {0};
+
+	sched_object_set(&s->cache.budgets, obj_key(&a, o->namespace, o->name), new);
+}
+
 static void on_class(void *arg, const struct obj *old, const struct obj *new)
 {
 	struct scheduler *s = arg;
@@ -241,10 +247,37 @@ static void on_said(void *arg, const struct api_answer *a)
 	attempt_free(t);
 }
 
-static void say_unschedulable(struct scheduler *s, struct sched_pod *pod, struct str message,
-			      struct arena *a)
+/* The status of a pod that fits nowhere: why, and on which node room is being made for it. */
+static const struct json *waiting_status(const struct scheduler *s, const struct sched_pod *pod,
+					 struct str message, struct arena *a)
 {
-	const struct json *had = condition_find(obj_tree(pod->obj, a), "PodScheduled");
+	const struct json *tree = obj_tree(pod->obj, a);
+	const struct json *had = condition_find(tree, "PodScheduled");
+	struct str nominated = json_str(json_at(tree, "status", "nominatedNodeName"));
+	char text[TIME_TEXT_MAX];
+	struct str since = time_format(loop_wall(s->client->loop), text);
+	struct json *status;
+
+	if (str_is(json_str(json_at(had, "status")), "False")) {
+		if (str_eq(json_str(json_at(had, "message")), message) &&
+		    str_is(json_str(json_at(had, "reason")), "Unschedulable") &&
+		    str_eq(nominated, pod->nominated))
+			return NULL;
+		since = json_str_or(json_at(had, "lastTransitionTime"), since);
+	}
+	status = json_build(a, "{s:[{s:s, s:s, s:s, s:S, s:S, s:n}]}", "conditions", "type",
+			    "PodScheduled", "status", "False", "reason", "Unschedulable", "message",
+			    message, "lastTransitionTime", since, "lastProbeTime");
+	if (pod->nominated.n)
+		json_set_str(a, status, "nominatedNodeName", pod->nominated);
+	else if (nominated.n)
+		json_set(a, status, STR("nominatedNodeName"), json_new(a, JSON_NULL));
+	return status;
+}
+
+static void patch_status(struct scheduler *s, struct sched_pod *pod, const struct json *status,
+			 struct arena *a)
+{
 	AUTO(buf) struct buf body = {0};
 	struct api_call call = {
 		.verb = API_PATCH,
@@ -254,25 +287,64 @@ static void say_unschedulable(struct scheduler *s, struct sched_pod *pod, struct
 		.name = pod->name,
 		.subresource = "status",
 	};
-	char text[TIME_TEXT_MAX];
-	struct str since = time_format(loop_wall(s->client->loop), text);
 	struct attempt *t;
 
-	recorder_event(s->recorder, pod_reference(pod, a), "Warning", "FailedScheduling", "%.*s",
-		       STR_ARG(message));
-	if (str_is(json_str(json_at(had, "status")), "False")) {
-		if (str_eq(json_str(json_at(had, "message")), message))
-			return;
-		since = json_str_or(json_at(had, "lastTransitionTime"), since);
-	}
-	json_write(json_build(a, "{s:{s:S}, s:{s:[{s:s, s:s, s:s, s:S, s:S, s:n}]}}", "metadata",
-			      "uid", pod->uid, "status", "conditions", "type", "PodScheduled",
-			      "status", "False", "reason", "Unschedulable", "message", message,
-			      "lastTransitionTime", since, "lastProbeTime"),
+	json_write(json_build(a, "{s:{s:S}, s:o}", "metadata", "uid", pod->uid, "status", status),
 		   &body);
 	call.body = buf_view(&body);
 	t = attempt_new(s, pod);
 	t->call = client_call(s->client, &call, on_said, t);
+}
+
+static void say_unschedulable(struct scheduler *s, struct sched_pod *pod, struct str message,
+			      struct arena *a)
+{
+	const struct json *status = waiting_status(s, pod, message, a);
+
+	recorder_event(s->recorder, pod_reference(pod, a), "Warning", "FailedScheduling", "%.*s",
+		       STR_ARG(message));
+	if (status)
+		patch_status(s, pod, status, a);
+}
+
+/* ---- making room ---- */
+
+/* Less important pods that waited for room on that node have to look anew. */
+static void drop_lesser_nominations(struct scheduler *s, const struct sched_pod *pod,
+				    struct str node, struct arena *a)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&s->cache.nominated, &it)) {
+		struct sched_pod *p = it.value;
+
+		if (p->priority >= pod->priority || !str_eq(p->nominated, node))
+			continue;
+		patch_status(s, p, json_build(a, "{s:n}", "nominatedNodeName"), a);
+		sched_unnominate(&s->cache, p->uid);
+	}
+}
+
+/* Fits nowhere: whom it may push aside goes, and its room is kept until it takes it. */
+static void make_room(struct scheduler *s, struct queue_item *item, const struct preemption *p,
+		      struct sched_result *r, struct arena *a)
+{
+	struct sched_pod *pod = item->pod;
+
+	metric_add(s->unschedulable, 1);
+	if (p->message.n)
+		r->message = arena_strf(a, "%.*s %.*s", STR_ARG(r->message), STR_ARG(p->message));
+	if (p->node) {
+		drop_lesser_nominations(s, pod, p->node->name, a);
+		pod->nominated = arena_str(&pod->arena, p->node->name);
+		for (size_t i = 0; i < p->n; i++)
+			evict_pod(&s->evictor, p->victims[i], pod->uid, p->node->name);
+	} else if (!p->keep) {
+		pod->nominated = STR_NONE;
+	}
+	sched_nominate(&s->cache, pod);
+	say_unschedulable(s, pod, r->message, a);
+	queue_wait(&s->queue, item, sched_helped_by(r->rejected_by), now_of(s));
 }
 
 /* ---- one pod ---- */
@@ -280,18 +352,22 @@ static void say_unschedulable(struct scheduler *s, struct sched_pod *pod, struct
 static void place(struct scheduler *s, struct queue_item *item)
 {
 	AUTO(arena) struct arena a = {0};
+	struct preemption p = {0};
 	struct sched_result r;
 	struct attempt *t;
+	struct trial kept;
 
 	if (sched_cache_pod(&s->cache, item->pod->uid)) {
 		queue_done(&s->queue, item);
 		return;
 	}
+	kept = sched_nominated_enter(&s->cache, item->pod, &a);
 	sched_pick(&s->cache, item->pod, s->opts.seed + s->choices++, &a, &r);
+	if (!r.node && s->cache.n)
+		sched_preempt(&s->cache, item->pod, &r, &a, &p);
+	sched_nominated_leave(&s->cache, &kept);
 	if (!r.node) {
-		metric_add(s->unschedulable, 1);
-		say_unschedulable(s, item->pod, r.message, &a);
-		queue_wait(&s->queue, item, sched_helped_by(r.rejected_by), now_of(s));
+		make_room(s, item, &p, &r, &a);
 		return;
 	}
 	t = attempt_new(s, item->pod);
@@ -299,6 +375,8 @@ static void place(struct scheduler *s, struct queue_item *item)
 	t->node = xstrndup(r.node->name.p, r.node->name.n);
 	t->wait = volume_wait_new(s->client, &s->cache, t->pod, r.node, on_volumes, t);
 	sched_cache_set_pod(&s->cache, t->pod, r.node->name);
+	if (sched_unnominate(&s->cache, t->pod->uid))
+		happened(s, SCHED_POD_GONE);
 	if (!t->wait)
 		bind_pod(t);
 }
@@ -342,10 +420,26 @@ static void pod_left(struct scheduler *s, struct str uid)
 {
 	stop_waiting(s, uid);
 	queue_del(&s->queue, uid);
+	if (sched_unnominate(&s->cache, uid))
+		happened(s, SCHED_POD_GONE);
 	if (!sched_cache_pod(&s->cache, uid))
 		return;
 	sched_cache_del_pod(&s->cache, uid);
 	happened(s, SCHED_POD_GONE);
+}
+
+/* An event from before our own nomination was written doesn't end it; one that takes it away
+ * does. */
+static void keep_nomination(struct scheduler *s, const struct obj *old, struct sched_pod *p)
+{
+	const struct sched_pod *known = map_get(&s->cache.nominated, p->uid);
+	AUTO(arena) struct arena a = {0};
+	struct str had = old ? json_str(json_at(obj_tree(old, &a), "status", "nominatedNodeName"))
+			     : STR_NONE;
+
+	if (!p->nominated.n && !had.n && known)
+		p->nominated = arena_str(&p->arena, known->nominated);
+	sched_nominate(&s->cache, p);
 }
 
 static void on_pod(void *arg, const struct obj *old, const struct obj *new)
@@ -363,12 +457,14 @@ static void on_pod(void *arg, const struct obj *old, const struct obj *new)
 		p = sched_pod_new(new);
 		sched_cache_set_pod(&s->cache, p, p->node_name);
 		queue_del(&s->queue, new->uid);
+		sched_unnominate(&s->cache, new->uid);
 		/* Smaller requests or other labels of a known pod may help somebody as well. */
 		if (!known || (old && !same_for_placing(old, new)))
 			happened(s, SCHED_POD_ADDED | (known ? SCHED_POD_GONE : 0));
 		sched_pod_unref(p);
 	} else if (sched_pod_is_ours(new)) {
 		p = sched_pod_new(new);
+		keep_nomination(s, old, p);
 		queue_put(&s->queue, p, old && !same_for_placing(old, new), now_of(s));
 		sched_pod_unref(p);
 		schedule_turn(s);
@@ -407,7 +503,7 @@ static void on_progress(void *arg)
 
 	if (s->synced || !informer_synced(s->pods) || !informer_synced(s->nodes) ||
 	    !informer_synced(s->claims) || !informer_synced(s->volumes) ||
-	    !informer_synced(s->classes))
+	    !informer_synced(s->classes) || !informer_synced(s->budgets))
 		return;
 	s->synced = true;
 	log_info("scheduling", "nodes", log_i64((int64_t)s->cache.n), "pods",
@@ -450,11 +546,14 @@ struct scheduler *scheduler_start(struct client *c, const struct scheduler_opts 
 	queue_init(&s->queue);
 	make_metrics(s);
 	s->recorder = recorder_new(c, "default-scheduler", NULL);
+	evictor_init(&s->evictor, c, s->recorder);
+	s->budgets = follow(s, &res_poddisruptionbudgets, on_budget);
 	s->nodes = follow(s, &res_nodes, on_node);
 	s->classes = follow(s, &res_storageclasses, on_class);
 	s->volumes = follow(s, &res_persistentvolumes, on_volume);
 	s->claims = follow(s, &res_persistentvolumeclaims, on_claim);
 	s->pods = follow(s, &res_pods, on_pod);
+	informer_start(s->budgets);
 	informer_start(s->nodes);
 	informer_start(s->classes);
 	informer_start(s->volumes);
@@ -470,11 +569,13 @@ void scheduler_stop(struct scheduler *s)
 	loop_timer_cancel(s->client->loop, &s->turn);
 	LIST_FOREACH (it, &s->calls)
 		attempt_free(CONTAINER_OF(it, struct attempt, all));
+	evictor_release(&s->evictor);
 	informer_free(s->pods);
 	informer_free(s->nodes);
 	informer_free(s->claims);
 	informer_free(s->volumes);
 	informer_free(s->classes);
+	informer_free(s->budgets);
 	recorder_free(s->recorder);
 	queue_release(&s->queue);
 	sched_cache_release(&s->cache);

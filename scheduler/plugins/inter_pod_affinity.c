@@ -213,7 +213,7 @@ static bool filter(const struct sched_cycle *c, const void *state, const struct 
 	const struct affinity *s = state;
 
 	if (!near_holds(s, n))
-		reasons_add(why, "node(s) didn't match pod affinity rules");
+		reasons_add_for_good(why, "node(s) didn't match pod affinity rules");
 	else if (!away_holds(s, n))
 		reasons_add(why, "node(s) didn't match pod anti-affinity rules");
 	else if (kept_off(c, s, n))

@@ -13,7 +13,7 @@ static bool filter(const struct sched_cycle *c, const void *state UNUSED,
 {
 	if (node_matches_selector(c->pod, n))
 		return true;
-	reasons_add(why, "node(s) didn't match Pod's node affinity/selector");
+	reasons_add_for_good(why, "node(s) didn't match Pod's node affinity/selector");
 	return false;
 }
 

@@ -13,7 +13,7 @@ static bool filter(const struct sched_cycle *c, const void *state UNUSED,
 {
 	if (str_eq(c->pod->node_name, n->name))
 		return true;
-	reasons_add(why, "node(s) didn't match the requested node name");
+	reasons_add_for_good(why, "node(s) didn't match the requested node name");
 	return false;
 }
 

@@ -15,7 +15,7 @@ static bool filter(const struct sched_cycle *c, const void *state UNUSED,
 
 	if (!n->unschedulable || pod_tolerates(c->pod, &cordoned))
 		return true;
-	reasons_add(why, "node(s) were unschedulable");
+	reasons_add_for_good(why, "node(s) were unschedulable");
 	return false;
 }
 

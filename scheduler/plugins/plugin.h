@@ -11,6 +11,7 @@ struct sched_cycle {
 	const struct sched_cache *cache;
 	const struct sched_pod *pod;
 	struct arena *arena; /* of this cycle */
+	bool filters_only;   /* nothing is scored: what only scores need is left out */
 };
 
 /* Why a node was turned down: as Kubernetes words it, static text or in the cycle's arena. */
@@ -18,8 +19,10 @@ enum { REASONS_MAX = 8 };
 struct reasons {
 	const char *v[REASONS_MAX];
 	size_t n;
+	bool for_good; /* it would be so without any pod on the node, too: preempting is no help */
 };
 void reasons_add(struct reasons *r, const char *why);
+void reasons_add_for_good(struct reasons *r, const char *why);
 
 struct plugin {
 	const char *name;

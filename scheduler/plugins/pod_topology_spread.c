@@ -126,7 +126,7 @@ static void *prepare(const struct sched_cycle *c)
 		count(c, &s->v[i]);
 		s->any_hard |= s->v[i].hard;
 	}
-	if (s->n || !c->pod->owner_uid.n)
+	if (s->n || !c->pod->owner_uid.n || c->filters_only)
 		return s;
 	for (size_t i = 0; i < c->cache->n; i++) {
 		const struct sched_node *n = c->cache->nodes[i];
@@ -156,8 +156,9 @@ static bool filter(const struct sched_cycle *c UNUSED, const void *state,
 		if (!k->hard)
 			continue;
 		if (!value.p) {
-			reasons_add(why, "node(s) didn't match pod topology spread constraints "
-					 "(missing required label)");
+			reasons_add_for_good(why,
+					     "node(s) didn't match pod topology spread constraints "
+					     "(missing required label)");
 			return false;
 		}
 		if (domains_get(&k->pods, value) + k->counts_itself - k->least > k->max_skew) {

@@ -11,9 +11,9 @@ static bool filter(const struct sched_cycle *c, const void *state UNUSED,
 
 		if (str_is(t->effect, "PreferNoSchedule") || pod_tolerates(c->pod, t))
 			continue;
-		reasons_add(why,
-			    arena_printf(c->arena, "node(s) had untolerated taint {%.*s: %.*s}",
-					 STR_ARG(t->key), STR_ARG(t->value)));
+		reasons_add_for_good(why, arena_printf(c->arena,
+						       "node(s) had untolerated taint {%.*s: %.*s}",
+						       STR_ARG(t->key), STR_ARG(t->value)));
 		return false;
 	}
 	return true;

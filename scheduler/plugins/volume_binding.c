@@ -34,7 +34,7 @@ static bool filter(const struct sched_cycle *c, const void *state, const struct 
 
 	if (pod_volumes_choose(c->cache, v, n, chosen, &text))
 		return true;
-	reasons_add(why, text);
+	reasons_add_for_good(why, text);
 	return false;
 }
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "lib/schema/schema.h"
-#include "scheduler/core.h"
+#include "scheduler/preempt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -31,6 +31,7 @@ static void place(struct sched_cache *c, const struct obj *o, struct arena *a)
 {
 	struct sched_pod *p;
 	struct sched_result r;
+	struct preemption made;
 
 	if (!o->uid.n)
 		return;
@@ -43,6 +44,8 @@ static void place(struct sched_cache *c, const struct obj *o, struct arena *a)
 		sched_pick(c, p, 1, a, &r);
 		if (r.node)
 			sched_cache_set_pod(c, p, r.node->name);
+		else if (c->n)
+			sched_preempt(c, p, &r, a, &made);
 		sched_pod_unref(p);
 	}
 }

@@ -81,7 +81,8 @@ void test_scheduler__waits_and_says_why_then_goes_on(void **state)
 	assert_true(str_is(json_str(json_at(c, "status")), "False"));
 	assert_true(str_is(json_str(json_at(c, "reason")), "Unschedulable"));
 	assert_true(str_is(json_str(json_at(c, "message")),
-			   "0/1 nodes are available: 1 Insufficient cpu."));
+			   "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes "
+			   "are available: 1 No preemption victims found for incoming pod."));
 	/* Room is made: what waited for it is tried again. */
 	mini_remove(m, &res_pods, "a", "fits", "Background");
 	loop_advance(m->loop, 5 * NS_PER_S);
@@ -154,6 +155,48 @@ void test_scheduler__gives_up_on_a_deleted_pod(void **state)
 	loop_advance(m->loop, 20 * NS_PER_S);
 	assert_int_equal(m->binds, 0);
 	assert_true(scheduler_idle(s));
+	stop(m, s);
+}
+
+/* ---- preemption ---- */
+
+static void add_ranked(struct mini *m, const char *name, int priority)
+{
+	mini_add(m, &res_pods,
+		 arena_printf(&m->arena,
+			      "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'%s',"
+			      "'namespace':'a'},'spec':{'priority':%d,'containers':[{'name':'c',"
+			      "'resources':{'requests':{'cpu':'800m'}}}]}}",
+			      name, priority));
+}
+
+void test_scheduler__a_more_important_pod_takes_the_place(void **state)
+{
+	struct mini *m = mini_new();
+	struct scheduler *s = start(m);
+	const struct json *pod, *c;
+
+	(void)state;
+	m->graceful_pods = true;
+	add_node(m, "n1");
+	add_ranked(m, "low", 1);
+	loop_advance(m->loop, NS_PER_S);
+	assert_true(str_is(node_of(m, "low"), "n1"));
+	add_ranked(m, "high", 100);
+	loop_advance(m->loop, NS_PER_S);
+	pod = mini_get(m, &res_pods, "a", "low");
+	c = condition_find(pod, "DisruptionTarget");
+	assert_true(str_is(json_str(json_at(c, "reason")), "PreemptionByScheduler"));
+	assert_true(json_str(json_at(pod, "metadata", "deletionTimestamp")).n > 0);
+	pod = mini_get(m, &res_pods, "a", "high");
+	assert_int_equal(node_of(m, "high").n, 0);
+	assert_true(str_is(json_str(json_at(pod, "status", "nominatedNodeName")), "n1"));
+	/* One that comes later and is less important doesn't get in between. */
+	add_ranked(m, "late", 50);
+	mini_remove(m, &res_pods, "a", "low", "Background");
+	loop_advance(m->loop, 5 * NS_PER_S);
+	assert_true(str_is(node_of(m, "high"), "n1"));
+	assert_int_equal(node_of(m, "late").n, 0);
 	stop(m, s);
 }
 

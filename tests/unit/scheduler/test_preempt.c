@@ -1,0 +1,191 @@
+/* Whom a pod that fits nowhere may push aside, and where. */
+#include "cluster.h"
+
+#include "scheduler/preempt.h"
+
+static struct sched_pod *pod_of(const char *name, int priority, const char *cpu, const char *labels,
+				const char *more)
+{
+	AUTO(arena) struct arena a = {0};
+
+	return make_pod(name, arena_printf(&a, "'labels':{%s}", labels),
+			arena_printf(&a,
+				     "'priority':%d,%s'containers':[{'name':'c','resources':{"
+				     "'requests':{'cpu':'%s'}}}]",
+				     priority, more, cpu));
+}
+
+static void put(struct sched_cache *c, struct sched_pod *p, const char *node)
+{
+	sched_cache_set_pod(c, p, str_c(node));
+	sched_pod_unref(p);
+}
+
+/* "n1: a b", or why not. */
+static const char *preempt(struct sched_cache *c, struct sched_pod *p, struct arena *a)
+{
+	struct preemption r;
+	struct sched_result of;
+	AUTO(buf) struct buf b = {0};
+	const struct sched_node *n = c->n ? c->nodes[0] : NULL;
+	int64_t used = n ? n->used.cpu_m : 0;
+
+	sched_pick(c, p, 1, a, &of);
+	assert_null(of.node);
+	sched_preempt(c, p, &of, a, &r);
+	if (!r.node) {
+		buf_str(&b, r.message);
+	} else {
+		buf_printf(&b, "%.*s:", STR_ARG(r.node->name));
+		for (size_t i = 0; i < r.n; i++)
+			buf_printf(&b, " %.*s", STR_ARG(r.victims[i]->name));
+	}
+	if (n)
+		assert_int_equal(n->used.cpu_m, used); /* as it was */
+	sched_pod_unref(p);
+	return arena_cstr(a, buf_view(&b));
+}
+
+void test_preempt__the_least_important_goes(void **state)
+{
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+
+	(void)state;
+	add_node(&c, "n1");
+	add_node(&c, "n2");
+	put(&c, pod_of("low", 1, "1500m", "", ""), "n1");
+	put(&c, pod_of("medium", 100, "1500m", "", ""), "n2");
+	assert_string_equal(preempt(&c, pod_of("p", 1000, "1500m", "", ""), &a), "n1: low");
+	assert_string_equal(preempt(&c, pod_of("p", 100, "1500m", "", ""), &a), "n1: low");
+	assert_string_equal(
+		preempt(&c, pod_of("p", 1, "1500m", "", ""), &a),
+		"preemption: 0/2 nodes are available: 2 No preemption victims found for incoming "
+		"pod.");
+	assert_string_equal(preempt(&c, pod_of("p", 1000, "3", "", ""), &a),
+			    "preemption: 0/2 nodes are available: 2 Insufficient cpu.");
+	sched_cache_release(&c);
+}
+
+void test_preempt__no_more_go_than_must(void **state)
+{
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+
+	(void)state;
+	add_node(&c, "n1");
+	put(&c, pod_of("a", 3, "500m", "", ""), "n1");
+	put(&c, pod_of("b", 2, "500m", "", ""), "n1");
+	put(&c, pod_of("c", 1, "500m", "", ""), "n1");
+	put(&c, pod_of("d", 1, "500m", "", ""), "n1");
+	assert_string_equal(preempt(&c, pod_of("p", 9, "400m", "", ""), &a), "n1: d");
+	assert_string_equal(preempt(&c, pod_of("p", 9, "1200m", "", ""), &a), "n1: b c d");
+	sched_cache_release(&c);
+}
+
+void test_preempt__never_and_hopeless(void **state)
+{
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+
+	(void)state;
+	add_node(&c, "n1");
+	put(&c, pod_of("low", 1, "2", "", ""), "n1");
+	assert_string_equal(preempt(&c, pod_of("p", 9, "1", "", "'preemptionPolicy':'Never',"), &a),
+			    "preemption: not eligible due to preemptionPolicy=Never.");
+	assert_string_equal(preempt(&c, pod_of("p", 9, "1", "", "'nodeSelector':{'x':'y'},"), &a),
+			    "preemption: 0/1 nodes are available: 1 Preemption is not helpful for "
+			    "scheduling.");
+	sched_cache_release(&c);
+}
+
+static void add_budget(struct sched_cache *c, const char *app, int allowed)
+{
+	AUTO(arena) struct arena a = {0};
+	struct obj *o = make("PodDisruptionBudget", app, "'namespace':'a'",
+			     arena_printf(&a,
+					  "'spec':{'selector':{'matchLabels':{'app':'%s'}}},"
+					  "'status':{'disruptionsAllowed':%d}",
+					  app, allowed));
+
+	sched_object_set(&c->budgets, arena_strf(&a, "a/%s", app), o);
+	obj_unref(o);
+}
+
+void test_preempt__budgets_are_kept_where_it_can_be(void **state)
+{
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+
+	(void)state;
+	add_node(&c, "n1");
+	add_node(&c, "n2");
+	add_budget(&c, "guarded", 0);
+	put(&c, pod_of("g", 1, "2", "'app':'guarded'", ""), "n1");
+	put(&c, pod_of("free", 5, "2", "", ""), "n2");
+	/* Of higher priority, but nobody protects it. */
+	assert_string_equal(preempt(&c, pod_of("p", 9, "2", "", ""), &a), "n2: free");
+	/* If it must be, the budget doesn't hold. */
+	assert_string_equal(preempt(&c, pod_of("p", 4, "2", "", ""), &a), "n1: g");
+	add_budget(&c, "guarded", 1);
+	assert_string_equal(preempt(&c, pod_of("p", 9, "2", "", ""), &a), "n1: g");
+	sched_cache_release(&c);
+}
+
+/* The spread forces a second one out. */
+void test_preempt__spreading_counts(void **state)
+{
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+	static const char room[] = "'cpu':'10','memory':'4Gi','pods':'10'";
+	static const char spread[] =
+		"'topologySpreadConstraints':[{'maxSkew':1,'topologyKey':'z','whenUnsatisfiable':"
+		"'DoNotSchedule','labelSelector':{'matchExpressions':[{'key':'e2e','operator':"
+		"'Exists'}]}}],";
+
+	(void)state;
+	add_node_with(&c, "n1", "'z':'1'", "", room);
+	add_node_with(&c, "n2", "'z':'2'", "", room);
+	put(&c, pod_of("high", 1000, "9", "'e2e':''", ""), "n1");
+	put(&c, pod_of("low-1", 1, "3", "'e2e':''", ""), "n2");
+	put(&c, pod_of("low-2", 1, "3", "'e2e':''", ""), "n2");
+	put(&c, pod_of("low-3", 1, "3", "'e2e':''", ""), "n2");
+	assert_string_equal(preempt(&c, pod_of("medium", 100, "3", "'e2e':''", spread), &a),
+			    "n2: low-2 low-3");
+	sched_cache_release(&c);
+}
+
+/* While its victims go, the room is a nominated pod's. */
+void test_preempt__the_room_is_kept(void **state)
+{
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+	struct sched_pod *mine = pod_of("mine", 9, "2", "", ""), *other, *better;
+	struct sched_result r;
+	struct trial t;
+
+	(void)state;
+	add_node(&c, "n1");
+	mine->nominated = STR("n1");
+	sched_nominate(&c, mine);
+	other = pod_of("other", 5, "1", "", "");
+	t = sched_nominated_enter(&c, other, &a);
+	sched_pick(&c, other, 1, &a, &r);
+	sched_nominated_leave(&c, &t);
+	assert_null(r.node);
+	better = pod_of("better", 10, "1", "", "");
+	t = sched_nominated_enter(&c, better, &a);
+	sched_pick(&c, better, 1, &a, &r);
+	sched_nominated_leave(&c, &t);
+	assert_non_null(r.node);
+	t = sched_nominated_enter(&c, mine, &a);
+	sched_pick(&c, mine, 1, &a, &r);
+	sched_nominated_leave(&c, &t);
+	assert_non_null(r.node);
+	assert_true(sched_unnominate(&c, STR("uid-mine")));
+	assert_false(sched_unnominate(&c, STR("uid-mine")));
+	sched_pod_unref(mine);
+	sched_pod_unref(other);
+	sched_pod_unref(better);
+	sched_cache_release(&c);
+}
