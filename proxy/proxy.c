@@ -1,9 +1,10 @@
 /*
- * The shell around the rule set: two informers mark Services dirty, a short timer gathers what
- * belongs together, and one transaction brings it into the kernel. At the start, and after a
- * transaction that the kernel refused or a table that somebody deleted, the table is written
- * whole, in one transaction too, so there is no instant without rules. Must never decide what a
- * rule says: that is the pure core's. On the client's loop; owns informers and rule set.
+ * The shell around the rule set: two informers mark Services dirty, guard.c follows policies, a
+ * short timer gathers what belongs together, and one transaction brings it into the kernel. At the
+ * start, and after a transaction that the kernel refused or a table that somebody deleted, the
+ * table is written whole, in one transaction too, so there is no instant without rules. Must never
+ * decide what a rule says: that is the pure core's. On the client's loop; owns informers and rule
+ * set.
  */
 #include "proxy/proxy.h"
 
@@ -15,6 +16,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/informer.h"
 #include "lib/kube/resources.h"
+#include "proxy/guard.h"
 #include "proxy/udp.h"
 
 #define INDEX_SERVICE "service"
@@ -30,6 +32,7 @@ struct proxy {
 	struct client *client;
 	struct informer *services, *slices;
 	struct ruleset *rules;
+	struct guard *guard;
 	struct map dirty; /* key of a Service → non-NULL */
 	struct loop_timer sync, probe;
 	bool full;   /* the next transaction writes everything */
@@ -80,6 +83,11 @@ static void on_slice(void *arg, const struct obj *old, const struct obj *new)
 {
 	mark_slice(arg, old);
 	mark_slice(arg, new);
+}
+
+static void on_policies(void *arg)
+{
+	schedule(arg, GATHER_NS);
 }
 
 static void on_progress(void *arg)
@@ -182,12 +190,13 @@ static void sync_now(struct loop *l, struct loop_timer *t)
 
 	(void)l;
 	/* Half a picture would take away what works. */
-	if (!informer_synced(p->services) || !informer_synced(p->slices))
+	if (!informer_synced(p->services) || !informer_synced(p->slices) || !guard_synced(p->guard))
 		return;
 	while (map_next(&p->dirty, &it)) {
 		refresh(p, it.key, &a, &fronts);
 		map_del(&p->dirty, it.key);
 	}
+	guard_render(p->guard);
 	if (apply(p, &err)) {
 		log_error("the kernel refuses the table", "err", err.msg);
 		metric_add(p->failures, 1);
@@ -230,6 +239,17 @@ static void metrics_make(struct proxy *p)
 	p->failures = metric_with(n, "failed", (char *)NULL);
 }
 
+static void guard_begin(struct proxy *p)
+{
+	struct guard_opts o = {.client = p->client,
+			       .rules = p->rules,
+			       .node = p->o.node,
+			       .changed = on_policies,
+			       .arg = p};
+
+	p->guard = guard_start(&o);
+}
+
 struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 {
 	struct informer_opts services = {.resource = &res_services};
@@ -254,6 +274,7 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 	informer_on_progress(p->slices, on_progress, p);
 	informer_start(p->services);
 	informer_start(p->slices);
+	guard_begin(p);
 	loop_timer_set(c->loop, &p->probe, probe_ns, on_probe);
 	return p;
 }
@@ -266,6 +287,7 @@ void proxy_stop(struct proxy *p)
 	loop_timer_cancel(p->client->loop, &p->probe);
 	informer_free(p->services);
 	informer_free(p->slices);
+	guard_stop(p->guard);
 	ruleset_free(p->rules);
 	map_release(&p->dirty);
 	free(p);

@@ -32,6 +32,11 @@ struct rules {
 	size_t n, cap;
 };
 
+/* In the arena that the list was begun in. */
+void rules_add(struct arena *a, struct rules *r, struct rule rule);
+/* "svc-1f2e3d4c5b6a-default_web": the hash tells apart, the rest is for people. */
+struct str rules_name(struct arena *a, const char *prefix, const char *identity);
+
 struct ruleset_opts {
 	struct cidr cluster; /* the pod network; bits 0 = unknown: nothing is told apart by it */
 };
@@ -42,12 +47,17 @@ void rules_of_service(struct arena *a, const struct ruleset_opts *o, const struc
 /* The part of the table that is there without any Service. */
 void rules_base(const struct ruleset_opts *o, struct buf *out);
 
+/* policy_rules_core.c: the same for NetworkPolicies. */
+void policy_base(struct buf *out);
+
 /* ---- ruleset_diff.c ---- */
 struct ruleset;
 struct ruleset *ruleset_new(const struct ruleset_opts *o);
 void ruleset_free(struct ruleset *r);
 /* What the Service `key` ("namespace/name") wants from now on; NULL = nothing. Copies. */
 void ruleset_put(struct ruleset *r, struct str key, const struct service *s);
+/* The same for whoever makes rules of something else; its keys must be no Service's. */
+void ruleset_put_rules(struct ruleset *r, struct str key, const struct rules *rules);
 /* The transaction from applied to wanted; nothing is written when they are the same. */
 void ruleset_diff(struct ruleset *r, struct buf *out);
 /* The transaction from anything to wanted: the table is made anew. */

@@ -30,24 +30,26 @@ struct picked {
 	size_t n;
 };
 
-static void add(struct ctx *c, enum rule_kind kind, struct str object, struct str key,
-		struct str text)
+void rules_add(struct arena *a, struct rules *r, struct rule rule)
 {
-	struct rules *r = c->out;
-
 	if (r->n == r->cap) {
-		struct rule *more = arena_array(c->a, r->cap ? r->cap * 2 : 16, sizeof(*more));
+		struct rule *more = arena_array(a, r->cap ? r->cap * 2 : 16, sizeof(*more));
 
 		for (size_t i = 0; i < r->n; i++)
 			more[i] = r->v[i];
 		r->v = more;
 		r->cap = r->cap ? r->cap * 2 : 16;
 	}
-	r->v[r->n++] = (struct rule){kind, object, key, text};
+	r->v[r->n++] = rule;
 }
 
-/* "svc-1f2e3d4c5b6a-default_web": the hash tells apart, the rest is for people. */
-static struct str chain_name(struct ctx *c, const char *prefix, const char *identity)
+static void add(struct ctx *c, enum rule_kind kind, struct str object, struct str key,
+		struct str text)
+{
+	rules_add(c->a, c->out, (struct rule){kind, object, key, text});
+}
+
+struct str rules_name(struct arena *a, const char *prefix, const char *identity)
 {
 	char hash[65], plain[41];
 	size_t n = 0;
@@ -60,7 +62,12 @@ static struct str chain_name(struct ctx *c, const char *prefix, const char *iden
 		plain[n++] = letter ? ch : '_';
 	}
 	plain[n] = '\0';
-	return arena_strf(c->a, "%s-%.12s-%s", prefix, hash, plain);
+	return arena_strf(a, "%s-%.12s-%s", prefix, hash, plain);
+}
+
+static struct str chain_name(struct ctx *c, const char *prefix, const char *identity)
+{
+	return rules_name(c->a, prefix, identity);
 }
 
 static const char *port_identity(struct ctx *c, const struct service_port *p)
@@ -357,4 +364,5 @@ void rules_base(const struct ruleset_opts *o, struct buf *out)
 			   "224.0.0.0/4 masquerade fully-random\n",
 			   STR_ARG(net), o->cluster.bits, STR_ARG(net), o->cluster.bits);
 	buf_puts(out, "	}\n}\n");
+	policy_base(out);
 }

@@ -170,36 +170,51 @@ static void owner_release(struct ruleset *r, struct owner *o)
 	o->n = 0;
 }
 
-void ruleset_put(struct ruleset *r, struct str key, const struct service *s)
+static struct owner *owner_find(struct ruleset *r, struct str key)
 {
 	struct owner *o = map_get(&r->owners, key);
-	AUTO(arena) struct arena a = {0};
-	struct rules rules = {0};
+
+	if (o)
+		return o;
+	o = xalloc(sizeof(*o));
+	o->key = xstrndup(key.p, key.n);
+	map_set(&r->owners, key, o);
+	return o;
+}
+
+void ruleset_put_rules(struct ruleset *r, struct str key, const struct rules *rules)
+{
+	struct owner *o = map_get(&r->owners, key);
 
 	if (o)
 		owner_release(r, o);
-	if (!s) {
+	if (!rules || !rules->n) {
 		if (o) {
 			map_del(&r->owners, key);
 			owner_free(o);
 		}
 		return;
 	}
-	if (!o) {
-		o = xalloc(sizeof(*o));
-		o->key = xstrndup(key.p, key.n);
-		map_set(&r->owners, key, o);
-	}
-	rules_of_service(&a, &r->opts, s, &rules);
-	o->slots = xreallocarray(o->slots, rules.n + 1, sizeof(struct slot *));
-	for (size_t i = 0; i < rules.n; i++) {
-		struct slot *slot = slot_find(r, &rules.v[i]);
+	o = owner_find(r, key);
+	o->slots = xreallocarray(o->slots, rules->n, sizeof(struct slot *));
+	for (size_t i = 0; i < rules->n; i++) {
+		struct slot *slot = slot_find(r, &rules->v[i]);
 
-		if (!slot_claim(slot, o, rules.v[i].text))
+		if (!slot_claim(slot, o, rules->v[i].text))
 			continue;
 		o->slots[o->n++] = slot;
 		slot_touch(r, slot);
 	}
+}
+
+void ruleset_put(struct ruleset *r, struct str key, const struct service *s)
+{
+	AUTO(arena) struct arena a = {0};
+	struct rules rules = {0};
+
+	if (s)
+		rules_of_service(&a, &r->opts, s, &rules);
+	ruleset_put_rules(r, key, &rules);
 }
 
 /* ---- writing ---- */

@@ -24,7 +24,7 @@ struct side {
 static struct world {
 	struct client client;
 	struct loop *loop;
-	struct side sides[2]; /* Services, EndpointSlices */
+	struct side sides[3]; /* Services, EndpointSlices, NetworkPolicies */
 	struct proxy *proxy;
 	struct buf last; /* the last transaction */
 	int runs, fail;
@@ -33,7 +33,7 @@ static struct world {
 
 static struct side *side_of(const struct resource *r)
 {
-	return &w.sides[r == &res_endpointslices];
+	return &w.sides[r == &res_services ? 0 : r == &res_endpointslices ? 1 : 2];
 }
 
 static void answer(struct loop *l, struct loop_timer *t)
@@ -125,6 +125,7 @@ static void begin(void)
 	w.client = (struct client){.ops = &fake_ops, .loop = w.loop};
 	w.sides[0].list = EMPTY("Service");
 	w.sides[1].list = EMPTY("EndpointSlice");
+	w.sides[2].list = EMPTY("NetworkPolicy");
 	w.proxy = proxy_start(&w.client, &o);
 }
 
