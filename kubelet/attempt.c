@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kubelet/kubelet.h"
+#include "kubelet/logs_core.h"
 #include "kubelet/runtime/rootfs.h"
 #include "kubelet/volume/volume.h"
 #include "lib/base/codec.h"
@@ -65,12 +66,14 @@ static struct str tail(struct str s, size_t max)
 	return s.n > max ? str_sub(s, s.n - max, max) : s;
 }
 
-/* The text of the log's last lines, without times and stream names. */
+/* The text of the log's end, as the container wrote it. */
 static void log_tail(const char *path, struct buf *out)
 {
+	struct log_opts opts = {.limit_bytes = -1};
+	struct log_state state = {0};
 	AUTO(buf) struct buf text = {0};
 	FILE *f = fopen(path, "re");
-	struct str rest, line, part;
+	struct str rest, line;
 
 	if (!f)
 		return;
@@ -83,12 +86,7 @@ static void log_tail(const char *path, struct buf *out)
 	rest = buf_view(&text);
 	if (from)
 		(void)str_next(&rest, '\n', &line);
-	while (str_next(&rest, '\n', &line)) {
-		for (int i = 0; i < 3 && str_next(&line, ' ', &part); i++)
-			;
-		if (line.p)
-			buf_printf(out, "%.*s\n", STR_ARG(line));
-	}
+	(void)log_render(rest, &opts, &state, out);
 }
 
 /* What the container left to be read of its end; NULL when nothing. Caller frees. */
@@ -186,9 +184,15 @@ static void start_failed(struct attempt *at, const char *reason, const char *mes
 	pod_wake(p);
 }
 
-static void on_failed(void *arg, bool created, const char *message)
+static void on_failed(void *arg, bool created UNUSED, const char *message)
 {
-	start_failed(arg, created ? "RunContainerError" : "CreateContainerError", message);
+	struct attempt *at = arg;
+	struct pod *p = at->p;
+
+	at->failed = true;
+	pod_on_start_error(&p->spec.c[at->i], &p->obs.c[at->i], message, pod_now(p->k));
+	pod_event(p, "Warning", "Failed", "Error: %s", message);
+	pod_wake(p);
 }
 
 static void on_ended(void *arg, const struct run_end *end)
@@ -325,7 +329,8 @@ void attempt_term(struct pod *p, size_t i)
 {
 	struct attempt *at = p->cont[i].now;
 
-	if (!p->spec.c[i].pre_stop)
+	/* Of an unhealthy one it was told why. */
+	if (!p->spec.c[i].pre_stop && !p->obs.c[i].unhealthy)
 		tell_killing(p, i);
 	handler_cancel(p->cont[i].hook);
 	p->cont[i].hook = NULL;
@@ -351,7 +356,8 @@ void attempt_pre_stop(struct pod *p, size_t i)
 {
 	struct attempt *at = p->cont[i].now;
 
-	tell_killing(p, i);
+	if (!p->obs.c[i].unhealthy)
+		tell_killing(p, i);
 	handler_cancel(p->cont[i].hook);
 	p->cont[i].hook = NULL;
 	if (at)

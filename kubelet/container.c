@@ -78,22 +78,27 @@ static int put_etc(struct pod *p, const char *name, struct str text, struct err 
 	return write_quick(path, text, 0644, err);
 }
 
+static struct node_names names_of(const struct kubelet *k)
+{
+	return (struct node_names){str_c(k->node_name), str_c(k->cluster_dns),
+				   str_c(k->cluster_domain)};
+}
+
 int pod_write_files(struct pod *p, struct err *err)
 {
 	AUTO(arena) struct arena a = {0};
-	AUTO(buf) struct buf hosts = {0}, resolv = {0}, node = {0};
+	AUTO(buf) struct buf hosts = {0}, resolv = {0}, of_node = {0}, node = {0};
 	AUTO(free) char *dir = xasprintf("%s/etc", p->dir);
-	struct str hostname = pod_hostname(&a, &p->spec, str_c(p->k->node_name));
+	struct node_names names = names_of(p->k);
+	struct str hostname;
 
-	if (fs_mkdirs(dir, 0755, err))
+	if (pod_hostname(&a, &p->spec, &names, &hostname, err) || fs_mkdirs(dir, 0755, err))
 		return -1;
 	(void)!fs_read("/etc/resolv.conf", 65536, &node, NULL);
 	if (p->spec.host_network)
-		(void)!fs_read("/etc/hosts", 1 << 20, &hosts, NULL);
-	else
-		pod_hosts(&p->spec, hostname, str_c(p->obs.ip), &hosts);
-	pod_resolv(&p->spec, str_c(p->k->cluster_dns), str_c(p->k->cluster_domain), buf_view(&node),
-		   &resolv);
+		(void)!fs_read("/etc/hosts", 1 << 20, &of_node, NULL);
+	pod_hosts(&p->spec, &names, str_c(p->obs.ip), buf_view(&of_node), &hosts);
+	pod_resolv(&p->spec, &names, buf_view(&node), &resolv);
 	if (put_etc(p, "hosts", buf_view(&hosts), err) ||
 	    put_etc(p, "resolv.conf", buf_view(&resolv), err))
 		return -1;
@@ -157,8 +162,8 @@ static int volume_mounts(struct make *m, struct err *err)
 		struct str sub = json_str(json_at(v, "subPath")),
 			   expr = json_str(json_at(v, "subPathExpr"));
 		struct volume_mount mount;
-		if (expr.n)
-			sub = expand_vars(&m->a, expr, &m->env);
+		if (expr.n && expand_all_vars(&m->a, expr, &m->env, &sub, err))
+			return -1;
 		if (volume_mount_source(m->p->dir, &m->p->spec, m->c, i, sub, &mount, err))
 			return -1;
 		struct str target = mount.target;
@@ -275,14 +280,16 @@ static int make(struct make *m, const char **ret_reason, struct err *err)
 	struct pod *p = m->p;
 
 	*ret_reason = "CreateContainerConfigError";
-	m->hostname = pod_hostname(&m->a, &p->spec, str_c(p->k->node_name));
-	if (image_find(&m->a, p->k->images, m->c->image, &m->img, err))
+	struct node_names names = names_of(p->k);
+	if (pod_hostname(&m->a, &p->spec, &names, &m->hostname, err) ||
+	    image_find(&m->a, p->k->images, m->c->image, &m->img, err))
 		return -1;
 	m->config = json_at(m->img.config, "config");
-	if (make_env(m, err) || make_user(m, err))
+	if (make_env(m, err) || make_user(m, err) || fs_mkdirs(m->at->dir, 0700, err) ||
+	    volume_mounts(m, err))
 		return -1;
 	*ret_reason = "CreateContainerError";
-	if (fs_mkdirs(m->at->dir, 0700, err) || volume_mounts(m, err) || termination_mount(m, err))
+	if (termination_mount(m, err))
 		return -1;
 	etc_mounts(m);
 	/* First the config, which is quick to refuse, then what must be undone. */

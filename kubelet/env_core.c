@@ -179,6 +179,7 @@ int env_build(struct arena *a, const struct env_in *in, struct env *ret, struct 
 	if (from_image(a, in->image, ret, err) ||
 	    env_set(a, ret, STR("HOSTNAME"), in->hostname, err))
 		return -1;
+	env_hide(ret);
 	for (size_t i = 0; i < in->nservices; i++) {
 		const struct json *s = in->services[i];
 		bool api =

@@ -34,6 +34,7 @@ int env_set(struct arena *a, struct env *e, struct str name, struct str value, s
 	for (size_t i = 0; i < e->n; i++) {
 		if (str_eq(e->v[i].name, name)) {
 			e->v[i].value = value;
+			e->v[i].hidden = false;
 			return 0;
 		}
 	}
@@ -45,8 +46,14 @@ int env_set(struct arena *a, struct env *e, struct str name, struct str value, s
 		e->v = more;
 		e->cap = cap;
 	}
-	e->v[e->n++] = (struct env_var){name, value};
+	e->v[e->n++] = (struct env_var){name, value, false};
 	return 0;
+}
+
+void env_hide(struct env *e)
+{
+	for (size_t i = 0; i < e->n; i++)
+		e->v[i].hidden = true;
 }
 
 struct str env_get(const struct env *e, struct str name)
@@ -58,11 +65,23 @@ struct str env_get(const struct env *e, struct str name)
 	return STR_NONE;
 }
 
-struct str expand_vars(struct arena *a, struct str text, const struct env *e)
+static struct str visible(const struct env *e, struct str name)
+{
+	for (size_t i = 0; i < e->n; i++) {
+		if (e->v[i].hidden && str_eq(e->v[i].name, name))
+			return STR_NONE;
+	}
+	return env_get(e, name);
+}
+
+/* ret_missing: the first name that has no value; STR_NONE when all have one. */
+static struct str expand(struct arena *a, struct str text, const struct env *e,
+			 struct str *ret_missing)
 {
 	AUTO(buf) struct buf out = {0};
 	size_t i = 0;
 
+	*ret_missing = STR_NONE;
 	if (str_find(text, STR("$")) < 0)
 		return text;
 	while (i < text.n && out.n <= ENV_BYTES_MAX) {
@@ -83,30 +102,62 @@ struct str expand_vars(struct arena *a, struct str text, const struct env *e)
 			i++;
 			continue;
 		}
-		struct str value = env_get(e, str_sub(rest, 1, (size_t)end - 1));
+		struct str name = str_sub(rest, 1, (size_t)end - 1), value = visible(e, name);
 		if (value.p)
 			buf_str(&out, value);
 		else
 			buf_put(&out, text.p + i, (size_t)end + 2);
+		if (!value.p && !ret_missing->p)
+			*ret_missing = name;
 		i += (size_t)end + 2;
 	}
-	return arena_str(a, buf_view(&out));
+	return out.n ? arena_str(a, buf_view(&out)) : STR("");
 }
 
-/* key="value" lines, as kube formats maps; values quoted as Go's %q does for plain text. */
+struct str expand_vars(struct arena *a, struct str text, const struct env *e)
+{
+	struct str missing;
+
+	return expand(a, text, e, &missing);
+}
+
+int expand_all_vars(struct arena *a, struct str text, const struct env *e, struct str *ret,
+		    struct err *err)
+{
+	struct str missing;
+
+	*ret = expand(a, text, e, &missing);
+	if (missing.p)
+		return err_set(err, ERR_INVALID, "missing value for \"%.*s\"", STR_ARG(missing));
+	return 0;
+}
+
+static int by_key(const void *x, const void *y)
+{
+	const struct json_member *const *l = x, *const *r = y;
+
+	return str_cmp((*l)->key, (*r)->key);
+}
+
+/* key="value" lines in the keys' order, as kube formats maps; values quoted as Go's %q does for
+ * plain text. */
 static struct str format_map(struct arena *a, const struct json *map)
 {
 	AUTO(buf) struct buf out = {0};
 	const struct json_member *m = json_members(map);
+	const struct json_member **sorted = arena_array(a, json_len(map) + 1, sizeof(*sorted));
 
+	for (size_t i = 0; i < json_len(map); i++)
+		sorted[i] = &m[i];
+	qsort(sorted, json_len(map), sizeof(*sorted), by_key);
 	for (size_t i = 0; i < json_len(map); i++) {
 		if (out.n)
 			buf_putc(&out, '\n');
-		buf_str(&out, m[i].key);
+		buf_str(&out, sorted[i]->key);
 		buf_putc(&out, '=');
-		json_write_string(json_str(&m[i].value), &out);
+		json_write_string(json_str(&sorted[i]->value), &out);
 	}
-	return arena_str(a, buf_view(&out));
+	return out.n ? arena_str(a, buf_view(&out)) : STR("");
 }
 
 /* metadata.labels['key'] or ["key"]; *ret_key points into path. */

@@ -14,16 +14,22 @@
 struct env {
 	struct env_var {
 		struct str name, value;
+		bool hidden; /* the image's: processes see it, $(NAME) doesn't */
 	} * v;
 	size_t n, cap, bytes;
 };
 /* ERR_LIMIT when it grows out of bounds. Both texts must live in `a` or longer. */
 MUST_USE int env_set(struct arena *a, struct env *e, struct str name, struct str value,
 		     struct err *err);
+/* Hides what is in it so far. */
+void env_hide(struct env *e);
 struct str env_get(const struct env *e, struct str name); /* STR_NONE when absent */
 
 /* $(NAME) becomes the variable's value when there is one, stays when there is none; $$ is $. */
 struct str expand_vars(struct arena *a, struct str text, const struct env *e);
+/* ERR_INVALID when there is a variable that has no value. */
+MUST_USE int expand_all_vars(struct arena *a, struct str text, const struct env *e, struct str *ret,
+			     struct err *err);
 
 /*
  * fieldRef: metadata.name, metadata.labels, metadata.labels['x'], spec.nodeName, status.podIP …

@@ -139,6 +139,8 @@ static void notice_images(struct pod *p)
 		free(p->cont[i].image);
 		p->cont[i].image = NULL;
 		p->obs.c[i].image = (struct part){0};
+		p->obs.c[i].crashes = 0;
+		p->obs.c[i].retry_at = 0;
 		if (p->obs.c[i].state != CONT_RUNNING)
 			continue;
 		pod_event(p, "Normal", "Killing",

@@ -13,7 +13,7 @@
 #define CRASH_FORGOTTEN_NS (600 * NS_PER_S) /* ran that long: the count of crashes starts anew */
 #define START_BACKOFF_S 1
 #define KILL_AGAIN_NS (2 * NS_PER_S)
-#define HOOK_EXTRA_NS (2 * NS_PER_S) /* between a late preStop hook and SIGKILL, as kube gives */
+#define LATE_GRACE_NS (2 * NS_PER_S) /* between a late SIGTERM and SIGKILL, as kube gives */
 
 static const char *const act_names[ACT_MAX] = {
 	[ACT_SANDBOX] = "sandbox", [ACT_VOLUMES] = "volumes",   [ACT_IMAGE] = "image",
@@ -181,18 +181,36 @@ static void step_stop_container(const struct pod_spec *s, const struct pod_obs *
 	wake(p, deadline);
 }
 
+/* Its hook runs at once, as kube's; then it serves the others to their end, or that of the time. */
+static void step_stop_sidecar(const struct pod_spec *s, const struct pod_obs *o, size_t i,
+			      struct pod_clock now, struct pod_plan *p)
+{
+	const struct cont_obs *c = &o->c[i];
+	int64_t deadline = o->stop_since + grace_ns(s, c);
+	bool hook = c->stop == STOP_NONE && s->c[i].pre_stop;
+	bool turn = now.mono >= deadline || c->stop == STOP_TERM || c->stop == STOP_KILL;
+
+	for (size_t j = i + 1; j < s->nmain && !turn; j++) {
+		if (alive(&o->c[j]) && (j >= s->ninit || s->c[j].sidecar)) {
+			if (hook && c->state == CONT_RUNNING)
+				put(p, ACT_PRE_STOP, i);
+			wake(p, deadline);
+			return;
+		}
+	}
+	step_stop_container(s, o, i, now, p);
+}
+
 static void step_end(const struct pod_spec *s, const struct pod_obs *o, struct pod_clock now,
 		     struct pod_plan *p)
 {
-	bool main_alive = false, any_alive = false;
+	bool any_alive = false;
 
 	for (size_t i = 0; i < o->n; i++) {
 		any_alive |= alive(&o->c[i]);
-		main_alive |= alive(&o->c[i]) && !s->c[i].sidecar;
-	}
-	for (size_t i = 0; i < o->n; i++) {
-		/* Sidecars serve the others to the end. */
-		if (alive(&o->c[i]) && (!s->c[i].sidecar || !main_alive))
+		if (alive(&o->c[i]) && s->c[i].sidecar)
+			step_stop_sidecar(s, o, i, now, p);
+		else if (alive(&o->c[i]))
 			step_stop_container(s, o, i, now, p);
 	}
 	if (any_alive || o->removed)
@@ -287,18 +305,17 @@ static void mark_start(struct cont_obs *c)
 	c->pid = 0;
 }
 
-static void mark_stop(const struct pod_spec *s, struct cont_obs *c, enum pod_act act,
-		      struct pod_clock now)
+static void mark_stop(const struct pod_spec *s, const struct pod_obs *o, struct cont_obs *c,
+		      enum pod_act act, struct pod_clock now)
 {
 	if (c->stop == STOP_NONE)
-		c->stop_since = now.mono;
+		c->stop_since = o->stop_since ? o->stop_since : now.mono;
 	if (act == ACT_PRE_STOP) {
 		c->stop = STOP_HOOK;
 		c->hook_busy = true;
 	} else if (act == ACT_TERM) {
-		bool late = c->stop == STOP_HOOK;
 		c->stop = STOP_TERM;
-		c->kill_at = late ? now.mono + MIN(HOOK_EXTRA_NS, grace_ns(s, c)) : 0;
+		c->kill_at = now.mono + MIN(LATE_GRACE_NS, grace_ns(s, c));
 	} else {
 		c->stop = STOP_KILL;
 		c->kill_at = now.mono;
@@ -326,7 +343,7 @@ void pod_mark(const struct pod_spec *s, struct pod_obs *o, const struct pod_acti
 	case ACT_PRE_STOP:
 	case ACT_TERM:
 	case ACT_KILL:
-		mark_stop(s, c, a->act, now);
+		mark_stop(s, o, c, a->act, now);
 		break;
 	case ACT_CONFIRM:
 		o->confirm.state = PART_BUSY;
@@ -414,6 +431,16 @@ void pod_on_start_failed(struct cont_obs *c, const char *reason, const char *mes
 	why(c, reason, message);
 }
 
+void pod_on_start_error(const struct container_spec *s, struct cont_obs *c, const char *message,
+			struct pod_clock now)
+{
+	c->started_wall = c->started_mono = 0;
+	pod_on_exited(s, c, 128, false, now.wall, message, now);
+	snprintf(c->end.reason, sizeof(c->end.reason), "StartError");
+	if (c->retry_at <= now.mono)
+		why(c, "RunContainerError", message);
+}
+
 void pod_on_exited(const struct container_spec *s, struct cont_obs *c, int exit_code, bool oom,
 		   int64_t finished_wall, const char *message, struct pod_clock now)
 {
@@ -439,6 +466,7 @@ void pod_on_exited(const struct container_spec *s, struct cont_obs *c, int exit_
 	c->pid = 0;
 	c->stop = STOP_NONE;
 	c->ready = c->started = c->unhealthy = c->post_start_busy = false;
+	why(c, "", NULL);
 }
 
 void pod_on_hook_done(struct cont_obs *c)
@@ -497,7 +525,7 @@ static void ended(struct pod_obs *o, enum pod_end end, const char *reason, const
 	snprintf(o->end_message, sizeof(o->end_message), "%s", message);
 }
 
-void pod_settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock now)
+static void settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock now)
 {
 	bool failed = false, done = s->nmain > s->ninit;
 
@@ -524,6 +552,13 @@ void pod_settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock no
 	}
 	if (done)
 		ended(o, failed ? POD_END_FAILED : POD_END_SUCCEEDED, "", "");
+}
+
+void pod_settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock now)
+{
+	settle(s, o, now);
+	if (!o->stop_since && pod_stopping(s, o))
+		o->stop_since = now.mono;
 }
 
 void pod_plan_write(const struct pod_spec *s, const struct pod_plan *p, struct buf *out)

@@ -14,7 +14,8 @@
  *
  * The pod: sandbox and volumes first, then init containers one by one, then all others; once it
  * is to end (deleted, gone, deadline, all done), main containers stop first, sidecars after them,
- * then TEARDOWN, then CONFIRM (the API's DELETE) or, when the API has forgotten it, REMOVE.
+ * the last one first, then TEARDOWN, then CONFIRM (the API's DELETE) or, when the API has forgotten
+ * it, REMOVE.
  *
  * Times: `mono` for what is waited for, `wall` for what people read. Both in ns.
  */
@@ -87,7 +88,8 @@ struct pod_obs {
 	size_t n;
 	enum pod_end end;
 	char end_reason[40], end_message[200];
-	bool gone; /* the API has forgotten it */
+	bool gone;          /* the API has forgotten it */
+	int64_t stop_since; /* mono: when its containers were to end; 0 = not yet */
 	bool torn_down, confirming, removed;
 	struct part confirm;
 };
@@ -139,6 +141,9 @@ void pod_on_started(const struct container_spec *s, struct cont_obs *c, pid_t pi
 /* It never ran: reason CreateContainerConfigError, CreateContainerError, RunContainerError. */
 void pod_on_start_failed(struct cont_obs *c, const char *reason, const char *message,
 			 struct pod_clock now);
+/* The runtime made it, but not run: an end like another, by Kubernetes' reckoning. */
+void pod_on_start_error(const struct container_spec *s, struct cont_obs *c, const char *message,
+			struct pod_clock now);
 /* message: the termination message, or NULL. */
 void pod_on_exited(const struct container_spec *s, struct cont_obs *c, int exit_code, bool oom,
 		   int64_t finished_wall, const char *message, struct pod_clock now);

@@ -94,6 +94,13 @@ void probes_start(struct pod *p, size_t i)
 	start_one(p, i, PROBE_READINESS);
 }
 
+/* On its way out only its readiness is asked for. */
+static bool idle(const struct prober *b)
+{
+	return b->type != PROBE_READINESS &&
+	       (b->p->obs.c[b->i].unhealthy || pod_stopping(&b->p->spec, &b->p->obs));
+}
+
 static void unhealthy(struct prober *b)
 {
 	struct pod *p = b->p;
@@ -140,7 +147,7 @@ static void on_result(void *arg, bool ok, const char *message)
 	bool was_verdict = b->count.verdict_set && b->count.verdict;
 
 	b->running = NULL;
-	if (p->obs.c[b->i].state != CONT_RUNNING)
+	if (p->obs.c[b->i].state != CONT_RUNNING || idle(b))
 		return;
 	if (!ok && (was_verdict || !b->count.any || b->count.last_ok || b->type != PROBE_READINESS))
 		pod_event(p, "Warning", "Unhealthy", "%s probe failed: %s", names[b->type],
@@ -160,7 +167,7 @@ static void probe(struct prober *b)
 	struct pod *p = b->p;
 	const struct probe_spec *s = spec_of(b);
 
-	if (p->obs.c[b->i].state != CONT_RUNNING)
+	if (p->obs.c[b->i].state != CONT_RUNNING || idle(b))
 		return;
 	b->running = handler_run(p, b->i, json_at(p->spec.c[b->i].json, keys[b->type]),
 				 s->timeout_s * NS_PER_S, on_result, b);

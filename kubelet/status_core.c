@@ -9,12 +9,29 @@
 
 #include "lib/base/pure.h"
 
+/* An end is told when nothing runs any more: who hears of it may start another pod in its place.
+ * One that was deleted has an end as well: others count it. */
+static enum pod_end told_end(const struct pod_spec *s, const struct pod_obs *o)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (o->c[i].state == CONT_STARTING || o->c[i].state == CONT_RUNNING)
+			return POD_END_NONE;
+	}
+	if (o->end != POD_END_NONE || !o->torn_down)
+		return o->end;
+	for (size_t i = s->ninit; i < s->nmain; i++) {
+		if (o->c[i].state != CONT_EXITED || o->c[i].end.exit_code)
+			return POD_END_FAILED;
+	}
+	return POD_END_SUCCEEDED;
+}
+
 const char *pod_phase(const struct pod_spec *s, const struct pod_obs *o)
 {
-	if (o->end == POD_END_SUCCEEDED)
-		return "Succeeded";
-	if (o->end == POD_END_FAILED)
-		return "Failed";
+	enum pod_end end = told_end(s, o);
+
+	if (end != POD_END_NONE)
+		return end == POD_END_SUCCEEDED ? "Succeeded" : "Failed";
 	for (size_t i = s->ninit; i < s->nmain; i++) {
 		const struct cont_obs *c = &o->c[i];
 		if ((c->state == CONT_WAITING || c->state == CONT_STARTING) && !c->last.set)
@@ -146,6 +163,26 @@ static bool counts_as_ready(const struct status_in *in, size_t i)
 	return c->state == CONT_RUNNING && c->ready && !in->spec->c[i].ephemeral;
 }
 
+/* How each was mounted. Recursive: whatever is mounted below is read-only as well. */
+static void mounts(struct arena *a, const struct json *from, struct json *v)
+{
+	struct json *list = json_len(from) ? json_set_array(a, v, "volumeMounts") : NULL;
+
+	for (size_t i = 0; i < json_len(from); i++) {
+		const struct json *m = json_item(from, i);
+		struct json *o = json_append_object(a, list);
+		struct str all = json_str(json_at(m, "recursiveReadOnly"));
+
+		json_set_str(a, o, "name", json_str(json_at(m, "name")));
+		json_set_str(a, o, "mountPath", json_str(json_at(m, "mountPath")));
+		if (!json_bool(json_at(m, "readOnly"), false))
+			continue;
+		json_set_bool(a, o, "readOnly", true);
+		json_set_str(a, o, "recursiveReadOnly",
+			     !all.n || str_is(all, "Disabled") ? STR("Disabled") : STR("Enabled"));
+	}
+}
+
 static void container_status(struct arena *a, const struct status_in *in, size_t i, struct json *v)
 {
 	const struct cont_obs *c = &in->obs->c[i];
@@ -163,6 +200,8 @@ static void container_status(struct arena *a, const struct status_in *in, size_t
 	json_set_str(a, v, "imageID", str_c(c->image_id));
 	set_id(a, v, in, id);
 	json_set_bool(a, v, "started", c->state == CONT_RUNNING && c->started);
+	if (c->state != CONT_WAITING)
+		mounts(a, json_at(cs->json, "volumeMounts"), v);
 }
 
 /* ---- conditions ---- */
@@ -187,32 +226,45 @@ static void condition(struct arena *a, const struct status_in *in, struct json *
 	condition_set(a, holder, type, is ? "True" : "False", reason, message, in->now.wall);
 }
 
-/* Those of spec.readinessGates are somebody else's to set, and ours to wait for. */
-static bool gates_open(const struct status_in *in, const struct json *holder)
+/* Those of spec.readinessGates are somebody else's to set, and ours to wait for: what is missing
+ * goes to `out`. */
+static void closed_gates(const struct status_in *in, const struct json *holder, struct buf *out)
 {
 	const struct json *gates = json_at(in->spec->spec, "readinessGates");
 
 	for (size_t i = 0; i < json_len(gates); i++) {
 		struct str type = json_str(json_at(json_item(gates, i), "conditionType"));
 		const struct json *list = json_at(holder, "status", "conditions");
-		bool is_open = false;
-		for (size_t j = 0; j < json_len(list); j++) {
+		struct str is = STR_NONE;
+		for (size_t j = 0; j < json_len(list) && !is.n; j++) {
 			const struct json *c = json_item(list, j);
-			is_open |= str_eq(json_str(json_at(c, "type")), type) &&
-				   str_is(json_str(json_at(c, "status")), "True");
+			if (str_eq(json_str(json_at(c, "type")), type))
+				is = json_str(json_at(c, "status"));
 		}
-		if (!is_open)
-			return false;
+		if (str_is(is, "True"))
+			continue;
+		buf_puts(out, out->n ? ", " : "");
+		if (is.n)
+			buf_printf(out,
+				   "the status of pod readiness gate \"%.*s\" is not \"True\", but "
+				   "%.*s",
+				   STR_ARG(type), STR_ARG(is));
+		else
+			buf_printf(
+				out,
+				"corresponding condition of pod readiness gate \"%.*s\" does not "
+				"exist.",
+				STR_ARG(type));
 	}
-	return true;
 }
 
 static void conditions(struct arena *a, const struct status_in *in, struct json *holder)
 {
 	const struct pod_obs *o = in->obs;
-	bool over = o->end != POD_END_NONE, ready = true;
-	bool initialized = pod_initialized(in->spec, o) || o->end == POD_END_SUCCEEDED;
-	bool done = o->end == POD_END_SUCCEEDED;
+	enum pod_end end = told_end(in->spec, o);
+	bool over = end != POD_END_NONE, done = end == POD_END_SUCCEEDED, ready = true;
+	bool initialized = pod_initialized(in->spec, o) || done;
+	AUTO(buf) struct buf gates = {0};
 	struct str names;
 
 	for (size_t i = in->spec->ninit; i < in->spec->nmain; i++)
@@ -234,9 +286,11 @@ static void conditions(struct arena *a, const struct status_in *in, struct json 
 	const char *reason = done ? "PodCompleted" : over ? "PodFailed" : "ContainersNotReady";
 	condition(a, in, holder, "ContainersReady", ready, ready ? "" : reason,
 		  ready || over ? STR_NONE : unready);
-	if (ready && !gates_open(in, holder))
+	if (ready)
+		closed_gates(in, holder, &gates);
+	if (gates.n)
 		condition(a, in, holder, "Ready", false, "ReadinessGatesNotReady",
-			  STR("a readiness gate is not True"));
+			  arena_str(a, buf_view(&gates)));
 	else
 		condition(a, in, holder, "Ready", ready, ready ? "" : reason,
 			  ready || over ? STR_NONE : unready);
@@ -265,7 +319,7 @@ struct json *pod_status(struct arena *a, const struct status_in *in)
 	const struct json *old = json_at(in->old, "conditions");
 
 	json_set_str(a, st, "phase", str_c(pod_phase(in->spec, in->obs)));
-	if (*in->obs->end_reason) {
+	if (*in->obs->end_reason && told_end(in->spec, in->obs) != POD_END_NONE) {
 		json_set_str(a, st, "reason", str_c(in->obs->end_reason));
 		json_set_str(a, st, "message", str_c(in->obs->end_message));
 	}

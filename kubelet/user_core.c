@@ -91,6 +91,33 @@ static int from_image(const struct user_in *in, struct str who, struct oci_user 
 	return 0;
 }
 
+/* In Kubernetes' words: they are what people search for. */
+static int check_non_root(const struct user_in *in, const struct oci_user *u, struct err *err)
+{
+	const struct json *own = security_field(in->pod, in->c, "runAsUser");
+	struct str user, group;
+	uint32_t uid;
+	const char *why = "container has runAsNonRoot and image will run as root";
+
+	if (!json_bool(security_field(in->pod, in->c, "runAsNonRoot"), false))
+		return 0;
+	str_cut(json_str(json_at(in->image, "User")), ':', &user, &group);
+	if (!own && user.n && !number(user, &uid))
+		return err_set(err, ERR_INVALID,
+			       "container has runAsNonRoot and image has non-numeric user (%.*s), "
+			       "cannot verify user is non-root (pod: \"%.*s_%.*s(%.*s)\", "
+			       "container: %.*s)",
+			       STR_ARG(user), STR_ARG(in->pod->name), STR_ARG(in->pod->namespace),
+			       STR_ARG(in->pod->uid), STR_ARG(in->c->name));
+	if (u->uid != 0)
+		return 0;
+	if (own)
+		why = "container's runAsUser breaks non-root policy";
+	return err_set(err, ERR_INVALID, "%s (pod: \"%.*s_%.*s(%.*s)\", container: %.*s)", why,
+		       STR_ARG(in->pod->name), STR_ARG(in->pod->namespace), STR_ARG(in->pod->uid),
+		       STR_ARG(in->c->name));
+}
+
 int user_of(const struct user_in *in, struct oci_user *ret, struct err *err)
 {
 	const struct json *uid = security_field(in->pod, in->c, "runAsUser");
@@ -113,10 +140,10 @@ int user_of(const struct user_in *in, struct oci_user *ret, struct err *err)
 	}
 	if (gid)
 		ret->gid = (uint32_t)json_int(gid, 0);
-	if (json_bool(security_field(in->pod, in->c, "runAsNonRoot"), false) && ret->uid == 0)
-		return err_set(err, ERR_INVALID,
-			       "container has runAsNonRoot and image will run as root");
-	listed_groups(in->group, name, ret);
+	if (check_non_root(in, ret, err))
+		return -1;
+	if (!str_is(json_str(json_at(pod, "supplementalGroupsPolicy")), "Strict"))
+		listed_groups(in->group, name, ret);
 	for (size_t i = 0; i < json_len(more); i++)
 		add_group(ret, (uint32_t)json_int(json_item(more, i), 0));
 	if (json_at(pod, "fsGroup"))

@@ -14,14 +14,19 @@
 #include "kubelet/volume/volume.h"
 #include "lib/os/fs.h"
 
-static bool same(const char *folder, const struct payload_file *f)
+static mode_t mode_of(const struct payload_file *f, int64_t gid)
+{
+	return f->mode | (gid >= 0 ? 0440 : 0);
+}
+
+static bool same(const char *folder, const struct payload_file *f, int64_t gid)
 {
 	AUTO(buf) struct buf have = {0};
 	char path[PATH_MAX];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/..data/%.*s", folder, STR_ARG(f->path));
-	bool is = !stat(path, &st) && (st.st_mode & 0777) == f->mode &&
+	bool is = !stat(path, &st) && (st.st_mode & 0777) == mode_of(f, gid) &&
 		  !fs_read(path, PAYLOAD_BYTES_MAX, &have, NULL) &&
 		  str_eq(buf_view(&have), f->data);
 	buf_wipe(&have);
@@ -79,14 +84,14 @@ static size_t count_files(const char *folder, int depth)
 	return n;
 }
 
-static bool up_to_date(const char *folder, const struct payload *p)
+static bool up_to_date(const char *folder, const struct payload *p, int64_t gid)
 {
 	AUTO(free) char *data = xasprintf("%s/..data", folder);
 
 	if (!fs_exists(data) || sweep(folder, p, false) || count_files(data, 0) != p->n)
 		return false;
 	for (size_t i = 0; i < p->n; i++) {
-		if (!same(folder, &p->v[i]))
+		if (!same(folder, &p->v[i], gid))
 			return false;
 	}
 	return true;
@@ -114,9 +119,10 @@ static int put_file(int root, const struct payload_file *f, int64_t gid, struct 
 			return err_sys(err, "write %s", path);
 		done += (size_t)n;
 	}
-	if (gid >= 0 && fchown(fd, (uid_t)-1, (gid_t)gid))
-		return err_sys(err, "change group of %s", path);
-	if (fchmod(fd, f->mode | (gid >= 0 ? 0440 : 0)))
+	if ((gid >= 0 || f->owned) &&
+	    fchown(fd, f->owned ? (uid_t)f->uid : (uid_t)-1, gid >= 0 ? (gid_t)gid : (gid_t)-1))
+		return err_sys(err, "change owner of %s", path);
+	if (fchmod(fd, mode_of(f, gid)))
 		return err_sys(err, "change mode of %s", path);
 	return 0;
 }
@@ -179,7 +185,7 @@ int atomic_write(const char *folder, const struct payload *p, int64_t gid, struc
 	char stamp[32];
 	static unsigned count;
 
-	if (up_to_date(folder, p))
+	if (up_to_date(folder, p, gid))
 		return 0;
 	snprintf(stamp, sizeof(stamp), "..%d_%u", (int)getpid(), ++count);
 	AUTO(free) char *fresh = xasprintf("%s/%s", folder, stamp);

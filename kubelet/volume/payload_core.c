@@ -127,8 +127,9 @@ static int put_object(struct arena *a, const struct payload_in *in, const struct
 		if (!payload_value(a, object, secret, key, &f.data)) {
 			if (optional)
 				continue;
-			return err_set(err, ERR_NOT_FOUND, "%s \"%.*s\" has no key \"%.*s\"", what,
-				       STR_ARG(name), STR_ARG(key));
+			return err_set(err, ERR_NOT_FOUND,
+				       "%s \"%.*s\" references non-existent %s key: %.*s", what,
+				       STR_ARG(name), secret ? "secret" : "config", STR_ARG(key));
 		}
 		if (put(a, p, &f, err))
 			return -1;
@@ -169,14 +170,32 @@ static int put_downward(struct arena *a, const struct payload_in *in, const stru
 	return 0;
 }
 
+/* The user that all containers are told to run as. */
+static bool common_user(const struct pod_spec *pod, uint32_t *ret)
+{
+	const struct json *of_pod = json_at(pod->spec, "securityContext", "runAsUser");
+
+	for (size_t i = 0; i < pod->nmain; i++) {
+		const struct json *own = json_at(pod->c[i].json, "securityContext", "runAsUser");
+		int64_t uid = json_int(own ? own : of_pod, -1);
+		if (uid < 0 || uid > UINT32_MAX || (i && uid != *ret))
+			return false;
+		*ret = (uint32_t)uid;
+	}
+	return pod->nmain > 0;
+}
+
 static int put_token(struct arena *a, const struct payload_in *in, const struct json *source,
 		     const struct json *default_mode, struct payload *p, struct err *err)
 {
-	/* Readable by its user alone unless the pod runs as somebody else: kube's rule for tokens.
-	 */
 	struct payload_file f = {.path = json_str(json_at(source, "path")),
 				 .data = in->token(in->arg, source),
 				 .mode = mode_of(NULL, default_mode)};
+
+	/* Kube's rule for tokens: nobody but the pod's own user or group, where they are known. */
+	f.owned = common_user(in->pod, &f.uid);
+	if (f.owned || json_at(in->pod->spec, "securityContext", "fsGroup"))
+		f.mode = 0600;
 
 	if (!f.data.p)
 		return err_set(err, ERR_UNAVAILABLE,

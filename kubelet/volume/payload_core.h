@@ -12,6 +12,8 @@ struct payload {
 	struct payload_file {
 		struct str path, data;
 		unsigned mode;
+		bool owned; /* by uid, instead of root */
+		uint32_t uid;
 	} * v;
 	size_t n, cap, bytes;
 };

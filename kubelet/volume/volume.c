@@ -87,21 +87,23 @@ static int check_type(const char *path, struct str type, struct err *err)
 	static const struct {
 		const char *name;
 		mode_t fmt;
-	} types[] = {{"Directory", S_IFDIR},  {"DirectoryOrCreate", S_IFDIR},
-		     {"File", S_IFREG},       {"FileOrCreate", S_IFREG},
-		     {"Socket", S_IFSOCK},    {"CharDevice", S_IFCHR},
-		     {"BlockDevice", S_IFBLK}};
-	struct stat st;
+		const char *what;
+	} types[] = {{"Directory", S_IFDIR, "a directory"},
+		     {"DirectoryOrCreate", S_IFDIR, "a directory"},
+		     {"File", S_IFREG, "a file"},
+		     {"FileOrCreate", S_IFREG, "a file"},
+		     {"Socket", S_IFSOCK, "a socket file"},
+		     {"CharDevice", S_IFCHR, "a character device"},
+		     {"BlockDevice", S_IFBLK, "a block device"}};
+	struct stat st = {0};
+	bool found = !stat(path, &st);
 
-	if (stat(path, &st))
-		return err_sys(err, "hostPath %s", path);
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
 		if (str_is(type, types[i].name) && (st.st_mode & S_IFMT) != types[i].fmt)
-			return err_set(err, ERR_INVALID,
-				       "hostPath type check failed: %s is not a %.*s", path,
-				       STR_ARG(type));
+			return err_set(err, ERR_INVALID, "hostPath type check failed: %s is not %s",
+				       path, types[i].what);
 	}
-	return 0;
+	return found ? 0 : err_sys(err, "hostPath %s", path);
 }
 
 int host_path(const struct json *v, char **ret, struct err *err)
@@ -192,7 +194,7 @@ int volumes_setup(const char *dir, const struct payload_in *in, struct err *err)
 	for (size_t i = 0; i < json_len(list); i++) {
 		const struct json *v = json_item(list, i);
 		if (set_up(dir, in, v, err))
-			return err_wrap(err, "MountVolume.SetUp failed for volume \"%.*s\"",
+			return err_wrap(err, "MountVolume.SetUp failed for volume \"%.*s\" ",
 					STR_ARG(json_str(json_at(v, "name"))));
 	}
 	return 0;

@@ -175,8 +175,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	pod_refs(&s, ignore_ref, NULL);
 	buf_reset(&out);
-	pod_hosts(&s, pod_hostname(&a, &s, STR("node")), STR("1.2.3.4"), &out);
-	pod_resolv(&s, STR("10.96.0.10"), STR("cluster.local"), STR(""), &out);
+	struct node_names names = {STR("node"), STR("10.96.0.10"), STR("cluster.local")};
+	struct str hostname;
+	(void)!pod_hostname(&a, &s, &names, &hostname, &(struct err){0});
+	pod_hosts(&s, &names, STR("1.2.3.4"), STR(""), &out);
+	pod_resolv(&s, &names, STR(""), &out);
 	build(&a, &s, pod);
 	live(&a, &s);
 	return 0;

@@ -517,19 +517,66 @@ void test_cores__names_and_resolver(void **state)
 			"\"ip\":\"9.9.9.9\",\"hostnames\":[\"nine\"]}]}");
 	AUTO(buf) struct buf hosts = {0}, resolv = {0};
 
+	struct node_names n = {STR("node"), STR("10.96.0.10"), STR("cluster.local")};
+	struct str name = STR_NONE;
+	struct err err = {0};
+
 	(void)state;
-	assert_true(str_is(pod_hostname(&a, &s, STR("node")), "p"));
-	pod_hosts(&s, STR("p"), STR("10.0.0.2"), &hosts);
+	assert_int_equal(pod_hostname(&a, &s, &n, &name, &err), 0);
+	assert_true(str_is(name, "p"));
+	pod_hosts(&s, &n, STR("10.0.0.2"), STR_NONE, &hosts);
+	assert_true(str_starts(buf_view(&hosts), STR("# Kubernetes-managed hosts file.\n")));
 	assert_true(str_find(buf_view(&hosts), STR("10.0.0.2\tp\n")) >= 0);
 	assert_true(str_find(buf_view(&hosts), STR("9.9.9.9\tnine\n")) >= 0);
-	pod_resolv(&s, STR("10.96.0.10"), STR("cluster.local"), STR("nameserver 8.8.8.8\n"),
-		   &resolv);
+	pod_resolv(&s, &n, STR("nameserver 8.8.8.8\nsearch corp.example\n"), &resolv);
 	assert_string_equal(buf_cstr(&resolv),
-			    "search d.svc.cluster.local svc.cluster.local cluster.local\n"
-			    "nameserver 10.96.0.10\noptions ndots:5\n");
+			    "search d.svc.cluster.local svc.cluster.local cluster.local "
+			    "corp.example\nnameserver 10.96.0.10\noptions ndots:5\n");
 	buf_reset(&resolv);
-	pod_resolv(&s, STR(""), STR("cluster.local"), STR("nameserver 8.8.8.8\n"), &resolv);
+	n.dns = STR("");
+	pod_resolv(&s, &n, STR("nameserver 8.8.8.8\n"), &resolv);
 	assert_string_equal(buf_cstr(&resolv), "nameserver 8.8.8.8\n");
+	arena_release(&a);
+}
+
+#define ONE_CONTAINER "\"containers\":[{\"name\":\"a\",\"image\":\"x\"}]"
+
+void test_cores__names_of_subdomains_and_the_host(void **state)
+{
+	struct pod_spec sub = spec_of("{" ONE_CONTAINER ",\"hostname\":\"web\",\"subdomain\":"
+				      "\"sub\",\"setHostnameAsFQDN\":true}");
+	struct pod_spec host = spec_of("{" ONE_CONTAINER ",\"hostNetwork\":true,\"hostAliases\":["
+				       "{\"ip\":\"9.9.9.9\",\"hostnames\":[\"a\",\"b\"]}]}");
+	struct pod_spec dns = spec_of(
+		"{" ONE_CONTAINER
+		",\"dnsConfig\":{\"nameservers\":[\"1.1.1.1\"],\"searches\":[\"x.y\"],"
+		"\"options\":[{\"name\":\"ndots\",\"value\":\"2\"},{\"name\":\"edns0\"}]}}");
+	struct node_names n = {STR("node"), STR("10.96.0.10"), STR("my.domain")};
+	struct node_names far = n;
+	AUTO(buf) struct buf hosts = {0}, resolv = {0};
+	struct str name;
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(pod_hostname(&a, &sub, &n, &name, &err), 0);
+	assert_true(str_is(name, "web.sub.d.svc.my.domain"));
+	pod_hosts(&sub, &n, STR("10.0.0.2"), STR_NONE, &hosts);
+	assert_non_null(strstr(buf_cstr(&hosts), "10.0.0.2\tweb.sub.d.svc.my.domain\tweb\n"));
+	far.domain = STR("a-domain-that-is-much-too-long-for-the-kernel.example.com");
+	assert_int_equal(pod_hostname(&a, &sub, &far, &name, &err), -1);
+	buf_reset(&hosts);
+	pod_hosts(&host, &n, STR_NONE, STR("127.0.0.1 localhost"), &hosts);
+	assert_string_equal(buf_cstr(&hosts),
+			    "# Kubernetes-managed hosts file (host network).\n127.0.0.1 "
+			    "localhost\n\n# Entries added by HostAliases.\n9.9.9.9\ta\tb\n");
+	pod_resolv(&dns, &n, STR(""), &resolv);
+	assert_string_equal(buf_cstr(&resolv),
+			    "search d.svc.my.domain svc.my.domain my.domain x.y\n"
+			    "nameserver 10.96.0.10\nnameserver 1.1.1.1\noptions ndots:2 edns0\n");
+	buf_reset(&resolv);
+	pod_resolv(&host, &n, STR("search a\nsearch b\nnameserver 8.8.8.8\noptions rotate\n"),
+		   &resolv);
+	assert_string_equal(buf_cstr(&resolv), "search b\nnameserver 8.8.8.8\noptions rotate\n");
 	arena_release(&a);
 }
 

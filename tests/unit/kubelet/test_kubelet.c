@@ -289,7 +289,7 @@ void test_kubelet__what_is_missing_is_told_and_heals(void **state)
 	delete_pod(&t, "ghost");
 
 	add_pod(&t, "bad", "", "\"command\":[\"/no/such/program\"]");
-	wait_pod(&t, "bad", "CreateContainerError");
+	wait_pod(&t, "bad", "StartError");
 	delete_pod(&t, "bad");
 	end(&t);
 }

@@ -1,0 +1,338 @@
+/* What Kubernetes' own tests of nodes look at, as far as it is pure: ends, orders, words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "kubelet/env_core.h"
+#include "kubelet/status_core.h"
+#include "kubelet/user_core.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/obj.h"
+
+static struct arena a;
+
+static struct json *parse(const char *text)
+{
+	struct err err = {0};
+	struct json *v = json_parse(&a, str_c(text), NULL, &err);
+
+	if (!v)
+		fail_msg("%s: %s", err.msg, text);
+	return v;
+}
+
+static struct pod_spec spec_of(const char *spec)
+{
+	struct pod_spec s;
+	struct err err = {0};
+	char *text = arena_printf(
+		&a, "{\"metadata\":{\"namespace\":\"d\",\"name\":\"p\",\"uid\":\"u\"},\"spec\":%s}",
+		spec);
+
+	if (pod_spec_read(&a, parse(text), &s, &err))
+		fail_msg("%s", err.msg);
+	return s;
+}
+
+static const struct pod_clock start = {NS_PER_S, NS_PER_S * 1000};
+
+static struct pod_clock at(int64_t seconds)
+{
+	return (struct pod_clock){start.mono + seconds * NS_PER_S, start.wall + seconds * NS_PER_S};
+}
+
+/* All of its containers run. */
+static void run_all(const struct pod_spec *s, struct pod_obs *o)
+{
+	pod_obs_init(o, s);
+	o->sandbox.state = o->volumes.state = PART_READY;
+	o->start_mono = start.mono;
+	for (size_t i = 0; i < s->n; i++)
+		pod_on_started(&s->c[i], &o->c[i], 42, start);
+}
+
+/* What is done at that time, in one line. */
+static const char *steps(const struct pod_spec *s, struct pod_obs *o, struct pod_clock now)
+{
+	struct pod_plan plan;
+	AUTO(buf) struct buf out = {0};
+
+	pod_settle(s, o, now);
+	pod_step(s, o, now, &plan);
+	for (size_t i = 0; i < plan.n; i++)
+		pod_mark(s, o, &plan.v[i], now);
+	pod_plan_write(s, &plan, &out);
+	for (size_t i = 0; i < out.n; i++)
+		out.p[i] = out.p[i] == '\n' ? ',' : out.p[i];
+	return arena_cstr(&a, buf_view(&out));
+}
+
+static void exits(const struct pod_spec *s, struct pod_obs *o, size_t i, int code)
+{
+	pod_on_exited(&s->c[i], &o->c[i], code, false, start.wall, NULL, at(1));
+}
+
+static struct json *status_of(const struct pod_spec *s, const struct pod_obs *o)
+{
+	struct status_in in = {
+		.spec = s, .obs = o, .host_ip = "1.1.1.1", .runtime = "crun", .now = at(1)};
+
+	return pod_status(&a, &in);
+}
+
+#define TWO_SIDECARS                                                                               \
+	"\"initContainers\":[{\"name\":\"s1\",\"image\":\"x\",\"restartPolicy\":\"Always\"},"      \
+	"{\"name\":\"s2\",\"image\":\"x\",\"restartPolicy\":\"Always\",\"lifecycle\":{"            \
+	"\"preStop\":"                                                                             \
+	"{\"sleep\":{\"seconds\":1}}}}],\"containers\":[{\"name\":\"m\",\"image\":\"x\"}]"
+
+void test_rules__sidecars_end_in_reverse(void **state)
+{
+	struct pod_spec s = spec_of("{" TWO_SIDECARS ",\"terminationGracePeriodSeconds\":10}");
+	struct pod_obs o;
+
+	(void)state;
+	run_all(&s, &o);
+	s.deleting = true;
+	assert_string_equal(steps(&s, &o, at(0)), "pre-stop s2,term m,");
+	pod_on_hook_done(&o.c[1]);
+	assert_string_equal(steps(&s, &o, at(1)), "");
+	exits(&s, &o, 2, 0);
+	assert_string_equal(steps(&s, &o, at(2)), "term s2,");
+	assert_string_equal(steps(&s, &o, at(3)), "");
+	exits(&s, &o, 1, 0);
+	assert_string_equal(steps(&s, &o, at(4)), "term s1,");
+	assert_string_equal(steps(&s, &o, at(9)), "");
+	assert_string_equal(steps(&s, &o, at(10)), "kill s1,");
+	pod_obs_release(&o);
+	arena_release(&a);
+}
+
+void test_rules__the_grace_is_the_pods(void **state)
+{
+	struct pod_spec s = spec_of("{" TWO_SIDECARS ",\"terminationGracePeriodSeconds\":5}");
+	struct pod_obs o;
+
+	(void)state;
+	run_all(&s, &o);
+	s.deleting = true;
+	assert_string_equal(steps(&s, &o, at(0)), "pre-stop s2,term m,");
+	/* Nobody ends: at the end of the grace the others get at least their two seconds. */
+	assert_string_equal(steps(&s, &o, at(5)), "term s1,term s2,kill m,");
+	assert_string_equal(steps(&s, &o, at(6)), "");
+	exits(&s, &o, 2, 137);
+	assert_string_equal(steps(&s, &o, at(7)), "kill s1,kill s2,");
+	pod_obs_release(&o);
+	arena_release(&a);
+}
+
+void test_rules__a_phase_is_final_when_nothing_runs(void **state)
+{
+	struct pod_spec s = spec_of("{" TWO_SIDECARS ",\"restartPolicy\":\"Never\"}");
+	struct pod_obs o;
+
+	(void)state;
+	run_all(&s, &o);
+	exits(&s, &o, 2, 0);
+	(void)steps(&s, &o, at(1));
+	assert_int_equal(o.end, POD_END_SUCCEEDED);
+	assert_string_equal(pod_phase(&s, &o), "Running");
+	exits(&s, &o, 0, 137);
+	exits(&s, &o, 1, 137);
+	assert_string_equal(pod_phase(&s, &o), "Succeeded");
+	pod_obs_release(&o);
+	arena_release(&a);
+}
+
+void test_rules__a_deleted_pod_has_an_end_too(void **state)
+{
+	struct pod_spec s = spec_of("{\"containers\":[{\"name\":\"m\",\"image\":\"x\"}]}");
+	struct pod_obs o;
+
+	(void)state;
+	for (int code = 0; code < 2; code++) {
+		run_all(&s, &o);
+		s.deleting = true;
+		exits(&s, &o, 0, code);
+		assert_string_equal(pod_phase(&s, &o), "Running");
+		pod_on_torn_down(&o);
+		assert_string_equal(pod_phase(&s, &o), code ? "Failed" : "Succeeded");
+		pod_obs_release(&o);
+	}
+	pod_obs_init(&o, &s);
+	pod_on_torn_down(&o);
+	assert_string_equal(pod_phase(&s, &o), "Failed"); /* it never ran */
+	pod_obs_release(&o);
+	arena_release(&a);
+}
+
+void test_rules__a_start_that_fails_is_an_end(void **state)
+{
+	struct pod_spec once = spec_of("{\"restartPolicy\":\"Never\",\"containers\":[{\"name\":"
+				       "\"m\",\"image\":\"x\"}]}");
+	struct pod_spec always = spec_of("{\"containers\":[{\"name\":\"m\",\"image\":\"x\"}]}");
+	struct pod_obs o;
+
+	(void)state;
+	run_all(&once, &o);
+	pod_on_start_error(&once.c[0], &o.c[0], "no such file", at(0));
+	pod_settle(&once, &o, at(0));
+	assert_string_equal(pod_phase(&once, &o), "Failed");
+	const struct json *t =
+		json_at(json_item(json_at(status_of(&once, &o), "containerStatuses"), 0), "state",
+			"terminated");
+	assert_true(str_is(json_str(json_at(t, "reason")), "StartError"));
+	assert_int_equal(json_int(json_at(t, "exitCode"), 0), 128);
+	pod_obs_release(&o);
+	run_all(&always, &o);
+	pod_on_start_error(&always.c[0], &o.c[0], "no such file", at(0));
+	t = json_at(json_item(json_at(status_of(&always, &o), "containerStatuses"), 0), "state",
+		    "waiting");
+	assert_true(str_is(json_str(json_at(t, "reason")), "RunContainerError"));
+	assert_string_equal(pod_phase(&always, &o), "Running");
+	pod_on_start_error(&always.c[0], &o.c[0], "no such file", at(0));
+	t = json_at(json_item(json_at(status_of(&always, &o), "containerStatuses"), 0), "state",
+		    "waiting");
+	assert_true(str_is(json_str(json_at(t, "reason")), "CrashLoopBackOff"));
+	pod_obs_release(&o);
+	arena_release(&a);
+}
+
+void test_rules__mounts_and_gates_are_told(void **state)
+{
+	struct pod_spec s = spec_of(
+		"{\"readinessGates\":[{\"conditionType\":\"x/y\"}],\"containers\":[{\"name\":\"m\","
+		"\"image\":\"x\",\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/"
+		"v\",\"readOnly\":"
+		"true},{\"name\":\"w\",\"mountPath\":\"/w\"}]}]}");
+	struct pod_obs o;
+
+	(void)state;
+	run_all(&s, &o);
+	struct json *holder = json_new(&a, JSON_OBJECT);
+	json_set(&a, holder, STR("status"), status_of(&s, &o));
+	const struct json *m = json_at(json_item(json_at(holder, "status", "containerStatuses"), 0),
+				       "volumeMounts");
+	assert_int_equal(json_len(m), 2);
+	assert_true(str_is(json_str(json_at(json_item(m, 0), "recursiveReadOnly")), "Disabled"));
+	assert_null(json_at(json_item(m, 1), "readOnly"));
+	const struct json *ready = condition_find(holder, "Ready");
+	assert_true(str_is(json_str(json_at(ready, "reason")), "ReadinessGatesNotReady"));
+	assert_true(
+		str_is(json_str(json_at(ready, "message")),
+		       "corresponding condition of pod readiness gate \"x/y\" does not exist."));
+	pod_obs_release(&o);
+	arena_release(&a);
+}
+
+static const char *refused(const char *spec, const char *image)
+{
+	struct pod_spec s = spec_of(spec);
+	struct user_in in = {.pod = &s, .c = &s.c[0], .image = parse(image)};
+	struct oci_user u;
+	static struct err err;
+
+	err = (struct err){0};
+	return user_of(&in, &u, &err) ? err.msg : "";
+}
+
+void test_rules__who_may_not_be_root(void **state)
+{
+	static const char *const pods[][3] = {
+		{"{\"securityContext\":{\"runAsNonRoot\":true},\"containers\":[{\"name\":\"m\"}]}",
+		 "{}", "container has runAsNonRoot and image will run as root (pod: \"p_d(u)\""},
+		{"{\"securityContext\":{\"runAsNonRoot\":true,\"runAsUser\":0},\"containers\":[{"
+		 "\"name\":\"m\"}]}",
+		 "{}", "container's runAsUser breaks non-root policy"},
+		{"{\"securityContext\":{\"runAsNonRoot\":true},\"containers\":[{\"name\":\"m\"}]}",
+		 "{\"User\":\"web\"}", ""},
+		{"{\"securityContext\":{\"runAsNonRoot\":true},\"containers\":[{\"name\":\"m\"}]}",
+		 "{\"User\":\"12\"}", ""}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(pods); i++) {
+		const char *why = refused(pods[i][0], pods[i][1]);
+		if (strncmp(why, pods[i][2], strlen(pods[i][2])) ||
+		    (!*pods[i][2] && i == 3 && *why))
+			fail_msg("%zu: %s", i, why);
+	}
+	arena_release(&a);
+}
+
+void test_rules__references_see_what_the_pod_says(void **state)
+{
+	struct env e = {0};
+	struct err err = {0};
+	struct str out;
+
+	(void)state;
+	assert_int_equal(env_set(&a, &e, STR("PATH"), STR("/bin"), &err), 0);
+	env_hide(&e);
+	assert_int_equal(env_set(&a, &e, STR("A"), STR("1"), &err), 0);
+	assert_true(str_is(expand_vars(&a, STR("$(PATH) $(A)"), &e), "$(PATH) 1"));
+	assert_int_equal(expand_all_vars(&a, STR("x/$(A)"), &e, &out, &err), 0);
+	assert_true(str_is(out, "x/1"));
+	assert_int_equal(expand_all_vars(&a, STR("x/$(NO)"), &e, &out, &err), -1);
+	assert_string_equal(err.msg, "missing value for \"NO\"");
+	assert_int_equal(env_set(&a, &e, STR("PATH"), STR("/mine"), &err), 0);
+	assert_true(str_is(expand_vars(&a, STR("$(PATH)"), &e), "/mine"));
+	arena_release(&a);
+}
+
+void test_rules__labels_are_sorted(void **state)
+{
+	struct field_ctx ctx = {
+		.pod = parse("{\"metadata\":{\"labels\":{\"b\":\"2\",\"a\":\"1\"}}}")};
+	struct err err = {0};
+	struct str out;
+
+	(void)state;
+	assert_int_equal(field_value(&a, &ctx, STR("metadata.labels"), &out, &err), 0);
+	assert_true(str_is(out, "a=\"1\"\nb=\"2\""));
+	arena_release(&a);
+}
+
+static struct str token(void *arg UNUSED, const struct json *source UNUSED)
+{
+	return STR("tok");
+}
+
+void test_rules__tokens_are_their_users_alone(void **state)
+{
+#define SOURCE                                                                                     \
+	"\"volumes\":[{\"name\":\"v\",\"projected\":{\"sources\":[{\"serviceAccountToken\":{"      \
+	"\"path\":\"t\"}}]}}]"
+	static const struct {
+		const char *spec;
+		unsigned mode;
+		bool owned;
+	} v[] = {{"{\"containers\":[{\"name\":\"m\"}]," SOURCE "}", 0644, false},
+		 {"{\"securityContext\":{\"runAsUser\":7},\"containers\":[{\"name\":\"m\"}]," SOURCE
+		  "}",
+		  0600, true},
+		 {"{\"securityContext\":{\"fsGroup\":7},\"containers\":[{\"name\":\"m\"}]," SOURCE
+		  "}",
+		  0600, false},
+		 {"{\"containers\":[{\"name\":\"m\",\"securityContext\":{\"runAsUser\":7}},{"
+		  "\"name\":"
+		  "\"o\"}]," SOURCE "}",
+		  0644, false}};
+	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct pod_spec s = spec_of(v[i].spec);
+		struct payload_in in = {.pod = &s, .token = token};
+		struct payload p;
+		assert_int_equal(
+			payload_of(&a, &in, json_item(json_at(s.spec, "volumes"), 0), &p, &err), 0);
+		assert_int_equal(p.v[0].mode, v[i].mode);
+		assert_int_equal(p.v[0].owned, v[i].owned);
+		assert_true(!p.v[0].owned || p.v[0].uid == 7);
+	}
+	arena_release(&a);
+}
