@@ -63,6 +63,11 @@ int kubeseal_keys_add(struct kubeseal_keys *k, struct str pem, struct err *err)
 	return 0;
 }
 
+size_t kubeseal_keys_count(const struct kubeseal_keys *k)
+{
+	return k->n;
+}
+
 /* ---- one value ---- */
 
 static int unpack(struct str raw, struct sealed *ret, struct err *err)

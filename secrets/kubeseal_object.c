@@ -10,7 +10,7 @@
 #define WIDE "sealedsecrets.bitnami.com/cluster-wide"
 #define NAMESPACE_WIDE "sealedsecrets.bitnami.com/namespace-wide"
 
-static struct kubeseal_binding binding_of(const struct json *sealed)
+struct kubeseal_binding kubeseal_binding_of(const struct json *sealed)
 {
 	struct kubeseal_binding b = {STR(""), STR("")};
 
@@ -36,7 +36,7 @@ static int open_data(struct arena *a, const struct json *sealed, const struct ku
 {
 	const struct json *values = json_at(sealed, "spec", "encryptedData");
 	const struct json_member *m = json_members(values);
-	struct kubeseal_binding b = binding_of(sealed);
+	struct kubeseal_binding b = kubeseal_binding_of(sealed);
 
 	for (size_t i = 0; i < json_len(values); i++) {
 		struct buf plain = {0};

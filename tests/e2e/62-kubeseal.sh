@@ -37,5 +37,20 @@ object "$(seal '' mule)" "" | k apply -f - >/dev/null
 ok "a scope that isn't said is told apart" soon 5 reason WrongScope
 object "$(seal '' mule)" ', annotations: {sealedsecrets.bitnami.com/cluster-wide: "true"}' | k apply -f - >/dev/null
 ok "a cluster-wide value opens where that is said" soon 5 value mule
+post() { curl -s -o "$work/answer" -w '%{http_code}' --cert "$work/admin.crt" --key "$work/admin.key" --cacert "$data/pki/ca.crt" --data-binary "@$2" "$server$proxy/v1/$1"; }
+server=$(k config view --raw -o jsonpath='{.clusters[0].cluster.server}')
+for f in certificate key; do k config view --raw -o jsonpath="{.users[0].user.client-$f-data}" | base64 -d >"$work/admin.${f%ificate}"; done
+mv "$work/admin.cert" "$work/admin.crt"
+object "$(seal default/db horse)" "" >"$work/ours.yaml"
+object "$(seal other/db horse)" "" >"$work/theirs.yaml"
+k create --dry-run=client -f "$work/ours.yaml" -o json >"$work/ours.json" 2>/dev/null || cp "$work/ours.yaml" "$work/ours.json"
+ok "kubeseal --validate says yes" [ "$(post verify "$work/ours.json")" = 200 ]
+ok "… and no to what is another's" [ "$(post verify "$work/theirs.yaml")" = 409 ]
+printf '{}' >"$work/none.json"
+ok "what is no SealedSecret is a bad request" [ "$(post verify "$work/none.json")" = 400 ]
+ok "kubeseal --re-encrypt gets another value" sh -c "[ '$(post rotate "$work/ours.yaml")' = 200 ] && ! grep -qF '$(sed -n 's/.*password: \(.\{60\}\).*/\1/p' "$work/ours.yaml")' '$work/answer'"
+k apply -f "$work/answer" >/dev/null 2>&1
+ok "which opens to the same" soon 5 value horse
+ok "nobody else may ask" sh -c "[ \"\$('$KUBECTL' --kubeconfig '$data/admin.kubeconfig' --as=eve create --raw '$proxy/v1/rotate' -f '$work/ours.json' 2>&1 | grep -c orbidden)\" -ge 1 ]"
 ok "clean stop" stop
 finish

@@ -45,6 +45,8 @@ static const struct kubeseal_binding strict = {{"team", 4}, {"db", 2}};
 static const struct kubeseal_binding wide = {{"team", 4}, {"", 0}};
 static const struct kubeseal_binding cluster = {{"", 0}, {"", 0}};
 
+static struct json *object(struct arena *a, const char *template, const char *annotations);
+
 static struct kubeseal_keys *keys(void)
 {
 	struct kubeseal_keys *k = kubeseal_keys_new();
@@ -129,6 +131,34 @@ void test_kubeseal__every_truncation_and_bit_flip_is_refused(void **state)
 	raw.p[raw.n - 1] = (char)(raw.p[raw.n - 1] ^ 1);
 	encoded(buf_view(&raw), &text);
 	assert_int_equal(try(k, &strict, buf_cstr(&text)), ERR_CORRUPT);
+	kubeseal_keys_free(k);
+}
+
+void test_kubeseal__sealing_needs_a_certificate(void **state)
+{
+	AUTO(buf) struct buf out = {0};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(kubeseal_seal(STR("no certificate"), &strict, STR("x"), &out, &err), -1);
+	assert_int_equal(err.code, ERR_PARSE);
+	assert_int_equal(out.n, 0);
+}
+
+void test_kubeseal__looking_whether_an_object_opens(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct kubeseal_keys *k = keys();
+	struct err err = {0};
+
+	(void)state;
+	/* Its template isn't carried out: that would answer questions about the values. */
+	assert_int_equal(kubeseal_again(&a, object(&a, "\"data\":{\"x\":\"{{ env }}\"}", ""), k,
+					STR_NONE, &err),
+			 0);
+	assert_int_equal(kubeseal_again(&a, json_parse(&a, STR("{\"spec\":{}}"), NULL, NULL), k,
+					STR_NONE, &err),
+			 -1);
 	kubeseal_keys_free(k);
 }
 
