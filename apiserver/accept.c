@@ -38,6 +38,7 @@ static void offer_discovery(struct accepts *r, enum accept_discovery d)
 
 static void offer_form(struct accepts *r, enum core_form form, struct str version, bool yaml)
 {
+	r->object |= form == CORE_FORM_OBJECT;
 	if (r->resource)
 		return;
 	r->resource = true;

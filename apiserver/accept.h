@@ -10,6 +10,7 @@ struct accepts {
 	bool resource;                   /* something that objects can be shown as was named */
 	enum core_form form;             /* the first such */
 	struct str form_version;         /* points into the header */
+	bool object;                     /* the whole object was named, too */
 	bool yaml;                       /* objects as YAML */
 	enum accept_discovery discovery; /* the first that discovery documents can be shown as */
 };

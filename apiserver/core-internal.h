@@ -276,6 +276,9 @@ void core_ask(struct op *op);
 
 /* The value of a query parameter, STR_NONE when absent. */
 struct str op_query(const struct op *op, const char *name);
+/* core_options.c: the request's options, refused with op->denial when they make no sense. */
+int options_read(struct op *op);
+int options_read_delete(struct op *op, const struct json *options);
 /* Answers, once the turn is committed. */
 void op_answer_obj(struct op *op, int status, const struct obj *o);
 void op_answer_json(struct op *op, int status, const struct json *v);

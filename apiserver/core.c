@@ -264,18 +264,6 @@ static bool find_kind(struct op *op)
 	return true;
 }
 
-static bool read_dry_run(struct op *op)
-{
-	struct str how = op_query(op, "dryRun");
-
-	op->dry_run = how.n > 0;
-	if (!how.n || str_is(how, "All"))
-		return true;
-	err_set(&op->err, ERR_BAD_REQUEST, "Invalid value: \"%.*s\": dryRun must be All",
-		(int)MIN(how.n, 50), how.p);
-	return false;
-}
-
 static void carry_out(struct op *op)
 {
 	static void (*const verbs[])(struct op *) = {
@@ -284,7 +272,7 @@ static void carry_out(struct op *op)
 		[CORE_UPDATE] = core_update, [CORE_PATCH] = core_patch,
 		[CORE_DELETE] = core_delete, [CORE_DELETE_COLLECTION] = core_delete_collection};
 
-	if (!find_kind(op) || !read_dry_run(op)) {
+	if (!find_kind(op) || options_read(op)) {
 		op_answer_error(op);
 		return;
 	}

@@ -28,12 +28,18 @@ static struct json *options_of(struct op *op)
 		op->err.code = ERR_BAD_REQUEST;
 		return NULL;
 	}
+	if (json_is(json_get(o, STR("kind")), JSON_STRING) &&
+	    !str_is(json_str(json_get(o, STR("kind"))), "DeleteOptions")) {
+		err_set(&op->err, ERR_BAD_REQUEST,
+			"decoded object cannot be converted to DeleteOptions");
+		return NULL;
+	}
 	if (grace.n && !str_to_i64(grace, &seconds))
 		json_set_int(op->a, o, "gracePeriodSeconds", seconds);
 	if (how.n)
 		json_set_str(op->a, o, "propagationPolicy", how);
-	if (json_len(json_get(o, STR("dryRun"))))
-		op->dry_run = true;
+	if (options_read_delete(op, o))
+		return NULL;
 	op->delete_options = o;
 	return o;
 }
@@ -205,7 +211,7 @@ void core_delete(struct op *op)
 		o = core_delete_object(op, live, options, &gone);
 	if (!o)
 		op_answer_error(op);
-	else if (gone && !(op->kind->flags & KIND_GRACEFUL))
+	else if (gone && !(op->kind->flags & (KIND_GRACEFUL | KIND_SHOWS_GONE)))
 		op_answer_success(op, 200, details(op, o));
 	else
 		op_answer_obj(op, 200, op_like(op, seen, o));

@@ -95,14 +95,6 @@ static int apply_options(struct op *op, const struct json *config, struct apply_
 				 .subresource = op->req->subresource,
 				 .force = http_flag(force),
 				 .api_version = json_str(json_get(config, STR("apiVersion")))};
-	if (!o->manager.n) {
-		schema_problem(&op->problems, "FieldValueRequired", STR("fieldManager"), 0,
-			       "Required value: is required for apply patch");
-		return err_set(&op->err, ERR_INVALID,
-			       "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required "
-			       "value: is "
-			       "required for apply patch");
-	}
 	if (json_at(config, "metadata", "managedFields"))
 		return err_set(&op->err, ERR_BAD_REQUEST, "metadata.managedFields must be nil");
 	return 0;

@@ -129,48 +129,96 @@ struct page {
 	const struct obj **v; /* what is selected, from this page on */
 	size_t n, limit, remaining;
 	uint64_t revision;
-	struct str token; /* for the next page */
+	struct str token;                  /* for the next page */
+	struct str after_namespace, after; /* where an older list ended */
 };
 
-/* "SNAPSHOT.OFFSET" */
-static int page_continue(struct op *op, struct str token, struct page *p)
+/*
+ * "SNAPSHOT.OFFSET.KEY": KEY is the last object that was shown, "namespace/name" in base64url. When
+ * the snapshot is gone, "0.0.KEY" goes on behind it in the list as it is now.
+ */
+static struct str page_token(struct op *op, uint64_t snapshot, size_t offset,
+			     const struct obj *last)
 {
-	struct str id, offset;
-	uint64_t snapshot, at;
-	struct snapshot *s;
+	AUTO(buf) struct buf key = {0}, text = {0};
 
-	if (!str_cut(token, '.', &id, &offset) || str_to_u64(id, &snapshot) ||
-	    str_to_u64(offset, &at))
-		return err_set(&op->err, ERR_BAD_REQUEST, "continue key is not valid: \"%.*s\"",
-			       (int)MIN(token.n, 50), token.p);
-	s = snapshot_find(op->core, snapshot);
-	if (s && (s->table != op->served->table || !str_is(op->req->namespace, s->namespace)))
-		return err_set(&op->err, ERR_BAD_REQUEST,
-			       "continue key is not valid: it is another list's");
-	if (!s || at > s->n)
-		return err_set(&op->err, ERR_EXPIRED,
-			       "The provided continue parameter is too old to display a consistent "
-			       "list result. You must start a "
-			       "new list without the continue parameter.");
+	buf_printf(&key, "%.*s/%.*s", STR_ARG(last->namespace), STR_ARG(last->name));
+	buf_printf(&text, "%llu.%zu.", (unsigned long long)snapshot, offset);
+	base64url_encode(buf_view(&key), &text);
+	return arena_str(op->a, buf_view(&text));
+}
+
+static void page_cut(struct op *op, const struct snapshot *s, size_t at, struct page *p)
+{
 	p->v = s->v + at;
 	p->n = s->n - at;
 	p->revision = s->revision;
-	if (p->limit && p->n > p->limit) {
-		p->remaining = p->n - p->limit;
-		p->n = p->limit;
-		p->token = arena_strf(op->a, "%llu.%zu", (unsigned long long)s->id,
-				      (size_t)at + p->limit);
-	}
+	if (!p->limit || p->n <= p->limit)
+		return;
+	p->remaining = p->n - p->limit;
+	p->n = p->limit;
+	p->token = page_token(op, s->id, at + p->limit, p->v[p->n - 1]);
+}
+
+/* The answer to a token whose list is forgotten has another that goes on with today's. */
+static int page_expired(struct op *op, struct str key)
+{
+	static const char message[] =
+		"The provided continue parameter is too old to display a consistent list result. "
+		"You can start a new list without the continue parameter, or use the continue "
+		"token in this response to retrieve the remainder of the results. Continuing with "
+		"the provided token results in an inconsistent list - objects that were created, "
+		"modified, or deleted between the time the first chunk was returned and now may "
+		"show up in the list.";
+
+	op->denial = json_build(op->a, "{s:s, s:s, s:{s:S}, s:s, s:s, s:s, s:I}", "kind", "Status",
+				"apiVersion", "v1", "metadata", "continue",
+				arena_strf(op->a, "0.0.%.*s", STR_ARG(key)), "status", "Failure",
+				"message", message, "reason", "Expired", "code", (int64_t)410);
+	op->denial_code = 410;
+	return err_set(&op->err, ERR_EXPIRED, "the list is forgotten");
+}
+
+static int page_continue(struct op *op, struct str token, struct page *p)
+{
+	struct str id, rest, offset, key;
+	AUTO(buf) struct buf last = {0};
+	uint64_t snapshot, at;
+	struct snapshot *s;
+
+	if (!str_cut(token, '.', &id, &rest) || !str_cut(rest, '.', &offset, &key) ||
+	    str_to_u64(id, &snapshot) || str_to_u64(offset, &at) || base64url_decode(key, &last))
+		return err_set(&op->err, ERR_BAD_REQUEST, "continue key is not valid: \"%.*s\"",
+			       (int)MIN(token.n, 50), token.p);
+	if (!snapshot)
+		return !str_cut(arena_str(op->a, buf_view(&last)), '/', &p->after_namespace,
+				&p->after);
+	s = snapshot_find(op->core, snapshot);
+	if (s &&
+	    (s->table != op->served->table || !str_eq(op->req->namespace, str_c(s->namespace))))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "continue key is not valid: it is another list's");
+	if (!s || at > s->n)
+		return page_expired(op, key);
+	page_cut(op, s, at, p);
 	return 0;
 }
 
-static const struct obj **select_rows(struct op *op, const struct selecting *s, size_t *ret_n)
+static const struct obj **select_rows(struct op *op, const struct selecting *s,
+				      const struct page *p, size_t *ret_n)
 {
 	const struct table *t = op->served->table;
 	const struct obj **v;
 	size_t from, to, n = 0;
 
 	table_range(t, op->req->namespace, &from, &to);
+	if (p->after.n) {
+		size_t behind = table_lower(t, p->after_namespace, p->after);
+
+		if (table_get(t, p->after_namespace, p->after))
+			behind++;
+		from = MIN(MAX(from, behind), to);
+	}
 	if (!s->has_labels && !s->has_fields) {
 		*ret_n = to - from;
 		return t->rows ? t->rows + from : NULL; /* an empty table has no rows at all */
@@ -185,16 +233,10 @@ static const struct obj **select_rows(struct op *op, const struct selecting *s, 
 
 static void page_first(struct op *op, const struct selecting *s, struct page *p)
 {
-	p->v = select_rows(op, s, &p->n);
+	p->v = select_rows(op, s, p, &p->n);
 	p->revision = op->core->revision;
-	if (p->limit && p->n > p->limit) {
-		struct snapshot *snap = snapshot_new(op, p->v, p->n);
-
-		p->v = snap->v;
-		p->remaining = p->n - p->limit;
-		p->n = p->limit;
-		p->token = arena_strf(op->a, "%llu.%zu", (unsigned long long)snap->id, p->limit);
-	}
+	if (p->limit && p->n > p->limit)
+		page_cut(op, snapshot_new(op, p->v, p->n), 0, p);
 }
 
 /* A list at a moment that is not now cannot be had, but for the pages of one that was begun. */
@@ -269,19 +311,26 @@ static void list(struct op *op)
 	if (limit.n && (str_to_i64(limit, &n) || n < 0))
 		err_set(&op->err, ERR_BAD_REQUEST, "Invalid value: \"%.*s\": limit",
 			(int)MIN(limit.n, 50), limit.p);
+	if (token.n && op_query(op, "resourceVersion").n &&
+	    !str_is(op_query(op, "resourceVersion"), "0"))
+		err_set(&op->err, ERR_BAD_REQUEST,
+			"specifying resource version is not allowed when using continue");
 	p.limit = (size_t)n;
 	if (op->err.code != ERR_NONE || selecting_parse(op, op->a, &s) ||
 	    (token.n ? page_continue(op, token, &p) : check_revision(op))) {
 		op_answer_error(op);
 		return;
 	}
-	if (!token.n)
+	if (!p.revision)
 		page_first(op, &s, &p);
+	if (s.has_labels || s.has_fields)
+		p.remaining = 0; /* said only where it costs nothing to know */
 	if (conversion_asks(op->kind)) {
 		const struct obj **seen = arena_array(op->a, p.n + 1, sizeof(*seen));
 
 		if (op_see(op, p.v, p.n, seen)) {
-			if (!token.n && p.token.n) /* the next attempt makes its own */
+			if ((!token.n || p.after.n) &&
+			    p.token.n) /* the next attempt makes its own */
 				snapshot_drop(op->core, CONTAINER_OF(op->core->snapshots.prev,
 								     struct snapshot, all));
 			op_answer_error(op);

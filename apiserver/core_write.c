@@ -154,6 +154,10 @@ static struct json *keep_apart(struct op *op, struct json *next, const struct js
 	}
 	merged = json_copy(op->a, live);
 	replace_member(op, merged, "status", next);
+	if (op->kind->flags & KIND_STATUS_META) {
+		replace_member(op, merged, "metadata", next);
+		return merged;
+	}
 	replace_member(op, metadata(op, merged), "managedFields", json_get(next, STR("metadata")));
 	replace_member(op, metadata(op, merged), "resourceVersion",
 		       json_get(next, STR("metadata")));

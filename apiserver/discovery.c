@@ -257,6 +257,18 @@ static void old_sub(struct arena *a, const struct kind *k, const char *name, str
 	add_words(a, json_set_array(a, r, "verbs"), s->verbs);
 }
 
+/* Tells clients when objects come to be stored in another version. */
+static struct str storage_hash(struct arena *a, const struct kind *k)
+{
+	AUTO(buf) struct buf text = {0};
+	struct str gvk = arena_strf(a, "%s/%s/%s", k->group, k->version, k->kind);
+	struct sha256 sum;
+
+	sha256_of(gvk, &sum);
+	base64_encode((struct str){(const char *)sum.bytes, 8}, &text);
+	return arena_str(a, buf_view(&text));
+}
+
 static void old_resource(struct arena *a, const struct kind *k, struct json *list)
 {
 	struct json *r = json_append_object(a, list);
@@ -268,6 +280,9 @@ static void old_resource(struct arena *a, const struct kind *k, struct json *lis
 	add_words(a, json_set_array(a, r, "verbs"), kind_verbs(k));
 	add_texts(a, r, "shortNames", k->short_names);
 	add_texts(a, r, "categories", k->categories);
+	if (!(k->flags & (KIND_NO_STORE | KIND_READ_ONLY)))
+		json_set_str(a, r, "storageVersionHash",
+			     storage_hash(a, k->stored ? k->stored : k));
 	each_sub(a, k, list, old_sub);
 }
 

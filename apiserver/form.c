@@ -72,6 +72,8 @@ static void list_meta(uint64_t revision, struct str token, int64_t remaining, st
 	if (token.n) {
 		buf_puts(out, ",\"continue\":");
 		json_write_string(token, out);
+	}
+	if (remaining) { /* zero: nobody counted */
 		buf_printf(out, ",\"remainingItemCount\":%lld", (long long)remaining);
 	}
 	buf_putc(out, '}');

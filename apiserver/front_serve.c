@@ -355,6 +355,25 @@ static bool not_offered(const struct front_req *r)
 	return k && k->flags & KIND_NO_STORE && c->verb != CORE_CREATE;
 }
 
+/* A review is an answer, not an object: there is no table of such, nor metadata alone. */
+static bool has_no_form(const struct front_req *r)
+{
+	const struct core_req *c = &r->core;
+	const struct kind *k = core_kind_find(r->f->o.core, c->group, c->version, c->resource);
+
+	return k && k->flags & KIND_NO_STORE && r->accepts.resource && !r->accepts.object;
+}
+
+static void not_acceptable(struct front_req *r)
+{
+	struct err err = {0};
+
+	err_set(&err, ERR_NOT_ACCEPTABLE,
+		"only the following media types are accepted: application/json, "
+		"application/yaml, application/vnd.kubernetes.protobuf");
+	front_fail(r, &err);
+}
+
 static void serve_resource(struct front_req *r)
 {
 	struct err err = {0};
@@ -362,6 +381,10 @@ static void serve_resource(struct front_req *r)
 	if (r->bad_body) {
 		err_set(&err, ERR_BAD_REQUEST, "%s", r->bad_body);
 		front_fail(r, &err);
+		return;
+	}
+	if (has_no_form(r)) {
+		not_acceptable(r);
 		return;
 	}
 	if (reviews_serve(r) || token_request_serve(r) || kubelet_serve(r))
@@ -373,10 +396,7 @@ static void serve_resource(struct front_req *r)
 		return;
 	}
 	if (!r->accepts.resource) {
-		err_set(&err, ERR_NOT_ACCEPTABLE,
-			"only the following media types are accepted: application/json, "
-			"application/yaml");
-		front_fail(r, &err);
+		not_acceptable(r);
 		return;
 	}
 	if (resmetrics_serve(r))

@@ -79,6 +79,20 @@ const struct json *gc_finalizers_without(struct arena *a, const struct json *o, 
 	return rest;
 }
 
+const struct json *gc_owners_released(struct arena *a, const struct json *o)
+{
+	struct json *all = json_copy(a, owners_of(o));
+	bool any = false;
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		if (!json_bool(json_at(json_item(all, i), "blockOwnerDeletion"), false))
+			continue;
+		json_set_bool(a, json_item(all, i), "blockOwnerDeletion", false);
+		any = true;
+	}
+	return any ? all : NULL;
+}
+
 const struct json *gc_patch(struct arena *a, const struct json *o, const char *field,
 			    const struct json *value)
 {

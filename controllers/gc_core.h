@@ -35,6 +35,8 @@ bool gc_has_finalizer(const struct json *o, const char *name);
 enum gc_owner gc_owner_state(const struct json *owner, struct str uid);
 /* ownerReferences without those to `uid`; NULL when there is none to it. */
 const struct json *gc_owners_without(struct arena *a, const struct json *o, struct str uid);
+/* ownerReferences none of which holds its owner up; NULL when none does. */
+const struct json *gc_owners_released(struct arena *a, const struct json *o);
 /* A merge patch of one metadata list, with uid and resourceVersion as preconditions. */
 const struct json *gc_patch(struct arena *a, const struct json *o, const char *field,
 			    const struct json *value);

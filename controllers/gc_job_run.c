@@ -189,13 +189,34 @@ static void serve_deletion(struct gc_job *j)
 
 /* ---- an object with owners ---- */
 
+/*
+ * Owners may wait in a circle: what depends on this object is being deleted itself and waits, so
+ * this one must not hold its owner up. (Not every such sight is a circle; letting go is harmless.)
+ */
+static const struct json *circle(struct gc_job *j, const struct dependents *d)
+{
+	bool waiting = false, deleting = false;
+
+	for (size_t i = 0; i < json_len(j->owners); i++)
+		waiting |= j->state[i] == GC_OWNER_WAITING;
+	for (size_t i = 0; i < d->n; i++)
+		deleting |= meta_deleting(d->v[i].tree) &&
+			    gc_has_finalizer(d->v[i].tree, FINALIZER_FOREGROUND);
+	return waiting && deleting ? gc_owners_released(&j->arena, j->object) : NULL;
+}
+
 static void decide(struct gc_job *j)
 {
-	bool depended_on = gc_dependents(j->gc, meta_uid(j->object), &j->arena).n > 0;
-	struct gc_decision d = gc_decide(&j->arena, j->object, j->state, depended_on);
+	struct dependents on_me = gc_dependents(j->gc, meta_uid(j->object), &j->arena);
+	struct gc_decision d = gc_decide(&j->arena, j->object, j->state, on_me.n > 0);
+	const struct json *released = circle(j, &on_me);
 	struct dependent me = self(j);
 
 	j->next = finish;
+	if (d.action == GC_DELETE && released) { /* its change brings it back here */
+		write_patch(j, &me, gc_patch(&j->arena, j->object, "ownerReferences", released));
+		return;
+	}
 	switch (d.action) {
 	case GC_NOTHING:
 		finish(j);

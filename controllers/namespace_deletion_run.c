@@ -35,6 +35,13 @@ struct victim {
 	struct str name, uid;
 };
 
+/* A finalizer that objects still have, and how many. */
+struct holder {
+	struct holder *next;
+	struct str name;
+	size_t n;
+};
+
 struct job {
 	struct list all;
 	struct namespace_deletion *d;
@@ -45,6 +52,7 @@ struct job {
 	struct client_list *list;
 	struct client_call *call;
 	struct victim *victims;
+	struct holder *holders;
 	size_t left;     /* objects seen that still exist */
 	size_t counted;  /* of those, named in `what` */
 	struct buf what; /* for the condition */
@@ -154,6 +162,19 @@ static void on_said(void *arg, const struct api_answer *a)
 	again(j);
 }
 
+static struct str held_by(struct job *j)
+{
+	AUTO(buf) struct buf text = {0};
+
+	if (!j->holders)
+		return STR("All content-preserving finalizers finished");
+	buf_puts(&text, "Some content in the namespace has finalizers remaining: ");
+	for (const struct holder *h = j->holders; h; h = h->next)
+		buf_printf(&text, "%.*s in %zu resource instances%s", STR_ARG(h->name), h->n,
+			   h->next ? ", " : "");
+	return arena_str(&j->arena, buf_view(&text));
+}
+
 /* Says what is in the way, when that is news. */
 static void say(struct job *j)
 {
@@ -167,7 +188,13 @@ static void say(struct job *j)
 		return;
 	}
 	new = json_copy(&j->arena, was);
-	changed = condition_set(
+	changed = condition_set(&j->arena, new, "NamespaceDeletionDiscoveryFailure", "False",
+				"ResourcesDiscovered", STR("All resources successfully discovered"),
+				now);
+	changed |= condition_set(&j->arena, new, "NamespaceDeletionGroupVersionParsingFailure",
+				 "False", "ParsedGroupVersions",
+				 STR("All legacy kube types successfully parsed"), now);
+	changed |= condition_set(
 		&j->arena, new, "NamespaceDeletionContentFailure",
 		j->failure.code != ERR_NONE ? "True" : "False",
 		j->failure.code != ERR_NONE ? "ContentDeletionFailed" : "ContentDeleted",
@@ -182,6 +209,9 @@ static void say(struct job *j)
 						      buf_cstr(&j->what))
 					 : STR("All content successfully removed"),
 				 now);
+	changed |= condition_set(
+		&j->arena, new, "NamespaceFinalizersRemaining", j->holders ? "True" : "False",
+		j->holders ? "SomeFinalizersRemain" : "ContentHasNoFinalizers", held_by(j), now);
 	if (changed)
 		put(j, new, "status", on_said);
 	else
@@ -234,12 +264,33 @@ static void delete_next(struct job *j)
 	j->call = client_call(j->d->client, &call, on_deleted, j);
 }
 
+static void note_finalizers(struct job *j, const struct obj *o)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *all = json_at(obj_tree(o, &a), "metadata", "finalizers");
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		struct str name = json_str(json_item(all, i));
+		struct holder *h = j->holders;
+
+		while (h && !str_eq(h->name, name))
+			h = h->next;
+		if (!h) {
+			h = arena_alloc(&j->arena, sizeof(*h));
+			*h = (struct holder){j->holders, arena_str(&j->arena, name), 0};
+			j->holders = h;
+		}
+		h->n++;
+	}
+}
+
 static void on_item(void *arg, struct obj *o)
 {
 	struct job *j = arg;
 	struct victim *v;
 
 	j->left++;
+	note_finalizers(j, o);
 	if (!o->deleted_ns) {
 		v = arena_alloc(&j->arena, sizeof(*v));
 		*v = (struct victim){j->victims, j->resource, arena_str(&j->arena, o->name),
@@ -278,8 +329,8 @@ static void next_kind(struct job *j)
 	const struct resource *r;
 
 	if (j->left > j->counted)
-		buf_printf(&j->what, "%s%s has %zu resource instances", j->what.n ? ", " : "",
-			   j->resource->plural, j->left - j->counted);
+		buf_printf(&j->what, "%s%s.%s has %zu resource instances", j->what.n ? ", " : "",
+			   j->resource->plural, j->resource->group, j->left - j->counted);
 	j->counted = j->left;
 	while ((r = restmap_at(j->d->map, j->at))) {
 		j->at++;

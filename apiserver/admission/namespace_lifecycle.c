@@ -43,6 +43,8 @@ static int admit(struct admission_req *r, struct err *err)
 		return 0;
 	if (!strcmp(r->kind->plural, "events")) /* how a namespace ends may be told in it */
 		return 0;
+	schema_problem(r->problems, "NamespaceTerminating", STR("metadata.namespace"), 0,
+		       "namespace %.*s is being terminated", STR_ARG(r->namespace));
 	return err_set(err, ERR_FORBIDDEN,
 		       "%s%s%s \"%.*s\" is forbidden: unable to create new content in namespace "
 		       "%.*s because it is being terminated",

@@ -396,7 +396,7 @@ const struct kind kind_crd = {
 	.plural = "customresourcedefinitions",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_STATUS | KIND_GENERATION,
+	.flags = KIND_STATUS | KIND_STATUS_META | KIND_GENERATION,
 	.schema_name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 		       "CustomResourceDefinition",
 	.set_defaults = set_defaults,

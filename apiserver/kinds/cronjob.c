@@ -88,7 +88,8 @@ const struct kind kind_cronjob = {
 	.plural = "cronjobs",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_GENERATION | KIND_UNCONDITIONAL_UPDATE,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_GENERATION |
+		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.batch.v1.CronJob",
 	.columns = columns,
 	.row = row,

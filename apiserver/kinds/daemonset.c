@@ -78,7 +78,8 @@ const struct kind kind_daemonset = {
 	.plural = "daemonsets",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_GENERATION | KIND_UNCONDITIONAL_UPDATE,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_GENERATION |
+		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.apps.v1.DaemonSet",
 	.columns = columns,
 	.row = row,

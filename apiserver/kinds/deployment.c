@@ -1,4 +1,6 @@
 /* Deployments: a template, how many, and how to get from one template to the next. Pure. */
+#include <string.h>
+
 #include "apiserver/kinds/rules.h"
 
 #include "lib/base/pure.h"
@@ -46,6 +48,13 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 		default_str(c, rolling, "maxSurge", "25%");
 	}
 	podtemplate_defaults(c, json_set_object(c->a, spec, "template"));
+}
+
+/* Whoever writes the status leaves the labels alone. */
+static void prepare(struct kind_ctx *c, struct json *next, const struct json *live)
+{
+	if (c->subresource && !strcmp(c->subresource, "status"))
+		rule_keep_meta(c, next, live, "labels");
 }
 
 static void validate_strategy(struct kind_ctx *c, const struct spath *spec_at,
@@ -98,11 +107,12 @@ const struct kind kind_deployment = {
 	.plural = "deployments",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_SCALE | KIND_GENERATION |
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_SCALE | KIND_GENERATION |
 		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.apps.v1.Deployment",
 	.columns = columns,
 	.row = row,
 	.set_defaults = set_defaults,
+	.prepare = prepare,
 	.validate = validate,
 };

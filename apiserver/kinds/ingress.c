@@ -110,7 +110,8 @@ const struct kind kind_ingress = {
 	.kind = "Ingress",
 	.plural = "ingresses",
 	.short_names = short_names,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_GENERATION | KIND_UNCONDITIONAL_UPDATE,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_GENERATION |
+		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.networking.v1.Ingress",
 	.columns = columns,
 	.row = row,

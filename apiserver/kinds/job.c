@@ -148,7 +148,8 @@ const struct kind kind_job = {
 	.kind = "Job",
 	.plural = "jobs",
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_GENERATION | KIND_UNCONDITIONAL_UPDATE,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_GENERATION |
+		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.batch.v1.Job",
 	.columns = columns,
 	.row = row,

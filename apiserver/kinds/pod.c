@@ -4,6 +4,8 @@
  *
  * Pure.
  */
+#include <string.h>
+
 #include "apiserver/kinds/rules.h"
 
 #include "lib/base/quantity.h"
@@ -265,6 +267,8 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 {
 	struct json *status;
 
+	if (live && c->subresource && !strcmp(c->subresource, "status"))
+		rule_keep_meta(c, next, live, "ownerReferences");
 	if (live)
 		return;
 	status = json_set_object(c->a, next, "status");
@@ -350,7 +354,8 @@ const struct kind kind_pod = {
 	.plural = "pods",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_GRACEFUL | KIND_UNCONDITIONAL_UPDATE,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_GRACEFUL |
+		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.core.v1.Pod",
 	.subresources = subresources,
 	.columns = columns,

@@ -66,7 +66,7 @@ const struct kind kind_replicaset = {
 	.plural = "replicasets",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_SCALE | KIND_GENERATION |
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_SCALE | KIND_GENERATION |
 		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.apps.v1.ReplicaSet",
 	.columns = columns,

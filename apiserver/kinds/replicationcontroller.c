@@ -97,7 +97,7 @@ const struct kind kind_replicationcontroller = {
 	.plural = "replicationcontrollers",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_SCALE | KIND_GENERATION |
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_SCALE | KIND_GENERATION |
 		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.core.v1.ReplicationController",
 	.columns = columns,

@@ -43,7 +43,8 @@ const struct kind kind_resourcequota = {
 	.kind = "ResourceQuota",
 	.plural = "resourcequotas",
 	.short_names = short_names,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_UNCONDITIONAL_UPDATE,
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_UNCONDITIONAL_UPDATE |
+		 KIND_SHOWS_GONE,
 	.schema_name = "io.k8s.api.core.v1.ResourceQuota",
 	.columns = columns,
 	.row = row,

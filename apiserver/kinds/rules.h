@@ -30,6 +30,9 @@ void rule_warn(struct kind_ctx *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
  * change. */
 void rule_metadata(struct kind_ctx *c, const struct kind *k, const struct json *next,
 		   const struct json *live);
+/* next's metadata.FIELD as live has it. */
+void rule_keep_meta(struct kind_ctx *c, struct json *next, const struct json *live,
+		    const char *field);
 void rule_labels(struct kind_ctx *c, const struct spath *at, const char *field,
 		 const struct json *labels);
 void rule_annotations(struct kind_ctx *c, const struct spath *at, const char *field,

@@ -198,3 +198,14 @@ void rule_selector_matches(struct kind_ctx *c, const struct spath *at, const str
 	rule_invalid(c, &meta, "labels", labels ? labels : json_new(c->a, JSON_OBJECT),
 		     "`selector` does not match template `labels`");
 }
+
+void rule_keep_meta(struct kind_ctx *c, struct json *next, const struct json *live,
+		    const char *field)
+{
+	const struct json *was = json_at(live, "metadata", field);
+
+	if (was)
+		json_set(c->a, json_set_object(c->a, next, "metadata"), str_c(field), was);
+	else
+		json_del(json_get(next, STR("metadata")), str_c(field));
+}

@@ -98,7 +98,7 @@ const struct kind kind_statefulset = {
 	.plural = "statefulsets",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_SCALE | KIND_GENERATION |
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_SCALE | KIND_GENERATION |
 		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.apps.v1.StatefulSet",
 	.columns = columns,

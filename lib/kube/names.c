@@ -7,23 +7,30 @@
 #include "lib/base/pure.h"
 
 #define DNS1123_LABEL                                                                              \
-	"consist of lower case alphanumeric characters or '-', and must start and end with an "    \
+	"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "   \
+	"and must start and end with an "                                                          \
 	"alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "     \
 	"'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 #define DNS1123_SUBDOMAIN                                                                          \
-	"consist of lower case alphanumeric characters, '-' or '.', and must start and end with "  \
+	"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' "  \
+	"or "                                                                                      \
+	"'.', and must start and end with "                                                        \
 	"an alphanumeric character (e.g. 'example.com', regex used for validation is "             \
 	"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 #define DNS1035_LABEL                                                                              \
-	"consist of lower case alphanumeric characters or '-', start with an alphabetic "          \
+	"a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with "  \
+	"an alphabetic "                                                                           \
 	"character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex " \
 	"used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
 #define QUALIFIED                                                                                  \
-	"consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "     \
+	"name part must consist of alphanumeric characters, '-', '_' or '.', and must start and "  \
+	"end "                                                                                     \
+	"with an "                                                                                 \
 	"alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "     \
 	"validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 #define LABEL_VALUE                                                                                \
-	"be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "     \
+	"a valid label must be an empty string or consist of alphanumeric characters, '-', '_' "   \
+	"or '.', and must "                                                                        \
 	"start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "       \
 	"'12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 
@@ -50,14 +57,14 @@ static bool is_dns_label(struct str s)
 const char *name_check_dns1123_label(struct str s)
 {
 	if (s.n > 63)
-		return "be no more than 63 characters";
+		return "must be no more than 63 characters";
 	return is_dns_label(s) ? NULL : DNS1123_LABEL;
 }
 
 const char *name_check_dns1035_label(struct str s)
 {
 	if (s.n > 63)
-		return "be no more than 63 characters";
+		return "must be no more than 63 characters";
 	return is_dns_label(s) && s.p[0] >= 'a' ? NULL : DNS1035_LABEL;
 }
 
@@ -66,7 +73,7 @@ const char *name_check_dns1123_subdomain(struct str s)
 	struct str rest = s, part;
 
 	if (s.n > 253)
-		return "be no more than 253 characters";
+		return "must be no more than 253 characters";
 	if (!s.n || s.p[s.n - 1] == '.')
 		return DNS1123_SUBDOMAIN;
 	while (str_next(&rest, '.', &part))
@@ -91,32 +98,34 @@ const char *name_check_qualified(struct str s)
 
 	if (str_cut(s, '/', &prefix, &name)) {
 		if (!prefix.n)
-			return "have a non-empty prefix part";
+			return "prefix part must be non-empty";
 		if (name_check_dns1123_subdomain(prefix))
-			return "have a prefix part that is a DNS-1123 subdomain";
+			return "prefix part " DNS1123_SUBDOMAIN;
 	} else {
 		name = s;
 	}
 	if (!name.n)
-		return "have a non-empty name part";
+		return "name part must be non-empty";
 	if (name.n > 63)
-		return "have a name part of no more than 63 characters";
+		return "name part must be no more than 63 characters";
 	return is_name_part(name) ? NULL : QUALIFIED;
 }
 
 const char *name_check_label_value(struct str s)
 {
 	if (s.n > 63)
-		return "be no more than 63 characters";
+		return "must be no more than 63 characters";
 	return !s.n || is_name_part(s) ? NULL : LABEL_VALUE;
 }
 
 const char *name_check_path_segment(struct str s)
 {
-	if (str_eq(s, STR(".")) || str_eq(s, STR("..")))
-		return "not be '.' or '..'";
+	if (str_eq(s, STR(".")))
+		return "may not be '.'";
+	if (str_eq(s, STR("..")))
+		return "may not be '..'";
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] == '/' || s.p[i] == '%')
-			return "not contain '/' or '%'";
+			return s.p[i] == '/' ? "may not contain '/'" : "may not contain '%'";
 	return NULL;
 }

@@ -92,26 +92,24 @@ static int unparsable(const struct scanner *s, const char *why, struct err *err)
 
 static int check_key(struct str key, struct err *err)
 {
-	const char *must = name_check_qualified(key);
+	const char *why = name_check_qualified(key);
 
-	if (!must)
+	if (!why)
 		return 0;
-	return err_set(
-		err, ERR_BAD_REQUEST,
-		"unable to parse requirement: <nil>: Invalid value: \"%.*s\": name part must %s",
-		(int)MIN(key.n, 100), key.p, must);
+	return err_set(err, ERR_BAD_REQUEST,
+		       "unable to parse requirement: <nil>: Invalid value: \"%.*s\": %s",
+		       (int)MIN(key.n, 100), key.p, why);
 }
 
 static int check_value(struct str value, struct err *err)
 {
-	const char *must = name_check_label_value(value);
+	const char *why = name_check_label_value(value);
 
-	if (!must)
+	if (!why)
 		return 0;
 	return err_set(err, ERR_BAD_REQUEST,
-		       "unable to parse requirement: values[0]: Invalid value: \"%.*s\": a valid "
-		       "label must %s",
-		       (int)MIN(value.n, 100), value.p, must);
+		       "unable to parse requirement: values[0]: Invalid value: \"%.*s\": %s",
+		       (int)MIN(value.n, 100), value.p, why);
 }
 
 static int parse_set(struct scanner *s, struct selector_term *t, struct err *err)
