@@ -35,10 +35,12 @@
 #define SUSPEND_UNTIL "plumb.dev/suspend-until"
 /* Ids of drift that was decided against; ours to write. */
 #define REJECTED_DRIFT "plumb.dev/rejected-drift"
-/* Asks for a revert: "REVISION#when" or "previous#when"; answered by the other one. */
+/* Asks for a revert: "REVISION#when" or "previous#when", "#propose" behind it for a pull request;
+ * answered by the other one. */
 #define ROLLBACK "plumb.dev/rollback"
 #define ROLLED_BACK "plumb.dev/rolled-back"
-/* "revert": a revision that does not become healthy is reverted by a commit. */
+/* "revert": a revision that does not become healthy is reverted by a commit; "propose": by a pull
+ * request. */
 #define ON_FAILURE "plumb.dev/on-failure"
 #define ROOT_NAMESPACE "plumb-system"
 #define IN_FLIGHT_MAX 16
@@ -141,15 +143,16 @@ struct unitplan {
 struct unit {
 	struct reconciler *r;
 	char *key;
-	struct obj *o;           /* the Kustomization; NULL = gone */
-	struct obj *head;        /* the same without its inventory: see unit_tree */
-	struct map entries;      /* id → struct entry */
-	char *reads; /* what was applied last was built from: reads.h; NULL = unknown */
-	int64_t generation;      /* of the spec that was applied last */
-	char *revision;          /* applied last */
+	struct obj *o;      /* the Kustomization; NULL = gone */
+	struct obj *head;   /* the same without its inventory: see unit_tree */
+	struct map entries; /* id → struct entry */
+	char *reads;        /* what was applied last was built from: reads.h; NULL = unknown */
+	int64_t generation; /* of the spec that was applied last */
+	char *revision;     /* applied last */
 	char commit[GIT_OID_TEXT];
 	char *handled;           /* requestedAt */
 	bool ready, full;        /* full: apply also what didn't change */
+	bool untold;             /* it is applied; that it is well was not told yet */
 	bool again;              /* something happened during a run */
 	bool depends;            /* it has dependencies */
 	bool suspended;          /* by its spec */
@@ -165,6 +168,7 @@ struct unit {
 	struct farchecks *farchecks; /* while health is waited for */
 	struct drifts *drifts;
 	struct revert *revert; /* under way */
+	bool wants_revert;     /* once its source is there */
 	char reverted[72];     /* digest of the build that was reverted last */
 	enum integrity integrity;
 	char *broken;        /* which file isn't, and why */

@@ -7,6 +7,7 @@
  * own that somebody merges. Never forced. On the role's loop.
  */
 #include "reconciler/reseal.h"
+#include "reconciler/pullreq.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ struct resealing {
 	bool aside;
 	bool onto; /* the push under way goes to people's own branch */
 	bool kept; /* the repository has a key file: people want to hear of a new key */
-	struct resealpull *pull;
+	struct pullreq *pull;
 };
 
 /* What one look works with. */
@@ -215,7 +216,7 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 				  p->done, p->id,
 				  STR_ARG(json_str(json_get(answer, STR("commit")))), p->branch));
 		if (!p->onto && (p->kept || p->done)) {
-			resealpull_free(p->pull);
+			pullreq_free(p->pull);
 			p->pull = resealpull_start(s, p->branch, p->id, p->done);
 		}
 	} else if (err->code == ERR_FORBIDDEN && !p->aside) {
@@ -335,7 +336,7 @@ void reseal_free(struct source *s)
 		return;
 	client_call_cancel(s->r->client, p->call);
 	githelper_cancel(p->helper);
-	resealpull_free(p->pull);
+	pullreq_free(p->pull);
 	free(p);
 	s->reseal = NULL;
 }

@@ -48,10 +48,9 @@ struct reconciler;
 void reseal_look(struct source *s);
 void reseal_free(struct source *s);
 /* reseal_pull.c: asks for a pull request where the source has a forge. Never NULL. */
-struct resealpull;
-struct resealpull *resealpull_start(struct source *s, const char *branch, const char *id,
-				    size_t values);
-void resealpull_free(struct resealpull *p); /* NULL is fine */
+struct pullreq;
+struct pullreq *resealpull_start(struct source *s, const char *branch, const char *id,
+				 size_t values);
 /* The published key is watched from now on. */
 void reseal_start(struct reconciler *r);
 void reseal_stop(struct reconciler *r);

@@ -2,17 +2,20 @@
  * Going back by a commit: the files of one Kustomization as they were in an earlier revision, as a
  * new commit on the branch that is followed. For `plumb rollback`, which asks by an annotation, and
  * for plumb.dev/on-failure: revert. Where the branch may not be pushed to, the commit goes to a
- * branch of its own for somebody to merge. Never touches a file outside of what the Kustomization
- * is built from. On the role's loop.
+ * branch of its own for somebody to merge,
+ * with a pull request where there is a forge. Never touches a file outside of what the
+ * Kustomization is built from. On the role's loop.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
 #include "reconciler/engine.h"
+#include "reconciler/pullreq.h"
 #include "reconciler/reads.h"
 
 #define PUSH_TIMEOUT (60 * NS_PER_S)
@@ -20,9 +23,11 @@
 struct revert {
 	struct unit *u;
 	struct githelper *helper;
-	char *to;    /* revision */
-	char *why;   /* first line of the message */
-	char *asked; /* value of the annotation that asked, or NULL */
+	struct pullreq *pull;
+	char *to;     /* revision */
+	char *why;    /* first line of the message */
+	char *asked;  /* value of the annotation that asked, or NULL */
+	char *commit; /* once it is pushed */
 	char branch[300];
 	bool aside; /* on a branch of its own */
 };
@@ -34,6 +39,8 @@ void revert_free(struct unit *u)
 	if (!v)
 		return;
 	githelper_cancel(v->helper);
+	pullreq_free(v->pull);
+	free(v->commit);
 	free(v->to);
 	free(v->why);
 	free(v->asked);
@@ -108,12 +115,65 @@ static void failed(struct unit *u, const char *asked, const char *why)
 
 static int push(struct revert *v, struct err *err);
 
+/* It stands: says where. */
+static void done(struct revert *v, struct str where)
+{
+	AUTO(arena) struct arena a = {0};
+	struct unit *u = v->u;
+	struct str what =
+		arena_strf(&a, "commit %s on branch %s%.*s", v->commit, v->branch, STR_ARG(where));
+
+	log_info("reverted", "unit", u->key, "to", v->to, "as", log_fmt("%.*s", STR_ARG(what)));
+	recorder_event(u->r->recorder, unit_tree(u, &a), "Normal", "Reverted", "back to %s by %.*s",
+		       v->to, STR_ARG(what));
+	answer_asked(u, v->asked, arena_strf(&a, "%s: %.*s", v->to, STR_ARG(what)));
+	revert_free(u);
+}
+
+static void on_pull(void *arg, enum pullreq_end end, struct str url, const struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct revert *v = arg;
+
+	if (end == PULLREQ_NONE)
+		done(v, STR(", which waits to be merged"));
+	else if (end == PULLREQ_OPEN)
+		done(v, arena_strf(&a, ", pull request %.*s", STR_ARG(url)));
+	else if (end == PULLREQ_FAILED)
+		done(v, arena_strf(&a, ", without a pull request: %s", err->msg));
+	else {
+		failed(v->u, v->asked,
+		       arena_printf(&a, "pull request %.*s was closed", STR_ARG(url)));
+		revert_free(v->u);
+	}
+}
+
+/* A mark of what it is about: a new wish is another one, the same after a restart is not. */
+static void ask_for_merge(struct revert *v, struct source *s)
+{
+	AUTO(arena) struct arena a = {0};
+	struct unit *u = v->u;
+	struct pullreq_text t = {.branch = v->branch};
+	char hex[65];
+
+	sha256_hex(arena_strf(&a, "%s %s %s", u->key, v->to, v->asked ?: u->digest), hex);
+	t.mark = arena_printf(&a, "<!-- plumb-revert %.32s -->", hex);
+	t.title = arena_printf(&a, "Revert %s to %.*s", u->key, 12, commit_of(str_c(v->to)).p);
+	t.body = arena_printf(&a,
+			      "%s\nTakes the files that `%s` is built from back to `%s`; it is "
+			      "at `%s` in cluster %s.\n\n%s\n",
+			      t.mark, u->key, v->to, u->revision ?: "no revision",
+			      u->r->opts.cluster_name, v->why);
+	v->pull = pullreq_start(s, &t, on_pull, v);
+}
+
 static void on_pushed(void *arg, const struct json *answer, const struct err *err)
 {
 	AUTO(arena) struct arena a = {0};
 	struct revert *v = arg;
 	struct unit *u = v->u;
 	struct str commit = json_str(json_get(answer, STR("commit")));
+	struct source *s;
 	struct err why = *err;
 
 	v->helper = NULL;
@@ -125,17 +185,15 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 	}
 	if (!commit.n) {
 		failed(u, v->asked, why.msg);
-	} else {
-		log_info("reverted", "unit", u->key, "to", v->to, "branch", v->branch, "commit",
-			 log_fmt("%.*s", STR_ARG(commit)));
-		recorder_event(u->r->recorder, unit_tree(u, &a), "Normal", "Reverted",
-			       "back to %s by commit %.*s on branch %s", v->to, STR_ARG(commit),
-			       v->branch);
-		answer_asked(u, v->asked,
-			     arena_strf(&a, "%s: commit %.*s on branch %s", v->to, STR_ARG(commit),
-					v->branch));
+		revert_free(u);
+		return;
 	}
-	revert_free(u);
+	v->commit = xstrndup(commit.p, commit.n);
+	s = unit_source(u, json_get(unit_tree(u, &a), STR("spec")));
+	if (v->aside && s)
+		ask_for_merge(v, s);
+	else
+		done(v, STR_NONE);
 }
 
 /* ---- the commit ---- */
@@ -196,7 +254,7 @@ static int push(struct revert *v, struct err *err)
 	return 0;
 }
 
-static void begin(struct unit *u, struct str to, const char *why, const char *asked)
+static void begin(struct unit *u, struct str to, const char *why, const char *asked, bool aside)
 {
 	struct err err = {0};
 	struct revert *v;
@@ -205,6 +263,7 @@ static void begin(struct unit *u, struct str to, const char *why, const char *as
 		return;
 	v = u->revert = xalloc(sizeof(*v));
 	v->u = u;
+	v->aside = aside;
 	v->to = xstrndup(to.p, to.n);
 	v->why = xstrdup(why);
 	v->asked = asked ? xstrdup(asked) : NULL;
@@ -218,18 +277,22 @@ void revert_asked(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
 	const struct json *o = unit_tree(u, &a);
-	struct str asked = meta_annotation(o, ROLLBACK), to, rest;
+	struct str asked = meta_annotation(o, ROLLBACK), to, rest, how;
+	struct source *s = unit_source(u, json_get(o, STR("spec")));
 	char *text;
 
-	if (!asked.n || u->revert)
+	/* After a restart the source is still to be fetched. */
+	u->wants_revert = asked.n && !u->revert && s && !s->commit[0] && !s->error;
+	if (!asked.n || u->revert || u->wants_revert)
 		return;
 	text = arena_cstr(&a, asked);
-	/* "REVISION#when": the second part makes each wish a new one. */
+	/* "REVISION#when" or "REVISION#when#propose": the second part makes each wish a new one. */
 	str_cut(asked, '#', &to, &rest);
+	str_cut(rest, '#', &rest, &how);
 	if (str_is(to, "previous"))
 		to = last_good(u, o);
 	if (to.n)
-		begin(u, to, "Asked for with plumb rollback.", text);
+		begin(u, to, "Asked for with plumb rollback.", text, str_is(how, "propose"));
 	else
 		failed(u, text, "no earlier revision went well, as far as is known");
 }
@@ -238,9 +301,9 @@ void revert_unhealthy(struct unit *u, struct str why)
 {
 	AUTO(arena) struct arena a = {0};
 	const struct json *o = unit_tree(u, &a);
-	struct str to = last_good(u, o);
+	struct str to = last_good(u, o), mode = meta_annotation(o, ON_FAILURE);
 
-	if (!str_is(meta_annotation(o, ON_FAILURE), "revert") || u->revert)
+	if ((!str_is(mode, "revert") && !str_is(mode, "propose")) || u->revert)
 		return;
 	/* One revert of a build: when that doesn't become healthy either, people are needed. */
 	if (!strcmp(u->reverted, u->digest))
@@ -248,7 +311,7 @@ void revert_unhealthy(struct unit *u, struct str why)
 	memcpy(u->reverted, u->digest, sizeof(u->reverted));
 	if (to.n)
 		begin(u, to, arena_printf(&a, "It did not become healthy: %.*s", STR_ARG(why)),
-		      NULL);
+		      NULL, str_is(mode, "propose"));
 	else
 		failed(u, NULL, "no earlier revision went well, as far as is known");
 }

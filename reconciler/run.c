@@ -172,8 +172,9 @@ void run_succeed(struct run *run, struct str message)
 				  .healthy = wait ? "Unknown" : NULL,
 				  .unwatched = !wait,
 				  .ended = !wait,
-				  .event = !wait && is_new(u, run->revision)};
+				  .event = !wait && (u->untold || is_new(u, run->revision))};
 
+	u->untold = wait;
 	if (is_new(u, run->revision)) {
 		free(u->revision);
 		u->revision = xstrndup(run->revision.p, run->revision.n);

@@ -168,6 +168,7 @@ static void tell(struct unit *u, const struct json *o, const struct unit_report 
 {
 	bool bad = !strcmp(rep->ready, "False");
 
+	u->untold = false;
 	if (bad)
 		log_warn("not applied", "unit", u->key, "reason", rep->reason, "error",
 			 log_fmt("%.*s", STR_ARG(rep->message)));

@@ -205,8 +205,11 @@ void units_of_source(struct reconciler *r, const struct source *s)
 		AUTO(arena) struct arena a = {0};
 		struct unit *u = it.value;
 
-		if (unit_source(u, json_get(unit_tree(u, &a), STR("spec"))) == s)
-			unit_look(u);
+		if (unit_source(u, json_get(unit_tree(u, &a), STR("spec"))) != s)
+			continue;
+		if (u->wants_revert)
+			revert_asked(u);
+		unit_look(u);
 	}
 }
 

@@ -16,10 +16,16 @@
 #define PATIENCE_MS 90000
 #define PAUSE_MS 100
 
-static int ask(struct unitverb *v, const char *name, const char *to, struct err *err)
+struct wish {
+	const char *to; /* "" = the last that went well */
+	bool propose;
+};
+
+static int ask(struct unitverb *v, const char *name, const struct wish *w, struct err *err)
 {
-	const char *wish = arena_printf(&v->arena, "%s#%lld", *to ? to : "previous",
-					(long long)loop_wall(v->loop));
+	const char *wish =
+		arena_printf(&v->arena, "%s#%lld%s", *w->to ? w->to : "previous",
+			     (long long)loop_wall(v->loop), w->propose ? "#propose" : "");
 
 	return unitverb_patch(v, &res_kustomizations, v->namespace, name,
 			      json_build(&v->arena, "{s:{s:{s:s,s:n}}}", "metadata", "annotations",
@@ -27,11 +33,11 @@ static int ask(struct unitverb *v, const char *name, const char *to, struct err 
 			      err);
 }
 
-static int rollback(struct unitverb *v, const char *name, const char *to, struct err *err)
+static int rollback(struct unitverb *v, const char *name, const struct wish *w, struct err *err)
 {
-	if (strchr(to, '#'))
-		return err_set(err, ERR_BAD_REQUEST, "--to: not a revision: %s", to);
-	if (unitverb_open(v, err) || ask(v, name, to, err))
+	if (strchr(w->to, '#'))
+		return err_set(err, ERR_BAD_REQUEST, "--to: not a revision: %s", w->to);
+	if (unitverb_open(v, err) || ask(v, name, w, err))
 		return -1;
 	for (int waited = 0; waited < PATIENCE_MS; waited += PAUSE_MS) {
 		const struct json *o =
@@ -55,11 +61,14 @@ static int rollback(struct unitverb *v, const char *name, const char *to, struct
 static int rollback_main(int argc, char **argv)
 {
 	struct unitverb v;
-	const char *to = "";
-	const struct flag flags[] = {UNITVERB_FLAGS(&v),
-				     {"to", 0, FLAG_STRING, &to, "REVISION",
-				      "commit to go back to; by default the last that went well"},
-				     {0}};
+	struct wish wish = {.to = ""};
+	const struct flag flags[] = {
+		UNITVERB_FLAGS(&v),
+		{"to", 0, FLAG_STRING, &wish.to, "REVISION",
+		 "commit to go back to; by default the last that went well"},
+		{"propose", 0, FLAG_BOOL, &wish.propose, NULL,
+		 "on a branch with a pull request, not onto the branch itself"},
+		{0}};
 	struct err err = {0};
 	int nargs, rc = 1;
 
@@ -70,7 +79,7 @@ static int rollback_main(int argc, char **argv)
 			 &nargs, &err)) {
 		if (nargs != 1)
 			err_set(&err, ERR_BAD_REQUEST, "name one Kustomization");
-		else if (!rollback(&v, argv[0], to, &err))
+		else if (!rollback(&v, argv[0], &wish, &err))
 			rc = 0;
 	}
 	if (rc)

@@ -172,6 +172,38 @@ ok "… in its place" same "$(state | grep -c 'plumb-plan default')" 1
 ok "… and fails" soon 5 says "$(git -C "$repo" rev-parse HEAD) failure plumb/default/plan 1 cannot be built"
 git -C "$repo" checkout -q main && git -C "$repo" reset -q --hard origin/main
 
+# --- going back where the branch is protected, or where it is asked for
+git -C "$repo" fetch -q && git -C "$repo" reset -q --hard origin/main
+sed -i 's/size: .*/size: wide/' "$repo/shop/objects.yaml"; push 'wide'
+ok "a step forward" soon 10 is size wide
+back=plumb/revert/default/plumb-system-shop
+before=$(pulls) n=$(($(pulls) + 1))
+rollback() { "$PLUMB" rollback shop --data-dir "$data" "$@"; }
+ok "rollback --propose names its pull request" sh -c "'$PLUMB' rollback shop --propose --data-dir '$data' | grep -q 'on branch $back, pull request https://forge.example/'"
+ok "… which is open" says "pull $n open $back Revert plumb-system/shop to"
+ok "… and says what for" says 'Asked for with plumb rollback.'
+ok "… and nothing is reverted yet" is size wide
+ok "asked again it is the same one" rollback --propose
+ok "… reworded" same "$(pulls)" $n
+tell "close/$n"
+touch "$work/acme/shop.git/refs/heads/main.lock"
+ok "a branch that refuses pushes gets one, too" rollback
+ok "… of its own" says "pull $((n + 1)) open $back"
+rm "$work/acme/shop.git/refs/heads/main.lock"
+git -C "$repo" fetch -q origin "$back" && git -C "$repo" merge -q -m 'back' FETCH_HEAD && tell "merge/$((n + 1))" && git -C "$repo" push -q origin HEAD:main
+ok "merging it goes back" soon 10 sh -c "! k() { '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' \"\$@\"; }; ! k -n shop get configmap settings -o 'jsonpath={.data.size}' | grep -qx wide"
+sed -i 's/annotations: {/annotations: {plumb.dev\/on-failure: propose, /; s/^  prune: true/  prune: true\n  wait: true\n  timeout: 2s/' "$repo/app/shop.yaml"; push 'with a net'
+ok "healthy" soon 10 sh -c "'$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n plumb-system get kustomization shop -o 'jsonpath={.status.conditions[?(@.type==\"Healthy\")].status}' | grep -q True"
+printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: never, namespace: shop}\nspec: {containers: [{name: c, image: "none:1"}]}\n' >>"$repo/shop/objects.yaml"; push 'never healthy'
+ok "what doesn't become healthy is proposed to be reverted" soon 20 says "pull $((n + 2)) open $back"
+ok "… which says why" says 'It did not become healthy: not healthy in time: Pod shop/never'
+restart
+sleep 6
+ok "… once, also after a restart" same "$(pulls)" $((n + 2))
+git -C "$repo" fetch -q && git -C "$repo" reset -q --hard origin/main
+sed -i '/on-failure/s/plumb.dev\/on-failure: propose, //; /wait: true/d; /timeout: 2s/d' "$repo/app/shop.yaml"
+sed -i '/^kind: Pod/,$d; $d' "$repo/shop/objects.yaml"; tail -3 "$repo/shop/objects.yaml" | grep -q -- '^apiVersion' && sed -i '$d' "$repo/shop/objects.yaml"; push 'without'
+
 # --- webhooks
 hooks=http://127.0.0.1:$(sed -n 's/.*listening for webhooks.* port=\([0-9]*\).*/\1/p' "$data/log/reconciler.log" | tail -1)
 k -n plumb-system create secret generic hook --from-literal=token=h00k-t0ken >/dev/null
