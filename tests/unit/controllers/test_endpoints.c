@@ -236,3 +236,57 @@ void test_endpoints__go_with_their_service_unless_a_person_wrote_them(void **sta
 	assert_int_equal(f->writes, 0);
 	fake_free(f);
 }
+
+extern const struct controller controller_endpointslicemirroring;
+
+void test_endpointslicemirroring__written_endpoints_get_slices(void **state)
+{
+	struct fake *f = start(&controller_endpointslicemirroring,
+			       "{'apiVersion':'v1','kind':'Service','metadata':{'name':'ext',"
+			       "'namespace':'a','uid':'s'},'spec':{'clusterIP':'10.96.0.9'}}");
+	const struct json *s;
+
+	(void)state;
+	fake_add(f, &res_endpoints,
+		 "{'apiVersion':'v1','kind':'Endpoints','metadata':{'name':'ext','namespace':'a',"
+		 "'uid':'e','labels':{'x':'y'}},'subsets':[{'addresses':[{'ip':'10.1.2.3'},{'ip':"
+		 "'fd00::1'}],'notReadyAddresses':[{'ip':'10.1.2.4'}],'ports':[{'port':80}]}]}");
+	fake_settle(f, "a", "ext");
+	assert_int_equal(fake_count(f, &res_endpointslices), 2); /* one a family */
+	s = slice(f, 0);
+	assert_str(meta_label(s, "kubernetes.io/service-name"), "ext");
+	assert_str(meta_label(s, "endpointslice.kubernetes.io/managed-by"),
+		   "endpointslicemirroring-controller.k8s.io");
+	assert_str(meta_label(s, "x"), "y");
+	assert_str(json_str(json_at(meta_controller(s), "kind")), "Endpoints");
+	assert_int_equal(json_len(json_at(s, "endpoints")), 2);
+	assert_int_equal(json_int(json_pointer(s, STR("/ports/0/port")), 0), 80);
+	assert_false(json_bool(json_pointer(s, STR("/endpoints/1/conditions/ready")), true));
+	fake_merge(f, &res_endpoints, "a", "ext",
+		   "{'subsets':[{'addresses':[{'ip':'10.1.2.9'}],'ports':[{'port':80}]}]}");
+	fake_settle(f, "a", "ext");
+	assert_int_equal(fake_count(f, &res_endpointslices), 1);
+	assert_str(json_str(json_pointer(slice(f, 0), STR("/endpoints/0/addresses/0"))),
+		   "10.1.2.9");
+	/* With a selector, the slices are another controller's. */
+	fake_merge(f, &res_services, "a", "ext", "{'spec':{'selector':{'a':'b'}}}");
+	fake_settle(f, "a", "ext");
+	assert_int_equal(fake_count(f, &res_endpointslices), 0);
+	fake_free(f);
+}
+
+void test_endpointslicemirroring__leaves_alone_what_has_slices(void **state)
+{
+	struct fake *f = start(&controller_endpointslicemirroring,
+			       "{'apiVersion':'v1','kind':'Service','metadata':{'name':'ext',"
+			       "'namespace':'a','uid':'s'},'spec':{'clusterIP':'10.96.0.9'}}");
+
+	(void)state;
+	fake_add(f, &res_endpoints,
+		 "{'apiVersion':'v1','kind':'Endpoints','metadata':{'name':'ext','namespace':'a',"
+		 "'uid':'e','labels':{'endpointslice.kubernetes.io/skip-mirror':'true'}},'subsets':"
+		 "[{'addresses':[{'ip':'10.1.2.3'}],'ports':[{'port':80}]}]}");
+	fake_settle(f, "a", "ext");
+	assert_int_equal(fake_count(f, &res_endpointslices), 0);
+	fake_free(f);
+}
