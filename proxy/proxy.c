@@ -1,10 +1,10 @@
 /*
- * The shell around the rule set: two informers mark Services dirty, guard.c follows policies, a
- * short timer gathers what belongs together, and one transaction brings it into the kernel. At the
- * start, and after a transaction that the kernel refused or a table that somebody deleted, the
- * table is written whole, in one transaction too, so there is no instant without rules. Must never
- * decide what a rule says: that is the pure core's. On the client's loop; owns informers and rule
- * set.
+ * The shell around the rule set: two informers mark Services dirty, guard.c follows
+ * policies, hostports.c this node's pods, a short timer gathers what belongs together, and one
+ * transaction brings it into the kernel. At the start, and after a transaction that the kernel
+ * refused or a table that somebody deleted, the table is written whole, in one transaction too, so
+ * there is no instant without rules. Must never decide what a rule says: that is the pure core's.
+ * On the client's loop; owns informers and rule set.
  */
 #include "proxy/proxy.h"
 
@@ -17,9 +17,11 @@
 #include "lib/kube/informer.h"
 #include "lib/kube/resources.h"
 #include "proxy/guard.h"
+#include "proxy/hostports.h"
 #include "proxy/udp.h"
 
 #define INDEX_SERVICE "service"
+#define BRIDGE "plumb0" /* the pods' */
 
 enum {
 	GATHER_NS = 1000 * 1000, /* events of one change arrive together */
@@ -33,6 +35,7 @@ struct proxy {
 	struct informer *services, *slices;
 	struct ruleset *rules;
 	struct guard *guard;
+	struct hostports *hostports;
 	struct map dirty; /* key of a Service → non-NULL */
 	struct loop_timer sync, probe;
 	bool full;   /* the next transaction writes everything */
@@ -85,7 +88,7 @@ static void on_slice(void *arg, const struct obj *old, const struct obj *new)
 	mark_slice(arg, new);
 }
 
-static void on_policies(void *arg)
+static void on_others(void *arg)
 {
 	schedule(arg, GATHER_NS);
 }
@@ -179,6 +182,12 @@ static void first_sync(struct proxy *p)
 		p->o.synced(p->o.arg);
 }
 
+static bool all_known(const struct proxy *p)
+{
+	return informer_synced(p->services) && informer_synced(p->slices) &&
+	       guard_synced(p->guard) && hostports_synced(p->hostports);
+}
+
 static void sync_now(struct loop *l, struct loop_timer *t)
 {
 	struct proxy *p = CONTAINER_OF(t, struct proxy, sync);
@@ -190,7 +199,7 @@ static void sync_now(struct loop *l, struct loop_timer *t)
 
 	(void)l;
 	/* Half a picture would take away what works. */
-	if (!informer_synced(p->services) || !informer_synced(p->slices) || !guard_synced(p->guard))
+	if (!all_known(p))
 		return;
 	while (map_next(&p->dirty, &it)) {
 		refresh(p, it.key, &a, &fronts);
@@ -204,6 +213,10 @@ static void sync_now(struct loop *l, struct loop_timer *t)
 		return;
 	}
 	forget_stale(p, &fronts);
+	/* Host ports are reached by 127.0.0.1, too, now that the table guards what listens there.
+	 */
+	if (hostports_any(p->hostports))
+		(void)!net_sysctl("net/ipv4/conf/" BRIDGE "/route_localnet", "1", NULL);
 	metric_observe(p->duration, (double)(stopwatch() - begin) / (double)NS_PER_S);
 	if (!p->synced)
 		first_sync(p);
@@ -239,12 +252,23 @@ static void metrics_make(struct proxy *p)
 	p->failures = metric_with(n, "failed", (char *)NULL);
 }
 
+static void hostports_begin(struct proxy *p)
+{
+	struct hostports_opts o = {.client = p->client,
+				   .rules = p->rules,
+				   .node = p->o.node,
+				   .changed = on_others,
+				   .arg = p};
+
+	p->hostports = hostports_start(&o);
+}
+
 static void guard_begin(struct proxy *p)
 {
 	struct guard_opts o = {.client = p->client,
 			       .rules = p->rules,
 			       .node = p->o.node,
-			       .changed = on_policies,
+			       .changed = on_others,
 			       .arg = p};
 
 	p->guard = guard_start(&o);
@@ -275,6 +299,7 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 	informer_start(p->services);
 	informer_start(p->slices);
 	guard_begin(p);
+	hostports_begin(p);
 	loop_timer_set(c->loop, &p->probe, probe_ns, on_probe);
 	return p;
 }
@@ -288,6 +313,7 @@ void proxy_stop(struct proxy *p)
 	informer_free(p->services);
 	informer_free(p->slices);
 	guard_stop(p->guard);
+	hostports_stop(p->hostports);
 	ruleset_free(p->rules);
 	map_release(&p->dirty);
 	free(p);

@@ -50,6 +50,9 @@ void rules_base(const struct ruleset_opts *o, struct buf *out);
 /* policy_rules_core.c: the same for NetworkPolicies. */
 void policy_base(struct buf *out);
 
+/* hostport_core.c: a pod's ports on its node. The pod is one of this node. */
+void rules_of_host_ports(struct arena *a, const struct json *pod, struct rules *ret);
+
 /* ---- ruleset_diff.c ---- */
 struct ruleset;
 struct ruleset *ruleset_new(const struct ruleset_opts *o);

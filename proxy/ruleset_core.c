@@ -5,6 +5,7 @@
  *	node's own addresses, map nodeports → ext-… (policies, masquerading) → svc-… (choice) →
  *	dnat, by way of ep-… where the choice is to be remembered (sessionAffinity).
  *	What has no endpoints stands in the maps no-endpoint-*, looked at by the filter hooks.
+ *	What no Service has and a pod asked for on its host: host-ports (hostport_core.c).
  *
  * Must never put text that came from a user into a rule: names are hashed or cut down to letters,
  * digits and dashes, addresses and ports are numbers. Pure; memory in the caller's arena.
@@ -240,6 +241,25 @@ static void add_hairpins(struct ctx *c, const struct picked *to)
 	}
 }
 
+/* The load balancer's addresses are for some only. */
+static struct str add_firewall(struct ctx *c, const struct service_port *p, struct str ext)
+{
+	AUTO(buf) struct buf rules = {0};
+	char text[16];
+
+	for (size_t i = 0; i < c->s->nranges; i++) {
+		struct cidr r = c->s->ranges[i];
+		uint32_t mask = r.bits ? UINT32_MAX << (32 - r.bits) : 0;
+
+		if (r.bits)
+			buf_printf(&rules, "ip saddr %.*s/%u ",
+				   STR_ARG(ip4_format(r.addr & mask, text)), r.bits);
+		buf_printf(&rules, "%.*s\n", STR_ARG(ext));
+	}
+	buf_puts(&rules, "drop\n");
+	return go_to(c, add_chain(c, chain_name(c, "fw", port_identity(c, p)), &rules));
+}
+
 static void rules_external(struct ctx *c, const struct service_port *p, struct str svc,
 			   const struct picked *all)
 {
@@ -248,14 +268,17 @@ static void rules_external(struct ctx *c, const struct service_port *p, struct s
 	/* Refused when nobody serves it; silently dropped when only this node doesn't, so that
 	 * load balancers try another. */
 	struct str none = all->n ? STR("drop") : STR("goto refuse"), to = STR_NONE;
+	struct str balancer;
 
 	if (!c->s->nexternal && !p->node_port)
 		return;
 	if (all->n)
 		to = go_to(c, add_external(c, p, svc, &local));
+	balancer = all->n && c->s->nranges ? add_firewall(c, p, to) : to;
 	for (size_t i = 0; i < c->s->nexternal; i++) {
 		if (all->n)
-			add_address(c, "service-ips", c->s->external_ips[i], p, to);
+			add_address(c, "service-ips", c->s->external_ips[i], p,
+				    i + c->s->nbalancer < c->s->nexternal ? to : balancer);
 		if (!use->n)
 			add_address(c, "no-endpoint-ips", c->s->external_ips[i], p, none);
 	}
@@ -305,6 +328,9 @@ static const char base_table[] =
 	"	map no-endpoint-ips { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
 	"	map no-endpoint-nodeports { type inet_proto . inet_service : verdict; }\n"
 	"	set cluster-ips { type ipv4_addr; }\n"
+	"	map host-ports { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+	"	map host-ports-at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . "
+	"inet_service; }\n"
 	"	set hairpin { type ipv4_addr . ipv4_addr; }\n"
 	"	chain mark-masq { meta mark set meta mark | " RULESET_MASQ_MARK "; }\n"
 	"	chain refuse {\n"
@@ -315,6 +341,10 @@ static const char base_table[] =
 	"		ip daddr . meta l4proto . th dport vmap @service-ips\n"
 	"		ip daddr != 127.0.0.0/8 fib daddr type local meta l4proto . th dport vmap "
 	"@nodeports\n"
+	"		fib daddr type local meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . "
+	"meta l4proto . th dport map @host-ports-at\n"
+	"		fib daddr type local meta l4proto { tcp, udp, sctp } dnat ip to meta "
+	"l4proto . th dport map @host-ports\n"
 	"	}\n"
 	"	chain check-ips {\n"
 	"		ip daddr . meta l4proto . th dport vmap @no-endpoint-ips\n"
@@ -334,6 +364,9 @@ static const char base_table[] =
 	"	}\n"
 	"	chain filter-input {\n"
 	"		type filter hook input priority filter\n"
+	/* Where host ports are reached by 127.0.0.1, others must not reach what listens there. */
+	"		iifname != \"lo\" ip daddr 127.0.0.0/8 ct state new,invalid,untracked "
+	"drop\n"
 	"		ct state new jump check-ips\n"
 	"		ct state new jump check-nodeports\n"
 	"	}\n"
@@ -350,7 +383,8 @@ static const char base_table[] =
 	"		type nat hook postrouting priority srcnat\n"
 	"		meta mark & " RULESET_MASQ_MARK
 	" != 0 meta mark set meta mark ^ " RULESET_MASQ_MARK " masquerade fully-random\n"
-	"		ct status dnat ip saddr . ip daddr @hairpin masquerade fully-random\n";
+	"		ct status dnat ip saddr . ip daddr @hairpin masquerade fully-random\n"
+	"		ct status dnat ip saddr 127.0.0.0/8 masquerade fully-random\n";
 
 void rules_base(const struct ruleset_opts *o, struct buf *out)
 {

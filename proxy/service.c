@@ -50,14 +50,29 @@ static uint32_t ip_read(const struct json *v)
 	return ip4_parse(json_str(v), &ip) == 0 && ip_usable(ip) ? ip : 0;
 }
 
-static void external_add(struct service *s, uint32_t ip)
+static bool external_add(struct service *s, uint32_t ip)
 {
 	if (!ip || ip == s->cluster_ip || s->nexternal == SERVICE_IPS_MAX)
-		return;
+		return false;
 	for (size_t i = 0; i < s->nexternal; i++)
 		if (s->external_ips[i] == ip)
-			return;
+			return false;
 	s->external_ips[s->nexternal++] = ip;
+	return true;
+}
+
+/* One that cannot be read lets nobody in: with none left, everybody would get in. */
+static void ranges_read(struct arena *a, const struct json *o, struct service *s)
+{
+	const struct json *all = json_at(o, "spec", "loadBalancerSourceRanges");
+
+	s->ranges = arena_array(a, SERVICE_RANGES_MAX, sizeof(*s->ranges));
+	for (size_t i = 0; i < json_len(all) && s->nranges < SERVICE_RANGES_MAX; i++) {
+		struct cidr *range = &s->ranges[s->nranges++];
+
+		if (cidr_parse(str_trim(json_str(json_item(all, i))), range))
+			*range = (struct cidr){0, 32};
+	}
 }
 
 static void externals_read(struct arena *a, const struct json *o, struct service *s)
@@ -72,8 +87,10 @@ static void externals_read(struct arena *a, const struct json *o, struct service
 		const struct json *in = json_item(ingress, i);
 
 		if (!str_is(json_str(json_get(in, STR("ipMode"))), "Proxy"))
-			external_add(s, ip_read(json_get(in, STR("ip"))));
+			s->nbalancer += external_add(s, ip_read(json_get(in, STR("ip"))));
 	}
+	if (s->nbalancer)
+		ranges_read(a, o, s);
 }
 
 /* The port of a slice that serves a Service's port: same name, same protocol. */

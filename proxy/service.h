@@ -9,8 +9,14 @@
 #include <netinet/in.h>
 
 #include "lib/json/json.h"
+#include "lib/os/net.h"
 
-enum { SERVICE_PORTS_MAX = 1000, SERVICE_ENDPOINTS_MAX = 5000, SERVICE_IPS_MAX = 64 };
+enum {
+	SERVICE_PORTS_MAX = 1000,
+	SERVICE_ENDPOINTS_MAX = 5000,
+	SERVICE_IPS_MAX = 64,
+	SERVICE_RANGES_MAX = 1000
+};
 
 struct endpoint {
 	uint32_t ip; /* host byte order */
@@ -30,8 +36,10 @@ struct service_port {
 struct service {
 	struct str namespace, name;
 	uint32_t cluster_ip;
-	uint32_t *external_ips; /* externalIPs and the load balancer's */
-	size_t nexternal;
+	uint32_t *external_ips; /* externalIPs, and the last nbalancer ones the load balancer's */
+	size_t nexternal, nbalancer;
+	struct cidr *ranges; /* who may use the load balancer's; none = anybody */
+	size_t nranges;
 	struct service_port *ports;
 	size_t nports;
 	bool external_local, internal_local; /* traffic policies */

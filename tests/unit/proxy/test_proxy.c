@@ -24,7 +24,7 @@ struct side {
 static struct world {
 	struct client client;
 	struct loop *loop;
-	struct side sides[3]; /* Services, EndpointSlices, NetworkPolicies */
+	struct side sides[4]; /* Services, EndpointSlices, NetworkPolicies, Pods */
 	struct proxy *proxy;
 	struct buf last; /* the last transaction */
 	int runs, fail;
@@ -33,7 +33,10 @@ static struct world {
 
 static struct side *side_of(const struct resource *r)
 {
-	return &w.sides[r == &res_services ? 0 : r == &res_endpointslices ? 1 : 2];
+	return &w.sides[r == &res_services         ? 0
+			: r == &res_endpointslices ? 1
+			: r == &res_pods           ? 3
+						   : 2];
 }
 
 static void answer(struct loop *l, struct loop_timer *t)
@@ -126,6 +129,7 @@ static void begin(void)
 	w.sides[0].list = EMPTY("Service");
 	w.sides[1].list = EMPTY("EndpointSlice");
 	w.sides[2].list = EMPTY("NetworkPolicy");
+	w.sides[3].list = EMPTY("Pod");
 	w.proxy = proxy_start(&w.client, &o);
 }
 

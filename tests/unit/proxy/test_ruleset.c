@@ -186,6 +186,48 @@ void test_ruleset__internal_traffic_stays_local(void **state)
 	has(t, "no-endpoint-ips 10.96.0.7 . tcp . 80 = drop");
 }
 
+void test_ruleset__the_load_balancer_is_for_some(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	const char *t =
+		render(&a,
+		       "{\"metadata\":{\"namespace\":\"default\",\"name\":\"web\"},\"spec\":"
+		       "{\"type\":\"LoadBalancer\",\"clusterIP\":\"10.96.0.7\","
+		       "\"externalIPs\":[\"5.6.7.8\"],\"loadBalancerSourceRanges\":["
+		       "\"10.9.8.7/16\",\"x\"],\"ports\":[{\"port\":80}]},\"status\":{"
+		       "\"loadBalancer\":{\"ingress\":[{\"ip\":\"5.6.7.9\"}]}}}",
+		       SLICE(&a, "10.244.0.5 n1"));
+
+	(void)state;
+	has(t, "2 service-ips 5.6.7.8 . tcp . 80 = goto ext-");
+	has(t, "2 service-ips 5.6.7.9 . tcp . 80 = goto fw-");
+	has(t, "ip saddr 10.9.0.0/16 goto ext-");
+	has(t, "ip saddr 0.0.0.0/32 goto ext-");
+	has(t, "drop\n");
+}
+
+void test_ruleset__host_ports(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct rules rules = {0};
+
+	(void)state;
+	rules_of_host_ports(
+		&a,
+		parse(&a, "{\"spec\":{\"containers\":[{\"ports\":[{\"containerPort\":80,"
+			  "\"hostPort\":8080},{\"containerPort\":53,\"hostPort\":5353,\"protocol\":"
+			  "\"UDP\",\"hostIP\":\"172.30.0.10\"},{\"containerPort\":9},{"
+			  "\"containerPort\":9,\"hostPort\":9,\"hostIP\":\"x\"}]}]},\"status\":{"
+			  "\"podIP\":\"10.244.0.5\"}}"),
+		&rules);
+	assert_int_equal(rules.n, 4); /* each with its hairpin */
+	assert_true(str_is(rules.v[0].object, "host-ports"));
+	assert_true(str_is(rules.v[0].key, "tcp . 8080"));
+	assert_true(str_is(rules.v[0].text, "10.244.0.5 . 80"));
+	assert_true(str_is(rules.v[2].object, "host-ports-at"));
+	assert_true(str_is(rules.v[2].key, "172.30.0.10 . udp . 5353"));
+}
+
 void test_ruleset__session_affinity(void **state)
 {
 	AUTO(arena) struct arena a = {0};
