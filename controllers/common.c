@@ -179,17 +179,43 @@ struct json_set_view select_objects(const struct view *v, const struct resource 
 	return (struct json_set_view){found.v, found.n};
 }
 
+/* The list with the finalizer that a Job's pods keep until their end is counted, or without it;
+ * NULL: nothing is to change. */
+static const struct json *owned_finalizers(const struct view *v, const struct json *owner,
+					   const struct json *o, bool owned)
+{
+	static const char tracking[] = "batch.kubernetes.io/job-tracking";
+	const struct json *had = json_at(o, "metadata", "finalizers");
+	struct json *list = had ? json_copy(v->arena, had) : json_new(v->arena, JSON_ARRAY);
+	size_t at = 0;
+
+	if (!str_is(json_str(json_at(owner, "kind")), "Job"))
+		return NULL;
+	while (at < json_len(list) && !str_is(json_str(json_item(list, at)), tracking))
+		at++;
+	if ((at < json_len(list)) == owned)
+		return NULL;
+	if (owned)
+		json_append_str(v->arena, list, str_c(tracking));
+	else
+		json_remove(list, at);
+	return list;
+}
+
 /*
  * Replaces the list of owners. uid and resourceVersion stand in the patch: an object that was
  * replaced or changed since refuses it, so that two owners never both believe they have it.
  */
 static void patch_owners(const struct view *v, struct plan *p, const struct resource *r,
-			 const struct json *o, const struct json *owners)
+			 const struct json *o, const struct json *owners,
+			 const struct json *finalizers)
 {
 	struct json *patch = json_build(
 		v->arena, "{s:{s:S, s:S, s:o}}", "metadata", "uid", meta_uid(o), "resourceVersion",
 		json_str(json_at(o, "metadata", "resourceVersion")), "ownerReferences", owners);
 
+	if (finalizers)
+		json_set(v->arena, json_get(patch, STR("metadata")), STR("finalizers"), finalizers);
 	plan_patch(p, r, o, NULL, patch);
 	p->last->ignore_not_found = true;
 }
@@ -202,7 +228,7 @@ static void adopt(const struct view *v, const struct json *owner, struct plan *p
 		json_len(had) ? json_copy(v->arena, had) : json_new(v->arena, JSON_ARRAY);
 
 	json_append(v->arena, owners, meta_owner_ref(v->arena, owner, true));
-	patch_owners(v, p, r, o, owners);
+	patch_owners(v, p, r, o, owners, owned_finalizers(v, owner, o, true));
 }
 
 static void let_go(const struct view *v, const struct json *owner, struct plan *p,
@@ -213,7 +239,7 @@ static void let_go(const struct view *v, const struct json *owner, struct plan *
 	for (size_t i = json_len(owners); i-- > 0;)
 		if (str_eq(json_str(json_at(json_item(owners, i), "uid")), meta_uid(owner)))
 			json_remove(owners, i);
-	patch_owners(v, p, r, o, owners);
+	patch_owners(v, p, r, o, owners, owned_finalizers(v, owner, o, false));
 }
 
 void claim_objects(const struct view *v, const struct json *owner, const struct selector *s,

@@ -26,10 +26,39 @@ static bool set_condition(struct job *j, const char *type, const char *status, c
 	return condition_set(j->v->arena, j->new, type, status, reason, message, j->v->now_ns);
 }
 
+static int by_index(const void *pa, const void *pb)
+{
+	int64_t a = job_index_of(*(const struct json *const *)pa),
+		b = job_index_of(*(const struct json *const *)pb);
+
+	return (a > b) - (a < b);
+}
+
+/* Pods of an index that isn't asked for, or has another pod already, come first; returns how many
+ * they are. */
+static int64_t misfits_first(struct job *j)
+{
+	struct trees misfits = {0}, rest = {0};
+
+	qsort(j->active.v, j->active.n, sizeof(*j->active.v), by_index);
+	for (size_t i = 0; i < j->active.n; i++) {
+		int64_t index = job_index_of(j->active.v[i]);
+		bool same = rest.n && job_index_of(rest.v[rest.n - 1]) == index;
+		bool fits = index >= 0 && index < j->completions && !same;
+
+		trees_add(j->v->arena, fits ? &rest : &misfits, j->active.v[i]);
+	}
+	if (rest.n)
+		replicaset_rank(j->v, &rest, &rest);
+	for (size_t i = 0; i < rest.n; i++)
+		j->active.v[misfits.n + i] = rest.v[i];
+	for (size_t i = 0; i < misfits.n; i++)
+		j->active.v[i] = misfits.v[i];
+	return (int64_t)misfits.n;
+}
+
 static void delete_active(struct job *j, int64_t n)
 {
-	if (n < (int64_t)j->active.n)
-		replicaset_rank(j->v, &j->active, &j->active);
 	for (int64_t i = 0; i < MIN(n, (int64_t)j->active.n); i++) {
 		plan_delete(j->plan, &res_pods, j->active.v[i])->ignore_not_found = true;
 		plan_event(j->plan, j->was, "Normal", "SuccessfulDelete", "Deleted pod: %.*s",
@@ -48,6 +77,7 @@ static void set_index(struct job *j, struct json *pod, int64_t index)
 
 	json_set_str(a, meta_set_object(a, pod, "annotations"), JOB_INDEX, text);
 	json_set_str(a, meta_set_object(a, pod, "labels"), JOB_INDEX, text);
+	job_index_annotate(j, pod, index);
 	json_set_str(a, spec, "hostname",
 		     arena_strf(a, "%.*s-%.*s", STR_ARG(meta_name(j->was)), STR_ARG(text)));
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
@@ -130,21 +160,37 @@ static struct str indexed_name(struct job *j, int64_t index)
 			  meta_name(j->was).p, (long long)index, suffix);
 }
 
-static void create_indexed(struct job *j, int64_t n)
+/* Those that run, and those that are on their way out where they count until they are gone. */
+static bool *busy_indexes(struct job *j)
 {
 	bool *busy = arena_array(j->v->arena, (size_t)j->completions + 1, sizeof(bool));
 
-	for (size_t i = 0; i < j->active.n; i++) {
-		int64_t index = job_index_of(j->active.v[i]);
+	for (size_t i = 0; i < j->pods.n; i++) {
+		const struct json *pod = j->pods.v[i];
+		int64_t index = job_index_of(pod);
 
-		if (index >= 0 && index < j->completions)
+		if (index >= 0 && index < j->completions && !pod_finished(pod) &&
+		    (!meta_deleting(pod) || job_waits_for_ends(j)))
 			busy[index] = true;
 	}
+	return busy;
+}
+
+static void create_indexed(struct job *j, int64_t n)
+{
+	const bool *busy = busy_indexes(j);
+
 	for (int64_t i = 0; n > 0 && i < j->completions; i++) {
-		if (j->done[i] || busy[i])
+		int64_t wait;
+
+		if (j->done[i] || busy[i] || (j->index_failed && j->index_failed[i]))
 			continue;
-		create_pod(j, indexed_name(j, i), i);
 		n--;
+		wait = job_index_wait_ns(j, i);
+		if (wait)
+			plan_requeue(j->plan, wait);
+		else
+			create_pod(j, indexed_name(j, i), i);
 	}
 }
 
@@ -158,12 +204,16 @@ static int64_t wanted_active(const struct job *j)
 /* As many as may run at a time; after failures not before the time has come. */
 static void keep_active(struct job *j)
 {
-	int64_t diff = wanted_active(j) - (int64_t)j->active.n, wait;
+	int64_t misfits = j->indexed && j->active.n ? misfits_first(j) : 0, wait;
+	int64_t diff = wanted_active(j) - (int64_t)j->active.n;
 
-	if (diff < 0)
-		delete_active(j, -diff);
-	if (str_is(json_str(json_at(j->spec, "podReplacementPolicy")), "Failed") ||
-	    json_at(j->spec, "podFailurePolicy"))
+	if (diff < 0 || misfits) {
+		if (!j->indexed)
+			replicaset_rank(j->v, &j->active, &j->active);
+		delete_active(j, MAX(-diff, misfits));
+		return; /* the rest when they are gone */
+	}
+	if (job_waits_for_ends(j))
 		diff -= j->terminating;
 	if (diff <= 0)
 		return;
@@ -229,7 +279,7 @@ static const char *failure(struct job *j, struct str *ret_message)
 		*ret_message = STR("Job was active longer than specified deadline");
 		return "DeadlineExceeded";
 	}
-	return NULL;
+	return job_index_failure(j, ret_message);
 }
 
 static bool complete(const struct job *j)
@@ -259,7 +309,6 @@ static void end(struct job *j, bool well, const char *reason, struct str message
 static void suspend(struct job *j)
 {
 	delete_active(j, (int64_t)j->active.n);
-	json_del(j->status, STR("startTime"));
 	if (set_condition(j, "Suspended", "True", "JobSuspended", STR("Job suspended")))
 		plan_event(j->plan, j->was, "Normal", "Suspended", "Job suspended");
 }
@@ -267,13 +316,27 @@ static void suspend(struct job *j)
 static void resume(struct job *j)
 {
 	if (job_has(j->was, "Suspended") &&
-	    set_condition(j, "Suspended", "False", "JobResumed", STR("Job resumed")))
+	    set_condition(j, "Suspended", "False", "JobResumed", STR("Job resumed"))) {
 		plan_event(j->plan, j->was, "Normal", "Resumed", "Job resumed");
+		set_time(j, "startTime"); /* deadlines count from here */
+	}
 	if (!json_at(j->status, "startTime"))
 		set_time(j, "startTime");
 }
 
 /* ---- the whole ---- */
+
+/* That the Job will have succeeded is never taken back. */
+static bool decided(struct job *j)
+{
+	const struct json *met = condition_find(j->was, "SuccessCriteriaMet");
+
+	if (!job_has(j->was, "SuccessCriteriaMet"))
+		return false;
+	end(j, true, arena_cstr(j->v->arena, json_str(json_at(met, "reason"))),
+	    json_str(json_at(met, "message")));
+	return true;
+}
 
 static void work(struct job *j)
 {
@@ -282,9 +345,13 @@ static void work(struct job *j)
 
 	if (!j->suspended)
 		resume(j);
+	if (decided(j))
+		return;
 	reason = failure(j, &message);
 	if (reason)
 		end(j, false, reason, message);
+	else if (job_success_policy(j, &message))
+		end(j, true, "SuccessPolicy", message);
 	else if (complete(j))
 		end(j, true, "CompletionsReached",
 		    STR("Reached expected number of succeeded pods"));

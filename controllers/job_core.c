@@ -91,17 +91,19 @@ void job_let_go(const struct view *v, struct plan *p, const struct json *pod)
 
 /* ---- what has ended ---- */
 
-/* As the Job sees it: a pod that is being deleted will not succeed any more, unless the Job waits
- * for its end. */
-static bool has_failed(const struct job *j, const struct json *pod)
+bool job_waits_for_ends(const struct job *j)
 {
-	struct str phase = json_str(json_at(pod, "status", "phase")),
-		   policy = json_str(json_at(j->spec, "podReplacementPolicy"));
+	return str_is(json_str(json_at(j->spec, "podReplacementPolicy")), "Failed") ||
+	       json_at(j->spec, "podFailurePolicy");
+}
+
+bool job_pod_failed(const struct job *j, const struct json *pod)
+{
+	struct str phase = json_str(json_at(pod, "status", "phase"));
 
 	if (str_is(phase, "Failed"))
 		return true;
-	return meta_deleting(pod) && !str_is(phase, "Succeeded") && !str_is(policy, "Failed") &&
-	       !json_at(j->spec, "podFailurePolicy");
+	return meta_deleting(pod) && !str_is(phase, "Succeeded") && !job_waits_for_ends(j);
 }
 
 static bool has_succeeded(const struct json *pod)
@@ -109,15 +111,14 @@ static bool has_succeeded(const struct json *pod)
 	return str_is(json_str(json_at(pod, "status", "phase")), "Succeeded");
 }
 
-static bool exit_codes_match(const struct json *rule, const struct json *pod)
+static const struct json *exit_code_matches(const struct json *rule, const struct json *statuses)
 {
 	const struct json *want = json_at(rule, "onExitCodes"), *values = json_at(want, "values");
-	const struct json *all = json_at(pod, "status", "containerStatuses");
 	struct str only = json_str(json_at(want, "containerName"));
 	bool in = str_is(json_str(json_at(want, "operator")), "In");
 
-	for (size_t i = 0; i < json_len(all); i++) {
-		const struct json *c = json_item(all, i);
+	for (size_t i = 0; i < json_len(statuses); i++) {
+		const struct json *c = json_item(statuses, i);
 		int64_t code = json_int(json_at(c, "state", "terminated", "exitCode"), 0);
 		bool listed = false;
 
@@ -126,12 +127,13 @@ static bool exit_codes_match(const struct json *rule, const struct json *pod)
 		for (size_t k = 0; k < json_len(values); k++)
 			listed |= json_int(json_item(values, k), -1) == code;
 		if (listed == in)
-			return true;
+			return c;
 	}
-	return false;
+	return NULL;
 }
 
-static bool conditions_match(const struct job *j, const struct json *rule, const struct json *pod)
+static const struct json *condition_matches(const struct job *j, const struct json *rule,
+					    const struct json *pod)
 {
 	const struct json *all = json_at(rule, "onPodConditions");
 
@@ -142,28 +144,55 @@ static bool conditions_match(const struct job *j, const struct json *rule, const
 				      arena_cstr(j->v->arena, json_str(json_at(want, "type"))));
 		if (have && str_eq(json_str(json_at(have, "status")),
 				   json_str_or(json_at(want, "status"), STR("True"))))
-			return true;
+			return have;
 	}
-	return false;
+	return NULL;
 }
 
-/* "Count", "Ignore", "FailJob": what spec.podFailurePolicy makes of a failed pod. */
-static struct str failure_action(struct job *j, const struct json *pod)
+/* Says in *ret what the rule saw. */
+static bool rule_matches(struct job *j, const struct json *rule, const struct json *pod,
+			 struct str *ret)
+{
+	const struct json *hit;
+
+	if (json_at(rule, "onExitCodes")) {
+		hit = exit_code_matches(rule, json_at(pod, "status", "containerStatuses"));
+		if (!hit)
+			hit = exit_code_matches(rule,
+						json_at(pod, "status", "initContainerStatuses"));
+		if (hit)
+			*ret = arena_strf(
+				j->v->arena,
+				"Container %.*s for pod %.*s/%.*s failed with exit code %lld",
+				STR_ARG(json_str(json_at(hit, "name"))),
+				STR_ARG(meta_namespace(pod)), STR_ARG(meta_name(pod)),
+				(long long)json_int(json_at(hit, "state", "terminated", "exitCode"),
+						    0));
+		return hit != NULL;
+	}
+	hit = condition_matches(j, rule, pod);
+	if (hit)
+		*ret = arena_strf(j->v->arena, "Pod %.*s/%.*s has condition %.*s",
+				  STR_ARG(meta_namespace(pod)), STR_ARG(meta_name(pod)),
+				  STR_ARG(json_str(json_at(hit, "type"))));
+	return hit != NULL;
+}
+
+struct str job_failure_action(struct job *j, const struct json *pod)
 {
 	const struct json *rules = json_at(j->spec, "podFailurePolicy", "rules");
+	struct str seen;
 
 	for (size_t i = 0; i < json_len(rules); i++) {
 		const struct json *rule = json_item(rules, i);
-		bool hit = json_at(rule, "onExitCodes") ? exit_codes_match(rule, pod)
-							: conditions_match(j, rule, pod);
+		struct str action = json_str(json_at(rule, "action"));
 
-		if (!hit)
+		if (!rule_matches(j, rule, pod, &seen))
 			continue;
-		if (str_is(json_str(json_at(rule, "action")), "FailJob"))
-			j->ends = arena_strf(
-				j->v->arena, "Pod %.*s/%.*s matched FailJob rule at index %zu",
-				STR_ARG(meta_namespace(pod)), STR_ARG(meta_name(pod)), i);
-		return json_str(json_at(rule, "action"));
+		if (str_is(action, "FailJob"))
+			j->ends = arena_strf(j->v->arena, "%.*s matching FailJob rule at index %zu",
+					     STR_ARG(seen), i);
+		return action;
 	}
 	return STR("Count");
 }
@@ -216,15 +245,25 @@ static void note(struct job *j, struct json *list, const struct json *pod)
 
 static void note_success(struct job *j, struct ledger *l, const struct json *pod)
 {
-	int64_t index = job_index_of(pod);
-
-	if (!j->indexed) {
+	if (j->indexed)
+		trees_add(j->v->arena, &j->count_now, pod); /* completedIndexes is the count */
+	else
 		note(j, l->succeeded, pod);
-		return;
+}
+
+/* A failed pod that isn't counted yet. */
+static void note_failure(struct job *j, struct ledger *l, const struct json *pod)
+{
+	bool ignored = str_is(job_failure_action(j, pod), "Ignore");
+
+	if (job_index_holds(j, pod)) {
+		j->held = true;
+		j->failed += !ignored;
+	} else if (ignored) {
+		trees_add(j->v->arena, &j->count_now, pod);
+	} else {
+		note(j, l->failed, pod);
 	}
-	if (index >= 0 && index < j->completions)
-		j->done[index] = true;
-	trees_add(j->v->arena, &j->count_now, pod); /* completedIndexes is the count */
 }
 
 static void sort_out(struct job *j, struct ledger *l)
@@ -238,17 +277,25 @@ static void sort_out(struct job *j, struct ledger *l)
 		if (has_succeeded(pod)) {
 			if (counts)
 				note_success(j, l, pod);
-		} else if (has_failed(j, pod)) {
-			if (!counts)
-				continue;
-			if (str_is(failure_action(j, pod), "Ignore"))
-				trees_add(j->v->arena, &j->count_now, pod);
-			else
-				note(j, l->failed, pod);
+		} else if (job_pod_failed(j, pod)) {
+			if (counts)
+				note_failure(j, l, pod);
 		} else if (!meta_deleting(pod)) {
 			trees_add(j->v->arena, &j->active, pod);
 			j->ready += pod_ready(pod);
 		}
+	}
+}
+
+/* An index that has succeeded isn't run again. Seen before failures are looked at. */
+static void mark_done(struct job *j)
+{
+	for (size_t i = 0; i < j->pods.n; i++) {
+		int64_t index = job_index_of(j->pods.v[i]);
+
+		if (has_succeeded(j->pods.v[i]) && job_tracked(j->pods.v[i]) && index >= 0 &&
+		    index < j->completions)
+			j->done[index] = true;
 	}
 }
 
@@ -262,6 +309,8 @@ static void read_wanted(struct job *j)
 	j->suspended = json_bool(json_at(j->spec, "suspend"), false);
 	j->indexed = str_is(json_str(json_at(j->spec, "completionMode")), "Indexed") &&
 		     j->completions >= 0 && j->completions <= JOB_INDEXES_MAX;
+	j->index_limit = count_of(json_at(j->spec, "backoffLimitPerIndex"), -1);
+	j->over = job_has(j->was, "FailureTarget") || job_has(j->was, "SuccessCriteriaMet");
 }
 
 static void set_count(struct job *j, const char *field, int64_t n)
@@ -293,7 +342,12 @@ static void write_counts(struct job *j, const struct ledger *l, int64_t succeede
 
 		if (text.n)
 			json_set_str(a, j->status, "completedIndexes", text);
+		else
+			json_del(j->status, STR("completedIndexes"));
 	}
+	if (j->index_failed)
+		json_set_str(a, j->status, "failedIndexes",
+			     job_indexes_text(a, j->index_failed, j->completions));
 }
 
 static struct json *list_of(struct job *j, const char *field)
@@ -317,6 +371,9 @@ void job_look(struct job *j)
 		j->done = arena_array(j->v->arena, (size_t)j->completions + 1, sizeof(bool));
 		job_indexes_parse(json_str(json_at(j->status, "completedIndexes")), j->done,
 				  j->completions);
+		mark_done(j);
+		if (json_at(j->spec, "backoffLimitPerIndex"))
+			job_index_look(j);
 	}
 	succeeded += settle(j, l.succeeded);
 	failed += settle(j, l.failed);
@@ -328,13 +385,14 @@ void job_look(struct job *j)
 	}
 	write_counts(j, &l, succeeded, failed);
 	j->succeeded = succeeded + (int64_t)json_len(l.succeeded);
-	j->failed = failed + (int64_t)json_len(l.failed);
-	j->all_counted = !json_len(l.succeeded) && !json_len(l.failed) && !j->count_now.n;
+	j->failed += failed + (int64_t)json_len(l.failed);
+	j->all_counted =
+		!j->held && !json_len(l.succeeded) && !json_len(l.failed) && !j->count_now.n;
 }
 
 /* ---- backing off ---- */
 
-static int64_t ended_ns(const struct json *pod)
+int64_t job_ended_ns(const struct json *pod)
 {
 	const struct json *all = json_at(pod, "status", "containerStatuses");
 	int64_t last = meta_created_ns(pod);
@@ -345,28 +403,33 @@ static int64_t ended_ns(const struct json *pod)
 	return last;
 }
 
+int64_t job_backoff_after(int64_t failures, int64_t last_ns, int64_t now_ns)
+{
+	int64_t wait = BACKOFF_FIRST;
+
+	for (int64_t i = 1; i < failures && wait < BACKOFF_MAX; i++)
+		wait *= 2;
+	return MAX(last_ns + MIN(wait, BACKOFF_MAX) - now_ns, 0);
+}
+
 /* Ten seconds after the first failure, twice as long after each that follows without a success. */
 int64_t job_backoff_ns(const struct job *j)
 {
-	int64_t last_success = 0, last_failure = 0, wait = BACKOFF_FIRST, due;
-	int failures = 0;
+	int64_t last_success = 0, last_failure = 0, failures = 0;
 
+	if (j->index_failed) /* each index waits for itself */
+		return 0;
 	for (size_t i = 0; i < j->pods.n; i++)
 		if (has_succeeded(j->pods.v[i]))
-			last_success = MAX(last_success, ended_ns(j->pods.v[i]));
+			last_success = MAX(last_success, job_ended_ns(j->pods.v[i]));
 	for (size_t i = 0; i < j->pods.n; i++) {
 		const struct json *pod = j->pods.v[i];
 
 		if (!str_is(json_str(json_at(pod, "status", "phase")), "Failed") ||
-		    ended_ns(pod) <= last_success)
+		    job_ended_ns(pod) <= last_success)
 			continue;
 		failures++;
-		last_failure = MAX(last_failure, ended_ns(pod));
+		last_failure = MAX(last_failure, job_ended_ns(pod));
 	}
-	if (!failures)
-		return 0;
-	for (int i = 1; i < failures && wait < BACKOFF_MAX; i++)
-		wait *= 2;
-	due = last_failure + MIN(wait, BACKOFF_MAX);
-	return MAX(due - j->v->now_ns, 0);
+	return failures ? job_backoff_after(failures, last_failure, j->v->now_ns) : 0;
 }

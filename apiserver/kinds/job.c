@@ -71,9 +71,27 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_selector(c, cells, json_at(o, "spec", "selector"));
 }
 
+/* A failure policy waits for pods to end; a limit for each index takes the one for all away. */
+static void default_policies(struct kind_ctx *c, struct json *spec)
+{
+	bool per_index = json_get(spec, STR("backoffLimitPerIndex")) != NULL;
+	struct json *rules = json_at(spec, "podFailurePolicy", "rules");
+
+	default_int(c, spec, "backoffLimit", per_index ? INT32_MAX : 6);
+	default_str(c, spec, "podReplacementPolicy", rules ? "Failed" : "TerminatingOrFailed");
+	for (size_t i = 0; i < json_len(rules); i++) {
+		struct json *all = json_get(json_item(rules, i), STR("onPodConditions"));
+
+		for (size_t k = 0; k < json_len(all); k++)
+			default_str(c, json_item(all, k), "status", "True");
+	}
+}
+
 static void set_defaults(struct kind_ctx *c, struct json *o)
 {
 	struct json *spec = json_set_object(c->a, o, "spec");
+
+	default_policies(c, spec);
 
 	podtemplate_defaults(c, json_set_object(c->a, spec, "template"));
 	if (!json_get(spec, STR("completions")) && !json_get(spec, STR("parallelism"))) {
@@ -104,12 +122,96 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 		 json_build(c->a, "{s:{s:S}}", "matchLabels", names[1], uid));
 }
 
+/* What only Jobs with indexes may ask for. */
+static void validate_indexes(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+{
+	static const char *const only[] = {"backoffLimitPerIndex", "successPolicy"};
+	const struct json *completions = json_get(spec, STR("completions")),
+			  *most = json_get(spec, STR("maxFailedIndexes"));
+	bool indexed = str_is(json_str(json_get(spec, STR("completionMode"))), "Indexed");
+
+	if (indexed && !completions)
+		rule_required(c, at, "completions", "when completion mode is Indexed");
+	if (indexed && json_int(json_get(spec, STR("parallelism")), 0) > 100000)
+		rule_invalid(c, at, "parallelism", json_get(spec, STR("parallelism")),
+			     "must be less than or equal to 100000 when completion mode is "
+			     "Indexed");
+	for (size_t i = 0; !indexed && i < ARRAY_LEN(only); i++) {
+		const struct json *v = json_get(spec, str_c(only[i]));
+
+		if (v)
+			rule_invalid(c, at, only[i], v, "requires indexed completion mode");
+	}
+	if (most && !json_get(spec, STR("backoffLimitPerIndex")))
+		rule_required(c, at, "backoffLimitPerIndex", "when maxFailedIndexes is specified");
+	if (most && completions && json_int(most, 0) > json_int(completions, 0))
+		rule_invalid(c, at, "maxFailedIndexes", most,
+			     "must be less than or equal to completions");
+}
+
+static void validate_failure_policy(struct kind_ctx *c, const struct spath *at,
+				    const struct json *spec)
+{
+	static const char *const actions[] = {"Count", "FailIndex", "FailJob", "Ignore", NULL};
+	const struct json *policy = json_get(spec, STR("podFailurePolicy")),
+			  *rules = json_get(policy, STR("rules")),
+			  *restart = json_at(spec, "template", "spec", "restartPolicy");
+	struct spath policy_at = SPATH_FIELD(at, "podFailurePolicy"),
+		     rules_at = SPATH_FIELD(&policy_at, "rules");
+	struct spath template_at = SPATH_FIELD(at, "template"),
+		     pod_at = SPATH_FIELD(&template_at, "spec");
+
+	if (policy && !str_is(json_str(restart), "Never"))
+		rule_invalid(c, &pod_at, "restartPolicy", restart,
+			     "only \"Never\" is supported when podFailurePolicy is specified");
+	for (size_t i = 0; i < json_len(rules); i++) {
+		const struct json *rule = json_item(rules, i);
+		const struct json *action = json_get(rule, STR("action"));
+		struct spath rule_at = SPATH_INDEX(&rules_at, i);
+		bool known = false;
+
+		for (size_t k = 0; actions[k]; k++)
+			known |= str_is(json_str(action), actions[k]);
+		if (!known)
+			rule_unsupported(c, &rule_at, "action", action, actions);
+		if (str_is(json_str(action), "FailIndex") &&
+		    !json_get(spec, STR("backoffLimitPerIndex")))
+			rule_invalid(c, &rule_at, "action", action,
+				     "requires the backoffLimitPerIndex to be set");
+		if (!json_get(rule, STR("onExitCodes")) == !json_get(rule, STR("onPodConditions")))
+			rule_invalid(c, &rules_at, NULL, rule,
+				     "specifying one of OnExitCodes and OnPodConditions is "
+				     "required");
+	}
+}
+
+/* The number of indexes may change together with the parallelism only. */
+static void validate_elastic(struct kind_ctx *c, const struct spath *at, const struct json *spec,
+			     const struct json *live)
+{
+	const struct json *n = json_get(spec, STR("completions"));
+	const struct json *was = json_get(live, STR("completions"));
+
+	if (!n || !was || !str_is(json_str(json_get(spec, STR("completionMode"))), "Indexed"))
+		rule_immutable(c, at, spec, live, "completions");
+	else if (!json_equal(n, was) && !json_equal(n, json_get(spec, STR("parallelism"))))
+		rule_invalid(c, at, "completions", n,
+			     "can only be modified in tandem with parallelism");
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	static const char *const policies[] = {"OnFailure", "Never", NULL};
-	static const char *const counts[] = {"parallelism", "completions", "backoffLimit",
-					     "activeDeadlineSeconds", "ttlSecondsAfterFinished"};
-	static const char *const fixed[] = {"completions", "selector", "completionMode"};
+	static const char *const counts[] = {"parallelism",
+					     "completions",
+					     "backoffLimit",
+					     "activeDeadlineSeconds",
+					     "ttlSecondsAfterFinished",
+					     "backoffLimitPerIndex",
+					     "maxFailedIndexes"};
+	static const char *const fixed[] = {"selector",         "completionMode",
+					    "podFailurePolicy", "backoffLimitPerIndex",
+					    "managedBy",        "successPolicy"};
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
 	struct spath pod_at = SPATH_FIELD(&template_at, "spec");
 	const struct json *spec = json_get(next, STR("spec"));
@@ -123,8 +225,11 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	podtemplate_validate(c, &template_at, template);
 	if (!str_is(json_str(policy), "OnFailure") && !str_is(json_str(policy), "Never"))
 		rule_unsupported(c, &pod_at, "restartPolicy", policy, policies);
+	validate_indexes(c, &at, spec);
+	validate_failure_policy(c, &at, spec);
 	if (!live)
 		return;
+	validate_elastic(c, &at, spec, json_get(live, STR("spec")));
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		rule_immutable(c, &at, spec, json_get(live, STR("spec")), fixed[i]);
 	/* A suspended Job that hasn't begun may still be told where to run. */

@@ -239,3 +239,175 @@ void test_job__indexes_as_text(void **state)
 	job_indexes_parse(STR("0,2-4,9,77,x,-1"), flags, 10);
 	assert_str(job_indexes_text(&a, flags, 10), "0,2-4,9");
 }
+
+/* ---- indexes by themselves ---- */
+
+#define INDEXED "'completionMode':'Indexed'"
+
+static const struct json *pod_of_index(struct fake *f, int64_t index)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].r == &res_pods && pod_active(f->v[i].tree) &&
+		    job_index_of(f->v[i].tree) == index)
+			return f->v[i].tree;
+	return NULL;
+}
+
+static void end_index(struct fake *f, int64_t index, const char *phase)
+{
+	const struct json *pod = pod_of_index(f, index);
+	char patch[300], text[TIME_TEXT_MAX];
+
+	assert_non_null(pod);
+	snprintf(patch, sizeof(patch),
+		 "{'status':{'phase':'%s','containerStatuses':[{'name':'c','state':{'terminated':"
+		 "{'exitCode':%d,'finishedAt':'%s'}}}]}}",
+		 phase, strcmp(phase, "Succeeded") ? 42 : 0, time_format(f->now_ns, text).p);
+	fake_merge(f, &res_pods, "a", arena_cstr(&f->arena, meta_name(pod)), patch);
+	fake_settle(f, "a", "sum");
+}
+
+static bool condition_is(struct fake *f, const char *type, const char *reason)
+{
+	const struct json *c = condition_find(fake_get(f, &res_jobs, "a", "sum"), type);
+
+	return str_is(json_str(json_at(c, "status")), "True") &&
+	       str_is(json_str(json_at(c, "reason")), reason);
+}
+
+void test_job__an_index_that_fails_too_often_fails_alone(void **state)
+{
+	struct fake *f = start("{'spec':{" INDEXED ",'backoffLimit':100,'completions':2,"
+			       "'backoffLimitPerIndex':1}}");
+	const struct json *pod;
+
+	(void)state;
+	assert_true(str_is(
+		meta_annotation(pod_of_index(f, 0), "batch.kubernetes.io/job-index-failure-count"),
+		"0"));
+	end_index(f, 0, "Failed");
+	assert_null(pod_of_index(f, 0)); /* not before its time */
+	assert_int_equal(tracked(f), 2);
+	f->now_ns += 11 * NS_PER_S;
+	fake_settle(f, "a", "sum");
+	pod = pod_of_index(f, 0);
+	assert_non_null(pod);
+	assert_true(
+		str_is(meta_annotation(pod, "batch.kubernetes.io/job-index-failure-count"), "1"));
+	assert_int_equal(count(f, "failed"), 1);
+	end_index(f, 0, "Failed");
+	assert_true(str_is(json_str(json_at(status(f), "failedIndexes")), "0"));
+	assert_false(has(f, "Failed"));
+	end_index(f, 1, "Succeeded");
+	assert_true(condition_is(f, "Failed", "FailedIndexes"));
+	assert_true(str_is(json_str(json_at(status(f), "completedIndexes")), "1"));
+	assert_int_equal(count(f, "failed"), 2);
+	assert_int_equal(count(f, "succeeded"), 1);
+	assert_int_equal(tracked(f), 0);
+	fake_free(f);
+}
+
+void test_job__too_many_failed_indexes_end_it(void **state)
+{
+	struct fake *f = start("{'spec':{" INDEXED ",'backoffLimit':100,'completions':4,"
+			       "'parallelism':4,'backoffLimitPerIndex':0,'maxFailedIndexes':1}}");
+
+	(void)state;
+	end_index(f, 2, "Failed");
+	assert_false(has(f, "FailureTarget"));
+	end_index(f, 0, "Failed");
+	assert_true(condition_is(f, "Failed", "MaxFailedIndexesExceeded"));
+	assert_int_equal(running(f), 0);
+	assert_int_equal(tracked(f), 0);
+	fake_free(f);
+}
+
+void test_job__a_policy_fails_an_index_at_once(void **state)
+{
+	struct fake *f = start(
+		"{'spec':{" INDEXED ",'completions':2,'backoffLimitPerIndex':5,'backoffLimit':100,"
+		"'podFailurePolicy':{'rules':[{'action':'FailIndex','onExitCodes':{'operator':'In',"
+		"'values':[42]}}]}}}");
+
+	(void)state;
+	end_index(f, 1, "Failed");
+	assert_true(str_is(json_str(json_at(status(f), "failedIndexes")), "1"));
+	fake_free(f);
+}
+
+void test_job__a_policy_fails_the_job_and_says_why(void **state)
+{
+	struct fake *f =
+		start("{'spec':{'podFailurePolicy':{'rules':[{'action':'FailJob','onExitCodes':{"
+		      "'operator':'In','values':[42]}}]}}}");
+	const struct json *c;
+
+	(void)state;
+	finish(f, "Failed");
+	c = condition_find(fake_get(f, &res_jobs, "a", "sum"), "FailureTarget");
+	assert_true(str_is(json_str(json_at(c, "reason")), "PodFailurePolicy"));
+	assert_true(str_starts(json_str(json_at(c, "message")), STR("Container c for pod a/sum-")));
+	assert_true(str_ends(json_str(json_at(c, "message")),
+			     STR(" failed with exit code 42 matching FailJob rule at index 0")));
+	fake_free(f);
+}
+
+void test_job__success_by_policy_ends_the_rest(void **state)
+{
+	struct fake *f =
+		start("{'spec':{" INDEXED ",'completions':3,'parallelism':3,'successPolicy':{"
+		      "'rules':[{'succeededIndexes':'0-1','succeededCount':1}]}}}");
+
+	(void)state;
+	end_index(f, 2, "Succeeded");
+	assert_false(has(f, "SuccessCriteriaMet"));
+	end_index(f, 1, "Succeeded");
+	assert_true(condition_is(f, "Complete", "SuccessPolicy"));
+	assert_int_equal(running(f), 0);
+	assert_int_equal(tracked(f), 0);
+	assert_int_equal(count(f, "succeeded"), 2);
+	fake_free(f);
+}
+
+/* Fewer indexes than before: the pods of those beyond go, and no others. */
+void test_job__an_indexed_job_shrinks_and_grows(void **state)
+{
+	struct fake *f = start("{'spec':{" INDEXED ",'completions':4,'parallelism':4}}");
+
+	(void)state;
+	assert_int_equal(running(f), 4);
+	fake_merge(f, &res_jobs, "a", "sum", "{'spec':{'completions':2,'parallelism':2}}");
+	fake_settle(f, "a", "sum");
+	assert_int_equal(running(f), 2);
+	assert_non_null(pod_of_index(f, 0));
+	assert_non_null(pod_of_index(f, 1));
+	fake_merge(f, &res_jobs, "a", "sum", "{'spec':{'completions':3,'parallelism':3}}");
+	fake_settle(f, "a", "sum");
+	f->now_ns += 60 * NS_PER_S;
+	fake_settle(f, "a", "sum");
+	assert_int_equal(running(f), 3);
+	assert_non_null(pod_of_index(f, 2));
+	fake_free(f);
+}
+
+/* A pod that is let go must not keep what only its Job would take away. */
+void test_job__adopts_and_releases_with_the_finalizer(void **state)
+{
+	struct fake *f = start(NULL);
+	const char *name = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < f->n && !name; i++)
+		if (f->v[i].r == &res_pods)
+			name = arena_cstr(&f->arena, meta_name(f->v[i].tree));
+	fake_merge(f, &res_pods, "a", name, "{'metadata':{'labels':{'uid':'x'}}}");
+	fake_settle(f, "a", "sum");
+	assert_false(job_tracked(fake_get(f, &res_pods, "a", name)));
+	assert_null(meta_controller(fake_get(f, &res_pods, "a", name)));
+	assert_int_equal(running(f), 3);
+	fake_merge(f, &res_pods, "a", name, "{'metadata':{'labels':{'uid':'j-1'}}}");
+	fake_settle(f, "a", "sum");
+	assert_int_equal(running(f), 2);
+	assert_int_equal(count(f, "active"), 2);
+	fake_free(f);
+}
