@@ -2,10 +2,12 @@
 #ifndef PLUMB_SECRETS_SOPS_INTERNAL_H
 #define PLUMB_SECRETS_SOPS_INTERNAL_H
 
+#include <regex.h>
+
 #include "lib/json/json.h"
 #include "secrets/sops.h"
 
-enum { SOPS_KEY_BYTES = 32 };
+enum { SOPS_KEY_BYTES = 32, SOPS_MARKED_MAX = 1000 };
 
 struct sops_key {
 	uint8_t bytes[SOPS_KEY_BYTES];
@@ -52,6 +54,19 @@ MUST_USE int sops_each(const struct sops_docs *d, const struct json *metadata, s
 		       void *arg, struct err *err);
 /* The bytes that a value in clear counts as, and its type. */
 enum sops_type sops_scalar(const struct sops_docs *d, const struct json *v, struct buf *out);
+
+/* Go's regular expression; regfree it. ERR_UNSUPPORTED, ERR_LIMIT. */
+MUST_USE int sops_regex(struct str go, regex_t *ret, struct err *err);
+
+/* The values that comments which a rule hits stand by: members, with all below them. In `a`.
+ * ERR_UNSUPPORTED where it isn't clear to which value one belongs. */
+struct sops_marked {
+	const struct json **v;
+	size_t n;
+};
+MUST_USE int sops_find_marked(struct arena *a, const struct sops_docs *d, const regex_t *rule,
+			      struct sops_marked *ret, struct err *err);
+bool sops_is_marked(const struct sops_marked *m, const struct json *v);
 
 /* From the tree of a file's metadata. */
 MUST_USE int sops_data_key(const struct age_keys *keys, const struct json *metadata,

@@ -6,7 +6,6 @@
 #include "secrets/sops.h"
 
 #include <errno.h>
-#include <regex.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 #include "lib/base/codec.h"
 #include "secrets/sops-internal.h"
 
-enum rule_kind { RULE_SUFFIX, RULE_REGEX, RULE_NONE };
+enum rule_kind { RULE_SUFFIX, RULE_REGEX, RULE_COMMENT, RULE_NONE };
 
 /* Which keys' values are encrypted; decides for the whole tree below a key. */
 struct rule {
@@ -23,6 +22,7 @@ struct rule {
 	bool hit_is_encrypted;
 	struct str suffix;
 	regex_t regex;
+	struct sops_marked marked; /* RULE_COMMENT, once they were looked for */
 };
 
 struct walk {
@@ -46,23 +46,6 @@ bool sops_is_encrypted(const struct json *doc)
 
 /* ---- rules ---- */
 
-static int rule_regex(struct rule *r, struct str text, struct err *err)
-{
-	AUTO(free) char *pattern = NULL;
-
-	/* Go's flags are not POSIX's; this one has an equal. */
-	bool fold = str_starts(text, STR("(?i)"));
-	if (fold)
-		text = str_sub(text, 4, text.n);
-	if (text.n > 1000)
-		return err_set(err, ERR_LIMIT, "sops: a regular expression of %zu bytes", text.n);
-	pattern = xstrndup(text.p, text.n);
-	if (regcomp(&r->regex, pattern, REG_EXTENDED | REG_NOSUB | (fold ? REG_ICASE : 0)) != 0)
-		return err_set(err, ERR_UNSUPPORTED, "sops: this regular expression can't be used");
-	r->kind = RULE_REGEX;
-	return 0;
-}
-
 static int rule_read(const struct json *metadata, struct rule *ret, struct err *err)
 {
 	static const struct {
@@ -74,15 +57,12 @@ static int rule_read(const struct json *metadata, struct rule *ret, struct err *
 		{"encrypted_suffix", RULE_SUFFIX, true},
 		{"unencrypted_regex", RULE_REGEX, false},
 		{"encrypted_regex", RULE_REGEX, true},
+		{"unencrypted_comment_regex", RULE_COMMENT, false},
+		{"encrypted_comment_regex", RULE_COMMENT, true},
 	};
 	size_t n = 0;
 
 	*ret = (struct rule){.kind = RULE_SUFFIX, .suffix = STR("_unencrypted")};
-	if (json_str(json_get(metadata, STR("encrypted_comment_regex"))).n ||
-	    json_str(json_get(metadata, STR("unencrypted_comment_regex"))).n) {
-		ret->kind = RULE_NONE;
-		return 0;
-	}
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		struct str v = json_str(json_get(metadata, str_c(known[i].name)));
 
@@ -94,17 +74,20 @@ static int rule_read(const struct json *metadata, struct rule *ret, struct err *
 		ret->kind = known[i].kind;
 		ret->hit_is_encrypted = known[i].hit_is_encrypted;
 		ret->suffix = v;
-		if (known[i].kind == RULE_REGEX && rule_regex(ret, v, err) != 0) {
+		if (known[i].kind == RULE_SUFFIX)
+			continue;
+		if (sops_regex(v, &ret->regex, err) != 0) {
 			ret->kind = RULE_NONE;
-			return -1;
+			return err_wrap(err, "sops: %s", known[i].name);
 		}
+		ret->kind = known[i].kind;
 	}
 	return 0;
 }
 
 static void rule_release(struct rule *r)
 {
-	if (r->kind == RULE_REGEX)
+	if (r->kind == RULE_REGEX || r->kind == RULE_COMMENT)
 		regfree(&r->regex);
 }
 
@@ -302,11 +285,11 @@ static int open_leaf(struct walk *w, struct json *v, bool encrypted)
 	}
 	if (json_is(v, JSON_NULL) || (json_is(v, JSON_STRING) && !text.n))
 		return 0;
-	if (sops_is_value(text) && (encrypted || w->rule->kind == RULE_NONE)) {
+	if (sops_is_value(text) && (encrypted || w->rule->kind == RULE_COMMENT)) {
 		rc = sops_value_open(&w->key, text, buf_view(&w->path), &plain, &type, w->err);
 		if (rc == 0)
 			rc = put_value(w, v, type, buf_view(&plain));
-	} else if (encrypted) {
+	} else if (encrypted && w->rule->kind != RULE_COMMENT) {
 		rc = err_set(w->err, ERR_CORRUPT, "in clear, though its place says encrypted");
 	} else {
 		scalar_bytes(w, v, &plain);
@@ -368,6 +351,7 @@ static int walk_value(struct walk *w, struct json *v, bool hit)
 	int rc;
 
 	w->flow |= is_flow(w, v);
+	hit = hit || sops_is_marked(&w->rule->marked, v);
 	rc = walk_inside(w, v, hit);
 	w->flow = was;
 	return rc;
@@ -404,10 +388,13 @@ static int walk_all(struct walk *w, const struct json *metadata, struct sops_rep
 int sops_each(const struct sops_docs *d, const struct json *metadata, sops_leaf_fn *fn, void *arg,
 	      struct err *err)
 {
+	AUTO(arena) struct arena a = {0};
 	struct rule rule = {.kind = RULE_NONE};
 	struct walk w = {.d = d, .rule = &rule, .err = err, .fn = fn, .arg = arg};
 	int rc = rule_read(metadata, &rule, err);
 
+	if (rc == 0 && rule.kind == RULE_COMMENT)
+		rc = sops_find_marked(&a, d, &rule.regex, &rule.marked, err);
 	for (size_t i = 0; i < d->docs->n && rc == 0; i++) {
 		if (!json_is(d->docs->v[i], JSON_OBJECT))
 			rc = err_set(err, ERR_PARSE, "sops: document %zu is no mapping", i + 1);

@@ -200,7 +200,7 @@ int sops_bind_rule(struct arena *a, struct sops_policy *p, struct err *err)
 			p->value = arena_strf(a, "(%.*s)|" RULE, STR_ARG(p->value));
 		return 0;
 	}
-	if (str_starts(rule, STR("unencrypted_")) && !str_is(rule, "unencrypted_comment_regex"))
+	if (str_starts(rule, STR("unencrypted_")))
 		return 0; /* what it leaves in clear is found when the leaf comes */
 	return err_set(err, ERR_UNSUPPORTED,
 		       "under %s the binding can't be encrypted: use encrypted_regex", p->rule);

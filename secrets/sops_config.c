@@ -3,28 +3,27 @@
  * data key stays, so nothing but the recipients' part moves; who is taken out could have kept the
  * key, so that what they knew must be changed too: the caller says so. Pure but for randomness.
  */
-#include <regex.h>
 #include <sodium.h>
 #include <stdlib.h>
 
 #include "secrets/sops_open-internal.h"
 
-static const char *const rules[] = {"unencrypted_suffix", "encrypted_suffix", "unencrypted_regex",
-				    "encrypted_regex"};
+static const char *const rules[] = {"unencrypted_suffix",        "encrypted_suffix",
+				    "unencrypted_regex",         "encrypted_regex",
+				    "unencrypted_comment_regex", "encrypted_comment_regex"};
 
 /* ---- .sops.yaml ---- */
 
 static int matches(struct str pattern, struct str path, bool *ret, struct err *err)
 {
-	AUTO(free) char *p = xstrndup(pattern.p ? pattern.p : "", pattern.n);
 	AUTO(free) char *text = xstrndup(path.p, path.n);
 	regex_t regex;
 
 	*ret = !pattern.n;
 	if (*ret)
 		return 0;
-	if (pattern.n > 1000 || regcomp(&regex, p, REG_EXTENDED | REG_NOSUB) != 0)
-		return err_set(err, ERR_UNSUPPORTED, "path_regex %s can't be used", p);
+	if (sops_regex(pattern, &regex, err) != 0)
+		return err_wrap(err, "path_regex");
 	*ret = regexec(&regex, text, 0, NULL, 0) == 0;
 	regfree(&regex);
 	return 0;
@@ -84,8 +83,12 @@ static int take(const struct json *rule, struct sops_policy *ret, struct err *er
 {
 	const struct json *groups = json_get(rule, STR("key_groups"));
 
-	if (json_len(groups) > 1)
-		return err_set(err, ERR_UNSUPPORTED, "more than one of key_groups");
+	if (json_len(groups) > 1 || json_int(json_get(rule, STR("shamir_threshold")), 0) > 1)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "the key shared between several key_groups (shamir_threshold): only "
+			       "one group is supported");
+	if (json_len(json_get(json_item(groups, 0), STR("merge"))))
+		return err_set(err, ERR_UNSUPPORTED, "key_groups[0].merge: list the keys in it");
 	if (only_age(rule, err) != 0 || only_age(json_item(groups, 0), err) != 0 ||
 	    add_recipients(ret, json_get(rule, STR("age")), err) != 0 ||
 	    add_recipients(ret, json_get(json_item(groups, 0), STR("age")), err) != 0)
@@ -103,9 +106,6 @@ static int take(const struct json *rule, struct sops_policy *ret, struct err *er
 		ret->rule = rules[i];
 		ret->value = v;
 	}
-	if (json_str(json_get(rule, STR("encrypted_comment_regex"))).n ||
-	    json_str(json_get(rule, STR("unencrypted_comment_regex"))).n)
-		return err_set(err, ERR_UNSUPPORTED, "rules about comments are read, not written");
 	ret->mac_only_encrypted = json_bool(json_get(rule, STR("mac_only_encrypted")), false);
 	return 0;
 }

@@ -22,6 +22,7 @@ struct making {
 	struct json *metadata;
 	struct sops_mac *mac;
 	struct sops_cuts cuts;
+	size_t encrypted; /* leaves */
 };
 
 /* ---- metadata ---- */
@@ -164,6 +165,7 @@ static int seal_leaf(void *arg, const struct sops_leaf *l, struct err *err)
 	s.plain = buf_view(&plain);
 	sops_mac_add(m->mac, s.plain, l->encrypted);
 	if (l->encrypted) {
+		m->encrypted++;
 		rc = sops_range(m->o.text, &m->o.srcs, l->v, &from, &to);
 		if (rc != 0)
 			err_set(err, ERR_UNSUPPORTED, "sops: its place isn't known (an alias?)");
@@ -229,7 +231,14 @@ static int encrypt_tree(struct making *m, struct str plain, struct buf *out, str
 			return err_set(err, ERR_INVALID, "encrypted with sops already");
 	m->d = sops_open_docs_of(&m->o);
 	if (metadata(m, all_objects(&m->o.docs), err) != 0 ||
-	    sops_each(&m->d, m->metadata, seal_leaf, m, err) != 0 || finish_metadata(m, err) != 0)
+	    sops_each(&m->d, m->metadata, seal_leaf, m, err) != 0)
+		return -1;
+	/* Who commits it believes it to be safe. */
+	if (!m->encrypted)
+		return err_set(err, ERR_INVALID,
+			       "sops: all of it would stay in clear: no value falls under %s",
+			       m->e->policy->rule ? m->e->policy->rule : "^(data|stringData)$");
+	if (finish_metadata(m, err) != 0)
 		return -1;
 	for (size_t i = 0; i < m->o.docs.n; i++)
 		if (put_metadata(m, i, err) != 0)
