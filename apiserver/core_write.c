@@ -11,6 +11,7 @@
 #include "apiserver/core-internal.h"
 #include "apiserver/crd.h"
 #include "apiserver/kinds/rules.h"
+#include "lib/os/zoneinfo.h"
 #include "lib/schema/apply.h"
 
 /* ---- what the system says about an object ---- */
@@ -182,11 +183,19 @@ static int invalid(struct op *op)
 		       buf_cstr(&text), op->problems.n > 1 ? "]" : "");
 }
 
+static bool zone_known(struct str name)
+{
+	const struct timezone *tz;
+
+	return zoneinfo_find(name, &tz);
+}
+
 static struct kind_ctx context(struct op *op)
 {
 	return (struct kind_ctx){.a = op->a,
 				 .now_ns = core_now(op->core),
 				 .warnings = &op->warnings,
+				 .zone_known = zone_known,
 				 .asked = op->served->kind,
 				 .subresource = op->req->subresource.n
 							? arena_cstr(op->a, op->req->subresource)

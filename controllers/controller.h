@@ -3,6 +3,7 @@
 #ifndef PLUMB_CONTROLLERS_H
 #define PLUMB_CONTROLLERS_H
 
+#include "lib/base/timezone.h"
 #include "lib/kube/controller.h"
 #include "lib/kube/resources.h"
 
@@ -14,7 +15,9 @@ struct controllers_config {
 	unsigned cluster_bits; /* its prefix length; 0 = no addresses are given to nodes */
 	unsigned node_bits;    /* prefix length of a node's share */
 	int64_t seal_interval; /* a new sealing key that often, in ns; 0 = when asked for */
-	int64_t started_ns;    /* wall clock: silence before it doesn't count against nodes */
+	/* lib/os/zoneinfo.h's; NULL: UTC only */
+	bool (*find_zone)(struct str name, const struct timezone **ret);
+	int64_t started_ns; /* wall clock: silence before it doesn't count against nodes */
 };
 
 extern const struct controller *const controller_registry[]; /* generated, ended by NULL */

@@ -1,6 +1,6 @@
 /*
  * CronJob: a Job whenever its schedule says so, at most one for each time. The Job's name carries
- * the time, so that none is made twice. Schedules are read in UTC. Pure.
+ * the time, so that none is made twice. Pure.
  */
 #include "controllers/common.h"
 #include "controllers/job_core.h"
@@ -19,6 +19,7 @@ struct cronjob {
 	const struct json *was, *spec;
 	struct json *new, *status;
 	struct trees active, succeeded, failed; /* its Jobs */
+	const struct timezone *zone;            /* NULL = UTC */
 };
 
 static bool ended(const struct json *job)
@@ -126,14 +127,14 @@ static int64_t due_time(struct cronjob *c, const struct cron *cron)
 		from = meta_created_ns(c->was);
 	if (deadline >= 0)
 		from = MAX(from, c->v->now_ns - MIN(deadline, INT32_MAX) * NS_PER_S);
-	for (next = cron_next(cron, from); next && next <= c->v->now_ns;
-	     next = cron_next(cron, next)) {
+	for (next = cron_next_in(cron, c->zone, from); next && next <= c->v->now_ns;
+	     next = cron_next_in(cron, c->zone, next)) {
 		last = next;
 		if (++missed == MISSED_MAX) { /* a clock that jumped: near enough to now */
 			plan_event(c->plan, c->was, "Warning", "TooManyMissedTimes",
 				   "too many missed start times. Set or decrease "
 				   ".spec.startingDeadlineSeconds or check clock skew");
-			next = cron_next(cron, c->v->now_ns - 3600 * NS_PER_S);
+			next = cron_next_in(cron, c->zone, c->v->now_ns - 3600 * NS_PER_S);
 		}
 	}
 	if (next)
@@ -186,15 +187,18 @@ static void act(struct cronjob *c, int64_t at)
 	start_job(c, at);
 }
 
-static bool utc(const struct json *spec)
+/* spec.timeZone, UTC where nothing is said. */
+static bool zone_of(const struct cronjob *c, const struct timezone **ret)
 {
-	static const char *const names[] = {"", "UTC", "Etc/UTC", "Etc/GMT", "GMT", "Etc/UCT"};
-	struct str zone = json_str_or(json_at(spec, "timeZone"), STR(""));
+	const struct controllers_config *config = c->v->config;
+	const struct json *zone = json_at(c->spec, "timeZone");
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (str_is(zone, names[i]))
-			return true;
-	return false;
+	*ret = NULL;
+	if (!zone)
+		return true;
+	if (config && config->find_zone)
+		return config->find_zone(json_str(zone), ret);
+	return str_is(json_str(zone), "UTC");
 }
 
 static void schedule(struct cronjob *c)
@@ -205,9 +209,10 @@ static void schedule(struct cronjob *c)
 
 	if (json_bool(json_at(c->spec, "suspend"), false) || meta_deleting(c->was))
 		return;
-	if (!utc(c->spec)) {
+	if (!zone_of(c, &c->zone)) {
 		plan_event(c->plan, c->was, "Warning", "UnknownTimeZone",
-			   "time zone %.*s is not supported: schedules are read in UTC",
+			   "invalid timeZone: \"%.*s\": unknown time zone %.*s",
+			   STR_ARG(json_str(json_at(c->spec, "timeZone"))),
 			   STR_ARG(json_str(json_at(c->spec, "timeZone"))));
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "controllers/namespace_deletion.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
+#include "lib/os/zoneinfo.h"
 
 enum { NODE_BITS = 24 };
 #define LOOK_AGAIN (10 * NS_PER_MS)
@@ -75,6 +76,7 @@ struct controllers *controllers_start(struct client *client, const struct contro
 	c->client = client;
 	c->opts = *o;
 	c->config = config;
+	c->config.find_zone = zoneinfo_find;
 	c->config.started_ns = loop_wall(client->loop);
 	c->config.seal_interval = o->seal_interval;
 	if (o->root_ca.n) {

@@ -49,6 +49,26 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 		c, json_set_object(c->a, json_set_object(c->a, template, "spec"), "template"));
 }
 
+static void validate_zone(struct kind_ctx *c, const struct spath *at, const struct json *zone)
+{
+	struct str name = json_str(zone);
+	bool local = name.n == 5;
+
+	for (size_t i = 0; local && i < 5; i++)
+		local = (name.p[i] | 0x20) == "local"[i];
+	if (!zone)
+		return;
+	if (!name.n)
+		rule_invalid(c, at, "timeZone", zone, "timeZone must be nil or non-empty string");
+	else if (local)
+		rule_invalid(c, at, "timeZone", zone,
+			     "timeZone must be an explicit time zone as defined in "
+			     "https://www.iana.org/time-zones");
+	else if (c->zone_known && !c->zone_known(name))
+		rule_invalid(c, at, "timeZone", zone,
+			     arena_printf(c->a, "unknown time zone %.*s", STR_ARG(name)));
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	static const char *const policies[] = {"OnFailure", "Never", NULL};
@@ -68,8 +88,12 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 		return;
 	if (!json_str(schedule).n)
 		rule_required(c, &at, "schedule", NULL);
+	else if (str_find(json_str(schedule), STR("TZ")) >= 0)
+		rule_invalid(c, &at, "schedule", schedule,
+			     "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
 	else if (cron_parse(json_str(schedule), &parsed, &why))
 		rule_invalid(c, &at, "schedule", schedule, why.msg);
+	validate_zone(c, &at, json_get(spec, STR("timeZone")));
 	rule_non_negative(c, &at, spec, "startingDeadlineSeconds");
 	rule_non_negative(c, &at, spec, "successfulJobsHistoryLimit");
 	rule_non_negative(c, &at, spec, "failedJobsHistoryLimit");

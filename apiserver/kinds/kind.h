@@ -40,10 +40,11 @@ struct json;
 struct kind_ctx {
 	struct arena *a;
 	int64_t now_ns;
-	const char *subresource;         /* NULL for the object itself */
-	const struct kind *asked;        /* the version that the request is in, or NULL */
-	struct schema_problems problems; /* validate: what is wrong */
-	struct buf *warnings;            /* one `Warning:` text a line, or NULL */
+	const char *subresource;             /* NULL for the object itself */
+	const struct kind *asked;            /* the version that the request is in, or NULL */
+	struct schema_problems problems;     /* validate: what is wrong */
+	bool (*zone_known)(struct str name); /* of the system's time zones; NULL: don't ask */
+	struct buf *warnings;                /* one `Warning:` text a line, or NULL */
 };
 
 struct kind_column {

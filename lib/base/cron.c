@@ -176,3 +176,25 @@ int64_t cron_next(const struct cron *c, int64_t after_ns)
 	}
 	return 0;
 }
+
+int64_t cron_next_in(const struct cron *c, const struct timezone *tz, int64_t after_ns)
+{
+	int64_t at_s = after_ns / NS_PER_S, from = after_ns;
+	int64_t horizon = at_s + INT64_C(5) * 366 * 86400;
+
+	if (!tz || c->every_ns)
+		return cron_next(c, after_ns);
+	for (;;) {
+		struct timezone_span s = timezone_at(tz, at_s);
+		int64_t next = cron_next(c, from + s.offset_s * NS_PER_S);
+
+		next -= next ? s.offset_s * NS_PER_S : 0;
+		if (s.until_s > horizon)
+			return next;
+		if (next && next < s.until_s * NS_PER_S)
+			return next;
+		/* By the next clock, from its first moment on. */
+		at_s = s.until_s;
+		from = at_s * NS_PER_S - 1;
+	}
+}

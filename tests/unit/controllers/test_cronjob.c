@@ -2,6 +2,7 @@
 #include "fake.h"
 
 #include "controllers/job_core.h"
+#include "lib/os/zoneinfo.h"
 
 extern const struct controller controller_cronjob;
 
@@ -110,6 +111,40 @@ void test_cronjob__too_late_is_too_late(void **state)
 
 	(void)state;
 	pass(f, 4 * MINUTE); /* 22:17:20: 22:15 is over a minute ago */
+	assert_int_equal(fake_count(f, &res_jobs), 0);
+	fake_free(f);
+}
+
+/* 22:13:20 in UTC is 3:43:20 of the next day in India. */
+void test_cronjob__by_the_clock_of_a_zone(void **state)
+{
+	static const struct controllers_config config = {.find_zone = zoneinfo_find};
+	struct fake *f = fake_new(&controller_cronjob);
+	const struct timezone *tz;
+
+	(void)state;
+	if (!zoneinfo_find(STR("Asia/Kolkata"), &tz))
+		skip();
+	f->config = &config;
+	fake_add(f, &res_cronjobs, CRON);
+	fake_merge(f, &res_cronjobs, "a", "tick",
+		   "{'spec':{'schedule':'0 4 * * *','timeZone':'Asia/Kolkata'}}");
+	fake_settle(f, "a", "tick");
+	assert_int_equal(f->requeue_ns, 1000 * NS_PER_S);
+	pass(f, 1000 * NS_PER_S);
+	assert_int_equal(fake_count(f, &res_jobs), 1);
+	assert_true(str_is(json_str(json_at(fake_get(f, &res_cronjobs, "a", "tick"), "status",
+					    "lastScheduleTime")),
+			   "2023-11-14T22:30:00Z"));
+	fake_free(f);
+}
+
+void test_cronjob__an_unknown_zone_is_told_of(void **state)
+{
+	struct fake *f = start("{'spec':{'timeZone':'Mars/Olympus'}}");
+
+	(void)state;
+	pass(f, 3600 * NS_PER_S);
 	assert_int_equal(fake_count(f, &res_jobs), 0);
 	fake_free(f);
 }
