@@ -365,8 +365,7 @@ void aggregate_free(struct aggregate *g)
 /* What is served here isn't given away, but for metrics: there is a better source to be had. */
 static bool is_kept(const struct aggregate *g, struct str group, struct str version)
 {
-	return !str_is(group, "metrics.k8s.io") &&
-	       aggregate_is_local(g->f->o.core, group, version);
+	return !str_is(group, "metrics.k8s.io") && aggregate_is_local(g->f->o.core, group, version);
 }
 
 static struct extension *find_path(struct aggregate *g, struct str path)

@@ -164,8 +164,8 @@ void core_on_change(struct core *c,
 /* Borrowed until the next core_turn; NULL when absent. */
 const struct obj *core_get(const struct core *c, const struct kind *k, struct str namespace,
 			   struct str name);
-/* What a read-only kind's table shows from now on, in place of what it did: never stored, watched by
- * nobody. Takes the references, not the array. Between turns. */
+/* What a read-only kind's table shows from now on, in place of what it did: never stored, watched
+ * by nobody. Takes the references, not the array. Between turns. */
 void core_show(struct core *c, const struct kind *k, struct obj *const *v, size_t n);
 void core_each(const struct core *c, const struct kind *k,
 	       void (*fn)(void *arg, const struct obj *o), void *arg);

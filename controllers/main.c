@@ -21,7 +21,7 @@ struct process {
 	struct lead lead;
 	const char *cluster_cidr, *signing_key;
 	struct buf ca_key;
-	int64_t seal_interval;
+	int64_t seal_interval, autoscaler_period;
 	struct controllers *controllers;
 	struct kubesealkey *kubeseal;
 	struct csrapprove *csrapprove;
@@ -42,6 +42,7 @@ static int start(void *arg)
 		.root_ca = str_c(p->role.kubeconfig.ca_pem),
 		.ca_key = buf_view(&p->ca_key),
 		.seal_interval = p->seal_interval,
+		.autoscaler_period = p->autoscaler_period,
 		.synced = on_synced,
 		.arg = p,
 	};
@@ -88,6 +89,8 @@ int controllers_main(int argc, char **argv)
 		 "it"},
 		{"seal-key-interval", 0, FLAG_DURATION, &p.seal_interval, "DURATION",
 		 "make a new sealing key that often; 0 = only plumb keys rotate does"},
+		{"horizontal-pod-autoscaler-sync-period", 0, FLAG_DURATION, &p.autoscaler_period,
+		 "DURATION", "how often each autoscaler has a look (5s)"},
 		{0},
 	};
 	struct err err = {0};

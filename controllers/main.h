@@ -12,6 +12,7 @@ struct controllers_opts {
 	uint64_t seed;
 	const char *cluster_cidr;  /* pod network, "10.244.0.0/16"; NULL = nodes get no addresses */
 	int64_t seal_interval;     /* ns; 0 = sealing keys are only rotated when asked for */
+	int64_t autoscaler_period; /* ns; 0 = HPA_PERIOD */
 	struct str root_ca;        /* PEM for kube-root-ca.crt; copied */
 	struct str ca_key;         /* PEM; copied, wiped at the end; STR_NONE = nothing is signed */
 	void (*synced)(void *arg); /* once, when the caches are filled; or NULL */

@@ -4,6 +4,7 @@
  */
 #include "controllers/controller.h"
 #include "controllers/gc.h"
+#include "controllers/hpa.h"
 #include "controllers/main.h"
 #include "controllers/namespace_deletion.h"
 #include "lib/base/log.h"
@@ -22,6 +23,7 @@ struct controllers {
 	struct manager *manager;
 	struct restmap *map;
 	struct gc *gc;
+	struct hpa *hpa;
 	struct namespace_deletion *namespaces;
 	struct loop_timer synced;
 };
@@ -91,6 +93,7 @@ struct controllers *controllers_start(struct client *client, const struct contro
 	c->map = restmap_new(client);
 	c->gc = gc_new(client, c->manager, c->map);
 	c->namespaces = namespace_deletion_new(client, c->manager, c->map);
+	c->hpa = hpa_new(client, c->manager, c->map, o->autoscaler_period);
 	manager_start(c->manager);
 	gc_start(c->gc);
 	namespace_deletion_start(c->namespaces);
@@ -104,6 +107,7 @@ void controllers_stop(struct controllers *c)
 		return;
 	loop_timer_cancel(c->client->loop, &c->synced);
 	manager_stop(c->manager);
+	hpa_free(c->hpa);
 	namespace_deletion_free(c->namespaces);
 	gc_free(c->gc);
 	manager_free(c->manager);
@@ -116,5 +120,5 @@ void controllers_stop(struct controllers *c)
 bool controllers_idle(const struct controllers *c)
 {
 	return manager_synced(c->manager) && manager_idle(c->manager) && gc_idle(c->gc) &&
-	       namespace_deletion_idle(c->namespaces);
+	       namespace_deletion_idle(c->namespaces) && hpa_idle(c->hpa);
 }

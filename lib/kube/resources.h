@@ -24,6 +24,8 @@
 	X(deployments, "apps", "v1", "deployments", "Deployment", true)                            \
 	X(replicasets, "apps", "v1", "replicasets", "ReplicaSet", true)                            \
 	X(daemonsets, "apps", "v1", "daemonsets", "DaemonSet", true)                               \
+	X(horizontalpodautoscalers, "autoscaling", "v2", "horizontalpodautoscalers",               \
+	  "HorizontalPodAutoscaler", true)                                                         \
 	X(statefulsets, "apps", "v1", "statefulsets", "StatefulSet", true)                         \
 	X(controllerrevisions, "apps", "v1", "controllerrevisions", "ControllerRevision", true)    \
 	X(jobs, "batch", "v1", "jobs", "Job", true)                                                \

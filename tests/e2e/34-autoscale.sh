@@ -54,4 +54,53 @@ k create serviceaccount watcher >/dev/null
 k create rolebinding watcher --clusterrole=view --serviceaccount=default:watcher >/dev/null
 ok "who may view may see them" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig top pods --as=system:serviceaccount:default:watcher"
 ok "… and others may not" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig top pods --as=nobody 2>&1 | grep -q busy"
+
+# ---- HorizontalPodAutoscalers
+hpa() { k get hpa "$1" -o jsonpath="$2"; }
+hpa_is() { [ "$(hpa "$1" "$2")" = "$3" ] || { echo "$2 is $(hpa "$1" "$2"), not $3"; k get hpa "$1" -o jsonpath='{.status}'; return 1; }; }
+condition() { hpa_is "$1" "{.status.conditions[?(@.type=='$2')].status} {.status.conditions[?(@.type=='$2')].reason}" "$3"; }
+replicas() { [ "$(k get deploy "$1" -o jsonpath='{.spec.replicas}')" "$2" "$3" ]; }
+ok "kubectl autoscale" k autoscale deploy busy --cpu-percent=50 --min=1 --max=4
+k patch hpa busy --type=merge -p '{"spec":{"behavior":{"scaleDown":{"stabilizationWindowSeconds":0,"policies":[{"type":"Percent","value":100,"periodSeconds":15}]}}}}' >/dev/null
+ok "it is active" soon 15 condition busy ScalingActive 'True ValidMetricFound'
+ok "… and sees that nothing is to be done" soon 5 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get hpa busy -o jsonpath='{.status.desiredReplicas}') = 1 ]"
+ok "… as kubectl get shows" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get hpa busy --no-headers | grep -qE 'Deployment/busy +(cpu: )?[0-9]+%/50% +1 +4 +1 '"
+touch "$work/load/on"
+ok "load scales it up within seconds" soon 20 replicas busy -gt 1
+ok "… to the maximum" soon 30 replicas busy -eq 4
+ok "… which limits it" soon 15 condition busy ScalingLimited 'True TooManyReplicas'
+ok "… and an event tells" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig describe hpa busy | grep -q 'SuccessfulRescale.*reason: cpu resource utilization (percentage of request) above target'"
+rm "$work/load/on"
+ok "without load it goes down again" soon 45 replicas busy -eq 1
+
+k apply -f - >/dev/null <<'Y'
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: nowhere}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: nosuch}, maxReplicas: 3}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: custom}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: still}
+  maxReplicas: 3
+  metrics: [{type: Pods, pods: {metric: {name: rps}, target: {type: AverageValue, averageValue: '10'}}}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: still}
+spec:
+  replicas: 2
+  serviceName: still
+  selector: {matchLabels: {app: still}}
+  template:
+    metadata: {labels: {app: still}}
+    spec: {containers: [{name: main, image: 'busybox:1', command: [sleep, '10000']}], terminationGracePeriodSeconds: 0}
+Y
+ok "a target that isn't there is told of" soon 10 condition nowhere AbleToScale 'False FailedGetScale'
+ok "metrics that nobody serves, too" soon 10 condition custom ScalingActive 'False FailedGetPodsMetric'
+ok "no autoscaler goes to zero" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig patch hpa nowhere --type=merge -p '{\"spec\":{\"minReplicas\":0}}' >/dev/null 2>&1"
+k patch hpa custom --type=json -p '[{"op":"replace","path":"/spec/metrics","value":[{"type":"ContainerResource","containerResource":{"name":"memory","container":"main","target":{"type":"AverageValue","averageValue":"1Ki"}}}]}]' >/dev/null
+ok "a container's memory scales a StatefulSet" soon 20 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get sts still -o jsonpath='{.spec.replicas}') = 3 ]"
 finish
