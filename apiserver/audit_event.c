@@ -66,7 +66,9 @@ static void write_status(const struct audit_event *e, struct buf *out)
 	buf_puts(out, ",\"responseStatus\":{\"metadata\":{}");
 	if (e->code >= 400)
 		member(out, "status", STR("Failure"));
-	member(out, "message", e->status_message);
+	/* A webhook's or a validation's words may quote what was sent. */
+	if (audit_may_show(&e->ask))
+		member(out, "message", e->status_message);
 	member(out, "reason", e->status_reason);
 	buf_printf(out, ",\"code\":%d}", e->code);
 }

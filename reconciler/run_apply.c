@@ -55,8 +55,8 @@ static struct str explain(struct run *run, const struct run_item *item)
 	place = field.n ? rendered_field_place(a, &run->rendered, o, field)
 			: rendered_place(a, &run->rendered, o);
 	return arena_strf(a, "%.*s: %.*s %.*s%s%.*s: %.*s%s", STR_ARG(place), STR_ARG(o->kind),
-			  STR_ARG(o->namespace), o->namespace.n ? "/" : "", STR_ARG(o->name),
-			  STR_ARG(message), item->hint ?: "");
+			  STR_ARG(o->namespace), o->namespace.n ? "/" : "",
+			  STR_ARG(sensitive_name(o->tree)), STR_ARG(message), item->hint ?: "");
 }
 
 static bool over(struct run *run)

@@ -70,7 +70,7 @@ static void add_item(struct run *run, struct run_item *item)
 
 	c->kind = keep(p, o->kind);
 	c->namespace = keep(p, o->namespace);
-	c->name = keep(p, o->name);
+	c->name = keep(p, sensitive_name(o->tree));
 	c->place = keep(p, rendered_place(&run->arena, &run->rendered, o));
 	if (c->action == PLAN_REFUSED || c->action == PLAN_RECREATE)
 		c->message = keep(p, sensitive_scrub(&run->arena, o->tree, str_c(item->err.msg)));

@@ -11,7 +11,10 @@
 void sensitive_paths(const struct json *tree, struct buf *out);
 /* Flags the values at those pointers. */
 void sensitive_mark(struct json *tree, struct str paths);
-/* The text without any flagged value of the tree, and without any value of a Secret. In `a`. */
+/* metadata.name, unless somebody substituted a secret into it. */
+struct str sensitive_name(const struct json *tree);
+/* The text without any flagged value of the tree, and without any value of a Secret: as it stands
+ * there, decoded, escaped, line by line, or cut off at the text's end. In `a`. */
 struct str sensitive_scrub(struct arena *a, const struct json *tree, struct str text);
 
 #endif

@@ -30,6 +30,7 @@ def count(request):
 ADMIT = {
     "/allow": lambda r: {"allowed": True, "warnings": ["allowed with a warning"]},
     "/deny": lambda r: {"allowed": False, "status": {"code": 403, "reason": "Forbidden", "message": "no " + r["operation"]}},
+    "/echo": lambda r: {"allowed": False, "status": {"message": "I refuse " + json.dumps(r["object"])}},
     "/blue": lambda r: label(r["object"], "colour", "blue"),
     "/count": count,
     "/slow": lambda r: time.sleep(3) or {"allowed": True},

@@ -186,6 +186,7 @@ void test_audit__a_line_is_one_line_and_keeps_secrets(void **state)
 	audit_event_write(&e, &line);
 	assert_non_null(json_parse(&a, buf_view(&line), NULL, NULL));
 	e.request = e.response = STR("{\"data\":{\"k\":\"c2VjcmV0\"}}");
+	e.status_message = STR("a webhook refuses quoted-secret");
 	static const struct {
 		const char *group, *resource, *sub;
 	} hidden[] = {{"", "secrets", ""},
@@ -198,6 +199,7 @@ void test_audit__a_line_is_one_line_and_keeps_secrets(void **state)
 		e.ask.subresource = str_c(hidden[i].sub);
 		audit_event_write(&e, &line);
 		assert_true(str_find(buf_view(&line), STR("c2VjcmV0")) < 0);
+		assert_true(str_find(buf_view(&line), STR("quoted-secret")) < 0);
 		assert_true(str_find(buf_view(&line), STR("\"level\":\"Metadata\"")) > 0);
 	}
 }

@@ -62,5 +62,28 @@ void test_sensitive__all_of_a_secret_is(void **state)
 
 	(void)state;
 	assert_true(str_is(sensitive_scrub(&a, o, STR("bad: aHVudGVyMg==!")), "bad: <sensitive>!"));
+	assert_true(str_is(sensitive_scrub(&a, o, STR("bad: hunter2!")), "bad: <sensitive>!"));
+	assert_true(
+		str_is(sensitive_scrub(&a, o, STR("it said \"aHVudG")), "it said \"<sensitive>"));
+	arena_release(&a);
+}
+
+void test_sensitive__as_others_would_write_it(void **state)
+{
+	struct arena a = {0};
+	struct json *o = json_parse(
+		&a,
+		STR("{\"metadata\":{\"name\":\"x-secret\"},\"k\":\"first line\\nsecond line\"}"),
+		NULL, NULL);
+
+	(void)state;
+	json_get(o, STR("k"))->flags |= JSON_F_SENSITIVE;
+	assert_true(str_is(sensitive_scrub(&a, o, STR("no: {\"k\":\"first line\\nsecond line\"}")),
+			   "no: {\"k\":\"<sensitive>\"}"));
+	assert_true(
+		str_is(sensitive_scrub(&a, o, STR("line 2: second line")), "line 2: <sensitive>"));
+	assert_true(str_is(sensitive_name(o), "x-secret"));
+	json_at(o, "metadata", "name")->flags |= JSON_F_SENSITIVE;
+	assert_true(str_is(sensitive_name(o), "<sensitive>"));
 	arena_release(&a);
 }
