@@ -37,10 +37,14 @@ static void on_fixed(void *arg, const struct api_answer *answer)
 	struct fix *f = arg;
 	struct entry *e = fix_entry(f);
 	struct unit *u = map_get(&f->r->units, str_c(f->key));
+	/* Written meanwhile by somebody whose edit is looked at instead. */
+	bool moved = e && e->nfrozen && answer->err.code == ERR_CONFLICT;
+	bool failed = answer->err.code && !moved;
 	struct err err = {0};
 
 	if (e) {
 		e->fixing = false;
+		e->dirty |= moved;
 		if (!answer->err.code) {
 			obj_unref(e->accepted);
 			e->accepted = obj_from_bytes(answer->body, &err);
@@ -48,13 +52,13 @@ static void on_fixed(void *arg, const struct api_answer *answer)
 			e->overlaid = e->nfrozen > 0;
 		}
 	}
-	if (answer->err.code && u) {
+	if (failed && u) {
 		log_warn("cannot put back", "object", f->id, "error", answer->err.msg);
 		u->full = true;
 		unit_look_after(u, 2 * NS_PER_S);
 	}
 	/* Another edit may have come meanwhile. */
-	if (e && !answer->err.code && !u->run)
+	if (e && !failed && !u->run)
 		recheck(e);
 	free(f->key);
 	free(f->id);
@@ -210,7 +214,7 @@ static void look(struct entry *e, const struct obj *live)
 		      e->overlaid ? NULL : obj_tree(e->accepted, &a), &l);
 	if (live && live->deleted_ns)
 		return; /* it comes back as DELETED */
-	entry_thaw_settled(e, &l);
+	entry_looked(e, tree, &l);
 	unit_settle(e->unit);
 	if (l.n && drift_decide(e, declared, &l))
 		put_back(e);

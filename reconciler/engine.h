@@ -126,6 +126,7 @@ struct entry {
 	int64_t fixed_at;
 	struct frozen *frozen; /* fields that wait for a decision */
 	size_t nfrozen;
+	uint64_t looked;  /* the live object's revision when they were read */
 	bool frozen_gone; /* so does its deletion */
 };
 
@@ -383,9 +384,11 @@ void drifts_free(struct unit *u);
 /* True when this is news. */
 bool entry_freeze(struct entry *e, const struct drift_item *item);
 void entry_thaw(struct entry *e);
-/* What no longer drifts waits for nothing. */
-void entry_thaw_settled(struct entry *e, const struct drift_list *now);
-/* What to apply: as declared, but for what is frozen. Thaws what git changed itself. */
+/* `now` is how the live object (NULL = gone) differs: what no longer does waits for nothing, and
+ * what is frozen next is of this revision of it. */
+void entry_looked(struct entry *e, const struct json *live, const struct drift_list *now);
+/* What to apply: as declared, but for what is frozen, and then only while the object is still the
+ * one that was looked at (ERR_CONFLICT). Thaws what git changed itself. */
 struct json *entry_overlay(struct entry *e, struct arena *a, const struct json *declared);
 /* Closes the proposal when nothing waits any longer. */
 void unit_settle(struct unit *u);

@@ -5,6 +5,7 @@
  * then on). When git changes such a field itself, git wins. On the role's loop; frozen fields
  * belong to their entry.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,8 +93,10 @@ static bool still_drifts(const struct drift_list *l, const char *path)
 	return false;
 }
 
-void entry_thaw_settled(struct entry *e, const struct drift_list *now)
+void entry_looked(struct entry *e, const struct json *live, const struct drift_list *now)
 {
+	if (str_to_u64(json_str(json_at(live, "metadata", "resourceVersion")), &e->looked))
+		e->looked = 0;
 	for (size_t i = e->nfrozen; i > 0; i--) {
 		if (!still_drifts(now, e->frozen[i - 1].path))
 			thaw_at(e, i - 1);
@@ -120,6 +123,10 @@ struct json *entry_overlay(struct entry *e, struct arena *a, const struct json *
 {
 	struct json *tree = json_copy(a, declared);
 
+	/* An edit that comes between would be undone by the older value that waits here. */
+	if (e->nfrozen && e->looked)
+		json_set_str(a, json_get(tree, STR("metadata")), "resourceVersion",
+			     arena_strf(a, "%" PRIu64, e->looked));
 	for (size_t i = e->nfrozen; i > 0; i--) {
 		struct frozen *f = &e->frozen[i - 1];
 		struct json *at = json_pointer(tree, str_c(f->path));

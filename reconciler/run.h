@@ -22,6 +22,7 @@ struct run_item {
 	bool kept;        /* … those of the live object */
 	bool recreate;    /* to be deleted first */
 	int64_t patience; /* until when the old one may take to go */
+	unsigned moves;   /* how often somebody wrote between our reading and writing */
 	const char *hint; /* behind the error's text, or NULL */
 	const struct json *live; /* for a plan */
 	struct err err;

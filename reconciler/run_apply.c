@@ -13,6 +13,7 @@
 
 #define STRICT "fieldValidation=Strict"
 #define KINDS_WAIT (15 * NS_PER_S)
+#define MOVES_MAX 20 /* of an object between reading and writing it */
 #define KINDS_PAUSE (100 * NS_PER_MS)
 
 static void pump(struct run *run);
@@ -116,12 +117,17 @@ static void note_past_drift(struct run *run, struct run_item *item, const struct
 {
 	AUTO(arena) struct arena a = {0};
 	const struct rendered_object *o = item->o;
+	struct entry *e;
 	struct drift_list l;
 
 	drift_compare(&a, schema_find_kind(o->api_version, o->kind), o->tree, live,
 		      item->dry ? obj_tree(item->dry, &a) : NULL, &l);
+	e = l.n ? entry_set(run->u, &run->rendered, o) : map_get(&run->u->entries, o->id);
+	if (!e)
+		return;
+	entry_looked(e, live, &l);
 	if (l.n)
-		drift_decide(entry_set(run->u, &run->rendered, o), o->tree, &l);
+		drift_decide(e, o->tree, &l);
 }
 
 static void on_live(struct run *run, size_t i, const struct api_answer *answer)
@@ -197,12 +203,42 @@ static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 
 /* ---- apply ---- */
 
+static void on_moved(struct run *run, size_t i, const struct api_answer *answer)
+{
+	AUTO(arena) struct arena a = {0};
+	struct run_item *item = &run->items[i];
+
+	if (answer->err.code)
+		failed(run, i, &answer->err);
+	else {
+		note_past_drift(run, item, json_parse(&a, answer->body, NULL, NULL));
+		run_apply_item(run, i);
+	}
+	pump(run);
+}
+
+/* Somebody wrote after the values were read that wait for a decision: theirs are read again, or
+ * the older ones would be put back as if they were meant. */
+static bool moved(struct run *run, size_t i, const struct api_answer *answer)
+{
+	struct run_item *item = &run->items[i];
+	struct api_call get = {.verb = API_GET,
+			       .resource = resource_of(run, item->o),
+			       .namespace = item->o->namespace,
+			       .name = item->o->name};
+
+	if (answer->err.code != ERR_CONFLICT || !item->entry->nfrozen || item->moves++ == MOVES_MAX)
+		return false;
+	run_call_as(run, &get, i, on_moved);
+	return true;
+}
+
 static void on_applied(struct run *run, size_t i, const struct api_answer *answer)
 {
 	struct run_item *item = &run->items[i];
 	struct err err = {0};
 
-	if (run_waits_for_end(run, i, answer))
+	if (run_waits_for_end(run, i, answer) || moved(run, i, answer))
 		return;
 	if (answer->err.code) {
 		failed(run, i, &answer->err);

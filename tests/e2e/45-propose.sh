@@ -52,6 +52,8 @@ absent() { ! k -n shop get configmap other; }
 push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q origin HEAD:main; }
 edit() { k -n shop patch configmap settings -p "{\"data\":{\"colour\":\"$1\"}}" --field-manager=eve >/dev/null; }
 
+crash() { kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"; }
+
 ok "applied" soon 10 is colour blue
 edit pink
 ok "an edit is proposed on a branch" soon 10 stands
@@ -74,11 +76,19 @@ ok "… and adopts the value" is colour gold
 k -n shop delete configmap other >/dev/null
 ok "a deletion is proposed" soon 10 stands
 ok "… as the document taken out" sh -c "! git -C $work/repo.git show $branch:shop/objects.yaml | grep -q other"
-kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+crash
 sleep 1.5
 ok "… and still stays after a restart" absent
 k -n shop create configmap other --from-literal=a=b >/dev/null
 ok "a look at all of it" "$PLUMB" reconcile shop --data-dir "$data"
 ok "what went back by itself is no longer proposed" soon 10 gone
+# The first run after a start reads what is live, and writes a moment later.
+edit red
+ok "an edit" soon 10 stands
+for i in 1 2 3 4 5 6; do
+	crash; edit "red$i"; sleep 0.0$i; edit "red$i$i"
+	soon 5 "$PLUMB" reconcile shop --data-dir "$data" >/dev/null
+	ok "edits while a run is under way are not undone ($i)" is colour "red$i$i"
+done
 ok "clean stop" stop
 finish
