@@ -404,6 +404,10 @@ static int put_policy(struct arena *a, const struct json *app, struct json *argo
 	json_set_bool(a, argo, "allowEmpty", automatic && given(automated, "allowEmpty"));
 	if (json_len(json_get(app, STR("operation"))))
 		json_set(a, argo, STR("operation"), json_get(app, STR("operation")));
+	if (json_get(policy, STR("retry")))
+		json_set(a, argo, STR("retry"), json_get(policy, STR("retry")));
+	if (json_at(app, "operation", "retry"))
+		json_set(a, argo, STR("retry"), json_at(app, "operation", "retry"));
 	options = json_set_object(a, argo, "options");
 	if (put_options(a, json_get(policy, STR("syncOptions")), options, err))
 		return -1;

@@ -36,6 +36,7 @@
  *   directory                   {recurse, include, exclude}, or absent
  *   overlay                     what is added to the kustomization at the path
  *   operation                   the sync that is asked for, or absent
+ *   retry                       {limit, backoff}, or absent
  *
  * -1 with what is wrong with it, worded for its condition; *ret still holds metadata and status.
  */
@@ -45,9 +46,6 @@ MUST_USE int application_translate(struct arena *a, const struct json *app, stru
 /* The GitRepository that spec.sourceRef names: {metadata, spec}. */
 struct json *application_repository(struct arena *a, const struct json *translated);
 
-/* What the AppProject forbids: -1. NULL is the project `default`, which allows all. */
-MUST_USE int application_allowed(const struct json *project, const struct json *app,
-				 struct err *err);
 /* "*", "?", "[a-z]", "{a,b}"; a star stops at '/' when `path`, but for "**". */
 bool argo_glob(struct str pattern, struct str text, bool path);
 

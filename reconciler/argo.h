@@ -34,8 +34,11 @@ struct argo {
 	char *message;     /* of it */
 	int64_t started, ended; /* wall clock */
 	bool by_hand;
-	bool worked;        /* the running run changed something */
-	struct json *hooks; /* results of hooks, in `arena` */
+	char *waits;                /* for a sync window: which, or NULL */
+	char retried[GIT_OID_TEXT]; /* what was tried again … */
+	int64_t retries;            /* … so often */
+	bool worked;                /* the running run changed something */
+	struct json *hooks;         /* results of hooks, in `arena` */
 	struct arena arena;
 	char *history;   /* status.history as it was put last, or NULL */
 	bool kustomized; /* a kustomization is at its path */
@@ -70,6 +73,20 @@ void argo_source_use(struct unit *u);
 void argo_sources_sweep(struct reconciler *r);
 /* A Secret that holds credentials came, changed or went. */
 void argo_on_secret(void *arg, const struct obj *old, const struct obj *new);
+
+/* ---- argo_windows.c: its AppProject ---- */
+/* NULL: none, or the one that allows all. In `a`. */
+const struct json *argo_project(const struct unit *u, struct arena *a);
+/* All that was rendered is of kinds and in namespaces that the project allows. */
+MUST_USE int argo_permits(const struct run *run, struct err *err);
+/* Sync windows: see project_window. */
+MUST_USE int argo_window(const struct unit *u, bool by_hand, struct err *err);
+/* Windows open and close with the minute. */
+int64_t argo_next_minute(const struct unit *u);
+/* It may not be synced now; it is looked at again when that may have changed. */
+bool argo_shut(struct unit *u);
+/* How long to wait after a failure; `otherwise` where the policy says nothing; 0 = no longer. */
+int64_t argo_retry(struct unit *u, int64_t otherwise);
 
 /* ---- argo_status.c ---- */
 void argo_report(struct unit *u, const struct unit_report *rep);

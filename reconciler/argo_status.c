@@ -185,24 +185,17 @@ static struct str commit_of(const struct unit *u)
 	return str_c(g->automated || !g->compared[0] ? u->commit : g->compared);
 }
 
-static void put_conditions(struct telling *w, struct json *status)
+static void put_condition(struct telling *w, struct json *list, struct str type, const char *text)
 {
-	const struct argo *g = w->g;
 	const struct json *old = json_at(w->t, "status", "conditions"), *same = NULL;
-	struct json *list = json_set_array(w->a, status, "conditions"), *c;
-	struct str type = str_c(g->error_type);
+	struct json *c = json_append(w->a, list,
+				     json_build(w->a, "{s:S,s:s}", "type", type, "message", text));
 
-	if (!g->error)
-		return;
-	if (!type.n)
-		type = STR("ComparisonError");
-	c = json_append(w->a, list,
-			json_build(w->a, "{s:S,s:s}", "type", type, "message", g->error));
 	for (size_t i = 0; i < json_len(old); i++) {
 		const struct json *o = json_item(old, i);
 
 		if (str_eq(json_str(json_get(o, STR("type"))), type) &&
-		    str_is(json_str(json_get(o, STR("message"))), g->error))
+		    str_is(json_str(json_get(o, STR("message"))), text))
 			same = o;
 	}
 	if (same)
@@ -210,6 +203,19 @@ static void put_conditions(struct telling *w, struct json *status)
 			 json_get(same, STR("lastTransitionTime")));
 	else
 		put_time(w->a, c, "lastTransitionTime", loop_wall(w->u->r->loop));
+}
+
+static void put_conditions(struct telling *w, struct json *status)
+{
+	const struct argo *g = w->g;
+	struct json *list = json_set_array(w->a, status, "conditions");
+
+	if (g->error)
+		put_condition(w, list,
+			      g->error_type ? str_c(g->error_type) : STR("ComparisonError"),
+			      g->error);
+	if (g->waits)
+		put_condition(w, list, STR("SyncWindow"), g->waits);
 }
 
 static struct json *source_of(struct telling *w)

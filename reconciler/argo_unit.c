@@ -10,6 +10,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
+#include "reconciler/argo_project.h"
 
 static void set_text(char **slot, struct str s)
 {
@@ -237,6 +238,7 @@ void argo_free(struct unit *u)
 	free(g->error_type);
 	free(g->message);
 	free(g->told);
+	free(g->waits);
 	free(g->history);
 	free(g);
 	u->argo = NULL;
@@ -280,16 +282,15 @@ static bool refuse(struct argo *g, const char *type, struct str message)
 static bool allowed(struct argo *g, const struct json *app, struct err *err)
 {
 	struct str name = json_str_or(json_at(app, "spec", "project"), STR("default"));
-	const struct obj *project =
-		informer_get(g->u->r->projects_informer, g->u->o->namespace, name);
 	AUTO(arena) struct arena a = {0};
+	const struct json *project = argo_project(g->u, &a);
 
 	if (!project && !str_is(name, "default")) {
 		err_set(err, ERR_INVALID,
 			"application references project %.*s which does not exist", STR_ARG(name));
 		return false;
 	}
-	return !application_allowed(project ? obj_tree(project, &a) : NULL, app, err);
+	return !application_allowed(project, app, err);
 }
 
 static void on_compared(void *arg)
@@ -321,6 +322,8 @@ static void on_compared(void *arg)
 	arena_reset(&g->plan.arena);
 	argo_publish(u);
 	unit_ended(u, !p->error.n);
+	if (g->waits)
+		unit_look_after(u, argo_next_minute(u));
 }
 
 static bool begin_compare(struct argo *g, const struct source *s)
@@ -340,6 +343,26 @@ static bool begin_compare(struct argo *g, const struct source *s)
 	return true;
 }
 
+/* Compared as ever; what is asked for by hand is told now instead of being done some day. */
+static bool wait_for_window(struct argo *g, const struct source *s, const struct err *why)
+{
+	set_text(&g->waits, str_c(why->msg));
+	if (g->operation)
+		argo_operation_done(g, "Error", str_c(why->msg));
+	if (begin_compare(g, s))
+		return true;
+	unit_look_after(g->u, argo_next_minute(g->u));
+	argo_publish(g->u);
+	return false;
+}
+
+static void window_opens(struct argo *g)
+{
+	set_text(&g->waits, STR_NONE);
+	g->u->full = true;
+	argo_publish(g->u);
+}
+
 bool argo_gate(struct unit *u, const struct source *s)
 {
 	AUTO(arena) struct arena a = {0};
@@ -355,6 +378,10 @@ bool argo_gate(struct unit *u, const struct source *s)
 		return refuse(g, "InvalidSpecError", str_c(err.msg));
 	if (!s)
 		return true;
+	if ((g->automated || g->operation) && argo_window(u, g->operation != NULL, &err))
+		return wait_for_window(g, s, &err);
+	if (g->waits)
+		window_opens(g);
 	if (!g->automated && !g->operation)
 		return begin_compare(g, s);
 	if (g->operation &&

@@ -233,7 +233,7 @@ void drift_on_change(struct reconciler *r, const struct obj *old, const struct o
 	if (!e)
 		return;
 	e->gone = !new && !is_past(e, old);
-	if (e->unit->run || unit_suspended(e->unit))
+	if (e->unit->run || unit_suspended(e->unit) || argo_shut(e->unit))
 		e->dirty = true;
 	else if (!is_past(e, new ? new : old))
 		look(e, new);

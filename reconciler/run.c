@@ -273,6 +273,10 @@ void run_render(struct run *run)
 	if (!render(&run->arena, &env, &run->opts, &run->rendered, &err)) {
 		note_integrity(run, run->rendered.nbroken ? run->rendered.broken : STR_NONE);
 		digest(run, buf_view(&run->reads.text));
+		if (run->u->argo && argo_permits(run, &err)) {
+			run_fail(run, "SyncFailed", str_c(err.msg));
+			return;
+		}
 		if (run->u->argo)
 			argo_rendered(run);
 		items_make(run);

@@ -343,8 +343,13 @@ void unit_ended(struct unit *u, bool ok)
 		units_depending(u->r, u);
 		prune_now(u);
 	} else {
-		unit_look_after(u, MIN(interval_of(u, "retryInterval"),
-				       backoff_after(&retry, u->failures++)));
+		int64_t pause =
+			MIN(interval_of(u, "retryInterval"), backoff_after(&retry, u->failures++));
+
+		if (u->argo)
+			pause = argo_retry(u, pause);
+		if (pause)
+			unit_look_after(u, pause);
 	}
 	if (u->again) {
 		u->again = false;

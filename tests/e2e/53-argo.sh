@@ -80,6 +80,7 @@ git -C "$repo" add -A && git -C "$repo" commit -qm 'all of it'
 git clone -q --bare "$repo" "$work/repo.git"
 git -C "$repo" remote add origin "$work/repo.git" && git -C "$repo" fetch -q && git -C "$repo" branch -q -u origin/main
 push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q; }
+same() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'"; return 1; }; }
 
 start --nodes 0
 k create namespace argocd >/dev/null
@@ -245,6 +246,38 @@ metadata: {name: team, namespace: argocd}
 spec: {sourceRepos: ["https://elsewhere/*"], destinations: [{server: "*", namespace: "*"}]}
 Y
 ok "a project's limits are kept" says lost 'not permitted in project .team'
+
+# What a project lets in, and when.
+project() { printf 'apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: team, namespace: argocd}\nspec: {sourceRepos: ["*"], destinations: [{server: "*", namespace: "*"}]%s}\n' "$1" | k apply -f - >/dev/null; }
+team() { printf 'apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: team, namespace: argocd}\nspec: {project: team, source: {repoURL: "file://%s/repo.git", path: team}, destination: {name: in-cluster, namespace: plain}, syncPolicy: {automated: {selfHeal: true}, retry: {limit: 1, backoff: {duration: 1s}}}}\n' "$work" | k apply -f - >/dev/null; }
+teams() { local v; v=$(k -n plain get configmap team -o jsonpath='{.data.a}' 2>&1); [ "$v" = "$1" ] || { echo "team is '$v', not '$1'"; return 1; }; }
+mkdir -p "$repo/team"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: team}\ndata: {a: "1"}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: team}\n' >"$repo/team/a.yaml"
+push team
+project ''; team
+ok "what is the cluster's is not a team's" says team 'ClusterRole is not permitted in project team'
+ok "… and nothing of it is applied" sh -c "! '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n plain get configmap team"
+sleep 2.5
+ok "… nor tried again more often than the policy says" same "$(grep -c 'not applied unit=application/argocd/team' "$data/log/reconciler.log")" 2
+project ', clusterResourceWhitelist: [{group: rbac.authorization.k8s.io, kind: "*"}]'
+k -n argocd annotate application team argocd.argoproj.io/refresh=hard >/dev/null
+ok "a kind that is allowed is" soon 10 teams 1
+project ', clusterResourceWhitelist: [{group: "*", kind: "*"}], syncWindows: [{kind: deny, schedule: "* * * * *", duration: 1h, timeZone: Europe/Berlin, applications: [team]}]'
+sed -i 's/"1"/"2"/' "$repo/team/a.yaml"; push 'team 2'
+ok "a closed window is said" says team 'SyncWindow.*blocked by sync window: denied from'
+ok "… and what it holds back" soon 10 has argocd application/team '{.status.sync.status}' OutOfSync
+k -n plain patch configmap team -p '{"data":{"a":"3"}}' >/dev/null; sleep 0.5
+ok "… drift is not put back either" teams 3
+k -n argocd patch application team --type merge -p '{"operation":{"sync":{}}}' >/dev/null
+ok "… and people are refused" soon 10 has argocd application/team '{.status.operationState.phase}' Error
+project ', clusterResourceWhitelist: [{group: "*", kind: "*"}], syncWindows: [{kind: deny, schedule: "* * * * *", duration: 1h, applications: [team], manualSync: true}]'
+k -n argocd patch application team --type merge -p '{"operation":{"sync":{}}}' >/dev/null
+ok "… unless the window lets them" soon 10 teams 2
+sed -i 's/"2"/"4"/' "$repo/team/a.yaml"; push 'team 4'
+ok "… which is for them alone" soon 10 has argocd application/team '{.status.sync.status}' OutOfSync
+project ', clusterResourceWhitelist: [{group: "*", kind: "*"}]'
+ok "without one it goes on" soon 10 teams 4
+
 ok "a path that isn't there" app nowhere 'path: nowhere'
 ok "… is said" says nowhere 'ComparisonError.*nowhere'
 ok "an ApplicationSet says that it does nothing" sh -c "printf 'apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: s, namespace: argocd}\nspec: {generators: []}\n' | $KUBECTL --kubeconfig $data/admin.kubeconfig apply -f -"

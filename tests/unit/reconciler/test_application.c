@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 
+#include "lib/base/timefmt.h"
 #include "lib/kube/obj.h"
 #include "reconciler/application.h"
+#include "reconciler/argo_project.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
@@ -272,6 +274,100 @@ void test_application__projects_limit_sources_and_destinations(void **state)
 		 json_build(&a, "[s,s]", "*", "!https://git.example/x*"));
 	assert_int_equal(application_allowed(p, o, &err), -1);
 	assert_non_null(strstr(err.msg, "repo"));
+}
+
+void test_application__projects_limit_kinds(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct err err = {0};
+	struct json *p = json_build(&a, "{s:{s:s},s:{s:[{s:s,s:s}]}}", "metadata", "name", "team",
+				    "spec", "destinations", "server", "*", "namespace", "shop");
+	struct json *spec = json_get(p, STR("spec"));
+	const struct str none = STR_NONE, ns = STR("shop");
+
+	(void)state;
+	assert_int_equal(project_permits(NULL, none, STR("Namespace"), none, &err), 0);
+	/* Nothing of the cluster's, all of a namespace's, unless it is said. */
+	assert_int_equal(project_permits(p, none, STR("Namespace"), none, &err), -1);
+	assert_string_equal(err.msg, "resource :Namespace is not permitted in project team");
+	assert_int_equal(project_permits(p, none, STR("Secret"), ns, &err), 0);
+	assert_int_equal(project_permits(p, none, STR("Secret"), STR("other"), &err), -1);
+	json_set(&a, spec, STR("clusterResourceWhitelist"),
+		 json_build(&a, "[{s:s,s:s}]", "group", "", "kind", "Name*"));
+	json_set(&a, spec, STR("namespaceResourceBlacklist"),
+		 json_build(&a, "[{s:s,s:s}]", "group", "*", "kind", "Secret"));
+	assert_int_equal(project_permits(p, none, STR("Namespace"), none, &err), 0);
+	assert_int_equal(project_permits(p, STR("x.io"), STR("Namespace"), none, &err), -1);
+	assert_int_equal(project_permits(p, none, STR("Secret"), ns, &err), -1);
+	assert_int_equal(project_permits(p, STR("apps"), STR("Deployment"), ns, &err), 0);
+	json_set(&a, spec, STR("namespaceResourceWhitelist"), json_new(&a, JSON_ARRAY));
+	assert_int_equal(project_permits(p, STR("apps"), STR("Deployment"), ns, &err), -1);
+}
+
+static int two_hours(void *ctx, struct str zone, int64_t at_s, int32_t *ret)
+{
+	(void)ctx;
+	(void)at_s;
+	*ret = 7200;
+	return str_is(zone, "Here/There") ? 0 : -1;
+}
+
+/* Whether it may be synced at that hour of 5 March 2026 (UTC), by itself and by hand. */
+static int window(struct arena *a, const struct json *windows, int hour, bool by_hand)
+{
+	struct json *o = app(a, "{" SOURCE "}," DEST "}");
+	struct json *p = json_build(a, "{s:{s:s},s:{}}", "metadata", "name", "team", "spec");
+	const struct project_clock clock = {
+		.now_ns = (1772668800 + hour * INT64_C(3600)) * NS_PER_S, .zone = two_hours};
+	struct err err = {0};
+
+	json_set(a, json_get(p, STR("spec")), STR("syncWindows"), windows);
+	if (!project_window(p, o, &clock, by_hand, &err))
+		return 1;
+	return err.code == ERR_FORBIDDEN ? 0 : -1;
+}
+
+static struct json *windows(struct arena *a, const char *text)
+{
+	struct err err = {0};
+	struct json *v = json_parse(a, str_c(text), NULL, &err);
+
+	if (!v)
+		fail_msg("%s", err.msg);
+	return v;
+}
+
+void test_application__sync_windows(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct json *night = windows(&a, "[{\"kind\":\"allow\",\"schedule\":\"0 22 * * *\","
+					 "\"duration\":\"4h\",\"applications\":[\"*\"]}]");
+	struct json *noon = windows(&a, "[{\"kind\":\"deny\",\"schedule\":\"0 12 * * *\","
+					"\"duration\":\"1h\",\"namespaces\":[\"*\"],"
+					"\"manualSync\":true}]");
+
+	(void)state;
+	assert_int_equal(window(&a, night, 21, false), 0);
+	assert_int_equal(window(&a, night, 21, true), 0);
+	assert_int_equal(window(&a, night, 22, false), 1);
+	assert_int_equal(window(&a, night, 1, false), 1);
+	assert_int_equal(window(&a, night, 2, false), 0);
+	assert_int_equal(window(&a, noon, 11, false), 1);
+	assert_int_equal(window(&a, noon, 12, false), 0);
+	assert_int_equal(window(&a, noon, 12, true), 1);
+	assert_int_equal(window(&a, noon, 13, false), 1);
+	/* Nothing that concerns it. */
+	json_set(&a, json_item(night, 0), STR("applications"), json_build(&a, "[s]", "other-*"));
+	assert_int_equal(window(&a, night, 21, false), 1);
+	/* In another place's hours; one that isn't known shuts. */
+	json_set_str(&a, json_item(noon, 0), "timeZone", STR("Here/There"));
+	assert_int_equal(window(&a, noon, 10, false), 0);
+	assert_int_equal(window(&a, noon, 12, false), 1);
+	json_set_str(&a, json_item(noon, 0), "timeZone", STR("Nowhere"));
+	assert_int_equal(window(&a, noon, 20, false), -1);
+	json_set_str(&a, json_item(noon, 0), "timeZone", STR("UTC"));
+	json_set_str(&a, json_item(noon, 0), "schedule", STR("at noon"));
+	assert_int_equal(window(&a, noon, 20, false), -1);
 }
 
 void test_application__words_on_objects(void **state)

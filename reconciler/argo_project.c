@@ -1,0 +1,240 @@
+/*
+ * AppProjects: which repositories, namespaces and kinds an Application may use, and when. What
+ * cannot be read forbids, it never allows. Pure; no memory.
+ */
+#include "reconciler/argo_project.h"
+
+#include <string.h>
+
+#include "lib/base/cron.h"
+#include "lib/base/timefmt.h"
+#include "lib/kube/obj.h"
+#include "reconciler/application.h"
+
+#include "lib/base/pure.h"
+
+static int check_repos(const struct json *project, struct str url, struct err *err)
+{
+	const struct json *repos = json_at(project, "spec", "sourceRepos");
+	bool allowed = false;
+
+	for (size_t i = 0; i < json_len(repos); i++) {
+		struct str p = json_str(json_item(repos, i));
+		bool negated = str_starts(p, STR("!"));
+
+		if (!argo_glob(negated ? str_sub(p, 1, p.n) : p, url, !str_is(p, "*")))
+			continue;
+		allowed = !negated;
+		if (negated)
+			break;
+	}
+	if (allowed)
+		return 0;
+	return err_set(err, ERR_FORBIDDEN,
+		       "application repo %.*s is not permitted in project '%.*s'", STR_ARG(url),
+		       STR_ARG(meta_name(project)));
+}
+
+/* Whether the rule's cluster is this one, by address or by name. */
+static bool is_here(const struct json *rule)
+{
+	struct str server = json_str(json_get(rule, STR("server")));
+	struct str name = json_str(json_get(rule, STR("name")));
+
+	if (server.n)
+		return argo_glob(server, STR(ARGO_CLUSTER), false);
+	return name.n && argo_glob(name, STR("in-cluster"), false);
+}
+
+static int check_destinations(const struct json *project, struct str ns, struct err *err)
+{
+	const struct json *all = json_at(project, "spec", "destinations");
+	bool allowed = false;
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *rule = json_item(all, i);
+		struct str p = json_str(json_get(rule, STR("namespace")));
+		bool negated = str_starts(p, STR("!"));
+
+		if (!is_here(rule) || !argo_glob(negated ? str_sub(p, 1, p.n) : p, ns, false))
+			continue;
+		allowed = !negated;
+		if (negated)
+			break;
+	}
+	if (allowed)
+		return 0;
+	return err_set(err, ERR_FORBIDDEN,
+		       "application destination namespace '%.*s' is not permitted in project "
+		       "'%.*s'",
+		       STR_ARG(ns), STR_ARG(meta_name(project)));
+}
+
+int application_allowed(const struct json *project, const struct json *app, struct err *err)
+{
+	const struct json *source = json_at(app, "spec", "source");
+
+	if (!project)
+		return 0;
+	if (!source)
+		source = json_item(json_at(app, "spec", "sources"), 0);
+	if (check_repos(project, json_str(json_get(source, STR("repoURL"))), err))
+		return -1;
+	return check_destinations(project,
+				  json_str(json_at(app, "spec", "destination", "namespace")), err);
+}
+
+/* ---- kinds ---- */
+
+static bool lists_kind(const struct json *list, struct str group, struct str kind)
+{
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *e = json_item(list, i);
+
+		if (argo_glob(json_str(json_get(e, STR("group"))), group, false) &&
+		    argo_glob(json_str(json_get(e, STR("kind"))), kind, false))
+			return true;
+	}
+	return false;
+}
+
+int project_permits(const struct json *project, struct str group, struct str kind,
+		    struct str namespace, struct err *err)
+{
+	const struct json *spec = json_get(project, STR("spec"));
+	const struct json *yes = json_get(spec, namespace.n ? STR("namespaceResourceWhitelist")
+							    : STR("clusterResourceWhitelist"));
+	const struct json *no = json_get(spec, namespace.n ? STR("namespaceResourceBlacklist")
+							   : STR("clusterResourceBlacklist"));
+	bool unsaid = namespace.n && !json_is(yes, JSON_ARRAY);
+
+	if (!project)
+		return 0;
+	/* Of what belongs to the cluster nothing is allowed unless it is said. */
+	if ((!unsaid && !lists_kind(yes, group, kind)) || lists_kind(no, group, kind))
+		return err_set(err, ERR_FORBIDDEN,
+			       "resource %.*s:%.*s is not permitted in project %.*s",
+			       STR_ARG(group), STR_ARG(kind), STR_ARG(meta_name(project)));
+	return namespace.n ? check_destinations(project, namespace, err) : 0;
+}
+
+/* ---- windows ---- */
+
+static bool names(const struct json *list, struct str what)
+{
+	for (size_t i = 0; i < json_len(list); i++) {
+		if (argo_glob(json_str(json_item(list, i)), what, false))
+			return true;
+	}
+	return false;
+}
+
+/* By any of what it names, or by all of it where it says so. */
+static bool concerns(const struct json *w, const struct json *app)
+{
+	static const char *const keys[] = {"applications", "namespaces", "clusters"};
+	const struct json *to = json_at(app, "spec", "destination");
+	bool all = json_bool(json_get(w, STR("andOperator")), false), any = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const struct json *list = json_get(w, str_c(keys[i]));
+		bool fits =
+			i == 0   ? names(list, meta_name(app))
+			: i == 1 ? names(list, json_str(json_get(to, STR("namespace"))))
+				 : names(list, STR("in-cluster")) || names(list, STR(ARGO_CLUSTER));
+
+		if (all && json_len(list) && !fits)
+			return false;
+		any |= fits;
+	}
+	return any;
+}
+
+static int local(const struct project_clock *c, struct str zone, int64_t at_ns, int64_t *ret)
+{
+	int32_t ahead = 0;
+
+	if (zone.n && !str_is(zone, "UTC") && c->zone(c->ctx, zone, at_ns / NS_PER_S, &ahead))
+		return -1;
+	*ret = at_ns + ahead * NS_PER_S;
+	return 0;
+}
+
+static int is_open(const struct json *w, const struct project_clock *c, bool *ret, struct err *err)
+{
+	struct str schedule = json_str(json_get(w, STR("schedule")));
+	struct str zone = json_str(json_get(w, STR("timeZone"))),
+		   kind = json_str(json_get(w, STR("kind")));
+	int64_t length, from, now, begin;
+	struct cron cron;
+
+	if (!str_is(kind, "allow") && !str_is(kind, "deny"))
+		return err_set(err, ERR_INVALID, "a sync window is allow or deny, not '%.*s'",
+			       STR_ARG(kind));
+	if (cron_parse(schedule, &cron, err))
+		return err_wrap(err, "sync window '%.*s'", STR_ARG(schedule));
+	if (duration_parse(json_str(json_get(w, STR("duration"))), &length) || length <= 0)
+		return err_set(err, ERR_INVALID, "sync window '%.*s': no duration",
+			       STR_ARG(schedule));
+	if (local(c, zone, c->now_ns - length, &from) || local(c, zone, c->now_ns, &now))
+		return err_set(err, ERR_INVALID, "sync window '%.*s': no time zone %.*s",
+			       STR_ARG(schedule), STR_ARG(zone));
+	begin = cron_next(&cron, from);
+	*ret = begin && begin <= now;
+	return 0;
+}
+
+struct windows {
+	const struct json *deny, *shut; /* one that is in the way; an allowance that is to come */
+	bool allowed;
+	bool deny_by_hand, shut_by_hand; /* all of those let people sync */
+};
+
+static int look(const struct json *project, const struct json *app, const struct project_clock *c,
+		struct windows *ret, struct err *err)
+{
+	const struct json *all = json_at(project, "spec", "syncWindows");
+
+	*ret = (struct windows){.deny_by_hand = true, .shut_by_hand = true};
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *w = json_item(all, i);
+		bool now = false, by_hand = json_bool(json_get(w, STR("manualSync")), false);
+		bool allow = str_is(json_str(json_get(w, STR("kind"))), "allow");
+
+		if (!concerns(w, app))
+			continue;
+		if (is_open(w, c, &now, err))
+			return -1;
+		if (now && allow)
+			ret->allowed = true;
+		if (now && !allow) {
+			ret->deny = ret->deny ?: w;
+			ret->deny_by_hand &= by_hand;
+		}
+		if (!now && allow) {
+			ret->shut = ret->shut ?: w;
+			ret->shut_by_hand &= by_hand;
+		}
+	}
+	return 0;
+}
+
+int project_window(const struct json *project, const struct json *app,
+		   const struct project_clock *clock, bool by_hand, struct err *err)
+{
+	const struct json *in_the_way;
+	struct windows w;
+
+	if (look(project, app, clock, &w, err))
+		return -1;
+	if (w.deny && (!by_hand || !w.deny_by_hand))
+		in_the_way = w.deny;
+	else if (!w.deny && !w.allowed && w.shut && (!by_hand || !w.shut_by_hand))
+		in_the_way = w.shut;
+	else
+		return 0;
+	return err_set(err, ERR_FORBIDDEN, "blocked by sync window: %s '%.*s' for %.*s",
+		       w.deny ? "denied from" : "allowed only from",
+		       STR_ARG(json_str(json_get(in_the_way, STR("schedule")))),
+		       STR_ARG(json_str(json_get(in_the_way, STR("duration")))));
+}

@@ -1,0 +1,132 @@
+/*
+ * AppProjects in the engine: what a run declares is held against them, windows decide when one may
+ * begin, and spec.syncPolicy.retry when it is tried again. Reads time zones of the system; on the
+ * role's loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/timefmt.h"
+#include "lib/base/tz.h"
+#include "lib/os/fs.h"
+#include "reconciler/argo.h"
+#include "reconciler/argo_project.h"
+
+#define ZONES "/usr/share/zoneinfo/"
+#define RETRY_LIMIT 5
+#define RETRY_PAUSE (5 * NS_PER_S)
+#define RETRY_PAUSE_MAX (180 * NS_PER_S)
+
+const struct json *argo_project(const struct unit *u, struct arena *a)
+{
+	struct str name =
+		json_str_or(json_at(obj_tree(u->o, a), "spec", "project"), STR("default"));
+	const struct obj *o = informer_get(u->r->projects_informer, u->o->namespace, name);
+
+	return o ? obj_tree(o, a) : NULL;
+}
+
+/* ---- what is declared ---- */
+
+int argo_permits(const struct run *run, struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *project = argo_project(run->u, &a);
+	struct err first = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; project && i < run->rendered.n; i++) {
+		const struct rendered_object *o = &run->rendered.v[i];
+
+		if (project_permits(project, o->group, o->kind, o->namespace, n ? err : &first) &&
+		    !n++)
+			err_wrap(&first, "%.*s", STR_ARG(rendered_place(&a, &run->rendered, o)));
+	}
+	if (!n)
+		return 0;
+	if (n > 1)
+		return err_set(err, first.code, "%s (and %zu more)", first.msg, n - 1);
+	*err = first;
+	return -1;
+}
+
+/* ---- when ---- */
+
+static int zone(void *ctx, struct str name, int64_t at_s, int32_t *ret)
+{
+	AUTO(buf) struct buf path = {0};
+	AUTO(buf) struct buf file = {0};
+	struct err err = {0};
+
+	(void)ctx;
+	if (!tz_name_valid(name))
+		return -1;
+	buf_printf(&path, ZONES "%.*s", STR_ARG(name));
+	if (fs_read(buf_cstr(&path), TZ_FILE_MAX, &file, &err))
+		return -1;
+	return tz_offset(buf_view(&file), at_s, ret, &err);
+}
+
+int argo_window(const struct unit *u, bool by_hand, struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *project = argo_project(u, &a);
+	const struct project_clock clock = {.now_ns = loop_wall(u->r->loop), .zone = zone};
+
+	return project_window(project, obj_tree(u->o, &a), &clock, by_hand, err);
+}
+
+int64_t argo_next_minute(const struct unit *u)
+{
+	int64_t minute = 60 * NS_PER_S;
+
+	return minute - loop_wall(u->r->loop) % minute;
+}
+
+bool argo_shut(struct unit *u)
+{
+	struct err err = {0};
+
+	if (!u->argo || !argo_window(u, false, &err))
+		return false;
+	unit_look_after(u, argo_next_minute(u));
+	return true;
+}
+
+/* ---- again ---- */
+
+static int64_t grown(int64_t pause, int64_t factor, unsigned times, int64_t max)
+{
+	while (times-- && pause < max)
+		pause *= MAX(factor, 1);
+	return MIN(pause, max);
+}
+
+int64_t argo_retry(struct unit *u, int64_t otherwise)
+{
+	AUTO(arena) struct arena a = {0};
+	struct argo *g = u->argo;
+	const struct json *spec = json_get(unit_tree(u, &a), STR("spec"));
+	const struct json *retry = json_at(spec, "argo", "retry"), *backoff;
+	const struct source *s = unit_source(u, spec);
+	int64_t pause, max;
+
+	if (!json_is(retry, JSON_OBJECT) || !s)
+		return otherwise;
+	/* Another revision is another attempt. */
+	if (strcmp(g->retried, s->commit) != 0) {
+		memcpy(g->retried, s->commit, sizeof(g->retried));
+		g->retries = 0;
+	}
+	int64_t limit = json_int(json_get(retry, STR("limit")), RETRY_LIMIT);
+
+	if (limit >= 0 && g->retries >= limit)
+		return 0;
+	backoff = json_get(retry, STR("backoff"));
+	if (duration_parse(json_str(json_get(backoff, STR("duration"))), &pause) || pause <= 0)
+		pause = RETRY_PAUSE;
+	if (duration_parse(json_str(json_get(backoff, STR("maxDuration"))), &max) || max <= 0)
+		max = RETRY_PAUSE_MAX;
+	return grown(pause, json_int(json_get(backoff, STR("factor")), 2),
+		     (unsigned)MIN(g->retries++, 30), max);
+}
