@@ -29,9 +29,17 @@ static bool is_of(const struct kind *k, const struct obj *o)
 	return str_is(version, k->version) && str_is(group, k->group);
 }
 
+/* Stored before the definition came to its defaults of today. */
+static bool lacks_defaults(const struct kind *k, const struct obj *o)
+{
+	return k->crd && k->schema && k->schema->flags & SCHEMA_F_DEFAULTS &&
+	       o->revision < crd_version(k)->crd->since;
+}
+
 bool convert_is_plain(const struct kind *k, const struct obj *o)
 {
-	return !k->stored && (!k->crd || crd_version(k)->crd->n == 1 || is_of(k, o));
+	return !k->stored && !lacks_defaults(k, o) &&
+	       (!k->crd || crd_version(k)->crd->n == 1 || is_of(k, o));
 }
 
 bool convert_moves(const struct kind *k)
@@ -62,5 +70,7 @@ const struct json *convert_view(struct arena *a, const struct kind *k, const str
 		return obj_tree(o, a);
 	tree = json_copy(a, obj_tree(o, a));
 	convert_from_stored(a, k, tree);
+	if (lacks_defaults(k, o))
+		schema_default(a, k->schema, tree);
 	return tree;
 }

@@ -182,6 +182,7 @@ struct op {
 	bool dry_run;
 	struct err err;                  /* code ERR_NONE while all is well */
 	struct schema_problems problems; /* causes of ERR_INVALID */
+	struct schema_problems repeated; /* keys that the body says twice */
 	const struct json *denial;       /* a webhook's Status, instead of err */
 	int denial_code;
 	const struct json *delete_options; /* of a delete */
@@ -298,6 +299,10 @@ void core_watch(struct op *op);
 /* ---- writing ---- */
 /* The request's body as a tree of the kind, checked; NULL with op->err. */
 struct json *write_decode(struct op *op);
+/* The body as JSON; keys said twice are noted, and write_check says what comes of them. */
+struct json *write_parse(struct op *op);
+/* Whether an applied configuration says only what its kind has. */
+int write_check_applied(struct op *op, const struct json *config);
 /* Against the kind's schema; drops what may not stay. -1 with op->err when that ends it. */
 int write_check(struct op *op, struct json *v);
 /* From a decoded object to the stored one (or, dry, what would be): NULL with op->err. live NULL =

@@ -295,7 +295,7 @@ static void handle(struct core *c, struct core_req *r)
 	/* The turn's arena is the core's own: what other threads made and will free is not grown
 	 * here. A watch outlives the turn. */
 	struct arena *a = r->verb == CORE_WATCH ? r->arena : &c->turn;
-	struct op op = {.core = c, .req = r, .a = a, .problems = {.a = a}};
+	struct op op = {.core = c, .req = r, .a = a, .problems = {.a = a}, .repeated = {.a = a}};
 
 	op.notes = r->noted ? json_new(a, JSON_OBJECT) : NULL;
 	op_begin(&op);

@@ -23,6 +23,25 @@ static struct json *decode_yaml(struct op *op)
 	return NULL;
 }
 
+static void note_repeat(void *arg, struct str path)
+{
+	schema_problem(arg, "FieldValueDuplicate", path, 0, "duplicate field \"%.*s\"",
+		       STR_ARG(path));
+}
+
+struct json *write_parse(struct op *op)
+{
+	struct json_repeats repeats = {0};
+	struct json_limits limits = {.repeats = &repeats};
+	struct json *v = json_parse(op->a, op->req->body, &limits, &op->err);
+
+	if (v)
+		json_repeats_each(v, &repeats, note_repeat, &op->repeated);
+	else if (op->err.code == ERR_PARSE)
+		op->err.code = ERR_BAD_REQUEST;
+	return v;
+}
+
 static struct json *decode_text(struct op *op)
 {
 	struct str type = op->req->content_type, head, tail;
@@ -40,7 +59,7 @@ static struct json *decode_text(struct op *op)
 			"application/yaml, application/vnd.kubernetes.protobuf");
 		return NULL;
 	}
-	return json_parse(op->a, op->req->body, NULL, &op->err);
+	return write_parse(op);
 }
 
 /* apiVersion and kind may be left out; what is there must fit. */
@@ -87,31 +106,52 @@ struct json *write_decode(struct op *op)
 
 /* ---- checking ---- */
 
-static int refuse_strict(struct op *op, const struct schema_problems *unknown)
+static void list_messages(const struct schema_problems *ps, struct buf *text)
+{
+	for (size_t i = 0; i < ps->n; i++) {
+		if (text->n)
+			buf_puts(text, ", ");
+		buf_str(text, ps->v[i].message);
+	}
+}
+
+/* A patch that says too much is an invalid patch, a body a bad request. */
+static int refuse_strict(struct op *op, const struct schema_problems *first,
+			 const struct schema_problems *then)
 {
 	AUTO(buf) struct buf text = {0};
+	const struct kind *k = op->kind;
 
-	for (size_t i = 0; i < unknown->n; i++) {
-		if (i)
-			buf_puts(&text, ", ");
-		buf_str(&text, unknown->v[i].message);
-	}
-	return err_set(&op->err, ERR_BAD_REQUEST, "strict decoding error: %s", buf_cstr(&text));
+	list_messages(first, &text);
+	list_messages(then, &text);
+	if (op->req->verb != CORE_PATCH)
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "%s in version \"%s\" cannot be handled as a %s: strict decoding "
+			       "error: %s",
+			       k->kind, k->version, k->kind, buf_cstr(&text));
+	schema_problem(&op->problems, "FieldValueInvalid", STR("patch"), 0,
+		       "Invalid value: strict decoding error: %s", buf_cstr(&text));
+	return err_set(&op->err, ERR_INVALID, "patch: Invalid value: strict decoding error: %s",
+		       buf_cstr(&text));
 }
 
 /* ?fieldValidation: unknown fields are refused, warned of (the default) or dropped quietly. */
 static int treat_unknown(struct op *op, const struct schema_problems *unknown)
 {
 	struct str how = op_query(op, "fieldValidation");
+	bool body = !op->kind->crd && op->req->verb != CORE_PATCH;
+	const struct schema_problems *first = body ? unknown : &op->repeated,
+				     *then = body ? &op->repeated : unknown;
 
-	if (how.n && !str_is(how, "Strict") && !str_is(how, "Warn") && !str_is(how, "Ignore"))
-		return err_set(&op->err, ERR_BAD_REQUEST,
-			       "fieldValidation: Unsupported value: \"%.*s\"", (int)MIN(how.n, 50),
-			       how.p);
-	if (unknown->n && str_is(how, "Strict"))
-		return refuse_strict(op, unknown);
-	for (size_t i = 0; i < unknown->n && !str_is(how, "Ignore"); i++)
-		buf_printf(&op->warnings, "%.*s\n", STR_ARG(unknown->v[i].message));
+	if (str_is(how, "Ignore"))
+		return 0;
+	if (unknown->n + op->repeated.n && str_is(how, "Strict"))
+		return refuse_strict(op, first, then);
+	for (size_t i = 0; i < first->n; i++)
+		buf_printf(&op->warnings, "%.*s\n", STR_ARG(first->v[i].message));
+	for (size_t i = 0; i < then->n; i++)
+		buf_printf(&op->warnings, "%.*s\n", STR_ARG(then->v[i].message));
+	op->repeated.n = 0; /* told once, though the object may be checked again */
 	return 0;
 }
 
@@ -167,4 +207,25 @@ static int check_custom(struct op *op, const struct kind *k, struct json *v)
 int write_check(struct op *op, struct json *v)
 {
 	return op->kind->crd ? check_custom(op, op->kind, v) : check_schema(op, op->kind, v);
+}
+
+int write_check_applied(struct op *op, const struct json *config)
+{
+	struct schema_problems ignored = {.a = op->a}, unknown = {.a = op->a};
+	AUTO(buf) struct buf text = {0};
+	struct str ns = meta_namespace(config), name = meta_name(config);
+
+	if (!str_is(op_query(op, "fieldValidation"), "Strict"))
+		return 0;
+	schema_check(op->kind->schema, config, &ignored, &unknown);
+	if (!unknown.n)
+		return 0;
+	for (size_t i = 0; i < unknown.n; i++)
+		buf_printf(&text, "%s.%.*s: field not declared in schema",
+			   unknown.n > 1 ? "\n  " : "", STR_ARG(unknown.v[i].field));
+	return err_set(&op->err, ERR_BAD_REQUEST,
+		       "failed to create typed patch object (%.*s/%.*s; %.*s, Kind=%s): %s%s",
+		       (int)MIN(ns.n, 63), ns.p ? ns.p : "", (int)MIN(name.n, 100), name.p,
+		       STR_ARG(convert_api_version(op->a, op->kind)), op->kind->kind,
+		       unknown.n > 1 ? "errors:" : "", buf_cstr(&text));
 }

@@ -78,8 +78,10 @@ static void renew(struct core *c, const struct obj *o)
 		withdraw(c, old);
 		retire(c, old);
 	}
-	if (d)
+	if (d) {
+		d->since = o->revision;
 		serve(c, d);
+	}
 }
 
 /* ---- going ---- */

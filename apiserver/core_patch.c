@@ -14,19 +14,10 @@ static int not_found(struct op *op)
 		       op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(op->req->name));
 }
 
-static struct json *parse_body(struct op *op)
-{
-	struct json *v = json_parse(op->a, op->req->body, NULL, &op->err);
-
-	if (!v && op->err.code == ERR_PARSE)
-		op->err.code = ERR_BAD_REQUEST;
-	return v;
-}
-
 /* The patched tree, ours to change; NULL with op->err. */
 static struct json *patched(struct op *op, struct str type, const struct json *tree)
 {
-	struct json *patch = parse_body(op);
+	struct json *patch = write_parse(op);
 
 	if (!patch)
 		return NULL;
@@ -100,11 +91,25 @@ static int apply_options(struct op *op, const struct json *config, struct apply_
 	return 0;
 }
 
+/* "line 7, column 3: mapping key "x" already defined", in the words that clients know. */
+static void say_repeated(struct err *err)
+{
+	unsigned line;
+	char key[104];
+
+	if (sscanf(err->msg, "line %u, column %*u: mapping key \"%103[^\"]", &line, key) == 2)
+		err_set(err, err->code,
+			"error strict decoding YAML: yaml: unmarshal errors:\n  line %u: key "
+			"\"%s\" already set in map",
+			line, key);
+}
+
 static struct json *apply_config(struct op *op)
 {
 	struct yaml_docs docs;
 
 	if (yaml_parse(op->a, op->req->body, 0, NULL, NULL, &docs, &op->err)) {
+		say_repeated(&op->err);
 		op->err.code = ERR_BAD_REQUEST;
 		return NULL;
 	}
@@ -121,7 +126,7 @@ static struct json *applied(struct op *op, struct json *config, const struct jso
 	struct apply_opts o;
 	struct json *next;
 
-	if (apply_options(op, config, &o))
+	if (apply_options(op, config, &o) || write_check_applied(op, config))
 		return NULL;
 	next = apply_merge(op->a, op->kind->schema, tree, config, &o, &c, &op->err);
 	if (!next && c.n)

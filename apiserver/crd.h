@@ -28,6 +28,7 @@ struct crd {
 	struct crd_version *versions;
 	size_t n;
 	const struct crd_version *stored;
+	uint64_t since; /* revision of the definition; older objects may lack its defaults */
 	const struct webhook_client *converter; /* NULL: versions differ by their names alone */
 	bool converter_v1beta1;
 	bool terminating; /* changed by the owner */

@@ -51,9 +51,21 @@ enum {
 
 #define JSON_DEPTH_MAX 128
 
+/* Keys that an object says more than once, the first few of them. */
+#define JSON_REPEATS_MAX 32
+struct json_repeats {
+	struct json_repeat {
+		const struct json_member *in; /* the object's */
+		struct str key;
+	} v[JSON_REPEATS_MAX];
+	size_t n;
+};
+
 struct json_limits {
-	size_t depth; /* 0 = JSON_DEPTH_MAX */
-	size_t nodes; /* 0 = no limit but memory */
+	size_t depth;                 /* 0 = JSON_DEPTH_MAX */
+	size_t nodes;                 /* 0 = no limit but memory */
+	struct json_repeats *repeats; /* NULL: a key said twice is an error; else the last one
+					 counts and the key is noted here */
 };
 
 /*
@@ -62,6 +74,10 @@ struct json_limits {
  */
 struct json *json_parse(struct arena *a, struct str in, const struct json_limits *limits,
 			struct err *err);
+
+/* Calls fn with where each of r's keys stands in the tree v: "spec.ports[0].name". */
+void json_repeats_each(const struct json *v, const struct json_repeats *r,
+		       void (*fn)(void *arg, struct str path), void *arg);
 
 /*
  * The members of an object's text one after another, without a tree and without checking what is

@@ -16,6 +16,7 @@ struct parser {
 	size_t nitems, items_cap;
 	struct json_member *members;
 	size_t nmembers, members_cap;
+	struct json_repeats *repeats;
 	struct err *err;
 };
 
@@ -354,6 +355,56 @@ static int check_keys(struct parser *s, const struct json_member *m, size_t n)
 	return rc;
 }
 
+static void note_repeat(struct json_repeats *r, struct str key)
+{
+	if (r->n < JSON_REPEATS_MAX)
+		r->v[r->n++] = (struct json_repeat){NULL, key};
+}
+
+/* The last value of each key, where the key stood first. */
+static size_t drop_repeats(struct parser *s, struct json_member *m, size_t n)
+{
+	size_t cap = 64, kept = 0;
+
+	while (cap < n * 2)
+		cap *= 2;
+	uint32_t *table = xalloc(cap * sizeof(*table));
+	for (size_t i = 0; i < n; i++) {
+		size_t at = str_hash(m[i].key) & (cap - 1);
+		while (table[at] && !str_eq(m[table[at] - 1].key, m[i].key))
+			at = (at + 1) & (cap - 1);
+		if (table[at]) {
+			m[table[at] - 1].value = m[i].value;
+			note_repeat(s->repeats, m[i].key);
+			continue;
+		}
+		m[kept++] = m[i];
+		table[at] = (uint32_t)kept;
+	}
+	free(table);
+	return kept;
+}
+
+/* The members from base on, which are taken off the scratch stack, become the object's. */
+static int take_members(struct parser *s, struct json *ret, size_t base)
+{
+	size_t n = s->nmembers - base, noted = s->repeats ? s->repeats->n : 0;
+
+	if (check_keys(s, s->members + base, n)) {
+		if (!s->repeats)
+			return -1;
+		if (s->err)
+			*s->err = (struct err){0};
+		n = drop_repeats(s, s->members + base, n);
+	}
+	ret->n = ret->cap = (uint32_t)n;
+	ret->members = arena_dup(s->a, s->members + base, n * sizeof(struct json_member));
+	for (; s->repeats && noted < s->repeats->n; noted++)
+		s->repeats->v[noted].in = ret->members;
+	s->nmembers = base;
+	return 0;
+}
+
 static int parse_member(struct parser *s, size_t depth)
 {
 	struct json_member m = {0};
@@ -397,12 +448,7 @@ static int parse_object(struct parser *s, struct json *ret, size_t depth)
 		return fail(s, "expected ',' or '}'");
 	}
 	s->p++;
-	ret->n = ret->cap = (uint32_t)(s->nmembers - base);
-	if (check_keys(s, s->members + base, ret->n))
-		return -1;
-	ret->members = arena_dup(s->a, s->members + base, ret->n * sizeof(struct json_member));
-	s->nmembers = base;
-	return 0;
+	return take_members(s, ret, base);
 }
 
 static int word(struct parser *s, struct str w)
@@ -465,6 +511,7 @@ struct json *json_parse(struct arena *a, struct str in, const struct json_limits
 	int rc;
 
 	s.depth_max = limits && limits->depth ? limits->depth : JSON_DEPTH_MAX;
+	s.repeats = limits ? limits->repeats : NULL;
 	s.nodes_left = limits && limits->nodes ? limits->nodes : SIZE_MAX;
 	if (in.n >= UINT32_MAX) {
 		err_set(err, ERR_LIMIT, "more than 4 GiB of JSON");

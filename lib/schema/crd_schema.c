@@ -144,9 +144,17 @@ static size_t put_meta(struct schema_field *v, size_t n, bool required)
 	const struct schema *meta =
 		schema_find(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
 	const struct schema_field all[] = {
-		{.name = "apiVersion", .type = &text, .required = required},
-		{.name = "kind", .type = &text, .required = required},
-		{.name = "metadata", .type = meta ? meta : &anything}};
+		{.name = "apiVersion",
+		 .type = &text,
+		 .required = required,
+		 .description = "The group and version that the object is written in."},
+		{.name = "kind",
+		 .type = &text,
+		 .required = required,
+		 .description = "What kind of thing the object describes."},
+		{.name = "metadata",
+		 .type = meta ? meta : &anything,
+		 .description = "Standard object's metadata: its names, labels, owners."}};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		for (size_t j = 0; j < n; j++)

@@ -7,7 +7,7 @@ import sys
 
 from client import Api, Tap, run
 
-MODULES = ["kinds", "machinery"]
+MODULES = ["kinds", "machinery", "extension"]
 
 
 def main():
