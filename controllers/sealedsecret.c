@@ -191,6 +191,33 @@ static int reconcile_keys(const struct view *v, struct plan *p)
 
 /* ---- the Secrets ---- */
 
+/* The first value that is under a key which is there but may not open: which, and how it is called.
+ */
+static void under_disabled(const struct view *v, const struct json *ss, struct unsealed *u)
+{
+	const struct json *values = json_at(ss, "spec", "encryptedData");
+	const struct json_member *m = json_members(values);
+
+	for (size_t i = 0; i < json_len(values); i++) {
+		uint8_t id[SEAL_ID_BYTES];
+		char text[SEAL_ID_TEXT];
+		const struct json *key;
+
+		if (seal_value_id(json_str(&m[i].value), id, NULL) != 0)
+			continue;
+		key = view_get(v, &res_secrets, key_namespace,
+			       arena_strf(v->arena, PREFIX "%s", seal_id_text(id, text)));
+		if (!key || key_active(key) || str_is(meta_label(key, LABEL), "retired"))
+			continue;
+		u->reason = "DisabledKey";
+		u->message = arena_strf(v->arena,
+					"%.*s: sealed under key %s, which is disabled: whoever has "
+					"that key knows the value, so change it and seal it anew",
+					STR_ARG(m[i].key), text);
+		return;
+	}
+}
+
 static int reconcile(const struct view *v, struct str namespace, struct str name, struct plan *p,
 		     struct err *err UNUSED)
 {
@@ -212,6 +239,8 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	if (!wanted) {
 		u.reason = unsealed_reason(why.code);
 		u.message = str_c(why.msg);
+		if (why.code == ERR_NOT_FOUND)
+			under_disabled(v, ss, &u);
 		unsealed_tell(v, ss, &u, p);
 	} else {
 		u.id = id;

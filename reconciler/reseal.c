@@ -184,6 +184,33 @@ static int look_at_values(struct look *l, struct err *err)
 	return 0;
 }
 
+/* ---- what is told of it ---- */
+
+static void on_noted(void *arg UNUSED, const struct api_answer *answer)
+{
+	if (answer->err.code)
+		log_debug("cannot note how many values are sealed", "error", answer->err.msg);
+}
+
+/* For `plumb keys show`: which older keys are still needed. */
+static void note_uses(struct look *l)
+{
+	struct str now = reseal_uses_text(l->a, &l->work);
+	struct api_call call = {.verb = API_PATCH,
+				.resource = &res_gitrepositories,
+				.namespace = l->s->o->namespace,
+				.name = l->s->o->name,
+				.patch = API_PATCH_MERGE};
+	AUTO(buf) struct buf body = {0};
+
+	if (l->nall < 2 || str_eq(now, meta_annotation(obj_tree(l->s->o, l->a), SEALED_VALUES)))
+		return;
+	json_write(json_build(l->a, "{s:{s:{s:S}}}", "metadata", "annotations", SEALED_VALUES, now),
+		   &body);
+	call.body = buf_view(&body);
+	client_call(l->s->r->client, &call, on_noted, NULL);
+}
+
 /* ---- the commit ---- */
 
 static void tell(struct source *s, const char *type, const char *reason, const char *what)
@@ -277,6 +304,15 @@ static void look(struct look *l, const struct json *secrets, enum mode mode)
 		tell(l->s, "Warning", "SealingFailed", err.msg);
 	else if (json_len(l->files))
 		push(l, mode);
+	if (!err.code)
+		note_uses(l);
+	if (!err.code && l->work.left)
+		tell(l->s, "Warning", "NotResealed",
+		     arena_printf(
+			     l->a,
+			     "%zu values are under keys that are disabled or not here and stay "
+			     "as they are, the last one in %.*s: seal them anew",
+			     l->work.left, STR_ARG(l->work.left_in)));
 	git_close(l->git);
 	seal_keys_free(l->keys);
 }

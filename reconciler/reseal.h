@@ -12,6 +12,8 @@
 #define SEALING_FILE ".plumb/cluster.pub"
 /* On a GitRepository: "commit", "propose" or "off". */
 #define SEALING_MODE "plumb.dev/sealing"
+/* Ours on a GitRepository: how many values of the branch are under which key. */
+#define SEALED_VALUES "plumb.dev/sealed-values"
 
 /* What a document of a file became in the cluster, where a kustomization gave it its namespace. */
 struct reseal_owner {
@@ -19,13 +21,24 @@ struct reseal_owner {
 	uint32_t doc;
 	struct str namespace, name;
 };
+struct reseal_use {
+	uint8_t id[SEAL_ID_BYTES];
+	size_t values;
+};
+enum { RESEAL_USES_MAX = 64 };
 struct reseal {
 	const struct seal_keys *keys;
 	const struct seal_pub *pub; /* the newest */
 	const struct reseal_owner *owners;
 	size_t nowners;
-	size_t done, left; /* counted up: values sealed anew; values that could not be opened */
+	size_t done, left;  /* counted up: values sealed anew; values that could not be opened */
+	struct str left_in; /* the last file with one of those; in the arena */
+	/* counted up: values under each key, as the files say them now */
+	struct reseal_use uses[RESEAL_USES_MAX];
+	size_t nuses;
 };
+/* "ID=3,ID=1", sorted, in `a`. */
+struct str reseal_uses_text(struct arena *a, struct reseal *r);
 /*
  * The file's text with every value under an older key sealed anew, not a byte beside them changed.
  * STR_NONE when there is nothing to do, or (with err) when it can't be done. In `a`; no plain text

@@ -6,6 +6,7 @@
  */
 #include "reconciler/reseal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/json/yaml.h"
@@ -56,6 +57,37 @@ static int open_any(const struct work *w, const struct json *doc, uint32_t numbe
 	return -1;
 }
 
+static void count(struct reseal *r, const uint8_t id[SEAL_ID_BYTES])
+{
+	size_t i = 0;
+
+	while (i < r->nuses && memcmp(r->uses[i].id, id, SEAL_ID_BYTES) != 0)
+		i++;
+	if (i == RESEAL_USES_MAX)
+		return;
+	if (i == r->nuses)
+		memcpy(r->uses[r->nuses++].id, id, SEAL_ID_BYTES);
+	r->uses[i].values++;
+}
+
+static int by_id(const void *x, const void *y)
+{
+	return memcmp(x, y, SEAL_ID_BYTES);
+}
+
+struct str reseal_uses_text(struct arena *a, struct reseal *r)
+{
+	AUTO(buf) struct buf out = {0};
+	char text[SEAL_ID_TEXT];
+
+	if (r->nuses)
+		qsort(r->uses, r->nuses, sizeof(r->uses[0]), by_id);
+	for (size_t i = 0; i < r->nuses; i++)
+		buf_printf(&out, "%s%s=%zu", i ? "," : "", seal_id_text(r->uses[i].id, text),
+			   r->uses[i].values);
+	return arena_str(a, buf_view(&out));
+}
+
 static void take_value(struct work *w, const struct json *doc, const struct yaml_src *at,
 		       struct json_member *m)
 {
@@ -66,13 +98,16 @@ static void take_value(struct work *w, const struct json *doc, const struct yaml
 	AUTO(buf) struct buf text = {0};
 	uint8_t id[SEAL_ID_BYTES];
 
-	if (!src || seal_value_id(sealed, id, NULL) != 0 ||
-	    !memcmp(id, w->r->pub->id, sizeof(id)) || w->n == VALUES_MAX)
+	if (!src || seal_value_id(sealed, id, NULL) != 0)
+		return;
+	count(w->r, id);
+	if (!memcmp(id, w->r->pub->id, sizeof(id)) || w->n == VALUES_MAX)
 		return;
 	if (seal_scope_parse(json_str(json_at(doc, "spec", "scope")), &b.scope) != 0 ||
 	    open_any(w, doc, at->doc, &b, sealed, &plain) != 0 ||
 	    seal_value(w->r->pub, &b, buf_view(&plain), &text, NULL) != 0) {
 		w->r->left++;
+		w->r->left_in = w->f->path;
 	} else {
 		w->v = xreallocarray(w->v, w->n + 1, sizeof(*w->v));
 		w->v[w->n++] = (struct change){&m->value, arena_str(w->a, buf_view(&text)),

@@ -8,6 +8,7 @@
 
 #include "cli/datadir.h"
 #include "cli/keybackup.h"
+#include "cli/keyuses.h"
 #include "cli/sealkey.h"
 #include "cli/verbs/verb.h"
 #include "lib/base/codec.h"
@@ -34,6 +35,7 @@ struct keys {
 struct key_row {
 	struct str name, state, created;
 	struct seal_pub pub;
+	struct keyuse use;
 };
 
 static int list(struct keys *k, struct json **ret, struct err *err)
@@ -83,16 +85,37 @@ static const struct key_row *current(const struct key_row *v, size_t n)
 	return best;
 }
 
-static void print_table(const struct key_row *v, size_t n)
+/* Which keys nothing needs any more; what can't be known is said. */
+static void print_advice(const struct key_row *v, size_t n, const struct keyuses *uses)
+{
+	const struct key_row *seals = current(v, n);
+	char id[SEAL_ID_TEXT];
+
+	for (size_t i = 0; i < n && n > 1; i++)
+		if (&v[i] != seals && !v[i].use.cluster && !v[i].use.repositories &&
+		    str_is(v[i].state, "active"))
+			printf("\nNothing is sealed under %s any more: plumb keys retire %s\n",
+			       seal_id_text(v[i].pub.id, id), id);
+	if (n > 1 && uses->unseen)
+		printf("\n%zu GitRepositories aren't looked at for sealed values: annotate them "
+		       "with plumb.dev/sealing.\n",
+		       uses->unseen);
+}
+
+static void print_table(const struct key_row *v, size_t n, const struct keyuses *uses)
 {
 	const struct key_row *seals = current(v, n);
 	AUTO(buf) struct buf text = {0};
 	char id[SEAL_ID_TEXT];
 
-	printf("%-18s %-12s %-6s %s\n", "KEY", "STATE", "SEALS", "CREATED");
+	printf("%-18s %-12s %-6s %-8s %-8s %s\n", "KEY", "STATE", "SEALS", "CLUSTER", "REPOS",
+	       "CREATED");
 	for (size_t i = 0; i < n; i++)
-		printf("%-18s %-12.*s %-6s %.*s\n", seal_id_text(v[i].pub.id, id),
-		       STR_ARG(v[i].state), &v[i] == seals ? "yes" : "", STR_ARG(v[i].created));
+		printf("%-18s %-12.*s %-6s %-8llu %-8llu %.*s\n", seal_id_text(v[i].pub.id, id),
+		       STR_ARG(v[i].state), &v[i] == seals ? "yes" : "",
+		       (unsigned long long)v[i].use.cluster,
+		       (unsigned long long)v[i].use.repositories, STR_ARG(v[i].created));
+	print_advice(v, n, uses);
 	if (!seals)
 		return;
 	seal_pub_write(&seals->pub, &text);
@@ -110,11 +133,14 @@ static void print_data(struct keys *k, const struct key_row *v, size_t n)
 		char id[SEAL_ID_TEXT];
 
 		seal_pub_write(&v[i].pub, &pub);
-		json_append(&k->arena, all,
-			    json_build(&k->arena, "{s:s, s:S, s:S, s:b, s:S}", "id",
-				       seal_id_text(v[i].pub.id, id), "state", v[i].state,
-				       "created", v[i].created, "seals", (int)(&v[i] == seals),
-				       "public", str_trim(buf_view(&pub))));
+		struct json *row = json_build(
+			&k->arena, "{s:s, s:S, s:S, s:b, s:S}", "id", seal_id_text(v[i].pub.id, id),
+			"state", v[i].state, "created", v[i].created, "seals",
+			(int)(&v[i] == seals), "public", str_trim(buf_view(&pub)));
+		json_set_int(&k->arena, row, "valuesInCluster", (int64_t)v[i].use.cluster);
+		json_set_int(&k->arena, row, "valuesInRepositories",
+			     (int64_t)v[i].use.repositories);
+		json_append(&k->arena, all, row);
 	}
 	if (!strcmp(k->output, "json")) {
 		json_write_pretty(all, 2, &out);
@@ -128,26 +154,29 @@ static void print_data(struct keys *k, const struct key_row *v, size_t n)
 static int show(struct keys *k, const char *id UNUSED, struct err *err)
 {
 	struct json *all, *items;
+	struct keyuses *uses = arena_alloc(&k->arena, sizeof(*uses));
 	struct key_row *v;
 	size_t n = 0;
 
-	if (list(k, &all, err) != 0)
+	if (list(k, &all, err) != 0 || keyuses_find(k->client, uses, err) != 0)
 		return -1;
 	items = json_get(all, STR("items"));
 	v = arena_array(&k->arena, json_len(items) + 1, sizeof(*v));
 	for (size_t i = 0; i < json_len(items); i++) {
 		struct err why = {0};
 
-		if (read_row(k, json_item(items, i), &v[n], &why) == 0)
+		if (read_row(k, json_item(items, i), &v[n], &why) == 0) {
+			v[n].use = keyuses_of(uses, v[n].pub.id);
 			n++;
-		else
+		} else {
 			fprintf(stderr, "plumb keys: %.*s: %s\n",
 				STR_ARG(meta_name(json_item(items, i))), why.msg);
+		}
 	}
 	if (*k->output)
 		print_data(k, v, n);
 	else
-		print_table(v, n);
+		print_table(v, n, uses);
 	return 0;
 }
 

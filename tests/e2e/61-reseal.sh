@@ -39,5 +39,38 @@ oldid=$(k -n kube-system get secret -l plumb.dev/sealing-key -o name --sort-by=.
 ok "so the old one can be disabled" "$PLUMB" keys disable "$oldid" --data-dir "$data"
 sleep 0.5
 ok "and the Secret is still there" value correct-horse-battery
+
+# --- by a pull request, where there is a forge
+FORGE=${FORGE:-$(dirname "$PLUMB")/forge}
+if [ -x "$FORGE" ]; then
+	"$FORGE" "$bare" t0ken acme/shop >"$work/forge.port" & forge_pid=$!
+	trap 'kill $forge_pid 2>/dev/null; cleanup' EXIT
+	soon 5 test -s "$work/forge.port"
+	at=http://127.0.0.1:$(cat "$work/forge.port")
+	says() { curl -sf "$at/_/state" | grep -qF -- "$1"; }
+	k -n plumb-system create secret generic forge --from-literal=token=t0ken >/dev/null
+	k -n plumb-system patch gitrepository root --type merge -p "{\"spec\":{\"secretRef\":{\"name\":\"forge\"}},\"metadata\":{\"annotations\":{\"plumb.dev/forge\":\"github=$at\",\"plumb.dev/forge-repository\":\"acme/shop\",\"plumb.dev/sealing\":\"propose\"}}}" >/dev/null
+	was=$(newid) head=$(git -C "$bare" rev-parse main)
+	"$PLUMB" keys rotate --data-dir "$data" >/dev/null
+	ok "where it is to be proposed, the branch gets a pull request" soon 15 says "pull 1 open plumb/reseal/one Seal for key"
+	ok "… which says what it is about, and no value" sh -c "curl -sf '$at/_/state' | grep -q '1 values were under older ones' && ! curl -sf '$at/_/state' | grep -q correct-horse"
+	ok "… and the branch of people is as it was" [ "$(git -C "$bare" rev-parse main)" = "$head" ]
+	row() { "$PLUMB" keys show --data-dir "$data" | grep "^$1 "; }
+	shows() { row "$1" | grep -qE "$2"; }
+	ok "the older key is still needed, in the cluster and in the repository" soon 5 shows "$was" ' active +1 +1 '
+	git -C "$repo" pull -q origin plumb/reseal/one && git -C "$repo" push -q origin HEAD:main
+	ok "merged, it is in neither" soon 15 shows "$was" ' active +0 +0 '
+	ok "so it can be retired, which is said" sh -c "'$PLUMB' keys show --data-dir '$data' | grep -q 'plumb keys retire $was'"
+	# A value under a key that somebody else has by now
+	"$PLUMB" keys disable "$was" --data-dir "$data" >/dev/null
+	git -C "$repo" checkout -q "$head" -- app/db.yaml && git -C "$repo" commit -qam 'an old value again' && git -C "$repo" push -q origin HEAD:main
+	disabled() { [ "$(k -n team get sealedsecret db -o jsonpath='{.status.conditions[0].reason}')" = DisabledKey ]; }
+	ok "a value under a disabled key doesn't open, and says so" soon 15 disabled
+	ok "… its last good Secret stays" value correct-horse-battery
+	told() { k -n plumb-system get events -o jsonpath='{range .items[*]}{.reason}: {.message}{"\n"}{end}' | grep -q 'NotResealed: 1 values .* app/db.yaml'; }
+	ok "… it isn't sealed anew, which is said, too" soon 15 told
+else
+	skip "by a pull request" "needs $FORGE"
+fi
 ok "clean stop" stop
 finish

@@ -170,7 +170,9 @@ void test_sealedsecret__rotation_and_compromise(void **state)
 				   "{'metadata': {'labels': {'plumb.dev/sealing-key': "
 				   "'compromised'}}}");
 	fake_run(f, "team", "db");
-	assert_string_equal(synced(f, "reason"), "UnknownKey");
+	assert_string_equal(synced(f, "reason"), "DisabledKey");
+	assert_non_null(strstr(synced(f, "message"), "password: sealed under key "));
+	assert_true(str_is(password(f), "aHVudGVyMg=="));
 	fake_free(f);
 }
 

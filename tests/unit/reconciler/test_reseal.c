@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -155,6 +156,29 @@ void test_reseal__what_does_not_open_stays(void **state)
 	assert_int_equal(r.done, 1);
 	assert_int_equal(r.left, 1);
 	assert_true(str_find(out, str_c(moved)) > 0);
+	end(&c);
+}
+
+void test_reseal__values_are_counted_by_key(void **state)
+{
+	struct cluster c;
+	struct reseal r = {.done = 0};
+	char old[SEAL_ID_TEXT], new[SEAL_ID_TEXT], text[100], other[100];
+
+	(void)state;
+	begin(&c);
+	run(&c, &r,
+	    arena_printf(
+		    &c.a,
+		    "kind: SealedSecret\napiVersion: plumb.dev/v1\nmetadata: {name: db, "
+		    "namespace: team}\nspec:\n  encryptedData:\n    a: %s\n    b: %s\n    c: %s\n",
+		    sealed(&c, &c.old, "team", "a"), sealed(&c, &c.new, "team", "b"),
+		    sealed(&c, &c.new, "team", "c")));
+	snprintf(text, sizeof(text), "%s=1,%s=2", seal_id_text(c.old.id, old),
+		 seal_id_text(c.new.id, new));
+	snprintf(other, sizeof(other), "%s=2,%s=1", new, old);
+	assert_true(str_is(reseal_uses_text(&c.a, &r), text) ||
+		    str_is(reseal_uses_text(&c.a, &r), other));
 	end(&c);
 }
 
