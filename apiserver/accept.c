@@ -68,8 +68,27 @@ static void take_transformed(struct accepts *r, const struct media *m)
 		offer_form(r, CORE_FORM_PARTIAL, m->version, false);
 }
 
+/* Taken only where nothing else will do: what is stored, and sent fastest, is JSON. */
+static void offer_proto(struct accepts *proto, const struct media *m)
+{
+	if (m->as.n)
+		take_transformed(proto, m);
+	else
+		offer_form(proto, CORE_FORM_OBJECT, STR("v1"), false);
+}
+
+static void settle_proto(struct accepts *r, const struct accepts *proto)
+{
+	if (r->resource || !proto->resource || proto->form == CORE_FORM_TABLE)
+		return;
+	offer_form(r, proto->form, proto->form_version, false);
+	r->object |= proto->object;
+	r->proto = true;
+}
+
 void accept_parse(struct str header, struct accepts *ret)
 {
+	struct accepts proto = {0};
 	struct str range;
 	struct media m;
 
@@ -78,6 +97,8 @@ void accept_parse(struct str header, struct accepts *ret)
 		header = STR("*/*");
 	while (str_next(&header, ',', &range)) {
 		parse_media(range, &m);
+		if (str_ieq(m.type, STR("application/vnd.kubernetes.protobuf")))
+			offer_proto(&proto, &m);
 		bool yaml = str_ieq(m.type, STR("application/yaml"));
 		if (!yaml && !str_ieq(m.type, STR("application/json")) &&
 		    !str_is(m.type, "application/*") && !str_is(m.type, "*/*"))
@@ -90,4 +111,5 @@ void accept_parse(struct str header, struct accepts *ret)
 		if (!yaml)
 			offer_discovery(ret, DISCOVERY_PLAIN);
 	}
+	settle_proto(ret, &proto);
 }

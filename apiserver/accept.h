@@ -12,6 +12,7 @@ struct accepts {
 	struct str form_version;         /* points into the header */
 	bool object;                     /* the whole object was named, too */
 	bool yaml;                       /* objects as YAML */
+	bool proto;                      /* objects as protobuf: nothing else will do */
 	enum accept_discovery discovery; /* the first that discovery documents can be shown as */
 };
 

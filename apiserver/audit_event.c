@@ -110,7 +110,10 @@ static void write_body(const struct audit_event *e, const char *name, struct str
 
 static void write_annotations(const struct audit_event *e, struct buf *out)
 {
-	if (!e->decision && !e->notes.n)
+	/* What admission notes may quote what was sent, too. */
+	struct str notes = audit_may_show(&e->ask) ? e->notes : STR_NONE;
+
+	if (!e->decision && !notes.n)
 		return;
 	buf_puts(out, ",\"annotations\":{");
 	if (e->decision) {
@@ -118,9 +121,9 @@ static void write_annotations(const struct audit_event *e, struct buf *out)
 		buf_puts(out, ",\"authorization.k8s.io/reason\":");
 		json_write_string(e->why, out);
 	}
-	if (e->decision && e->notes.n)
+	if (e->decision && notes.n)
 		buf_putc(out, ',');
-	buf_str(out, e->notes);
+	buf_str(out, notes);
 	buf_putc(out, '}');
 }
 

@@ -6,10 +6,13 @@
 #include <stdio.h>
 
 #include "apiserver/front-internal.h"
+#include "lib/base/log.h"
 #include "lib/json/yaml.h"
+#include "lib/schema/proto.h"
 
 #define HEADERS_MAX 40
 #define WARNINGS_MAX 30
+#define PROTO "application/vnd.kubernetes.protobuf"
 
 struct heads {
 	struct http_header v[HEADERS_MAX];
@@ -79,6 +82,33 @@ static bool reply_yaml(struct front_req *r, const struct core_answer *a, struct 
 	return true;
 }
 
+static bool reply_proto(struct front_req *r, const struct core_answer *a, struct heads *h)
+{
+	AUTO(buf) struct buf json = {0};
+	AUTO(buf) struct buf out = {0};
+	AUTO(arena) struct arena tmp = {0};
+
+	for (size_t i = 0; i < a->nblocks; i++)
+		buf_str(&json, a->blocks[i]->data);
+	if (proto_encode(json_parse(&tmp, buf_view(&json), NULL, NULL), &out, NULL))
+		return false;
+	http_reply_bytes(r->http,
+			 &(struct http_reply){.status = a->status,
+					      .content_type = PROTO,
+					      .headers = h->v,
+					      .nheaders = h->n},
+			 buf_view(&out));
+	return true;
+}
+
+/* In another form than the core's, where that was asked for. */
+static bool reply_otherwise(struct front_req *r, const struct core_answer *a, struct heads *h)
+{
+	if (r->accepts.proto)
+		return reply_proto(r, a, h);
+	return r->accepts.yaml && reply_yaml(r, a, h);
+}
+
 static void on_answer(struct core_req *cr, const struct core_answer *a)
 {
 	struct front_req *r = (struct front_req *)cr;
@@ -86,7 +116,7 @@ static void on_answer(struct core_req *cr, const struct core_answer *a)
 
 	common_heads(r, a, &h);
 	front_audit_answer(r, a);
-	if (!r->accepts.yaml || !reply_yaml(r, a, &h))
+	if (!reply_otherwise(r, a, &h))
 		http_reply_blocks(r->http,
 				  &(struct http_reply){.status = a->status,
 						       .content_type = a->content_type,
@@ -100,6 +130,7 @@ static void on_stream_begin(struct core_req *cr, const struct core_answer *a)
 {
 	struct front_req *r = (struct front_req *)cr;
 	struct heads h = {0};
+	const char *type = r->accepts.proto ? PROTO ";stream=watch" : a->content_type;
 
 	common_heads(r, a, &h);
 	front_uncount(r);
@@ -108,16 +139,41 @@ static void on_stream_begin(struct core_req *cr, const struct core_answer *a)
 	list_remove(&r->link);
 	list_append(&r->f->streams, &r->link);
 	http_stream_begin(r->http, &(struct http_reply){.status = a->status ? a->status : 200,
-							.content_type = a->content_type,
+							.content_type = type,
 							.headers = h.v,
 							.nheaders = h.n});
+}
+
+/* Events are lines; each becomes a frame. */
+static int write_frames(struct front_req *r, struct block *const *blocks, size_t n)
+{
+	AUTO(buf) struct buf lines = {0};
+	struct buf out = {0};
+	struct str rest, line;
+	struct block *b;
+
+	for (size_t i = 0; i < n; i++)
+		buf_str(&lines, blocks[i]->data);
+	rest = buf_view(&lines);
+	while (rest.n && str_next(&rest, '\n', &line)) {
+		AUTO(arena) struct arena a = {0};
+		struct err err = {0};
+
+		if (line.n && proto_encode_event(json_parse(&a, line, NULL, NULL), &out, &err))
+			log_warn("a watch event has no protobuf form", "error", err.msg);
+	}
+	b = block_take(&out);
+	int rc = b->data.n ? http_stream_write(r->http, &b, 1) : 0;
+	block_unref(b);
+	return rc;
 }
 
 static int on_stream_write(struct core_req *cr, struct block *const *blocks, size_t n)
 {
 	struct front_req *r = (struct front_req *)cr;
 
-	if (http_stream_write(r->http, blocks, n) == 0)
+	if ((r->accepts.proto ? write_frames(r, blocks, n)
+			      : http_stream_write(r->http, blocks, n)) == 0)
 		return 0;
 	/* Gone or too slow: the core forgets the watch when told so. */
 	front_done(r, 200);
@@ -202,8 +258,13 @@ void front_text(struct front_req *r, int status, const char *type, struct str bo
 void front_json(struct front_req *r, int status, const struct json *v)
 {
 	AUTO(buf) struct buf text = {0};
+	AUTO(buf) struct buf proto = {0};
 
 	json_write(v, &text);
 	front_audit_body(r, buf_view(&text));
+	if (r->accepts.proto && !proto_encode(v, &proto, NULL)) {
+		front_text(r, status, PROTO, buf_view(&proto));
+		return;
+	}
 	front_text(r, status, "application/json", buf_view(&text));
 }

@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/json/yaml.h"
 #include "lib/kube/pvnames.h"
+#include "lib/schema/proto.h"
 
 bool front_may(struct front_req *r, const struct authz_ask *q, struct buf *why)
 {
@@ -364,6 +365,16 @@ static bool has_no_form(const struct front_req *r)
 	return k && k->flags & KIND_NO_STORE && r->accepts.resource && !r->accepts.object;
 }
 
+/* Only types that were compiled in have field numbers. */
+static bool lacks_proto(const struct front_req *r)
+{
+	const struct core_req *c = &r->core;
+	const struct kind *k = core_kind_find(r->f->o.core, c->group, c->version, c->resource);
+
+	return r->accepts.proto && k && c->form == CORE_FORM_OBJECT &&
+	       (k->crd || !proto_has(k->schema));
+}
+
 static void not_acceptable(struct front_req *r)
 {
 	struct err err = {0};
@@ -395,7 +406,7 @@ static void serve_resource(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
-	if (!r->accepts.resource) {
+	if (!r->accepts.resource || lacks_proto(r)) {
 		not_acceptable(r);
 		return;
 	}

@@ -10,85 +10,9 @@
 
 #include <string.h>
 
-#include "lib/base/codec.h"
-#include "lib/base/timefmt.h"
+#include "lib/schema/proto-internal.h"
 
 #include "lib/base/pure.h"
-
-#define DEPTH_MAX 64
-#define NODES_MAX 1000000
-#define GO_ZERO_TIME INT64_C(-62135596800)
-
-enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
-
-struct reader {
-	struct arena *a;
-	struct err *err;
-	size_t nodes;
-	int depth;
-};
-
-/* One field as it stands on the wire. */
-struct raw {
-	uint32_t number;
-	enum wire wire;
-	uint64_t n;
-	struct str bytes;
-};
-
-static int bad(struct reader *r, const char *what)
-{
-	return err_set(r->err, ERR_BAD_REQUEST, "protobuf body: %s", what);
-}
-
-static bool take_varint(struct str *in, uint64_t *ret)
-{
-	uint64_t v = 0;
-
-	for (unsigned shift = 0; shift < 64 && in->n; shift += 7) {
-		uint8_t b = (uint8_t)*in->p;
-		in->p++;
-		in->n--;
-		v |= (uint64_t)(b & 0x7f) << shift;
-		if (!(b & 0x80)) {
-			*ret = v;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* 1 = a field, 0 = the end, -1 = malformed. */
-static int take_field(struct reader *r, struct str *in, struct raw *ret)
-{
-	uint64_t key, n;
-
-	if (!in->n)
-		return 0;
-	if (!take_varint(in, &key) || key >> 3 == 0 || key >> 3 > 536870911)
-		return bad(r, "broken field key");
-	*ret = (struct raw){.number = (uint32_t)(key >> 3), .wire = (enum wire)(key & 7)};
-	switch (key & 7) {
-	case WIRE_VARINT:
-		return take_varint(in, &ret->n) ? 1 : bad(r, "broken number");
-	case WIRE_FIXED64:
-	case WIRE_FIXED32:
-		n = (key & 7) == WIRE_FIXED64 ? 8 : 4;
-		break;
-	case WIRE_BYTES:
-		if (!take_varint(in, &n))
-			return bad(r, "broken length");
-		break;
-	default:
-		return bad(r, "unknown wire type");
-	}
-	if (n > in->n)
-		return bad(r, "field is longer than its message");
-	ret->bytes = str_sub(*in, 0, (size_t)n);
-	in->p += n;
-	in->n -= (size_t)n;
-	return 1;
-}
 
 /* ---- what a zero means ---- */
 
@@ -124,10 +48,18 @@ static const char *const pointers[] = {"activeDeadlineSeconds",
 				       "hostUsers",
 				       "immutable",
 				       "maxFailedIndexes",
+				       "maxItems",
+				       "maxLength",
+				       "maxProperties",
 				       "maxUnavailable",
 				       "minAvailable",
 				       "maxSurge",
+				       "maximum",
+				       "minItems",
+				       "minLength",
+				       "minProperties",
 				       "minReplicas",
+				       "minimum",
 				       "mode",
 				       "optional",
 				       "parallelism",
@@ -157,7 +89,8 @@ static const char *const pointers[] = {"activeDeadlineSeconds",
 				       "tolerationSeconds",
 				       "ttlSecondsAfterFinished",
 				       "orphanDependents",
-				       "value"};
+				       "value",
+				       "x-kubernetes-preserve-unknown-fields"};
 
 static bool zero_counts(const struct schema_field *f)
 {
@@ -183,149 +116,56 @@ static bool is_zero(const struct json *v)
 	return false;
 }
 
+/* ---- types that are more than one ---- */
+
+enum proto_union proto_union_of(const struct schema *s, const struct schema **ret_member)
+{
+	static const struct {
+		const char *end;
+		enum proto_union kind;
+	} unions[] = {{"PropsOrArray", PROTO_SCHEMA_OR_ARRAY},
+		      {"PropsOrBool", PROTO_SCHEMA_OR_BOOL},
+		      {"PropsOrStringArray", PROTO_SCHEMA_OR_STRINGS}};
+	struct str name = s->name ? str_c(s->name) : STR("");
+
+	*ret_member = NULL;
+	if (s->type != SCHEMA_ANY)
+		return PROTO_PLAIN;
+	for (size_t i = 0; i < ARRAY_LEN(unions); i++) {
+		if (!str_ends(name, str_c(unions[i].end)))
+			continue;
+		/* "…JSONSchemaPropsOrBool" → "…JSONSchemaProps" */
+		*ret_member = schema_find(
+			str_sub(name, 0, name.n - strlen(unions[i].end) + strlen("Props")));
+		return *ret_member ? unions[i].kind : PROTO_PLAIN;
+	}
+	return PROTO_PLAIN;
+}
+
+bool proto_has(const struct schema *s)
+{
+	for (size_t i = 0; s && i < s->nfields; i++)
+		if (s->fields[i].proto)
+			return true;
+	return false;
+}
+
 /* ---- values ---- */
 
 static int decode_object(struct reader *r, const struct schema *s, struct str in, struct json *to,
 			 uint32_t prefix);
 static struct json *decode_value(struct reader *r, const struct schema *s, const struct raw *f);
 
-static struct json *text(struct reader *r, const struct raw *f)
-{
-	if (f->wire != WIRE_BYTES || !str_is_utf8(f->bytes)) {
-		bad(r, "text expected");
-		return NULL;
-	}
-	return json_new_str(r->a, f->bytes);
-}
-
-/* The field of that number in a small message, as well-known types are; the last one counts. */
-static int pick(struct reader *r, struct str in, uint32_t number, struct raw *ret)
-{
-	struct raw f;
-	int rc;
-
-	*ret = (struct raw){0};
-	while ((rc = take_field(r, &in, &f)) > 0) {
-		if (f.number == number)
-			*ret = f;
-	}
-	return rc;
-}
-
-static struct json *timestamp(struct reader *r, const struct raw *f, bool micro)
-{
-	char out[TIME_TEXT_MAX];
-	struct raw s, n;
-
-	if (f->wire != WIRE_BYTES || pick(r, f->bytes, 1, &s) || pick(r, f->bytes, 2, &n)) {
-		bad(r, "time expected");
-		return NULL;
-	}
-	int64_t sec = (int64_t)s.n, ns = (int64_t)n.n;
-	if ((sec == 0 && ns == 0) || sec == GO_ZERO_TIME)
-		return json_new(r->a, JSON_NULL);
-	if (sec < -INT64_C(9000000000) || sec > INT64_C(9000000000) || ns < 0 || ns >= NS_PER_S) {
-		bad(r, "time is out of range");
-		return NULL;
-	}
-	int64_t at = sec * NS_PER_S + ns;
-	return json_new_str(r->a, micro ? time_format_micro(at, out) : time_format(at, out));
-}
-
-static struct json *int_or_string(struct reader *r, const struct raw *f)
-{
-	struct raw type, i, s;
-
-	if (f->wire != WIRE_BYTES || pick(r, f->bytes, 1, &type) || pick(r, f->bytes, 2, &i) ||
-	    pick(r, f->bytes, 3, &s)) {
-		bad(r, "number or text expected");
-		return NULL;
-	}
-	if (type.n == 1)
-		return s.wire == WIRE_BYTES ? text(r, &s) : json_new_str(r->a, STR(""));
-	return json_new_int(r->a, (int32_t)(uint32_t)i.n);
-}
-
-static struct json *quantity(struct reader *r, const struct raw *f)
-{
-	struct raw s;
-
-	if (f->wire != WIRE_BYTES || pick(r, f->bytes, 1, &s)) {
-		bad(r, "quantity expected");
-		return NULL;
-	}
-	return s.wire == WIRE_BYTES ? text(r, &s) : json_new_str(r->a, STR("0"));
-}
-
-static struct json *duration(struct reader *r, const struct raw *f)
-{
-	AUTO(buf) struct buf out = {0};
-	struct raw n;
-
-	if (f->wire != WIRE_BYTES || pick(r, f->bytes, 1, &n)) {
-		bad(r, "duration expected");
-		return NULL;
-	}
-	duration_format((int64_t)n.n, &out);
-	return json_new_str(r->a, buf_view(&out));
-}
-
-/* RawExtension, FieldsV1, JSON: a message whose first field holds JSON. */
-static struct json *anything(struct reader *r, const struct raw *f)
-{
-	struct raw s;
-	struct json_limits limits = {.depth = DEPTH_MAX, .nodes = NODES_MAX};
-
-	if (f->wire != WIRE_BYTES || pick(r, f->bytes, 1, &s)) {
-		bad(r, "message expected");
-		return NULL;
-	}
-	if (s.wire != WIRE_BYTES || !s.bytes.n)
-		return json_new(r->a, JSON_NULL);
-	return json_parse(r->a, s.bytes, &limits, r->err);
-}
-
-static struct json *number(struct reader *r, const struct raw *f)
-{
-	double d;
-	char out[40];
-	AUTO(buf) struct buf b = {0};
-
-	if (f->wire != WIRE_FIXED64) {
-		bad(r, "number expected");
-		return NULL;
-	}
-	memcpy(&d, f->bytes.p, sizeof(d));
-	buf_printf(&b, "%.17g", d);
-	if (b.n >= sizeof(out) || d != d || d > 1e300 || d < -1e300) {
-		bad(r, "number is out of range");
-		return NULL;
-	}
-	return json_parse(r->a, arena_str(r->a, buf_view(&b)), NULL, r->err);
-}
-
-static struct json *bytes(struct reader *r, const struct raw *f)
-{
-	AUTO(buf) struct buf b = {0};
-
-	if (f->wire != WIRE_BYTES) {
-		bad(r, "bytes expected");
-		return NULL;
-	}
-	base64_encode(f->bytes, &b);
-	return json_new_str(r->a, buf_view(&b));
-}
-
 static struct json *object(struct reader *r, const struct schema *s, const struct raw *f)
 {
 	struct json *o = json_new(r->a, JSON_OBJECT);
 
 	if (f->wire != WIRE_BYTES) {
-		bad(r, "message expected");
+		proto_bad(r, "message expected");
 		return NULL;
 	}
-	if (++r->depth > DEPTH_MAX) {
-		bad(r, "nested too deeply");
+	if (++r->depth > PROTO_DEPTH_MAX) {
+		proto_bad(r, "nested too deeply");
 		return NULL;
 	}
 	int rc = decode_object(r, s, f->bytes, o, 0);
@@ -333,51 +173,82 @@ static struct json *object(struct reader *r, const struct schema *s, const struc
 	return rc ? NULL : o;
 }
 
-static struct json *whole(struct reader *r, const struct raw *f, bool boolean)
+/* A schema; else true or false, or a list of schemas or texts. */
+static struct json *schema_or(struct reader *r, enum proto_union kind, const struct schema *s,
+			      const struct raw *f)
 {
-	if (f->wire != WIRE_VARINT) {
-		bad(r, "number expected");
+	struct json *list = json_new(r->a, JSON_ARRAY), *one = NULL, *v;
+	uint32_t number = kind == PROTO_SCHEMA_OR_BOOL ? 2 : 1;
+	bool allows = false;
+	struct str in = f->bytes;
+	struct raw m;
+	int rc;
+
+	if (f->wire != WIRE_BYTES) {
+		proto_bad(r, "message expected");
 		return NULL;
 	}
-	return boolean ? json_new_bool(r->a, f->n != 0) : json_new_int(r->a, (int64_t)f->n);
+	while ((rc = proto_take_field(r, &in, &m)) > 0) {
+		if (m.number == number) {
+			one = object(r, s, &m);
+			if (!one)
+				return NULL;
+		} else if (kind == PROTO_SCHEMA_OR_BOOL) {
+			allows = m.n != 0;
+		} else {
+			v = kind == PROTO_SCHEMA_OR_ARRAY ? object(r, s, &m) : proto_text(r, &m);
+			if (!v || ++r->nodes > PROTO_NODES_MAX)
+				return NULL;
+			json_append(r->a, list, v);
+		}
+	}
+	if (rc)
+		return NULL;
+	if (!one && kind == PROTO_SCHEMA_OR_BOOL)
+		one = json_new_bool(r->a, allows);
+	return one ? one : list;
 }
 
 static struct json *decode_value(struct reader *r, const struct schema *s, const struct raw *f)
 {
-	if (++r->nodes > NODES_MAX) {
-		bad(r, "too many values");
+	const struct schema *member;
+	enum proto_union kind;
+
+	if (++r->nodes > PROTO_NODES_MAX) {
+		proto_bad(r, "too many values");
 		return NULL;
 	}
 	switch (s->type) {
 	case SCHEMA_STRING:
-		return text(r, f);
+		return proto_text(r, f);
 	case SCHEMA_INT:
-		return whole(r, f, false);
+		return proto_whole(r, f, false);
 	case SCHEMA_BOOL:
-		return whole(r, f, true);
+		return proto_whole(r, f, true);
 	case SCHEMA_NUMBER:
-		return number(r, f);
+		return proto_double(r, f);
 	case SCHEMA_OBJECT:
 		return object(r, s, f);
 	case SCHEMA_INT_OR_STRING:
-		return int_or_string(r, f);
+		return proto_int_or_string(r, f);
 	case SCHEMA_QUANTITY:
-		return quantity(r, f);
+		return proto_quantity(r, f);
 	case SCHEMA_TIME:
-		return timestamp(r, f, false);
+		return proto_time(r, f, false);
 	case SCHEMA_MICRO_TIME:
-		return timestamp(r, f, true);
+		return proto_time(r, f, true);
 	case SCHEMA_DURATION:
-		return duration(r, f);
+		return proto_duration(r, f);
 	case SCHEMA_BYTES:
-		return bytes(r, f);
+		return proto_bytes(r, f);
 	case SCHEMA_ANY:
-		return anything(r, f);
+		kind = proto_union_of(s, &member);
+		return kind == PROTO_PLAIN ? proto_anything(r, f) : schema_or(r, kind, member, f);
 	case SCHEMA_MAP:
 	case SCHEMA_ARRAY:
 		break;
 	}
-	bad(r, "list in a list");
+	proto_bad(r, "list in a list");
 	return NULL;
 }
 
@@ -399,8 +270,8 @@ static int add_item(struct reader *r, const struct schema *item, const struct ra
 	/* Numbers may come packed. */
 	if (item->type == SCHEMA_INT && f->wire == WIRE_BYTES) {
 		while (rest.n) {
-			if (!take_varint(&rest, &n) || ++r->nodes > NODES_MAX)
-				return bad(r, "broken list of numbers");
+			if (!proto_take_varint(&rest, &n) || ++r->nodes > PROTO_NODES_MAX)
+				return proto_bad(r, "broken list of numbers");
 			json_append(r->a, list, json_new_int(r->a, (int64_t)n));
 		}
 		return 0;
@@ -419,7 +290,7 @@ static struct json *wrapped_list(struct reader *r, const struct schema *s, struc
 	struct raw f;
 	int rc;
 
-	while ((rc = take_field(r, &in, &f)) > 0) {
+	while ((rc = proto_take_field(r, &in, &f)) > 0) {
 		if (f.number == 1 && add_item(r, s->item, &f, list))
 			return NULL;
 	}
@@ -446,11 +317,12 @@ static int add_entry(struct reader *r, const struct schema *item, const struct r
 	struct raw key, value;
 	struct json *v;
 
-	if (f->wire != WIRE_BYTES || pick(r, f->bytes, 1, &key) || pick(r, f->bytes, 2, &value))
-		return bad(r, "map entry expected");
+	if (f->wire != WIRE_BYTES || proto_pick(r, f->bytes, 1, &key) ||
+	    proto_pick(r, f->bytes, 2, &value))
+		return proto_bad(r, "map entry expected");
 	struct str k = key.wire == WIRE_BYTES ? key.bytes : STR("");
 	if (!str_is_utf8(k))
-		return bad(r, "map key is not text");
+		return proto_bad(r, "map key is not text");
 	if (!value.number)
 		v = empty_of(r, item);
 	else if (item->type == SCHEMA_ARRAY && value.wire == WIRE_BYTES)
@@ -477,7 +349,8 @@ static int add_field(struct reader *r, const struct schema_field *def, const str
 	struct json *v = decode_value(r, s, f);
 	if (!v)
 		return -1;
-	if (is_zero(v) && !zero_counts(def) && s->type != SCHEMA_BYTES)
+	if (json_is(v, JSON_NULL) ||
+	    (is_zero(v) && !zero_counts(def) && s->type != SCHEMA_BYTES && s->type != SCHEMA_ANY))
 		return 0;
 	json_set(r->a, to, str_c(def->name), v);
 	return 0;
@@ -508,7 +381,7 @@ static int decode_object(struct reader *r, const struct schema *s, struct str in
 	struct raw f;
 	int rc;
 
-	while ((rc = take_field(r, &in, &f)) > 0) {
+	while ((rc = proto_take_field(r, &in, &f)) > 0) {
 		const struct schema_field *found = NULL;
 		bool embedded = false;
 		for (size_t i = 0; i < s->nfields && !found; i++) {
@@ -538,18 +411,20 @@ struct json *proto_decode(struct arena *a, struct str in, struct err *err)
 	struct raw meta, raw, version, kind;
 
 	if (!proto_is(in)) {
-		bad(&r, "does not begin with \"k8s\"");
+		proto_bad(&r, "does not begin with \"k8s\"");
 		return NULL;
 	}
 	in = str_sub(in, 4, in.n);
-	if (pick(&r, in, 1, &meta) || pick(&r, in, 2, &raw) || pick(&r, meta.bytes, 1, &version) ||
-	    pick(&r, meta.bytes, 2, &kind))
+	if (proto_pick(&r, in, 1, &meta) || proto_pick(&r, in, 2, &raw) ||
+	    proto_pick(&r, meta.bytes, 1, &version) || proto_pick(&r, meta.bytes, 2, &kind))
 		return NULL;
 	const struct schema *s = schema_find_kind(version.bytes, kind.bytes);
 	if (!s && str_is(kind.bytes, "DeleteOptions"))
 		s = schema_find(STR("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"));
+	if (!s && str_is(kind.bytes, "Status") && str_is(version.bytes, "v1"))
+		s = schema_find(STR("io.k8s.apimachinery.pkg.apis.meta.v1.Status"));
 	if (!s || s->type != SCHEMA_OBJECT || !str_is_utf8(kind.bytes)) {
-		bad(&r, "unknown apiVersion or kind");
+		proto_bad(&r, "unknown apiVersion or kind");
 		return NULL;
 	}
 	struct json *o = json_new(a, JSON_OBJECT);

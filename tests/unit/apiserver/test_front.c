@@ -40,7 +40,15 @@ void test_accept__what_clients_send(void **state)
 	a = parse("application/vnd.kubernetes.protobuf,application/json");
 	assert_true(a.resource);
 	assert_int_equal(a.form, CORE_FORM_OBJECT);
+	assert_false(a.proto);
 	a = parse("application/vnd.kubernetes.protobuf");
+	assert_true(a.resource && a.proto);
+	assert_int_equal(a.form, CORE_FORM_OBJECT);
+	assert_false(parse("application/vnd.kubernetes.protobuf, */*").proto);
+	a = parse("application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+	assert_true(a.resource && a.proto);
+	assert_int_equal(a.form, CORE_FORM_PARTIAL);
+	a = parse("application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1");
 	assert_false(a.resource);
 	a = parse("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
 		  "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"

@@ -4,6 +4,8 @@
  */
 #include "tests/unit/apiserver/live.h"
 
+#include "lib/schema/proto.h"
+
 #include "lib/base/codec.h"
 
 void test_front_live__who_may_what(void **state)
@@ -43,9 +45,7 @@ void test_front_live__objects(void **state)
 	assert_true(said("\"x\":\"y\""));
 	assert_int_equal(ASK(&admin, "GET", CM "/a", NULL, "Accept", "application/yaml"), 200);
 	assert_true(said("  x: \"y\"\n"));
-	assert_int_equal(
-		ASK(&admin, "GET", CM "/a", NULL, "Accept", "application/vnd.kubernetes.protobuf"),
-		406);
+	assert_int_equal(ASK(&admin, "GET", CM "/a", NULL, "Accept", "application/xml"), 406);
 	assert_int_equal(ASK(&admin, "GET", CM "/none", NULL), 404);
 	assert_int_equal(ASK(&admin, "GET", "/api/v1/nothings", NULL), 404);
 	assert_int_equal(ASK(&admin, "PUT", CM, "{}"), 405);
@@ -277,5 +277,90 @@ void test_front_live__nobody_gives_away_what_they_lack(void **state)
 	assert_int_equal(
 		ASK(&alice, "POST", RBAC "clusterrolebindings", BINDING("cluster-admin", "alice")),
 		403);
+	teardown();
+}
+
+#define PROTO "application/vnd.kubernetes.protobuf"
+
+static const struct json *read_proto(struct arena *a, struct str in)
+{
+	struct err err = {0};
+	const struct json *v = proto_decode(a, in, &err);
+
+	if (!v)
+		fail_msg("%s", err.msg);
+	return v;
+}
+
+/* Who takes nothing but protobuf gets it, where there is such a form. */
+void test_front_live__protobuf_answers(void **state)
+{
+	static const char crd[] =
+		"{\"metadata\":{\"name\":\"ws.x.io\"},\"spec\":{\"group\":\"x.io\",\"scope\":"
+		"\"Cluster\",\"names\":{\"plural\":\"ws\",\"kind\":\"W\"},\"versions\":[{\"name\":"
+		"\"v1\",\"served\":true,\"storage\":true,\"schema\":{\"openAPIV3Schema\":{\"type\":"
+		"\"object\"}}}]}}";
+	AUTO(arena) struct arena a = {0};
+	struct result r = {0};
+
+	(void)state;
+	setup();
+	assert_int_equal(
+		ASK(&admin, "POST", CM, "{\"metadata\":{\"name\":\"p\"},\"data\":{\"k\":\"v\"}}"),
+		201);
+	assert_int_equal(ASK(&admin, "GET", CM "/p", NULL, "Accept", PROTO), 200);
+	assert_string_equal(buf_cstr(&last.type), PROTO);
+	assert_true(
+		str_is(json_str(json_at(read_proto(&a, buf_view(&last.body)), "data", "k")), "v"));
+	assert_int_equal(ASK(&admin, "GET", CM, NULL, "Accept", PROTO ", application/json"), 200);
+	assert_string_equal(buf_cstr(&last.type), "application/json");
+	assert_int_equal(ASK(&admin, "GET", CM, NULL, "Accept", PROTO), 200);
+	assert_true(proto_is(buf_view(&last.body)));
+	assert_int_equal(ASK(&admin, "GET", CM "/none", NULL, "Accept", PROTO), 404);
+	assert_true(str_is(json_str(json_get(read_proto(&a, buf_view(&last.body)), STR("reason"))),
+			   "NotFound"));
+	assert_int_equal(
+		ASK(&admin, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+		    "{\"spec\":{\"nonResourceAttributes\":{\"verb\":\"get\",\"path\":\"/\"}}}",
+		    "Accept", PROTO),
+		201);
+	assert_true(json_bool(json_at(read_proto(&a, buf_view(&last.body)), "status", "allowed"),
+			      false));
+	assert_int_equal(ASK(&admin, "POST",
+			     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd,
+			     "Accept", PROTO),
+			 201);
+	assert_true(str_is(json_str(json_get(read_proto(&a, buf_view(&last.body)), STR("kind"))),
+			   "CustomResourceDefinition"));
+	assert_int_equal(ASK(&admin, "GET", "/apis/x.io/v1/ws", NULL, "Accept", PROTO), 406);
+	struct http_header accept = {STR("Accept"), STR(PROTO ";stream=watch," PROTO)};
+	http_client_call(
+		admin.client,
+		&(struct http_call){.method = "GET",
+				    .path = STR(CM "?watch=true&fieldSelector=metadata.name%3Dp&"
+						   "timeoutSeconds=1&resourceVersion=0"),
+				    .headers = &accept,
+				    .nheaders = 1,
+				    .head = on_head,
+				    .data = on_data,
+				    .done = on_done,
+				    .arg = &r});
+	turn_until(&r.heads, 1);
+	for (int i = 0; i < 1000 && r.body.n < 8; i++)
+		loop_turn(loop, 10);
+	size_t n = (unsigned char)r.body.p[2] * 256U + (unsigned char)r.body.p[3];
+	assert_true(n + 4 <= r.body.n);
+	assert_memory_equal(r.body.p + 4,
+			    "\x0a\x05"
+			    "ADDED",
+			    7);
+	ssize_t at = str_find(buf_view(&r.body), (struct str){"k8s", 4});
+	assert_true(at > 0);
+	assert_true(str_is(
+		json_str(json_at(read_proto(&a, str_sub(buf_view(&r.body), (size_t)at, n + 4)),
+				 "metadata", "name")),
+		"p"));
+	turn_until(&r.done, 1);
+	forget(&r);
 	teardown();
 }
