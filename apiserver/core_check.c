@@ -176,6 +176,7 @@ static int check_schema(struct op *op, const struct kind *k, struct json *v)
 		return -1;
 	if (!(k->flags & KIND_NO_SCHEMA_PRUNE))
 		schema_prune(k->schema, v);
+	schema_word(op->a, k->schema, v);
 	return 0;
 }
 

@@ -41,7 +41,8 @@ enum {
 	SCHEMA_F_DEFAULTS = 64,    /* a default stands in this type or below it */
 	SCHEMA_F_CUSTOM =
 		128, /* from a CustomResourceDefinition: null and emptiness count as values */
-	SCHEMA_F_RULES = 256, /* validation rules stand in this type or below it */
+	SCHEMA_F_RULES = 256,  /* validation rules stand in this type or below it */
+	SCHEMA_F_WORDED = 512, /* a quantity, time or duration stands in this type or below it */
 };
 
 #define SCHEMA_KEYS_MAX 4
@@ -125,6 +126,9 @@ void schema_default(struct arena *a, const struct schema *s, struct json *v);
 /* Drops unknown fields in place, as the decoder of built-in kinds and CRD pruning do. Also drops
  * null members of built-in objects, and empty maps and lists that Kubernetes never writes. */
 void schema_prune(const struct schema *s, struct json *v);
+/* Quantities, times and durations of built-in types as Kubernetes keeps them ("1000m" is "1"), in
+ * place; what can't be read stays. */
+void schema_word(struct arena *a, const struct schema *s, struct json *v);
 /* Equality that knows quantities, times, int-or-string, set lists, and absent = empty. */
 bool schema_equal(const struct schema *s, const struct json *a, const struct json *b);
 
