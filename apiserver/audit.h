@@ -43,9 +43,9 @@ struct audit_event {
 	struct str status_message, status_reason; /* of a failure */
 	const char *decision;                     /* "allow", "forbid", or NULL = not asked */
 	struct str why;
-	struct str notes; /* more annotations: members of a JSON object, or STR_NONE */
+	struct str notes;             /* more annotations: members of a JSON object, or STR_NONE */
 	struct str request, response; /* JSON, or STR_NONE */
-	bool omit_managed; /* bodies are shown without managedFields */
+	bool omit_managed;            /* bodies are shown without managedFields */
 };
 /* A line with its end. */
 void audit_event_write(const struct audit_event *e, struct buf *out);

@@ -45,7 +45,8 @@ void test_accept__what_clients_send(void **state)
 	assert_true(a.resource && a.proto);
 	assert_int_equal(a.form, CORE_FORM_OBJECT);
 	assert_false(parse("application/vnd.kubernetes.protobuf, */*").proto);
-	a = parse("application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+	a = parse(
+		"application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 	assert_true(a.resource && a.proto);
 	assert_int_equal(a.form, CORE_FORM_PARTIAL);
 	a = parse("application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1");
