@@ -346,7 +346,7 @@ void attempt_kill(struct pod *p, size_t i)
 	p->cont[i].hook = NULL;
 	if (!at || !at->run)
 		return;
-	if (p->spec.host_pid)
+	if (p->spec.host_pid || p->spec.share_pid)
 		run_kill_all(at->run);
 	else
 		run_signal(at->run, SIGKILL);

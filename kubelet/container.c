@@ -19,6 +19,7 @@
 
 #define CAP_SYS_RESOURCE_BIT 24
 #define PASSWD_MAX (1 << 20)
+#define SECCOMP_MAX (1 << 20)
 #define MOUNTS_MAX (POD_VOLUMES_MAX + 8)
 
 struct make {
@@ -107,10 +108,11 @@ int pod_write_files(struct pod *p, struct err *err)
 
 /* ---- mounts ---- */
 
-static void add_mount(struct make *m, struct str target, struct str source, bool readonly)
+static struct oci_mount *add_mount(struct make *m, struct str target, struct str source)
 {
 	assert(m->nmounts < MOUNTS_MAX);
-	m->mounts[m->nmounts++] = (struct oci_mount){target, source, readonly};
+	m->mounts[m->nmounts] = (struct oci_mount){.destination = target, .source = source};
+	return &m->mounts[m->nmounts++];
 }
 
 static bool mounts_at(const struct make *m, const char *target)
@@ -132,8 +134,10 @@ static void etc_mounts(struct make *m)
 		char *target = arena_printf(&m->a, "/etc/%s", names[i]);
 		if (!mounts_at(m, target))
 			add_mount(m, str_c(target),
-				  arena_strf(&m->a, "%s/etc/%s", m->p->dir, names[i]), false);
+				  arena_strf(&m->a, "%s/etc/%s", m->p->dir, names[i]));
 	}
+	if (!mounts_at(m, "/dev/shm"))
+		add_mount(m, STR("/dev/shm"), sandbox_shm(&m->a, m->p));
 }
 
 static int termination_mount(struct make *m, struct err *err)
@@ -146,8 +150,20 @@ static int termination_mount(struct make *m, struct err *err)
 	if (fd < 0 || fchmod(fd, 0666))
 		return err_sys(err, "make the termination log");
 	if (path.n && path.p[0] == '/' && !memchr(path.p, 0, path.n))
-		add_mount(m, path, str_c(file), false);
+		add_mount(m, path, str_c(file));
 	return 0;
+}
+
+static void mount_words(const struct json *v, struct oci_mount *o)
+{
+	struct str how = json_str(json_at(v, "mountPropagation")),
+		   all = json_str(json_at(v, "recursiveReadOnly"));
+
+	if (str_is(how, "HostToContainer"))
+		o->propagation = "rslave";
+	else if (str_is(how, "Bidirectional"))
+		o->propagation = "rshared";
+	o->recursive = o->readonly && (str_is(all, "Enabled") || str_is(all, "IfPossible"));
 }
 
 static int volume_mounts(struct make *m, struct err *err)
@@ -169,7 +185,9 @@ static int volume_mounts(struct make *m, struct err *err)
 		struct str target = mount.target;
 		if (target.p[0] != '/') /* kube lets it be relative to the root */
 			target = arena_strf(&m->a, "/%.*s", STR_ARG(target));
-		add_mount(m, target, arena_strf(&m->a, "%s", mount.source), mount.readonly);
+		struct oci_mount *o = add_mount(m, target, arena_strf(&m->a, "%s", mount.source));
+		o->readonly = mount.readonly;
+		mount_words(v, o);
 		free(mount.source);
 	}
 	return 0;
@@ -226,14 +244,17 @@ static int oom_score(const struct make *m)
 	return want < have && !(m->p->k->caps >> CAP_SYS_RESOURCE_BIT & 1) ? INT_MIN : want;
 }
 
-/* An ephemeral container may see the processes of the one that it is to look at. */
+/* Those of the whole pod where it says so; an ephemeral container may see the processes of the one
+ * that it is to look at. */
 static int target_pidns(struct make *m, struct str *ret, struct err *err)
 {
 	const struct pod *p = m->p;
 	struct str target = json_str(json_at(m->c->json, "targetContainerName"));
 
-	if (!m->c->ephemeral || !target.n)
+	if (!m->c->ephemeral || !target.n) {
+		*ret = sandbox_pidns(&m->a, p);
 		return 0;
+	}
 	for (size_t i = 0; i < p->spec.nmain; i++) {
 		if (!str_eq(p->spec.c[i].name, target) || p->obs.c[i].state != CONT_RUNNING ||
 		    p->obs.c[i].pid <= 0)
@@ -242,6 +263,26 @@ static int target_pidns(struct make *m, struct str *ret, struct err *err)
 		return 0;
 	}
 	return err_set(err, ERR_NOT_FOUND, "unable to find target container %.*s", STR_ARG(target));
+}
+
+/* securityContext.seccompProfile of type Localhost: a file below DIR/seccomp, in the runtime's own
+ * form. */
+static int make_seccomp(struct make *m, const struct json **ret, struct err *err)
+{
+	const struct json *profile = security_field(&m->p->spec, m->c, "seccompProfile");
+	struct str file = json_str(json_at(profile, "localhostProfile"));
+	AUTO(free) char *dir = xasprintf("%s/seccomp", m->p->k->role.data_dir);
+	AUTO(buf) struct buf text = {0};
+
+	if (!str_is(json_str(json_at(profile, "type")), "Localhost"))
+		return 0;
+	AUTO(free) char *path = fs_join(dir, file, err);
+	if (!path || fs_read(path, SECCOMP_MAX, &text, err))
+		return err_wrap(err, "cannot load seccomp profile \"%.*s\"", STR_ARG(file));
+	*ret = json_parse(&m->a, arena_str(&m->a, buf_view(&text)), NULL, err);
+	if (!*ret)
+		return err_wrap(err, "seccomp profile \"%.*s\"", STR_ARG(file));
+	return 0;
 }
 
 static int make_config(struct make *m, struct err *err)
@@ -266,7 +307,9 @@ static int make_config(struct make *m, struct err *err)
 
 	if (!p->spec.host_network)
 		in.netns = arena_strf(&m->a, "%s/netns", p->dir);
-	if (target_pidns(m, &in.pidns, err))
+	in.ipcns = sandbox_ipcns(&m->a, p);
+	if (sandbox_setup(p, err) || target_pidns(m, &in.pidns, err) ||
+	    make_seccomp(m, &in.seccomp, err))
 		return -1;
 	struct json *config = oci_config(&m->a, &in, err);
 	if (!config)

@@ -123,16 +123,17 @@ static int from_key(struct arena *a, const struct env_in *in, const struct json 
 {
 	struct str name = json_str(json_at(ref, "name")), key = json_str(json_at(ref, "key"));
 	const struct json *object = in->in->find(in->in->arg, secret, name);
-	const char *what = secret ? "secret" : "configmap";
+	const char *what = secret ? "Secret" : "ConfigMap";
 
 	if (object && payload_value(a, object, secret, key, ret))
 		return 0;
 	if (json_bool(json_at(ref, "optional"), false))
 		return 0;
 	if (!object)
-		return err_set(err, ERR_NOT_FOUND, "%s \"%.*s\" not found", what, STR_ARG(name));
-	return err_set(err, ERR_NOT_FOUND, "couldn't find key %.*s in %s \"%.*s\"", STR_ARG(key),
-		       what, STR_ARG(name));
+		return err_set(err, ERR_NOT_FOUND, "%s \"%.*s\" not found",
+			       secret ? "secret" : "configmap", STR_ARG(name));
+	return err_set(err, ERR_NOT_FOUND, "couldn't find key %.*s in %s %.*s/%.*s", STR_ARG(key),
+		       what, STR_ARG(in->in->pod->namespace), STR_ARG(name));
 }
 
 static int value_from(struct arena *a, const struct env_in *in, const struct json *from,

@@ -40,7 +40,9 @@ static void on_pod(void *arg, const struct obj *old, const struct obj *new)
 	p = map_get(&k->by_uid, new->uid);
 	if (p)
 		pod_update(p, new);
-	else if (!pod_new(k, new, &err))
+	else if ((p = pod_new(k, new, &err)))
+		pod_admission(p);
+	else
 		log_error("a pod is unusable: ignored", "pod", log_fmt("%.*s", STR_ARG(new->name)),
 			  "error", err.msg);
 }

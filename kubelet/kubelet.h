@@ -5,7 +5,9 @@
  * A pod's folder, DIR/nodes/NODE/pods/UID:
  *   pod.json      the Pod as last seen, for when the API has forgotten it
  *   state.json    struct pod_obs, as far as a restarted kubelet needs it
- *   netns         its network namespace, mounted
+ *   netns, ipcns  its network and IPC namespace, mounted
+ *   shm           /dev/shm of its containers
+ *   pause.pid     its first process, when it shares processes
  *   etc/          hosts, resolv.conf, hostname
  *   volumes/      see kubelet/volume/volume.h
  *   containers/NAME-ATTEMPT/   see kubelet/runtime/runtime.h
@@ -23,6 +25,8 @@
 #include "lib/kube/events.h"
 #include "lib/kube/informer.h"
 #include "lib/kube/role.h"
+
+#define NODE_PODS_MAX 250
 
 struct handler;
 struct http_server;
@@ -137,6 +141,20 @@ MUST_USE int container_make(struct pod *p, struct attempt *at, const char **ret_
 struct payload_in pod_payload_in(struct pod *p);
 /* hosts, resolv.conf, hostname. */
 MUST_USE int pod_write_files(struct pod *p, struct err *err);
+
+/* ---- admission.c ---- */
+/* Judges one that has just come: what this node won't have has failed. */
+void pod_admission(struct pod *p);
+/* A final phase that others wrote is its end. */
+void pod_notice_end(struct pod *p);
+
+/* ---- sandbox.c: what a pod's containers share beside the network ---- */
+MUST_USE int sandbox_setup(struct pod *p, struct err *err); /* what is there already stays */
+void sandbox_teardown(struct pod *p);
+/* Namespaces to join, in `a`; STR_NONE = none. And what is mounted at /dev/shm. */
+struct str sandbox_ipcns(struct arena *a, const struct pod *p);
+struct str sandbox_pidns(struct arena *a, const struct pod *p);
+struct str sandbox_shm(struct arena *a, const struct pod *p);
 
 /* ---- attempt.c ---- */
 void attempt_start(struct pod *p, size_t i);

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "kubelet/logs_core.h"
+#include "kubelet/upgrade.h"
+#include "lib/base/codec.h"
 #include "lib/base/timefmt.h"
 
 #define CHUNK (64 << 10)
@@ -22,6 +24,8 @@
 struct stream {
 	struct kubelet *k;
 	struct http_req *req;
+	struct upgrade *ws; /* instead of the answer's body: messages of a WebSocket */
+	bool base64;
 	char *uid;
 	size_t i;
 	int attempt;
@@ -57,9 +61,37 @@ static void on_client_gone(struct http_req *r)
 
 static void finish(struct stream *s)
 {
-	s->req->gone = NULL;
-	http_stream_end(s->req);
+	if (s->ws) {
+		upgrade_end(s->ws);
+	} else {
+		s->req->gone = NULL;
+		http_stream_end(s->req);
+	}
 	stream_free(s);
+}
+
+/* -1: the client is gone, and s with it. */
+static int send_out(struct stream *s, struct buf *out)
+{
+	AUTO(buf) struct buf text = {0};
+
+	if (s->ws && s->base64) {
+		base64_encode(buf_view(out), &text);
+		upgrade_message(s->ws, WS_TEXT, -1, buf_view(&text));
+	} else if (s->ws) {
+		upgrade_write(s->ws, buf_view(out));
+	}
+	if (s->ws)
+		return 0;
+	struct block *b = block_take(out);
+	int rc = http_stream_write(s->req, &b, 1);
+	block_unref(b);
+	return rc;
+}
+
+static bool full(const struct stream *s)
+{
+	return s->ws ? upgrade_full(s->ws) : http_stream_backlog(s->req) > HTTP_BACKLOG_HIGH;
 }
 
 /* Is more to come? */
@@ -93,10 +125,7 @@ static int send_some(struct stream *s)
 		buf_reset(&s->pending);
 	if (!out.n)
 		return 1;
-	struct block *b = block_take(&out);
-	int rc = http_stream_write(s->req, &b, 1);
-	block_unref(b);
-	return rc ? -1 : 1;
+	return send_out(s, &out) ? -1 : 1;
 }
 
 static void on_poll(struct loop *l, struct loop_timer *t);
@@ -106,7 +135,7 @@ static void pump(struct stream *s)
 	for (;;) {
 		bool more =
 			alive(s); /* asked before reading: what came in between is seen next time */
-		if (http_stream_backlog(s->req) > HTTP_BACKLOG_HIGH) {
+		if (full(s)) {
 			s->waiting = true;
 			return;
 		}
@@ -129,14 +158,56 @@ static void on_poll(struct loop *l, struct loop_timer *t)
 	pump(CONTAINER_OF(t, struct stream, timer));
 }
 
-static void on_drained(struct http_req *r)
+static void drained(void *arg)
 {
-	struct stream *s = r->user;
+	struct stream *s = arg;
 
 	if (!s->waiting)
 		return;
 	s->waiting = false;
 	pump(s);
+}
+
+static void on_drained(struct http_req *r)
+{
+	drained(r->user);
+}
+
+/* ---- as messages ---- */
+
+static int on_input(void *arg UNUSED, struct str data UNUSED)
+{
+	return 0; /* there is nothing to tell a log */
+}
+
+static void on_left(void *arg)
+{
+	stream_free(arg);
+}
+
+static const struct upgrade_ops ws_ops = {on_input, drained, on_left};
+
+static void open_stream(struct stream *s, struct http_req *r)
+{
+	static const char *const known[] = {"binary.k8s.io", "base64.binary.k8s.io", "", NULL};
+	int chosen;
+
+	if (upgrade_asked(r) != UPGRADE_WEBSOCKET) {
+		r->user = s;
+		r->gone = on_client_gone;
+		r->drained = on_drained;
+		http_stream_begin(
+			r, &(struct http_reply){.status = 200, .content_type = "text/plain"});
+		return;
+	}
+	chosen = upgrade_choose(r, UPGRADE_WEBSOCKET, known);
+	s->base64 = chosen == 1;
+	s->ws = upgrade_accept(
+		s->k->loop, r,
+		&(struct upgrade_opts){.kind = UPGRADE_WEBSOCKET,
+				       .protocol = chosen >= 0 ? known[chosen] : NULL,
+				       .ops = &ws_ops,
+				       .arg = s});
 }
 
 /* Where the last n lines begin. */
@@ -207,10 +278,7 @@ static void start(struct kubelet *k, struct http_req *r, struct pod *p, size_t i
 		s->opts.since_ns = loop_wall(k->loop) - since * NS_PER_S;
 	else if (time_parse(http_query(&r->arena, r->query, "sinceTime"), &s->opts.since_ns))
 		s->opts.since_ns = 0;
-	r->user = s;
-	r->gone = on_client_gone;
-	r->drained = on_drained;
-	http_stream_begin(r, &(struct http_reply){.status = 200, .content_type = "text/plain"});
+	open_stream(s, r);
 	if (s->fd < 0) {
 		finish(s);
 		return;

@@ -6,5 +6,7 @@
 int kubelet_main(int argc, char **argv);
 /* `plumb image load FILE | import NAME ROOTFS-DIR | ls | rm NAME` */
 int kubelet_image_main(int argc, char **argv);
+/* `plumb pause FILE`: notes its number in FILE and lasts until it is killed. */
+int kubelet_pause_main(int argc, char **argv);
 
 #endif

@@ -23,7 +23,6 @@
 #define RENEW_NS (10 * NS_PER_S)
 #define REPORT_NS (300 * NS_PER_S)
 #define RETRY_NS (500 * NS_PER_MS)
-#define PODS_MAX 250
 #define KUBELET_PORT 10250
 #define KUBE_VERSION "v1.32.0+plumb." PLUMB_VERSION
 
@@ -96,7 +95,7 @@ static void facts(struct kubelet *k, struct arena *a, struct node_facts *f)
 		.storage = (int64_t)(v.f_blocks * v.f_frsize),
 		.storage_available = (int64_t)(v.f_bavail * v.f_frsize),
 		.memory_available = memory_available(),
-		.max_pods = PODS_MAX,
+		.max_pods = NODE_PODS_MAX,
 		.port = KUBELET_PORT,
 		.now_ns = loop_wall(k->loop),
 	};

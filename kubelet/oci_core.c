@@ -7,6 +7,7 @@
 
 #include <limits.h>
 
+#include "kubelet/admit_core.h"
 #include "kubelet/seccomp_core.h"
 #include "lib/base/quantity.h"
 
@@ -289,7 +290,12 @@ static void put_mounts(struct arena *a, const struct oci_in *in, struct json *co
 		json_set_str(a, m, "destination", in->mounts[i].destination);
 		json_set_str(a, m, "type", STR("bind"));
 		json_set_str(a, m, "source", in->mounts[i].source);
-		options(a, m, in->mounts[i].readonly ? "rbind,rprivate,ro" : "rbind,rprivate,rw");
+		options(a, m,
+			arena_printf(a, "rbind,%s,%s%s",
+				     in->mounts[i].propagation ? in->mounts[i].propagation
+							       : "rprivate",
+				     in->mounts[i].readonly ? "ro" : "rw",
+				     in->mounts[i].recursive ? ",rro" : ""));
 	}
 }
 
@@ -338,8 +344,12 @@ static void put_namespaces(struct arena *a, const struct oci_in *in, struct json
 		if (in->pidns.n)
 			json_set_str(a, pid, "path", in->pidns);
 	}
-	if (!in->pod->host_ipc)
-		json_set_str(a, json_append_object(a, list), "type", STR("ipc"));
+	if (!in->pod->host_ipc) {
+		struct json *ipc = json_append_object(a, list);
+		json_set_str(a, ipc, "type", STR("ipc"));
+		if (in->ipcns.n)
+			json_set_str(a, ipc, "path", in->ipcns);
+	}
 	if (in->netns.n) {
 		struct json *net = json_append_object(a, list);
 		json_set_str(a, net, "type", STR("network"));
@@ -361,27 +371,18 @@ static void put_paths(struct arena *a, struct json *linux_, const char *key,
 static int put_sysctls(struct arena *a, const struct oci_in *in, struct json *linux_,
 		       struct err *err)
 {
-	/* Kube's safe set: namespaced, and no harm to neighbours. */
-	static const char *const safe[] = {"kernel.shm_rmid_forced",
-					   "net.ipv4.ip_local_port_range",
-					   "net.ipv4.tcp_syncookies",
-					   "net.ipv4.ping_group_range",
-					   "net.ipv4.ip_unprivileged_port_start",
-					   "net.ipv4.ip_local_reserved_ports",
-					   "net.ipv4.tcp_keepalive_time",
-					   "net.ipv4.tcp_fin_timeout",
-					   "net.ipv4.tcp_keepalive_intvl",
-					   "net.ipv4.tcp_keepalive_probes"};
 	const struct json *list = json_at(in->pod->spec, "securityContext", "sysctls");
 
 	for (size_t i = 0; i < json_len(list); i++) {
 		struct str name = json_str(json_at(json_item(list, i), "name"));
-		bool ok = false;
-		for (size_t j = 0; j < ARRAY_LEN(safe); j++)
-			ok |= str_is(name, safe[j]);
-		if (!ok || (in->pod->host_network && str_starts(name, STR("net."))))
-			return err_set(err, ERR_INVALID, "forbidden sysctl: %.*s", STR_ARG(name));
-		json_set(a, json_set_object(a, linux_, "sysctl"), name,
+		const char *why = sysctl_refusal(in->pod, name);
+		if (why)
+			return err_set(err, ERR_INVALID, "forbidden sysctl: \"%.*s\" %s",
+				       STR_ARG(name), why);
+		char *dots = arena_cstr(a, name);
+		for (char *c = dots; *c; c++)
+			*c = *c == '/' ? '.' : *c;
+		json_set(a, json_set_object(a, linux_, "sysctl"), str_c(dots),
 			 json_at(json_item(list, i), "value"));
 	}
 	return 0;
@@ -412,6 +413,12 @@ static int put_linux(struct arena *a, const struct oci_in *in, struct json *conf
 		json_str(json_at(security_field(in->pod, in->c, "seccompProfile"), "type"));
 
 	put_namespaces(a, in, l);
+	for (size_t i = 0; i < in->nmounts; i++) {
+		/* What is to come through must get past the root first. */
+		if (in->mounts[i].propagation &&
+		    !str_is(json_str(json_at(l, "rootfsPropagation")), "rshared"))
+			json_set_str(a, l, "rootfsPropagation", str_c(in->mounts[i].propagation));
+	}
 	put_resources(a, in, l);
 	json_set_str(a, l, "cgroupsPath", in->cgroup);
 	put_paths(a, l, "maskedPaths", privileged || unmask ? none : masked);
@@ -431,10 +438,6 @@ struct json *oci_config(struct arena *a, const struct oci_in *in, struct err *er
 {
 	struct json *config = json_new(a, JSON_OBJECT), *root, *process, *args;
 
-	if (json_bool(json_at(in->pod->spec, "shareProcessNamespace"), false)) {
-		(void)err_set(err, ERR_INVALID, "shareProcessNamespace is not supported");
-		return NULL;
-	}
 	args = oci_args(a, in, err);
 	process =
 		args ? oci_process(a, in, args, json_bool(json_at(in->c->json, "tty"), false), err)

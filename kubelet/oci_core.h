@@ -20,6 +20,8 @@ struct oci_user {
 struct oci_mount {
 	struct str destination, source;
 	bool readonly;
+	bool recursive;          /* read-only with all that is mounted below */
+	const char *propagation; /* "rslave", "rshared"; NULL = "rprivate" */
 };
 
 struct oci_in {
@@ -29,7 +31,8 @@ struct oci_in {
 	const struct env *env;    /* complete, for $(VAR) in command and args too */
 	struct oci_user user;
 	struct str rootfs, cgroup, netns, hostname; /* netns empty: the node's own */
-	struct str pidns; /* another container's, for who debugs it; empty: one of its own */
+	struct str ipcns; /* the pod's; empty: the node's for hostIPC, or one of its own */
+	struct str pidns; /* another container's or the pod's; empty: one of its own */
 	const struct oci_mount *mounts;
 	size_t nmounts;
 	uint64_t caps;     /* what this process itself may give away (CapBnd) */

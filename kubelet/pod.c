@@ -194,6 +194,7 @@ void pod_update(struct pod *p, const struct obj *o)
 	if (grown || (spec.deleting && !was_deleting))
 		save_pod(p);
 	notice_images(p);
+	pod_notice_end(p);
 	pod_wake(p);
 }
 
@@ -248,7 +249,7 @@ static void do_sandbox(struct pod *p)
 		rc = podnet_add(&p->k->net, p->spec.uid, ns, ip, &err);
 	}
 	pod_on_sandbox(&p->obs, rc == 0, ip, pod_now(p->k));
-	if (!rc && pod_write_files(p, &err)) {
+	if (!rc && (sandbox_setup(p, &err) || pod_write_files(p, &err))) {
 		pod_on_sandbox(&p->obs, false, ip, pod_now(p->k));
 		rc = -1;
 	}
@@ -324,6 +325,7 @@ static void do_teardown(struct pod *p)
 	AUTO(free) char *ns = xasprintf("%s/netns", p->dir);
 
 	volumes_teardown(p->dir);
+	sandbox_teardown(p);
 	if (!p->spec.host_network)
 		podnet_del(&p->k->net, p->spec.uid, ns, p->obs.ip);
 	cgroup_remove(p->k, p->spec.uid);

@@ -518,7 +518,7 @@ void pod_retry_now(struct pod_obs *o)
 
 /* ---- ends that come by themselves ---- */
 
-static void ended(struct pod_obs *o, enum pod_end end, const char *reason, const char *message)
+void pod_on_end(struct pod_obs *o, enum pod_end end, const char *reason, const char *message)
 {
 	o->end = end;
 	snprintf(o->end_reason, sizeof(o->end_reason), "%s", reason);
@@ -533,8 +533,8 @@ static void settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock
 		return;
 	if (s->deadline_s && o->start_mono &&
 	    now.mono - o->start_mono >= s->deadline_s * NS_PER_S && !s->deleting) {
-		ended(o, POD_END_FAILED, "DeadlineExceeded",
-		      "Pod was active on the node longer than the specified deadline");
+		pod_on_end(o, POD_END_FAILED, "DeadlineExceeded",
+			   "Pod was active on the node longer than the specified deadline");
 		return;
 	}
 	for (size_t i = 0; i < s->nmain; i++) {
@@ -542,7 +542,7 @@ static void settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock
 		bool over = c->state == CONT_EXITED && !cont_restarts(&s->c[i], c->end.exit_code);
 		if (i < s->ninit) {
 			if (!s->c[i].sidecar && over && c->end.exit_code) {
-				ended(o, POD_END_FAILED, "", "");
+				pod_on_end(o, POD_END_FAILED, "", "");
 				return;
 			}
 			continue;
@@ -551,7 +551,7 @@ static void settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock
 		failed |= over && c->end.exit_code;
 	}
 	if (done)
-		ended(o, failed ? POD_END_FAILED : POD_END_SUCCEEDED, "", "");
+		pod_on_end(o, failed ? POD_END_FAILED : POD_END_SUCCEEDED, "", "");
 }
 
 void pod_settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock now)

@@ -45,6 +45,7 @@ struct pod_spec {
 	int64_t deadline_s; /* activeDeadlineSeconds; 0 = none */
 	bool deleting;      /* has a deletionTimestamp */
 	bool host_network, host_pid, host_ipc;
+	bool share_pid;  /* shareProcessNamespace */
 	const char *qos; /* "Guaranteed", "Burstable", "BestEffort" */
 	const struct json *json, *spec;
 };

@@ -199,6 +199,7 @@ int pod_spec_read(struct arena *a, const struct json *pod, struct pod_spec *ret,
 	s.host_network = json_bool(json_at(spec, "hostNetwork"), false);
 	s.host_pid = json_bool(json_at(spec, "hostPID"), false);
 	s.host_ipc = json_bool(json_at(spec, "hostIPC"), false);
+	s.share_pid = !s.host_pid && json_bool(json_at(spec, "shareProcessNamespace"), false);
 	s.qos = pod_qos(spec);
 	*ret = s;
 	return 0;

@@ -87,6 +87,23 @@ static void on_answer(void *arg, const struct api_answer *a)
 		confirm_delete(p);
 }
 
+/* It was over before we could run any of it: what the API knows of its containers is more than we
+ * do. */
+static bool nothing_to_say(const struct pod *p)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str phase;
+
+	if (p->obs.end == POD_END_NONE)
+		return false;
+	for (size_t i = 0; i < p->obs.n; i++) {
+		if (p->obs.c[i].state != CONT_WAITING)
+			return false;
+	}
+	phase = json_str(json_at(obj_tree(p->api, &a), "status", "phase"));
+	return str_is(phase, "Failed") || str_is(phase, "Succeeded");
+}
+
 void status_push(struct pod *p)
 {
 	AUTO(arena) struct arena a = {0};
@@ -100,6 +117,11 @@ void status_push(struct pod *p)
 
 	if (p->obs.gone || p->removed)
 		return;
+	if (nothing_to_say(p)) {
+		if (p->confirm_wanted && !p->call)
+			confirm_delete(p);
+		return;
+	}
 	p->status_behind = p->call != NULL;
 	if (p->call)
 		return;

@@ -8,10 +8,12 @@
 #include <stdlib.h>
 
 #include "kubelet/env_core.h"
+#include "kubelet/grpc_core.h"
 #include "kubelet/image/image.h"
 #include "kubelet/logs_core.h"
 #include "kubelet/oci_core.h"
 #include "kubelet/podfiles_core.h"
+#include "kubelet/probe_core.h"
 #include "kubelet/status_core.h"
 #include "kubelet/user_core.h"
 #include "kubelet/websocket_core.h"
@@ -156,6 +158,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct pod_spec s;
 
 	if (log_render(in, &logs, &state, &out) > n)
+		abort();
+	struct grpc_call call = {0};
+	struct probe_url from = {STR("h"), STR("/a"), 80, false}, to;
+	(void)grpc_feed(&call, in, &out);
+	if (call.in.n > n || call.message.n > n)
+		abort();
+	grpc_release(&call);
+	if (!probe_redirect(&a, &from, in, &to) && (!to.path.n || to.path.p[0] != '/'))
 		abort();
 	AUTO(buf) struct buf frames = {0};
 	struct ws_frame frame;

@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include "kubelet/admit_core.h"
 #include "kubelet/env_core.h"
+#include "kubelet/grpc_core.h"
+#include "kubelet/probe_core.h"
 #include "kubelet/status_core.h"
 #include "kubelet/user_core.h"
 #include "lib/base/timefmt.h"
@@ -335,4 +338,130 @@ void test_rules__tokens_are_their_users_alone(void **state)
 		assert_true(!p.v[0].owned || p.v[0].uid == 7);
 	}
 	arena_release(&a);
+}
+
+static const char *judged(const char *spec, const char *other)
+{
+	static struct admit_no why;
+	struct pod_spec s = spec_of(spec), o = spec_of(other ? other : spec);
+	const struct pod_spec *const others[] = {&o};
+	struct admit_in in = {
+		.pod = &s,
+		.node = parse("{\"metadata\":{\"name\":\"n\",\"labels\":{\"disk\":\"ssd\"}}}"),
+		.others = others,
+		.nothers = other ? 1 : 0,
+		.cpu_m = 2000,
+		.memory = 1 << 30,
+		.max_pods = 2};
+
+	return pod_admit(&in, &why) ? "" : why.reason;
+}
+
+#define CPU(n) "\"containers\":[{\"name\":\"a\",\"resources\":{\"requests\":{\"cpu\":\"" n "\"}}}]"
+#define PORT(ip)                                                                                   \
+	"{\"containers\":[{\"name\":\"a\",\"ports\":[{\"hostPort\":80,\"hostIP\":\"" ip "\"}]}]}"
+#define SYSCTL(name, more)                                                                         \
+	"{\"securityContext\":{\"sysctls\":[{\"name\":\"" name "\",\"value\":\"1\"}]}" more        \
+	"," CPU("1") "}"
+
+void test_rules__what_a_node_refuses(void **state)
+{
+	static const char *const v[][3] = {
+		{"{" CPU("1") "}", NULL, ""},
+		{"{" CPU("2500m") "}", NULL, "OutOfcpu"},
+		{"{" CPU("1500m") "}", "{" CPU("1") "}", "OutOfcpu"},
+		{"{" CPU("1") ",\"overhead\":{\"cpu\":\"1500m\"}}", NULL, "OutOfcpu"},
+		{"{" CPU("1") ",\"initContainers\":[{\"name\":\"i\",\"resources\":{\"requests\":{"
+			      "\"memory\":\"2Gi\"}}}]}",
+		 NULL, "OutOfmemory"},
+		{"{" CPU("1") ",\"nodeSelector\":{\"disk\":\"ssd\"}}", NULL, ""},
+		{"{" CPU("1") ",\"nodeSelector\":{\"disk\":\"hdd\"}}", NULL, "NodeAffinity"},
+		{"{" CPU("1") ",\"os\":{\"name\":\"windows\"}}", NULL, "PodOSNotSupported"},
+		{PORT("1.1.1.1"), PORT("2.2.2.2"), ""},
+		{PORT("1.1.1.1"), PORT(""), "NodePorts"},
+		{SYSCTL("kernel.shm_rmid_forced", ""), NULL, ""},
+		{SYSCTL("net/ipv4/tcp_syncookies", ""), NULL, ""},
+		{SYSCTL("net.ipv4.tcp_syncookies", ",\"hostNetwork\":true"), NULL,
+		 "SysctlForbidden"},
+		{SYSCTL("kernel.msgmax", ""), NULL, "SysctlForbidden"},
+		{"{\"securityContext\":{\"appArmorProfile\":{\"type\":\"RuntimeDefault\"}}," CPU(
+			 "1") "}",
+		 NULL, "AppArmor"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		const char *is = judged(v[i][0], v[i][1]);
+		if (strcmp(is, v[i][2]))
+			fail_msg("%s: '%s', not '%s'", v[i][0], is, v[i][2]);
+	}
+	arena_release(&a);
+}
+
+void test_rules__redirections(void **state)
+{
+	static const struct {
+		const char *to, *want; /* scheme host port path; NULL = refused */
+	} v[] = {{"/x?y", "http h 8080 /x?y"},
+		 {"http://h:8081", "http h 8081 /"},
+		 {"https://other/a#b", "https other 443 /a"},
+		 {"//h/z", "http h 80 /z"},
+		 {"c", "http h 8080 /a/c"},
+		 {"?q", "http h 8080 /a/b?q"},
+		 {"http://u@h/", NULL},
+		 {"http://h:99999/", NULL},
+		 {"a b", NULL},
+		 {"", NULL}};
+	struct probe_url from = {STR("h"), STR("/a/b?old"), 8080, false}, to;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		int rc = probe_redirect(&a, &from, str_c(v[i].to), &to);
+		assert_int_equal(rc, v[i].want ? 0 : -1);
+		if (!rc)
+			assert_string_equal(
+				arena_printf(&a, "%s %.*s %d %.*s", to.tls ? "https" : "http",
+					     STR_ARG(to.host), to.port, STR_ARG(to.path)),
+				v[i].want);
+	}
+	arena_release(&a);
+}
+
+void test_rules__grpc_health(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		enum grpc_verdict want;
+	} v[] = {
+		{"\0\0\0\4\0\0\0\0\0"
+		 "\0\0\1\1\4\0\0\0\1x"
+		 "\0\0\7\0\0\0\0\0\1\0\0\0\0\2\x08\1",
+		 35, GRPC_SERVING},
+		{"\0\0\7\0\0\0\0\0\1\0\0\0\0\2\x08\2", 16, GRPC_UNHEALTHY},
+		{"\0\0\5\0\0\0\0\0\1\0\0\0\0\0", 14, GRPC_UNHEALTHY},
+		{"\0\0\x0a\0\x08\0\0\0\1\2\0\0\0\0\2\x08\1--", 19, GRPC_SERVING},
+		{"\0\0\2\0\x08\0\0\0\1\2\0", 11, GRPC_BROKEN}, /* padding beyond its frame */
+		{"\0\0\1\1\5\0\0\0\1x", 10, GRPC_BROKEN},      /* an end without a message */
+		{"\x7f\0\0\0\0\0\0\0\1", 9, GRPC_BROKEN},
+		{"HTTP/1.1 400 Bad Request\r\n", 26, GRPC_BROKEN},
+	};
+	AUTO(buf) struct buf out = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct grpc_call whole = {0}, bytewise = {0};
+		enum grpc_verdict last = GRPC_MORE;
+		assert_int_equal(grpc_feed(&whole, (struct str){v[i].bytes, v[i].n}, &out),
+				 v[i].want);
+		for (size_t j = 0; j < v[i].n && last == GRPC_MORE; j++)
+			last = grpc_feed(&bytewise, (struct str){v[i].bytes + j, 1}, &out);
+		assert_int_equal(last, v[i].want);
+		grpc_release(&whole);
+		grpc_release(&bytewise);
+	}
+	buf_reset(&out);
+	grpc_request(STR("10.0.0.1:1"), STR("svc"), &out);
+	assert_true(str_starts(buf_view(&out), STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")));
+	assert_true(str_ends(buf_view(&out), (struct str){"\0\0\0\0\5\x0a\3svc", 10}));
 }
