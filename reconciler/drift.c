@@ -8,6 +8,7 @@
 
 #include "lib/json/patch.h"
 #include "lib/kube/obj.h"
+#include "reconciler/autoscaled.h"
 #include "reconciler/owner.h"
 
 #include "lib/base/pure.h"
@@ -46,6 +47,8 @@ static void found(struct compare *c, enum drift_op op, const struct spot *at)
 	struct drift_item *item;
 	struct owner who = {0};
 
+	if (str_is(buf_view(&c->path), AUTOSCALED_PATH) && autoscaled(c->live_object))
+		return;
 	if (l->n == DRIFT_ITEMS_MAX) {
 		l->dropped++;
 		return;

@@ -10,6 +10,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/workqueue.h"
 #include "reconciler/argo.h"
+#include "reconciler/autoscaled.h"
 #include "reconciler/drifts.h"
 
 #define FIGHT_WINDOW (60 * NS_PER_S)
@@ -71,7 +72,8 @@ static void put_back(struct entry *e)
 	struct unit *u = e->unit;
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf body = {0};
-	const struct json *tree;
+	const struct obj *there = entry_live(e);
+	const struct json *tree, *live = there ? obj_tree(there, &a) : NULL;
 	struct fix *f = xalloc(sizeof(*f));
 	struct api_call call = {.verb = API_APPLY,
 				.resource = e->resource,
@@ -82,8 +84,8 @@ static void put_back(struct entry *e)
 				.field_manager = FIELD_MANAGER};
 
 	call.impersonate = unit_acts_as(u, &a);
-	if (e->nfrozen || u->argo) {
-		tree = json_parse(&a, call.body, NULL, NULL);
+	if (e->nfrozen || u->argo || autoscaled(live)) {
+		tree = autoscaled_keep(&a, json_parse(&a, call.body, NULL, NULL), live);
 		json_write(argo_respect(e, &a, entry_overlay(e, &a, tree)), &body);
 		call.body = buf_view(&body);
 	}

@@ -9,6 +9,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
+#include "reconciler/autoscaled.h"
 #include "reconciler/sensitive.h"
 
 #define STRICT "fieldValidation=Strict"
@@ -137,11 +138,13 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 	const struct json *live =
 		answer->err.code ? NULL : json_parse(&a, answer->body, NULL, NULL);
 
+	if (autoscaled(live))
+		item->scaled = json_copy(&run->arena, live);
 	if (run->u->plan)
 		item->live = live ? json_copy(&run->arena, live) : NULL;
 	else if (!item->listed)
 		item->adopted = live && !meta_label(live, UNIT_LABEL_NAME).n;
-	else if (live || answer->err.code == ERR_NOT_FOUND)
+	else if (run->resumed && (live || answer->err.code == ERR_NOT_FOUND))
 		note_past_drift(run, item, live);
 	pump(run);
 }
@@ -172,6 +175,16 @@ static bool live_is_kept(struct run_item *item, struct str merged)
 	return item->kept;
 }
 
+/* there: the dry run found an object. */
+static bool wants_live(const struct run *run, const struct run_item *item, bool there)
+{
+	bool here = there && !item->elsewhere;
+
+	if (here && json_at(item->o->tree, "spec", "replicas"))
+		return true; /* an autoscaler may have decided on them */
+	return item->listed && !run->u->plan ? run->resumed : here;
+}
+
 static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 {
 	struct run_item *item = &run->items[i];
@@ -193,8 +206,7 @@ static void on_dry(struct run *run, size_t i, const struct api_answer *answer)
 			failed(run, i, &answer->err);
 	} else if (answer->status == 200 && !item->elsewhere && live_is_kept(item, answer->body)) {
 		item->skip = true;
-	} else if (item->listed && !run->u->plan ? run->resumed
-						 : answer->status == 200 && !item->elsewhere) {
+	} else if (wants_live(run, item, answer->status == 200)) {
 		item->dry = obj_from_bytes(answer->body, NULL);
 		run_call_as(run, &get, i, on_live);
 	}
@@ -288,7 +300,9 @@ void run_apply_item(struct run *run, size_t i)
 {
 	struct run_item *item = &run->items[i];
 
-	struct json *tree = entry_overlay(item->entry, &run->arena, item->o->tree);
+	struct json *tree =
+		entry_overlay(item->entry, &run->arena,
+			      autoscaled_keep(&run->arena, item->o->tree, item->scaled));
 
 	if (argo_run_option(run, item->o->tree, "RespectIgnoreDifferences=true"))
 		tree = argo_respect(item->entry, &run->arena, json_copy(&run->arena, tree));

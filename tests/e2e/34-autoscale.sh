@@ -3,12 +3,15 @@
 . "$(dirname "$0")/lib.sh"
 need_root "pods"
 busybox_image busybox:1 >/dev/null
-start
+repo=$work/repo
+git init -q -b main "$repo"
+git -C "$repo" commit -q --allow-empty -m empty
+start --repo "file://$repo"
 
-cat >"$work/busy.yaml" <<'Y'
+cat >"$repo/busy.yaml" <<'Y'
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: busy, labels: {app: busy}}
+metadata: {name: busy, namespace: default, labels: {app: busy}}
 spec:
   replicas: 1
   selector: {matchLabels: {app: busy}}
@@ -27,9 +30,10 @@ spec:
       volumes: [{name: load, hostPath: {path: LOAD, type: DirectoryOrCreate}}]
 Y
 mkdir -p "$work/load"
-sed -i "s|LOAD|$work/load|" "$work/busy.yaml"
-
-k apply -f "$work/busy.yaml" >/dev/null
+sed -i "s|LOAD|$work/load|" "$repo/busy.yaml"
+push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1"; }
+applied() { [ "$(k get kustomization root -n plumb-system -o jsonpath='{.status.lastAppliedRevision}')" = "main@sha1:$(git -C "$repo" rev-parse HEAD)" ]; }
+push busy
 ok "a deployment runs" soon 20 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get deploy busy --no-headers | grep -q 1/1"
 
 # ---- metrics.k8s.io
@@ -70,6 +74,16 @@ ok "load scales it up within seconds" soon 20 replicas busy -gt 1
 ok "… to the maximum" soon 30 replicas busy -eq 4
 ok "… which limits it" soon 15 condition busy ScalingLimited 'True TooManyReplicas'
 ok "… and an event tells" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig describe hpa busy | grep -q 'SuccessfulRescale.*reason: cpu resource utilization (percentage of request) above target'"
+
+# git says one replica
+sed -i 's/app: busy, tier: back/app: busy, tier: back, since: now/' "$repo/busy.yaml"
+push 'another template'
+ok "a commit rolls out" soon 20 applied
+ok "… and leaves the replicas to the autoscaler" replicas busy -eq 4
+k label deploy busy app=other --overwrite >/dev/null
+ok "other drift is put back" soon 10 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get deploy busy -o jsonpath='{.metadata.labels.app}') = busy ]"
+ok "… without touching them" replicas busy -eq 4
+ok "nobody took them for drift" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig get events -A | grep Drift | grep replicas"
 rm "$work/load/on"
 ok "without load it goes down again" soon 45 replicas busy -eq 1
 

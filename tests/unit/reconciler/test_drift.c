@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "lib/json/yaml.h"
+#include "reconciler/autoscaled.h"
 #include "reconciler/drifts.h"
 #include "reconciler/owner.h"
 
@@ -189,4 +190,47 @@ void test_drift__report_names_field_values_and_writer(void **state)
 	assert_non_null(strstr(buf_cstr(&out), "`\"a\\|b\"`"));
 	buf_release(&out);
 	free(d);
+}
+
+/* ---- replicas that an autoscaler decides on ---- */
+
+#define SCALED(fields)                                                                             \
+	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: s, managedFields: " \
+	"[" fields "]}\nspec: {replicas: 5, paused: true}\n"
+#define BY_SCALE(who)                                                                              \
+	"{manager: " who ", operation: Update, subresource: scale, fieldsV1: {'f:spec': {"         \
+	"'f:replicas': {}}}}"
+#define BY_US "{manager: plumb, operation: Apply, fieldsV1: {'f:spec': {'f:replicas': {}}}}"
+#define GIT                                                                                        \
+	"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: s}\n"               \
+	"spec: {replicas: 1, paused: true}\n"
+
+void test_drift__an_autoscalers_replicas_are_none(void **state)
+{
+	struct arena a = {0};
+
+	(void)state;
+	assert_int_equal(compare(&a, GIT, SCALED("")).n, 1);
+	assert_int_equal(compare(&a, GIT, SCALED(BY_SCALE("kubectl"))).n, 1);
+	assert_int_equal(compare(&a, GIT, SCALED(BY_SCALE("controllers"))).n, 0);
+	assert_int_equal(compare(&a, GIT, SCALED(BY_SCALE("kube-controller-manager"))).n, 0);
+	arena_release(&a);
+}
+
+void test_drift__what_is_applied_leaves_them_alone(void **state)
+{
+	struct arena a = {0};
+	const struct json *git = yaml(&a, GIT), *kept;
+
+	(void)state;
+	assert_ptr_equal(autoscaled_keep(&a, git, NULL), git);
+	assert_ptr_equal(autoscaled_keep(&a, git, yaml(&a, SCALED(BY_SCALE("kubectl")))), git);
+	kept = autoscaled_keep(&a, git, yaml(&a, SCALED(BY_SCALE("controllers"))));
+	assert_null(json_at(kept, "spec", "replicas"));
+	assert_true(json_bool(json_at(kept, "spec", "paused"), false));
+	/* Leaving out what is ours would set it back to its default. */
+	kept = autoscaled_keep(&a, git, yaml(&a, SCALED(BY_SCALE("controllers") "," BY_US)));
+	assert_int_equal(json_int(json_at(kept, "spec", "replicas"), 0), 5);
+	assert_int_equal(json_int(json_at(git, "spec", "replicas"), 0), 1);
+	arena_release(&a);
 }
