@@ -281,15 +281,44 @@ static void node_port(struct alloc *a, struct arena *arena, struct rng *rng, str
 	json_set_int(arena, port, "nodePort", asked);
 }
 
+/* Where load balancers ask a node whether it serves; given as node ports are. */
+static void health_port(struct alloc *a, struct arena *arena, struct rng *rng, struct json *spec,
+			const struct json *live, struct schema_problems *problems)
+{
+	const struct json *ports = json_get(spec, STR("ports"));
+	int64_t asked = json_int(json_get(spec, STR("healthCheckNodePort")), 0);
+	uint32_t value;
+
+	if (asked == json_int(json_at(live, "spec", "healthCheckNodePort"), 0) && asked)
+		return;
+	if (!asked && pick_port(a, rng, ports, json_len(ports), &value))
+		json_set_int(arena, spec, "healthCheckNodePort", value);
+	else if (!asked)
+		schema_problem(problems, "InternalError", STR("spec.healthCheckNodePort"), 0,
+			       "Internal error: failed to allocate a nodePort: range is full");
+	else if (asked < PORT_FROM || asked > PORT_TO || range_is_used(&a->ports, (uint32_t)asked))
+		schema_problem(problems, "FieldValueInvalid", STR("spec.healthCheckNodePort"), 0,
+			       "Invalid value: %lld: provided port is already allocated or not in "
+			       "the valid range. The range of valid ports is %d-%d",
+			       (long long)asked, PORT_FROM, PORT_TO);
+}
+
+/* Load balancers that reach pods by themselves need no node ports. */
+static bool wants_node_ports(const struct json *spec, struct str type)
+{
+	return str_is(type, "NodePort") ||
+	       (str_is(type, "LoadBalancer") &&
+		json_bool(json_get(spec, STR("allocateLoadBalancerNodePorts")), true));
+}
+
 int alloc_service(struct alloc *a, struct arena *arena, struct rng *rng, struct json *next,
 		  const struct json *live, struct schema_problems *problems)
 {
 	struct json *spec = json_set_object(arena, next, "spec"),
 		    *ports = json_get(spec, STR("ports"));
 	struct str type = json_str_or(json_get(spec, STR("type")), STR("ClusterIP"));
-	bool external = str_is(type, "ExternalName");
 
-	if (external) {
+	if (str_is(type, "ExternalName")) {
 		json_del(spec, STR("clusterIP"));
 		json_del(spec, STR("clusterIPs"));
 		return 0;
@@ -297,10 +326,13 @@ int alloc_service(struct alloc *a, struct arena *arena, struct rng *rng, struct 
 	if (cluster_ip(a, arena, rng, spec, live, problems))
 		return -1;
 	for (size_t i = 0; i < json_len(ports); i++) {
-		if (str_is(type, "NodePort") || str_is(type, "LoadBalancer"))
+		bool asked = json_int(json_at(json_item(ports, i), "nodePort"), 0) > 0;
+
+		if (wants_node_ports(spec, type) || (asked && str_is(type, "LoadBalancer")))
 			node_port(a, arena, rng, ports, i, live, problems);
-		else if (live)
-			json_del(json_item(ports, i), STR("nodePort"));
 	}
+	if (str_is(type, "LoadBalancer") &&
+	    str_is(json_str(json_get(spec, STR("externalTrafficPolicy"))), "Local"))
+		health_port(a, arena, rng, spec, live, problems);
 	return 0;
 }

@@ -168,6 +168,7 @@ static void endpoints_read(struct arena *a, struct service_port *p,
 static bool ours(const struct json *o)
 {
 	return o && !meta_label(o, "service.kubernetes.io/service-proxy-name").p &&
+	       !meta_label(o, "service.kubernetes.io/headless").p &&
 	       !str_is(json_str(json_at(o, "spec", "type")), "ExternalName");
 }
 

@@ -3,7 +3,8 @@
  *
  * Pure.
  */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_net.h"
+#include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
 
@@ -51,6 +52,22 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_age(c, cells, o);
 }
 
+static void check_addresses(struct kind_ctx *c, const struct spath *at, const struct json *subset,
+			    const char *field)
+{
+	const struct json *list = json_get(subset, str_c(field));
+	struct spath all = {.up = at, .name = str_c(field)};
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *v = json_item(list, i);
+		struct spath here = SPATH_INDEX(&all, i);
+
+		rule_endpoint_ip(c, &here, "ip", json_get(v, STR("ip")));
+		rule_name(c, &here, "hostname", json_get(v, STR("hostname")),
+			  name_check_dns1123_label);
+	}
+}
+
 static void check_subset(struct kind_ctx *c, const struct spath *at, const struct json *subset)
 {
 	const struct json *ports = json_get(subset, STR("ports"));
@@ -59,11 +76,14 @@ static void check_subset(struct kind_ctx *c, const struct spath *at, const struc
 	if (!json_len(json_get(subset, STR("addresses"))) &&
 	    !json_len(json_get(subset, STR("notReadyAddresses"))))
 		rule_required(c, at, NULL, "must specify `addresses` or `notReadyAddresses`");
+	check_addresses(c, at, subset, "addresses");
+	check_addresses(c, at, subset, "notReadyAddresses");
 	for (size_t i = 0; i < json_len(ports); i++) {
 		const struct json *p = json_item(ports, i);
 		struct spath here = SPATH_INDEX(&all, i);
 		if (json_len(ports) > 1 && !json_str(json_get(p, STR("name"))).n)
 			rule_required(c, &here, "name", NULL);
+		rule_name(c, &here, "name", json_get(p, STR("name")), name_check_dns1123_label);
 		rule_port(c, &here, "port", json_get(p, STR("port")));
 	}
 }

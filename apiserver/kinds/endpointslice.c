@@ -3,7 +3,8 @@
  *
  * Pure.
  */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_net.h"
+#include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
 
@@ -62,6 +63,53 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_age(c, cells, o);
 }
 
+static void check_addresses(struct kind_ctx *c, const struct spath *at, const struct json *list,
+			    struct str type)
+{
+	struct spath all = SPATH_FIELD(at, "addresses");
+
+	for (size_t i = 0; i < json_len(list) && i < 100; i++) {
+		const struct json *v = json_item(list, i);
+		struct spath here = SPATH_INDEX(&all, i);
+		int family = ip_family(json_str(v));
+
+		if (str_is(type, "FQDN"))
+			rule_name(c, &here, NULL, v, name_check_dns1123_subdomain);
+		else if (str_is(type, "IPv4") && family != 4)
+			rule_invalid(c, &here, NULL, v, "must be a valid IPv4 address");
+		else if (str_is(type, "IPv6") && family != 6)
+			rule_invalid(c, &here, NULL, v, "must be a valid IPv6 address");
+		else
+			rule_endpoint_ip(c, &here, NULL, v);
+	}
+}
+
+static const char *port_name(struct str name)
+{
+	return name.n ? name_check_dns1123_label(name) : NULL;
+}
+
+static void check_ports(struct kind_ctx *c, const struct json *ports)
+{
+	struct spath all = SPATH_FIELD(NULL, "ports");
+
+	if (json_len(ports) > 20000)
+		rule_invalid(c, NULL, "ports", NULL, "must have at most 20000 items");
+	for (size_t i = 0; i < json_len(ports); i++) {
+		const struct json *p = json_item(ports, i), *name = json_get(p, STR("name"));
+		struct spath here = SPATH_INDEX(&all, i);
+
+		rule_name(c, &here, "name", name, port_name);
+		/* A few: beyond that the cost counts more than a name given twice. */
+		for (size_t j = 0; j < i && i < 100; j++)
+			if (str_eq(json_str(name),
+				   json_str(json_get(json_item(ports, j), STR("name"))))) {
+				rule_duplicate(c, &here, "name", name);
+				break;
+			}
+	}
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	const struct json *list = json_get(next, STR("endpoints"));
@@ -71,6 +119,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 		rule_required(c, NULL, "addressType", NULL);
 	if (live)
 		rule_immutable(c, NULL, next, live, "addressType");
+	check_ports(c, json_get(next, STR("ports")));
 	if (json_len(list) > 1000)
 		rule_invalid(c, NULL, "endpoints", NULL, "must have at most 1000 items");
 	for (size_t i = 0; i < json_len(list); i++) {
@@ -80,6 +129,10 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 			rule_required(c, &here, "addresses", "must contain at least 1 address");
 		if (n > 100)
 			rule_invalid(c, &here, "addresses", NULL, "must have at most 100 items");
+		check_addresses(c, &here, json_get(json_item(list, i), STR("addresses")),
+				json_str(json_get(next, STR("addressType"))));
+		rule_name(c, &here, "hostname", json_get(json_item(list, i), STR("hostname")),
+			  name_check_dns1123_label);
 	}
 }
 

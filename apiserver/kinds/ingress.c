@@ -1,5 +1,6 @@
 /* Ingresses and their classes. Pure. */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_net.h"
+#include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
 
@@ -80,6 +81,24 @@ static void check_paths(struct kind_ctx *c, const struct spath *at, const struct
 	}
 }
 
+/* A name, or one below a wildcard; never an address. */
+static void check_host(struct kind_ctx *c, const struct spath *at, const struct json *v)
+{
+	struct str host = json_str(v);
+	const char *why;
+
+	if (!host.n)
+		return;
+	if (ip_family(host)) {
+		rule_invalid(c, at, "host", v, "must be a DNS name, not an IP address");
+		return;
+	}
+	why = name_check_dns1123_subdomain(str_starts(host, STR("*.")) ? str_sub(host, 2, host.n)
+								       : host);
+	if (why)
+		rule_invalid(c, at, "host", v, why);
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	struct spath at = SPATH_FIELD(NULL, "spec"), all = SPATH_FIELD(&at, "rules");
@@ -98,6 +117,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 		check_backend(c, &backend, json_get(spec, STR("defaultBackend")));
 	for (size_t i = 0; i < json_len(rules); i++) {
 		struct spath here = SPATH_INDEX(&all, i);
+		check_host(c, &here, json_get(json_item(rules, i), STR("host")));
 		check_paths(c, &here, json_get(json_item(rules, i), STR("http")));
 	}
 }
@@ -125,6 +145,44 @@ static const struct kind_column class_columns[] = {
 	{0},
 };
 
+static void check_parameters(struct kind_ctx *c, const struct spath *spec_at, const struct json *p)
+{
+	struct spath at = SPATH_FIELD(spec_at, "parameters");
+	struct str scope = json_str_or(json_get(p, STR("scope")), STR("Cluster"));
+	const struct json *namespace = json_get(p, STR("namespace"));
+
+	if (!json_is(p, JSON_OBJECT))
+		return;
+	if (!json_str(json_get(p, STR("kind"))).n)
+		rule_required(c, &at, "kind", "kind is required");
+	if (!json_str(json_get(p, STR("name"))).n)
+		rule_required(c, &at, "name", "name is required");
+	if (str_is(scope, "Namespace") && !json_str(namespace).n)
+		rule_required(c, &at, "namespace", "`parameters.scope` is set to 'Namespace'");
+	if (str_is(scope, "Cluster") && namespace)
+		rule_forbidden(c, &at, "namespace", "`parameters.scope` is set to 'Cluster'");
+}
+
+static void class_validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	struct spath at = SPATH_FIELD(NULL, "spec");
+	const struct json *spec = json_get(next, STR("spec"));
+	const struct json *controller = json_get(spec, STR("controller"));
+	struct str domain, path;
+
+	if (!json_str(controller).n && !live)
+		rule_required(c, &at, "controller", NULL);
+	else if (json_str(controller).n > 250)
+		rule_too_long(c, &at, "controller", 250);
+	else if (json_str(controller).n && (!str_cut(json_str(controller), '/', &domain, &path) ||
+					    !path.n || name_check_dns1123_subdomain(domain)))
+		rule_invalid(c, &at, "controller", controller,
+			     "must be a domain-prefixed path (such as \"acme.io/foo\")");
+	if (live)
+		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "controller");
+	check_parameters(c, &at, json_get(spec, STR("parameters")));
+}
+
 const struct kind kind_ingressclass = {
 	.group = "networking.k8s.io",
 	.version = "v1",
@@ -132,5 +190,6 @@ const struct kind kind_ingressclass = {
 	.plural = "ingressclasses",
 	.flags = KIND_GENERATION | KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.networking.v1.IngressClass",
+	.validate = class_validate,
 	.columns = class_columns,
 };

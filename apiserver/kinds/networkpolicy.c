@@ -1,5 +1,5 @@
 /* NetworkPolicies: who may talk to whom. Pure. */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_net.h"
 
 #include "lib/base/pure.h"
 
@@ -30,6 +30,47 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 		json_append_str(c->a, types, STR("Egress"));
 }
 
+static void check_block(struct kind_ctx *c, const struct spath *peer, const struct json *block)
+{
+	struct spath at = SPATH_FIELD(peer, "ipBlock"), all = SPATH_FIELD(&at, "except");
+	const struct json *cidr = json_get(block, STR("cidr")),
+			  *except = json_get(block, STR("except"));
+
+	if (!json_str(cidr).n)
+		rule_required(c, &at, "cidr", NULL);
+	else
+		rule_cidr(c, &at, "cidr", cidr);
+	for (size_t i = 0; i < json_len(except); i++) {
+		struct spath here = SPATH_INDEX(&all, i);
+		const struct json *v = json_item(except, i);
+
+		rule_cidr(c, &here, NULL, v);
+		if (cidr_family(json_str(v)) && cidr_family(json_str(cidr)) &&
+		    !cidr_within(json_str(v), json_str(cidr)))
+			rule_invalid(c, &here, NULL, v,
+				     arena_printf(c->a, "must be a strict subset of `%.*s`",
+						  STR_ARG(json_str(cidr))));
+	}
+}
+
+static void check_port(struct kind_ctx *c, const struct spath *at, const struct json *port)
+{
+	const struct json *first = json_get(port, STR("port")),
+			  *last = json_get(port, STR("endPort"));
+
+	rule_port_or_name(c, at, "port", first);
+	if (!last)
+		return;
+	if (!first)
+		rule_required(c, at, "port", "must be specified when endPort is set");
+	else if (json_str(first).p)
+		rule_invalid(c, at, "endPort", last,
+			     "must not be specified when port is non-numeric");
+	else if (json_int(last, 0) < json_int(first, 0))
+		rule_invalid(c, at, "endPort", last, "must be greater than or equal to `port`");
+	rule_port(c, at, "endPort", last);
+}
+
 static void check_rules(struct kind_ctx *c, const struct spath *at, const struct json *rules,
 			const char *peers)
 {
@@ -40,8 +81,7 @@ static void check_rules(struct kind_ctx *c, const struct spath *at, const struct
 		struct spath all = {.up = &here, .name = str_c(peers)};
 		for (size_t k = 0; k < json_len(ports); k++) {
 			struct spath port = SPATH_INDEX(&all_ports, k);
-			rule_port_or_name(c, &port, "port",
-					  json_get(json_item(ports, k), STR("port")));
+			check_port(c, &port, json_item(ports, k));
 		}
 		for (size_t k = 0; k < json_len(list); k++) {
 			const struct json *p = json_item(list, k);
@@ -51,6 +91,8 @@ static void check_rules(struct kind_ctx *c, const struct spath *at, const struct
 			if (json_get(p, STR("ipBlock")) && json_len(p) > 1)
 				rule_forbidden(c, &peer, NULL,
 					       "may not specify both ipBlock and another peer");
+			if (json_get(p, STR("ipBlock")))
+				check_block(c, &peer, json_get(p, STR("ipBlock")));
 			rule_selector(c, &peer, "podSelector", json_get(p, STR("podSelector")));
 			rule_selector(c, &peer, "namespaceSelector",
 				      json_get(p, STR("namespaceSelector")));

@@ -35,6 +35,33 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_age(c, cells, o);
 }
 
+static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	static const char *const known[] = {"Terminating",
+					    "NotTerminating",
+					    "BestEffort",
+					    "NotBestEffort",
+					    "PriorityClass",
+					    "CrossNamespacePodAffinity",
+					    NULL};
+	struct spath at = SPATH_FIELD(NULL, "spec");
+	const struct json *scopes = json_at(next, "spec", "scopes");
+
+	if (c->subresource)
+		return;
+	for (size_t i = 0; i < json_len(scopes); i++) {
+		size_t k = 0;
+
+		while (known[k] && !str_is(json_str(json_item(scopes, i)), known[k]))
+			k++;
+		if (!known[k])
+			rule_invalid(c, &at, "scopes", scopes, "unsupported scope");
+	}
+	if (live)
+		rule_immutable(c, &at, json_get(next, STR("spec")), json_get(live, STR("spec")),
+			       "scopes");
+}
+
 static const char *const short_names[] = {"quota", NULL};
 
 const struct kind kind_resourcequota = {
@@ -48,6 +75,7 @@ const struct kind kind_resourcequota = {
 	.schema_name = "io.k8s.api.core.v1.ResourceQuota",
 	.columns = columns,
 	.row = row,
+	.validate = validate,
 };
 
 static const struct kind_column limit_columns[] = {

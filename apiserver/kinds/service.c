@@ -1,10 +1,11 @@
 /*
  * Services: one stable address in front of pods. Addresses and node ports are given by the core's
- * allocator; here is what may be asked for.
+ * allocator; what may be asked for is in
+ * service_rules.c.
  *
  * Pure.
  */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_net.h"
 
 #include "lib/kube/obj.h"
 
@@ -115,76 +116,6 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 	default_families(c, spec);
 }
 
-/* An update that leaves the address out keeps it. */
-static void prepare(struct kind_ctx *c, struct json *next, const struct json *live)
-{
-	static const char *const kept[] = {"clusterIP", "clusterIPs", "healthCheckNodePort"};
-	struct json *spec = json_get(next, STR("spec"));
-
-	if (!live) {
-		json_set_object(c->a, json_set_object(c->a, next, "status"), "loadBalancer");
-		return;
-	}
-	if (c->subresource || str_is(json_str(json_get(spec, STR("type"))), "ExternalName"))
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
-		const struct json *v = json_at(live, "spec", kept[i]);
-
-		if (v && !json_get(spec, str_c(kept[i])))
-			json_set(c->a, spec, str_c(kept[i]), v);
-	}
-}
-
-static void validate_ports(struct kind_ctx *c, const struct spath *spec_at, const struct json *spec)
-{
-	const struct json *ports = json_get(spec, STR("ports"));
-	struct spath at = SPATH_FIELD(spec_at, "ports");
-
-	for (size_t i = 0; i < json_len(ports); i++) {
-		struct spath item = SPATH_INDEX(&at, i);
-		const struct json *p = json_item(ports, i), *name = json_get(p, STR("name"));
-
-		rule_port(c, &item, "port", json_get(p, STR("port")));
-		rule_port_or_name(c, &item, "targetPort", json_get(p, STR("targetPort")));
-		if (!json_str(name).n && json_len(ports) > 1)
-			rule_required(c, &item, "name", NULL);
-		rule_name(c, &item, "name", name, name_check_dns1123_label);
-		for (size_t j = 0; j < i; j++) {
-			const struct json *q = json_item(ports, j);
-
-			if (json_str(name).n && json_equal(name, json_get(q, STR("name"))))
-				rule_duplicate(c, &item, "name", name);
-			else if (json_equal(json_get(p, STR("port")), json_get(q, STR("port"))) &&
-				 str_eq(json_str(json_get(p, STR("protocol"))),
-					json_str(json_get(q, STR("protocol")))))
-				rule_duplicate(c, &item, NULL, p);
-		}
-	}
-}
-
-static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
-{
-	struct spath at = SPATH_FIELD(NULL, "spec");
-	const struct json *spec = json_get(next, STR("spec"));
-	struct str type = json_str(json_get(spec, STR("type"))),
-		   ip = json_str(json_get(spec, STR("clusterIP")));
-	struct str old_ip = json_str(json_at(live, "spec", "clusterIP"));
-	bool external = str_is(type, "ExternalName"), headless = str_is(ip, "None");
-
-	if (external && !json_str(json_get(spec, STR("externalName"))).n)
-		rule_required(c, &at, "externalName", NULL);
-	if (!external && !headless && !json_len(json_get(spec, STR("ports"))))
-		rule_required(c, &at, "ports", NULL);
-	if (headless && !str_is(type, "ClusterIP"))
-		rule_invalid(c, &at, "clusterIPs", json_get(spec, STR("clusterIP")),
-			     "may not be set to 'None' for LoadBalancer services");
-	if (live && old_ip.n && ip.n && !external && !str_eq(ip, old_ip))
-		rule_invalid(c, &at, "clusterIPs", json_get(spec, STR("clusterIPs")),
-			     "may not change once set");
-	rule_labels(c, &at, "selector", json_get(spec, STR("selector")));
-	validate_ports(c, &at, spec);
-}
-
 static const char *const selectable[] = {"spec.clusterIP", "spec.type", NULL};
 static const char *const short_names[] = {"svc", NULL};
 static const char *const categories[] = {"all", NULL};
@@ -206,7 +137,7 @@ const struct kind kind_service = {
 	.selectable = selectable,
 	.field = field_at,
 	.set_defaults = set_defaults,
-	.prepare = prepare,
-	.validate = validate,
+	.prepare = service_prepare,
+	.validate = service_validate,
 	.name_check = name_check_dns1035_label,
 };

@@ -27,7 +27,7 @@ static int family(struct str s)
 	return af == AF_INET ? 4 : 6;
 }
 
-static int cidr_family(struct str s)
+static int canonical_cidr(struct str s)
 {
 	struct str address, bits;
 	int64_t n;
@@ -77,7 +77,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 			     "may only hold up to 2 values, one for each IP family");
 	for (size_t i = 0; i < json_len(list) && i < 2; i++) {
 		struct spath here = SPATH_INDEX(&all, i);
-		int f = cidr_family(json_str(json_item(list, i)));
+		int f = canonical_cidr(json_str(json_item(list, i)));
 
 		if (!f)
 			rule_invalid(c, &here, NULL, json_item(list, i),
