@@ -187,12 +187,11 @@ static void serve_backup(struct admin *a, struct front_req *r)
 
 static void serve_rotation(struct admin *a, struct front_req *r)
 {
-	AUTO(free) char *path = xasprintf("%s/root.key", a->o.data_dir);
 	struct err err = {0};
 	struct atrest *next = NULL;
 
-	if (!atrest_rotate(path, &err))
-		next = atrest_load(path, false, &err);
+	if (!rootkey_rotate(a->o.rootkey, &err))
+		next = rootkey_load(a->o.rootkey, &err);
 	if (!next) {
 		front_fail(r, &err);
 		return;

@@ -7,8 +7,8 @@
 #define PLUMB_APISERVER_ADMIN_H
 
 #include "apiserver/front.h"
+#include "apiserver/rootkey.h"
 #include "apiserver/tidy.h"
-#include "secrets/atrest.h"
 
 struct admin;
 struct admin_opts { /* all borrowed */
@@ -17,7 +17,8 @@ struct admin_opts { /* all borrowed */
 	struct store *store;
 	struct tidy *tidy;
 	const char *data_dir;
-	struct atrest **atrest; /* replaced when the key is */
+	const struct rootkey *rootkey; /* borrowed */
+	struct atrest **atrest;        /* replaced when the key is */
 };
 struct admin *admin_new(const struct admin_opts *o);
 void admin_free(struct admin *a); /* ends what runs: after front_stop, before front_free */

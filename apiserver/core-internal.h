@@ -32,6 +32,8 @@ struct table {
 	uint64_t log_first; /* sequence number of the oldest event */
 	uint64_t forgotten; /* revision up to which the log no longer reaches back */
 	uint64_t noted;     /* the commit that last noted a change of this table */
+	bool sealed;        /* its rows are encrypted in the store */
+	bool was_sealed;    /* some still are that needn't be */
 	struct list watchers;
 };
 
@@ -384,6 +386,8 @@ size_t core_store_noted(struct core *c, struct store_write *w);
 /* Reads such a row; false when it is something else. */
 bool core_load_noted(struct core *c, struct str key, struct str value);
 void core_reseal_free(struct core *c);
+/* Whether a kind's objects are to be encrypted in the store. */
+bool core_is_sealed(const struct core *c, const struct kind *k);
 
 /* ---- allocation of Service addresses and node ports (alloc.c) ---- */
 struct alloc *alloc_new(const char *service_cidr, struct err *err);

@@ -106,13 +106,18 @@ struct core_opts {
 	void *now_arg;
 	const char *service_cidr; /* "10.96.0.0/16" */
 	int64_t keep_events_ns;   /* how long the watch log reaches back; 0 = 5 min */
-	/* KIND_SECRET objects pass through here on the way to and from the store; NULL = plain.
-	 * Results in `out`. */
+	/* KIND_SECRET objects, and those of the resources that `encrypt` names ("configmaps",
+	 * "widgets.example.com"; borrowed), pass through here on the way to and from the store;
+	 * NULL = plain. Results in `out`. */
+	const char *const *encrypt;
+	size_t nencrypt;
 	int (*seal)(void *arg, struct str key, struct str plain, struct buf *out, struct err *err);
 	int (*open)(void *arg, struct str key, struct str sealed, struct buf *out, struct err *err);
 	void *seal_arg;
 	/* Whether it was sealed under a key that seals no more: core_reseal has work then. */
 	bool (*is_old)(void *arg, struct str sealed);
+	/* Whether a stored value is sealed at all; NULL = as its table says. */
+	bool (*is_sealed)(struct str value);
 	/* Carries out a call and says so with core_call_done(), on the core's thread, soon after
 	 * its timeout at the latest. NULL = nobody is ever called: configurations of webhooks have
 	 * no effect. */
@@ -145,6 +150,7 @@ int64_t core_due(const struct core *c);
  * revision: 1 = there is more, 0 = all is, -1 = error (try again later).
  */
 MUST_USE int core_reseal(struct core *c, struct err *err);
+bool core_reseal_wanted(const struct core *c);
 /* From now on seal and open get this argument, and everything is to be sealed again. */
 void core_reseal_start(struct core *c, void *seal_arg);
 

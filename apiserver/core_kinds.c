@@ -58,6 +58,7 @@ struct table *core_table_for(struct core *c, const struct kind *k)
 		return t;
 	t = xalloc(sizeof(*t));
 	t->kind = k;
+	t->sealed = core_is_sealed(c, k);
 	t->forgotten = c->revision;
 	list_init(&t->watchers);
 	c->tables = xreallocarray(c->tables, c->ntables + 1, sizeof(struct table *));
@@ -177,7 +178,12 @@ static int load_object(struct loading *l, struct table *t, struct str key, struc
 	AUTO(buf) struct buf plain = {0};
 	struct obj *o;
 
-	if ((t->kind->flags & KIND_SECRET) && c->o.open) {
+	bool sealed = c->o.is_sealed ? c->o.is_sealed(value) : t->sealed;
+
+	/* A row that isn't what its table says now: somebody changed what is to be encrypted. */
+	t->was_sealed |= sealed && !t->sealed;
+	c->reseal.wanted |= sealed != t->sealed;
+	if (c->o.open && (sealed || t->kind->flags & KIND_SECRET)) {
 		if (c->o.open(c->o.seal_arg, key, value, &plain, l->err))
 			return err_wrap(l->err, "%.*s", STR_ARG(key));
 		if (c->o.is_old && c->o.is_old(c->o.seal_arg, value))

@@ -14,13 +14,27 @@ struct str core_store_key(struct arena *a, const struct table *t, const struct o
 			  STR_ARG(o->namespace), STR_ARG(o->name));
 }
 
+bool core_is_sealed(const struct core *c, const struct kind *k)
+{
+	if (k->flags & KIND_SECRET)
+		return true;
+	for (size_t i = 0; i < c->o.nencrypt; i++) {
+		struct str plural, group;
+
+		str_cut(str_c(c->o.encrypt[i]), '.', &plural, &group);
+		if (str_is(plural, k->plural) && str_is(group, k->group))
+			return true;
+	}
+	return false;
+}
+
 int core_store_value(struct core *c, const struct table *t, struct str key, struct str plain,
 		     struct str *ret, struct err *err)
 {
 	AUTO(buf) struct buf sealed = {0};
 
 	*ret = plain;
-	if (!(t->kind->flags & KIND_SECRET) || !c->o.seal)
+	if (!t->sealed || !c->o.seal)
 		return 0;
 	if (c->o.seal(c->o.seal_arg, key, plain, &sealed, err))
 		return -1;
@@ -125,7 +139,7 @@ int core_reseal(struct core *c, struct err *err)
 	while (r->table < c->ntables && !n && !rc) {
 		struct table *t = c->tables[r->table];
 
-		if (t->kind->flags & KIND_SECRET)
+		if (t->sealed || t->was_sealed)
 			rc = next_rows(c, t, w, &n, err);
 		if (!rc && n < SLICE)
 			start_at(r, r->table + 1);
@@ -135,6 +149,11 @@ int core_reseal(struct core *c, struct err *err)
 		return -1;
 	r->wanted = r->table < c->ntables;
 	return r->wanted;
+}
+
+bool core_reseal_wanted(const struct core *c)
+{
+	return c->reseal.wanted && c->o.seal;
 }
 
 void core_reseal_free(struct core *c)

@@ -17,6 +17,7 @@
 #include "apiserver/authn_setup.h"
 #include "apiserver/bootstrap.h"
 #include "apiserver/front.h"
+#include "apiserver/rootkey.h"
 #include "apiserver/webhook_call.h"
 #include "lib/base/codec.h"
 #include "lib/base/flags.h"
@@ -27,16 +28,18 @@
 #include "lib/os/net.h"
 #include "lib/os/ready.h"
 #include "lib/os/secrecy.h"
-#include "secrets/atrest.h"
 
 #define PEM_MAX 65536
 
 struct apiserver {
 	/* options */
+	const char *root_key;
+	struct flag_list encrypt;
 	const char *data_dir, *log_level, *log_format, *advertise, *service_cidr;
 	struct flag_list listen;
 	/* what runs */
 	struct loop *loop;
+	struct rootkey rootkey;
 	struct atrest *atrest;
 	struct store *store;
 	struct core *core;
@@ -68,6 +71,11 @@ static int parse(struct apiserver *s, int argc, char **argv, struct err *err)
 		{"advertise-address", 0, FLAG_STRING, &s->advertise, "IP",
 		 "where pods reach the API: the kubernetes Service's endpoint"},
 		{"service-cidr", 0, FLAG_STRING, &s->service_cidr, "CIDR", "service network"},
+		{"root-key", 0, FLAG_STRING, &s->root_key, "SOURCE",
+		 "file:PATH, credential:NAME or command:PROGRAM ARG…: 32 bytes a key, raw or "
+		 "base64 (file:DIR/root.key)"},
+		{"encrypt", 0, FLAG_STRINGS, &s->encrypt, "RESOURCE",
+		 "encrypt these in the store, too: configmaps, widgets.example.com"},
 		{"token-auth-file", 0, FLAG_STRING, &s->authn.token_file, "FILE",
 		 "static tokens: lines of token,user,uid,\"group,group\""},
 		{"anonymous-auth", 0, FLAG_BOOL, &s->authn.authn.anonymous, NULL,
@@ -177,12 +185,19 @@ static int load_keys(struct apiserver *s, struct err *err)
 
 static int open_core(struct apiserver *s, struct err *err)
 {
-	struct core_opts o = {.now = wall, .now_arg = s->loop, .service_cidr = s->service_cidr};
+	struct core_opts o = {.now = wall,
+			      .now_arg = s->loop,
+			      .service_cidr = s->service_cidr,
+			      .encrypt = s->encrypt.v,
+			      .nencrypt = s->encrypt.n};
 
 	/* A lost key is an error, not a reason to make another: it is made with the store. */
-	s->atrest = atrest_load(in_dir(s, "root.key"), !fs_exists(in_dir(s, "store.db")), err);
+	s->rootkey = (struct rootkey){s->root_key, in_dir(s, "root.key"),
+				      !fs_exists(in_dir(s, "store.db"))};
+	s->atrest = rootkey_load(&s->rootkey, err);
 	if (!s->atrest)
 		return err_wrap(err, "key of what is encrypted at rest");
+	s->rootkey.create = false;
 	s->store = store_sqlite_open(in_dir(s, "store.db"), err);
 	if (!s->store)
 		return -1;
@@ -191,6 +206,7 @@ static int open_core(struct apiserver *s, struct err *err)
 	o.open = atrest_open;
 	o.seal_arg = s->atrest;
 	o.is_old = atrest_is_old;
+	o.is_sealed = atrest_is_sealed;
 	random_bytes(&o.seed, sizeof(o.seed));
 	s->calls = webhook_calls_new(s->loop, err);
 	if (!s->calls)
@@ -200,12 +216,18 @@ static int open_core(struct apiserver *s, struct err *err)
 	s->core = core_new(&o, err);
 	if (!s->core)
 		return -1;
+	for (size_t i = 0; i < s->encrypt.n; i++)
+		if (!strchr(s->encrypt.v[i], '.') &&
+		    !core_kind_find(s->core, STR(""), STR("v1"), str_c(s->encrypt.v[i])))
+			return err_set(err, ERR_BAD_REQUEST, "--encrypt %s: no such resource",
+				       s->encrypt.v[i]);
 	s->tidy = tidy_new(s->loop, s->core, s->store);
 	s->admin = admin_new(&(struct admin_opts){.loop = s->loop,
 						  .core = s->core,
 						  .store = s->store,
 						  .tidy = s->tidy,
 						  .data_dir = s->data_dir,
+						  .rootkey = &s->rootkey,
 						  .atrest = &s->atrest});
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
- * Housekeeping waits until no write has come for a while and then goes in slices of a few
- * milliseconds, so that requests are hardly held up by it; idle, it does nothing at all. Errors
+ * Housekeeping waits until no write has come for a while (but for a new root key, which goes on
+ * meanwhile, slowly) and then goes in slices of a few milliseconds, so that requests are hardly
+ * held up by it; idle, it does nothing at all. Errors
  * are told and tried again later: all of it can wait. The core's thread.
  */
 #include "apiserver/tidy.h"
@@ -12,6 +13,7 @@
 
 #define QUIET (2 * NS_PER_S)
 #define SLICE (5 * NS_PER_MS) /* between two of them, for requests */
+#define BUSY (50 * NS_PER_MS) /* the same while others write */
 #define AGAIN (60 * NS_PER_S) /* after an error */
 
 struct tidy {
@@ -37,11 +39,18 @@ static void on_timer(struct loop *l, struct loop_timer *timer)
 	int more;
 
 	(void)l;
-	if (core_revision(t->core) != t->revision) {
+	bool busy = core_revision(t->core) != t->revision;
+
+	if (busy && !core_reseal_wanted(t->core)) {
 		plan(t, QUIET);
 		return;
 	}
+	/* A new key can't wait for a quiet moment that may never come. */
 	more = core_reseal(t->core, &err);
+	if (busy && more >= 0) {
+		plan(t, more ? BUSY : QUIET);
+		return;
+	}
 	if (!more)
 		more = t->store->ops->maintain(t->store, &err);
 	if (more < 0)

@@ -220,6 +220,78 @@ static struct core *core_with_key(const char *which)
 	return c;
 }
 
+static bool is_sealed(struct str value)
+{
+	return str_starts(value, STR("<"));
+}
+
+static int count_clear(void *arg, struct str key, struct str value, uint64_t revision)
+{
+	size_t *n = arg;
+
+	(void)revision;
+	if (str_starts(key, STR("/configmaps/default/c-")))
+		n[is_sealed(value)]++;
+	return 0;
+}
+
+static struct core *core_that_encrypts(const char *resource)
+{
+	static const char *names[1];
+	struct core_opts o = {.store = store,
+			      .seed = 7,
+			      .now = test_now,
+			      .seal = seal,
+			      .open = unseal,
+			      .seal_arg = (void *)(uintptr_t) "1",
+			      .is_old = is_old,
+			      .is_sealed = is_sealed,
+			      .encrypt = names,
+			      .nencrypt = resource != NULL};
+	struct core *c;
+
+	names[0] = resource;
+	c = core_new(&o, NULL);
+	assert_non_null(c);
+	return c;
+}
+
+/* Other kinds as well, if that is asked for; their rows follow what is asked for later. */
+void test_core_write__further_kinds_are_encrypted(void **state)
+{
+	size_t n[2] = {0};
+	int more;
+
+	(void)state;
+	begin();
+	core_free(core);
+	core = core_that_encrypts(NULL);
+	for (int i = 0; i < 50; i++) {
+		char body[128];
+
+		snprintf(body, sizeof(body), "{\"metadata\":{\"name\":\"c-%d\"}}", i);
+		assert_int_equal(
+			status_of("POST", "/api/v1/namespaces/default/configmaps", NULL, body),
+			201);
+	}
+	for (int on = 1; on >= 0; on--) {
+		core_free(core);
+		core = core_that_encrypts(on ? "configmaps" : NULL);
+		assert_true(core_reseal_wanted(core));
+		while ((more = core_reseal(core, NULL)) > 0)
+			;
+		assert_int_equal(more, 0);
+		memset(n, 0, sizeof(n));
+		store->ops->load(store, count_clear, n, NULL);
+		assert_int_equal(n[on], 50);
+		assert_int_equal(n[!on], 0);
+		assert_int_equal(
+			status_of("GET", "/api/v1/namespaces/default/configmaps/c-49", NULL, NULL),
+			200);
+	}
+	end();
+}
+
 /* Under the old key 1, then the new one 2: every row moves, none changes its revision, and it goes
  * on where it was interrupted by a restart. */
 void test_core_write__secrets_move_to_the_new_key(void **state)
