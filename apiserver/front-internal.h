@@ -37,6 +37,8 @@ struct front {
 	struct front_flow *flow;
 	struct list in_core; /* front_req.link: whose answer is awaited */
 	struct list streams; /* front_req.link: whose answer has begun */
+	size_t nended;       /* of these, since memory was last given back */
+	struct loop_timer give_back;
 	/* from the connections' threads to the core's */
 	pthread_mutex_t lock;
 	struct front_req *queue, **queue_end; /* by next */

@@ -9,6 +9,7 @@
  */
 #include "apiserver/front.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +27,8 @@
 #define INFLIGHT_READ 4000
 #define INFLIGHT_WRITE 2000
 #define DRAIN_NS (300 * NS_PER_MS)
+#define ENDED_MANY 500              /* streams */
+#define GIVE_BACK_NS (2 * NS_PER_S) /* after so many have ended */
 
 static void drain(void *arg);
 
@@ -262,6 +265,22 @@ void front_measure(struct front_req *r, int status)
 		       s < 0 ? 0 : s);
 }
 
+static void on_give_back(struct loop *l, struct loop_timer *t)
+{
+	struct front *f = CONTAINER_OF(t, struct front, give_back);
+
+	(void)l;
+	f->nended = 0;
+	malloc_trim(0);
+}
+
+/* Thousands of connections leave holes all over the heap, which the allocator keeps by itself. */
+static void count_ended(struct front *f)
+{
+	if (++f->nended >= ENDED_MANY && !loop_timer_armed(&f->give_back))
+		loop_timer_set(f->o.loop, &f->give_back, GIVE_BACK_NS, on_give_back);
+}
+
 void front_done(struct front_req *r, int status)
 {
 	struct http_req *h = r->http;
@@ -273,6 +292,8 @@ void front_done(struct front_req *r, int status)
 		front_measure(r, status);
 	front_audit_end(r, status ? status : r->streaming ? 200 : 0);
 	front_flow_forget(r);
+	if (r->streaming)
+		count_ended(r->f);
 	r->state = FRONT_DONE;
 	http_req_unref(h);
 }
@@ -482,6 +503,7 @@ void front_stop(struct front *f)
 	http_server_stop(f->http, DRAIN_NS);
 	drain(f);
 	loop_timer_cancel(f->o.loop, &f->due);
+	loop_timer_cancel(f->o.loop, &f->give_back);
 }
 
 void front_free(struct front *f)

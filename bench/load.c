@@ -3,16 +3,21 @@
  * one request under way on each connection, and prints requests/s, MB/s and latencies.
  * WHAT: create-configmaps, create-secrets, create-pods (namespace "bench", which must exist), get,
  * list-500, list. watch: as many connections watch, until each has seen the requests' ConfigMaps
- * created.
+ * created. idle: the same, with a word on standard output once all are answered and five seconds to
+ * look at them before anything is created.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/base/timefmt.h"
 #include "lib/http/client.h"
 #include "lib/kube/client.h"
+
+#define IDLE_NS (5 * NS_PER_S)
+#define AT_ONCE 32
 
 struct load {
 	struct loop *loop;
@@ -20,7 +25,7 @@ struct load {
 	const char *what;
 	long started, total, done, failed;
 	unsigned long long bytes;
-	long watchers, watching, events; /* watch only */
+	long watchers, asked, watching, events; /* watch only */
 	double *ms;
 	char error[800];
 };
@@ -98,11 +103,15 @@ static void next(struct one *o)
 
 /* ---- watching ---- */
 
+static void watch_one(struct load *l);
+
+/* A few at a time: else no handshake is done before all nearly are. */
 static void on_watch_head(void *arg, const struct http_answer *a)
 {
 	struct load *l = arg;
 
 	(void)a;
+	watch_one(l);
 	if (++l->watching == l->watchers)
 		loop_stop(l->loop);
 }
@@ -129,22 +138,52 @@ static void on_watch_done(void *arg, const struct http_answer *a)
 	loop_stop(l->loop);
 }
 
+static void watch_one(struct load *l)
+{
+	if (l->asked == l->watchers)
+		return;
+	l->asked++;
+	(void)http_client_call(
+		l->http,
+		&(struct http_call){.method = "GET",
+				    .path = STR("/api/v1/namespaces/bench/configmaps?watch=true"),
+				    .done = on_watch_done,
+				    .head = on_watch_head,
+				    .data = on_watch_data,
+				    .arg = l});
+}
+
 /* Watches of what is created from now on; returns once all are answered. */
 static void begin_watching(struct load *l)
 {
-	struct http_call c = {.method = "GET",
-			      .path = STR("/api/v1/namespaces/bench/configmaps?watch=true"),
-			      .done = on_watch_done,
-			      .head = on_watch_head,
-			      .data = on_watch_data,
-			      .arg = l};
-
-	for (long i = 0; i < l->watchers; i++)
-		(void)http_client_call(l->http, &c);
+	for (long i = 0; i < MIN(l->watchers, AT_ONCE); i++)
+		watch_one(l);
 	loop_run(l->loop);
 	loop_turn(l->loop, 1000); /* what stands already comes first */
 	l->events = 0;
 	l->bytes = 0;
+}
+
+static void on_enough(struct loop *l, struct loop_timer *t)
+{
+	(void)t;
+	loop_stop(l);
+}
+
+/* What 10,000 watches that have nothing to tell cost can be looked at now. */
+static void idle(struct load *l, int64_t since)
+{
+	struct loop_timer enough = {0};
+
+	printf("%ld watches after %.1f s\n", l->watching,
+	       (double)(loop_now(l->loop) - since) / 1e9);
+	fflush(stdout);
+	loop_timer_set(l->loop, &enough, IDLE_NS, on_enough);
+	loop_run(l->loop);
+	if (l->failed) {
+		fprintf(stderr, "%s\n", l->error);
+		exit(1);
+	}
 }
 
 static int by_size(const void *a, const void *b)
@@ -192,9 +231,14 @@ int main(int argc, char **argv)
 	struct load l = {.loop = loop_new()};
 	struct err err = {0};
 	int connections = argc == 5 ? (int)strtol(argv[3], NULL, 10) : 0;
+	struct rlimit files;
 	struct one *ones;
 	int64_t begin;
 
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	if (connections < 1 || !(l.http = dial(l.loop, argv[1], connections, &err))) {
 		fprintf(stderr, "load KUBECONFIG WHAT CONNECTIONS REQUESTS: %s\n", err.msg);
 		return 2;
@@ -203,11 +247,15 @@ int main(int argc, char **argv)
 	l.total = strtol(argv[4], NULL, 10);
 	l.ms = xreallocarray(NULL, (size_t)l.total + 1, sizeof(*l.ms));
 	ones = xreallocarray(NULL, (size_t)connections, sizeof(*ones));
-	if (!strcmp(l.what, "watch")) {
+	if (!strcmp(l.what, "watch") || !strcmp(l.what, "idle")) {
+		bool idles = !strcmp(l.what, "idle");
 		l.watchers = connections;
-		connections = 8;
+		connections = (int)MIN(8, l.total);
 		l.what = "create-configmaps";
+		begin = loop_now(l.loop);
 		begin_watching(&l);
+		if (idles)
+			idle(&l, begin);
 	}
 	loop_turn(l.loop, 0);
 	begin = loop_now(l.loop);
