@@ -2,6 +2,17 @@
 # output, and a clean machine afterwards, also when it fails. Source it; then `need_root`,
 # `start …`, `ok NAME COMMAND…`, and `finish` at the end.
 set -u
+# A network of its own: several instances on one would share service addresses and rules. With an
+# address besides loopback's, at which webhooks and extension servers may listen.
+own_network() {
+	ip link set lo up && ip link add lan type veth peer name far && ip addr add 192.0.2.2/24 dev lan &&
+		ip link set lan up && ip link set far up
+}
+if [ "$(id -u)" -eq 0 ] && [ -z "${E2E_NETNS:-}" ]; then
+	if unshare -n true 2>/dev/null; then E2E_NETNS=own exec unshare -n bash "$0" "$@"; fi
+elif [ "${E2E_NETNS:-}" = own ]; then
+	own_network || echo "# no network of its own"
+fi
 PLUMB=${PLUMB:-$PWD/build/plumb}
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_AUTHOR_NAME=tester GIT_AUTHOR_EMAIL=tester@localhost GIT_COMMITTER_NAME=tester GIT_COMMITTER_EMAIL=tester@localhost
