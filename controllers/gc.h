@@ -10,7 +10,7 @@
 #include "lib/kube/restmap.h"
 
 struct gc;
-/* Before manager_start; shares the manager's informers where controllers have them anyway. */
+/* After the controllers were added and before manager_start: shares the manager's informers. */
 struct gc *gc_new(struct client *c, struct manager *m, struct restmap *map);
 void gc_start(struct gc *g);
 void gc_free(struct gc *g); /* NULL is fine */

@@ -15,13 +15,6 @@ enum { JOBS_MAX = 16, JOBS_A_TURN = 64 };
 
 static const struct backoff retry = {.base_ns = 50 * NS_PER_MS, .max_ns = 60 * NS_PER_S};
 
-/* What controllers watch whole, too. */
-static const struct resource *const shared[] = {
-	&res_namespaces,     &res_nodes,           &res_pods,        &res_services,
-	&res_endpoints,      &res_leases,          &res_deployments, &res_replicasets,
-	&res_endpointslices, &res_serviceaccounts,
-};
-
 static bool left_out(const struct resource *r)
 {
 	static const char *const groups[] = {
@@ -189,14 +182,14 @@ static void on_change(void *arg, const struct obj *old, const struct obj *new)
 
 /* ---- kinds ---- */
 
-static struct monitor *monitor_add(struct gc *g, const struct resource *r, bool is_shared)
+/* What controllers watch whole anyway is shared; of the rest the metadata are enough. */
+static struct monitor *monitor_add(struct gc *g, const struct resource *r, struct informer *shared)
 {
 	struct monitor *m = xalloc(sizeof(*m));
 	struct informer_opts o = {.resource = r, .metadata_only = true};
 
-	*m = (struct monitor){.gc = g, .at = g->n, .resource = r, .shared = is_shared};
-	m->informer =
-		is_shared ? manager_informer(g->manager, r, NULL) : informer_new(g->client, &o);
+	*m = (struct monitor){.gc = g, .at = g->n, .resource = r, .shared = shared != NULL};
+	m->informer = shared ? shared : informer_new(g->client, &o);
 	informer_add_index(m->informer, INDEX_OWNERS, index_owners);
 	informer_on_change(m->informer, on_change, m);
 	g->monitors = xreallocarray(g->monitors, g->n + 1, sizeof(struct monitor *));
@@ -230,7 +223,7 @@ static void on_discovered(void *arg, const struct err *err)
 	}
 	for (size_t i = 0; (r = restmap_at(g->map, i)); i++) {
 		if (!left_out(r) && !gc_monitor_of(g, r))
-			informer_start(monitor_add(g, r, false)->informer);
+			informer_start(monitor_add(g, r, NULL)->informer);
 	}
 	gc_go(g);
 }
@@ -255,6 +248,7 @@ void gc_want_refresh(struct gc *g)
 struct gc *gc_new(struct client *c, struct manager *m, struct restmap *map)
 {
 	struct gc *g = xalloc(sizeof(*g));
+	struct informer *i;
 
 	g->client = c;
 	g->manager = m;
@@ -262,8 +256,9 @@ struct gc *gc_new(struct client *c, struct manager *m, struct restmap *map)
 	list_init(&g->jobs);
 	g->queue = workqueue_new(c->loop, "garbage-collector", retry);
 	workqueue_on_ready(g->queue, on_ready, g);
-	for (size_t i = 0; i < ARRAY_LEN(shared); i++)
-		monitor_add(g, shared[i], true);
+	for (size_t n = 0; (i = manager_informer_at(m, n)); n++)
+		if (!left_out(informer_resource(i)) && !gc_monitor_of(g, informer_resource(i)))
+			monitor_add(g, informer_resource(i), i);
 	return g;
 }
 

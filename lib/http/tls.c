@@ -216,7 +216,7 @@ static struct tls_ctx *ctx_new(const SSL_METHOD *method, bool server)
 	SSL_CTX_set_ciphersuites(c->ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
 					 "TLS_CHACHA20_POLY1305_SHA256");
 	SSL_CTX_set_cipher_list(c->ssl, "ECDHE+AESGCM:ECDHE+CHACHA20");
-	SSL_CTX_set1_groups_list(c->ssl, "P-256:X25519:P-384");
+	SSL_CTX_set1_groups_list(c->ssl, "X25519:P-256:P-384");
 	return c;
 }
 

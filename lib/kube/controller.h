@@ -139,6 +139,8 @@ void manager_add(struct manager *m, const struct controller *c, const void *conf
 /* The shared informer of a resource (made when missing), for code beside controllers. */
 struct informer *manager_informer(struct manager *m, const struct resource *r,
 				  const char *field_selector);
+/* Those of whole kinds (no selector), one after the other; NULL behind the last. */
+struct informer *manager_informer_at(const struct manager *m, size_t n);
 void manager_start(struct manager *m);
 void manager_stop(
 	struct manager *m); /* no further reconcile starts; running writes end by themselves */

@@ -64,6 +64,14 @@ struct informer *manager_informer(struct manager *m, const struct resource *r,
 	return s->informer;
 }
 
+struct informer *manager_informer_at(const struct manager *m, size_t n)
+{
+	for (size_t i = 0; i < m->ninformers; i++)
+		if (!m->informers[i]->field_selector && n-- == 0)
+			return m->informers[i]->informer;
+	return NULL;
+}
+
 bool manager_synced(const struct manager *m)
 {
 	for (size_t n = 0; n < m->ninformers; n++)
