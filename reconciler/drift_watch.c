@@ -41,14 +41,12 @@ static void on_fixed(void *arg, const struct api_answer *answer)
 	/* Written meanwhile by somebody whose edit is looked at instead. */
 	bool moved = e && e->nfrozen && answer->err.code == ERR_CONFLICT;
 	bool failed = answer->err.code && !moved;
-	struct err err = {0};
 
 	if (e) {
 		e->fixing = false;
 		e->dirty |= moved;
 		if (!answer->err.code) {
-			obj_unref(e->accepted);
-			e->accepted = obj_from_bytes(answer->body, &err);
+			entry_accept(e, answer->body);
 			e->gone = false;
 			e->overlaid = e->nfrozen > 0;
 		}
@@ -235,6 +233,7 @@ void drift_on_change(struct reconciler *r, const struct obj *old, const struct o
 	if (!e)
 		return;
 	e->gone = !new && !is_past(e, old);
+	entry_saw(e, new);
 	if (e->unit->run || unit_suspended(e->unit) || argo_shut(e->unit))
 		e->dirty = true;
 	else if (!is_past(e, new ? new : old))

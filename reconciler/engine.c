@@ -30,6 +30,8 @@ static void on_oci(void *arg, const struct obj *old, const struct obj *new)
 static void on_unit(void *arg, const struct obj *old, const struct obj *new)
 {
 	unit_changed(arg, old, new);
+	/* It may be declared by another one. */
+	drift_on_change(arg, old, new);
 }
 
 static void check_synced(void *arg)

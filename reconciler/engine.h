@@ -310,6 +310,10 @@ struct str entry_key(struct arena *a, struct str group, struct str kind, struct 
 struct entry *entry_of(struct reconciler *r, const struct obj *o);
 struct entry *entry_set(struct unit *u, const struct rendered *from,
 			const struct rendered_object *o);
+/* What the server made of it: the body of its answer. */
+void entry_accept(struct entry *e, struct str body);
+/* It came by the watch, too: kept once. new may be NULL. */
+void entry_saw(struct entry *e, const struct obj *new);
 /* Only where it is declared may have changed. */
 void entry_touch(struct entry *e, const struct rendered *from, const struct rendered_object *o);
 /* The declared object, its sensitive values flagged. */

@@ -120,6 +120,26 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 	return e;
 }
 
+void entry_accept(struct entry *e, struct str body)
+{
+	struct err err = {0};
+
+	obj_unref(e->accepted);
+	e->accepted = obj_from_bytes(body, &err);
+	entry_saw(e, entry_live(e));
+}
+
+void entry_saw(struct entry *e, const struct obj *new)
+{
+	const struct obj *was = e->accepted;
+
+	if (!new || !was || new == was || new->revision != was->revision ||
+	    !str_eq(new->uid, was->uid))
+		return;
+	e->accepted = obj_ref(new);
+	obj_unref(was);
+}
+
 void entry_drop(struct unit *u, struct entry *e)
 {
 	AUTO(arena) struct arena a = {0};
@@ -171,6 +191,10 @@ struct informer *kindwatch_get(struct reconciler *r, const struct resource *res)
 	struct kindwatch *w = map_get(&r->watches, key);
 	struct informer_opts o = {.resource = res, .label_selector = UNIT_LABEL_NAME};
 
+	/* Those are watched anyway (engine.c), and a thousand of them are megabytes. */
+	if (r->units_informer && !strcmp(res->plural, res_kustomizations.plural) &&
+	    !strcmp(res->group, res_kustomizations.group))
+		return r->units_informer;
 	if (w)
 		return w->informer;
 	w = xalloc(sizeof(*w));

@@ -248,15 +248,13 @@ static bool moved(struct run *run, size_t i, const struct api_answer *answer)
 static void on_applied(struct run *run, size_t i, const struct api_answer *answer)
 {
 	struct run_item *item = &run->items[i];
-	struct err err = {0};
 
 	if (run_waits_for_end(run, i, answer) || moved(run, i, answer))
 		return;
 	if (answer->err.code) {
 		failed(run, i, &answer->err);
 	} else {
-		obj_unref(item->entry->accepted);
-		item->entry->accepted = obj_from_bytes(answer->body, &err);
+		entry_accept(item->entry, answer->body);
 		item->entry->gone = false;
 		item->entry->overlaid = item->entry->nfrozen > 0;
 	}

@@ -16,16 +16,17 @@
 
 #define KNOWN_MAX 4096 /* distinct events remembered; the oldest goes first */
 #define REPEAT_AFTER (NS_PER_S / 2)
+#define OLD (50 * 60 * NS_PER_S) /* the server forgets an Event after an hour */
 
 struct known {
 	struct list all; /* in recorder.order, oldest first */
 	struct recorder *r;
 	struct str key; /* behind the struct */
 	char *namespace, *name;
-	struct str body; /* the whole Event as it was created; freed with the struct */
+	struct str body; /* the whole Event, until it is created */
 	struct client_call *call;
 	struct loop_timer timer;
-	int64_t count, written, last_ns;
+	int64_t count, written, last_ns, made_ns;
 	bool retried;
 };
 
@@ -48,6 +49,12 @@ struct recorder *recorder_new(struct client *c, const char *component, const cha
 	return r;
 }
 
+static void body_free(struct known *k)
+{
+	free((char *)(uintptr_t)k->body.p);
+	k->body = STR_NONE;
+}
+
 static void known_free(struct known *k)
 {
 	client_call_cancel(k->r->client, k->call);
@@ -57,7 +64,7 @@ static void known_free(struct known *k)
 	k->r->n--;
 	free(k->namespace);
 	free(k->name);
-	free((char *)(uintptr_t)k->body.p);
+	body_free(k);
 	free(k);
 }
 
@@ -88,15 +95,14 @@ static void on_written(void *arg, const struct api_answer *a)
 	k->call = NULL;
 	if (a->err.code == ERR_NONE) {
 		k->retried = false;
+		body_free(k);
 	} else if (k->retried || !err_retryable(a->err.code)) {
+		/* Also one that was deleted: the next of its kind begins again. */
 		known_free(k);
 		return;
 	} else {
 		k->retried = true;
-		k->written = a->err.code == ERR_NOT_FOUND
-				     ? 0
-				     : k->written; /* it has expired: begin again */
-		k->count = k->written ? k->count : MAX(k->count, 1);
+		k->written = k->body.p ? 0 : k->written;
 	}
 	if (k->count > k->written || k->retried)
 		loop_timer_set(k->r->client->loop, &k->timer, REPEAT_AFTER, on_timer);
@@ -189,7 +195,7 @@ static struct known *known_new(struct recorder *r, struct str key, const struct 
 	k->r = r;
 	k->key = (struct str){text, key.n};
 	k->namespace = ns.n ? xstrndup(ns.p, ns.n) : xstrdup("default");
-	k->last_ns = loop_wall(r->client->loop);
+	k->last_ns = k->made_ns = loop_wall(r->client->loop);
 	k->name = xasprintf("%.*s.%08x%08x", (int)MIN(name.n, 230), name.p, str_fnv32(key),
 			    (uint32_t)(k->last_ns / 1000));
 	list_append(&r->order, &k->all);
@@ -226,6 +232,10 @@ void recorder_event(struct recorder *r, const struct json *regarding, const char
 	key = arena_strf(&a, "%.*s\n%s\n%s\n%.*s", STR_ARG(uid), type, reason,
 			 STR_ARG(buf_view(&message)));
 	k = map_get(&r->known, key);
+	if (k && !k->body.p && loop_wall(r->client->loop) - k->made_ns > OLD) {
+		known_free(k);
+		k = NULL;
+	}
 	if (!k) {
 		k = known_new(r, key, regarding);
 		json_write(event_object(k, &a, regarding, type, reason, buf_view(&message)), &text);
