@@ -2,6 +2,8 @@
  * What a pod is asked before any of it is run: is it over already, and will this node have it
  * (admit_core.c)? Must never judge a pod twice: what runs keeps running. On the kubelet's loop.
  */
+#include <stdio.h>
+
 #include "kubelet/admit_core.h"
 #include "kubelet/kubelet.h"
 #include "lib/os/fs.h"
@@ -44,6 +46,19 @@ static bool apparmor_enabled(void)
 	       str_starts(buf_view(&text), STR("Y"));
 }
 
+/* While it runs out of something the node takes on nothing that would need it. */
+static bool room_for(const struct pod *p, struct admit_no *ret)
+{
+	bool memory = p->k->memory_low && !strcmp(p->spec.qos, "BestEffort");
+
+	if (!memory && !p->k->storage_low)
+		return true;
+	snprintf(ret->reason, sizeof(ret->reason), "Evicted");
+	snprintf(ret->message, sizeof(ret->message), "The node had condition: [%s]. ",
+		 memory ? "MemoryPressure" : "DiskPressure");
+	return false;
+}
+
 void pod_admission(struct pod *p)
 {
 	struct kubelet *k = p->k;
@@ -64,7 +79,7 @@ void pod_admission(struct pod *p)
 	AUTO(free) char *message = NULL;
 
 	pod_notice_end(p);
-	if (pod_stopping(&p->spec, &p->obs) || pod_admit(&in, &why))
+	if (pod_stopping(&p->spec, &p->obs) || (room_for(p, &why) && pod_admit(&in, &why)))
 		return;
 	message = xasprintf("Pod was rejected: %s", why.message);
 	pod_event(p, "Warning", why.reason, "%s", why.message);

@@ -235,6 +235,7 @@ int kubelet_follow(struct kubelet *k, struct err *err)
 	informer_on_progress(k->pods, on_progress, k);
 	informer_start(k->pods);
 	localvolumes_start(k);
+	evict_start(k);
 	return server_start(k, err);
 }
 
@@ -245,6 +246,7 @@ void kubelet_release(struct kubelet *k)
 	if (k->loop) {
 		server_stop(k);
 		localvolumes_stop(k);
+		evict_stop(k);
 		node_stop(k);
 		while (map_next(&k->by_uid, &it))
 			pod_free(it.value);

@@ -55,6 +55,10 @@ struct kubelet {
 	struct loop_timer heartbeat, report;
 	bool registered, synced, told_ready, cgroup_v2;
 	struct buf last_node_status;
+	/* evict.c */
+	struct loop_timer look;
+	struct list measures;
+	bool memory_low, storage_low;
 };
 
 /* One try at running a container. */
@@ -105,6 +109,9 @@ struct pod {
 	struct loop_timer retry;
 	unsigned status_failures;
 	bool status_behind, confirm_wanted;
+	/* evict.c */
+	bool measuring;
+	int64_t disk_bytes; /* what it was measured to use, for who has limits */
 };
 
 /* ---- kubelet.c ---- */
@@ -207,6 +214,16 @@ void localvolumes_stop(struct kubelet *k);
 void node_start(struct kubelet *k);
 void node_stop(struct kubelet *k);
 void kubelet_check_ready(struct kubelet *k);
+/* What there is of the node, and when it is little. */
+struct node_room {
+	int64_t memory, memory_low, storage, storage_low;
+};
+struct node_room node_room(const struct kubelet *k);
+void node_report_soon(struct kubelet *k);
+
+/* ---- evict.c: pods that use more than there is ---- */
+void evict_start(struct kubelet *k);
+void evict_stop(struct kubelet *k);
 
 /* ---- server.c ---- */
 MUST_USE int server_start(struct kubelet *k, struct err *err);

@@ -69,6 +69,18 @@ static int64_t memory_available(void)
 	return INT64_MAX;
 }
 
+struct node_room node_room(const struct kubelet *k)
+{
+	struct statvfs v = {0};
+	bool known = !statvfs(k->dir, &v);
+	int64_t all = (int64_t)(v.f_blocks * v.f_frsize);
+
+	return (struct node_room){.memory = memory_available(),
+				  .memory_low = NODE_MEMORY_LOW,
+				  .storage = known ? (int64_t)(v.f_bavail * v.f_frsize) : INT64_MAX,
+				  .storage_low = all / NODE_STORAGE_SHARE};
+}
+
 static void facts(struct kubelet *k, struct arena *a, struct node_facts *f)
 {
 	static struct utsname u;
@@ -116,6 +128,12 @@ static void on_report_due(struct loop *l, struct loop_timer *t)
 		report(k);
 	else
 		register_node(k);
+}
+
+void node_report_soon(struct kubelet *k)
+{
+	if (k->registered)
+		loop_timer_set(k->loop, &k->report, 0, on_report_due);
 }
 
 void kubelet_check_ready(struct kubelet *k)

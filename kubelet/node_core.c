@@ -7,8 +7,6 @@
 
 #include "lib/base/pure.h"
 
-#define MEMORY_LOW (INT64_C(100) << 20)
-
 static struct json *labels(struct arena *a, const struct node_facts *f, struct json *meta)
 {
 	struct json *l = json_set_object(a, meta, "labels");
@@ -89,8 +87,8 @@ static void condition(struct arena *a, struct json *holder, const struct node_fa
 
 static void conditions(struct arena *a, const struct node_facts *f, struct json *holder)
 {
-	bool memory = f->memory_available < MEMORY_LOW;
-	bool disk = f->storage_available < f->storage / 50;
+	bool memory = f->memory_available < NODE_MEMORY_LOW;
+	bool disk = f->storage_available < f->storage / NODE_STORAGE_SHARE;
 
 	condition(a, holder, f, "MemoryPressure", memory ? "True" : "False",
 		  memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",

@@ -4,6 +4,9 @@
 
 #include "lib/json/json.h"
 
+#define NODE_MEMORY_LOW (INT64_C(100) << 20)
+#define NODE_STORAGE_SHARE 50 /* low is less than one in so many bytes */
+
 struct node_facts {
 	const char *name, *ip, *runtime, *runtime_version;
 	const char *volumes; /* where it holds persistent volumes; NULL = nowhere */

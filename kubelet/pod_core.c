@@ -12,6 +12,7 @@
 #define BACKOFF_MAX_S 300
 #define CRASH_FORGOTTEN_NS (600 * NS_PER_S) /* ran that long: the count of crashes starts anew */
 #define START_BACKOFF_S 1
+#define EVICT_GRACE_S 1
 #define KILL_AGAIN_NS (2 * NS_PER_S)
 #define LATE_GRACE_NS (2 * NS_PER_S) /* between a late SIGTERM and SIGKILL, as kube gives */
 
@@ -482,6 +483,14 @@ void pod_on_unhealthy(struct cont_obs *c, int64_t grace_s)
 	c->unhealthy = true;
 	c->ready = false;
 	c->stop_grace_s = grace_s;
+}
+
+void pod_on_evicted(struct pod_obs *o, bool pressure, const char *message)
+{
+	pod_on_end(o, POD_END_FAILED, "Evicted", message);
+	o->by_pressure = pressure;
+	for (size_t i = 0; i < o->n; i++)
+		o->c[i].stop_grace_s = EVICT_GRACE_S;
 }
 
 void pod_on_torn_down(struct pod_obs *o)

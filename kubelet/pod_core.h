@@ -88,6 +88,7 @@ struct pod_obs {
 	size_t n;
 	enum pod_end end;
 	char end_reason[40], end_message[400];
+	bool by_pressure;   /* evicted since the node ran out of something */
 	bool gone;          /* the API has forgotten it */
 	int64_t stop_since; /* mono: when its containers were to end; 0 = not yet */
 	bool torn_down, confirming, removed;
@@ -151,6 +152,8 @@ void pod_on_hook_done(struct cont_obs *c);
 void pod_on_unhealthy(struct cont_obs *c, int64_t grace_s);
 /* Others say that it is over, or this node won't have it. */
 void pod_on_end(struct pod_obs *o, enum pod_end end, const char *reason, const char *message);
+/* pressure: for the node's sake, not for what it did itself. */
+void pod_on_evicted(struct pod_obs *o, bool pressure, const char *message);
 void pod_on_torn_down(struct pod_obs *o);
 void pod_on_confirmed(struct pod_obs *o, bool ok, struct pod_clock now);
 /* Something that may have been waited for changed: try failed parts again now. */

@@ -294,6 +294,9 @@ static void conditions(struct arena *a, const struct status_in *in, struct json 
 	else
 		condition(a, in, holder, "Ready", ready, ready ? "" : reason,
 			  ready || over ? STR_NONE : unready);
+	if (o->by_pressure)
+		condition(a, in, holder, "DisruptionTarget", true, "TerminationByKubelet",
+			  str_c(o->end_message));
 	if (!json_is(condition_find(holder, "PodScheduled"), JSON_OBJECT))
 		condition(a, in, holder, "PodScheduled", true, "", STR_NONE);
 }

@@ -9,6 +9,7 @@
 
 #include "kubelet/admit_core.h"
 #include "kubelet/env_core.h"
+#include "kubelet/evict_core.h"
 #include "kubelet/grpc_core.h"
 #include "kubelet/probe_core.h"
 #include "kubelet/status_core.h"
@@ -464,4 +465,74 @@ void test_rules__grpc_health(void **state)
 	grpc_request(STR("10.0.0.1:1"), STR("svc"), &out);
 	assert_true(str_starts(buf_view(&out), STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")));
 	assert_true(str_ends(buf_view(&out), (struct str){"\0\0\0\0\5\x0a\3svc", 10}));
+}
+
+void test_rules__limits_on_disk(void **state)
+{
+	static const char *const spec =
+		"{\"volumes\":[{\"name\":\"m\",\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":"
+		"\"1\"}},"
+		"{\"name\":\"d\",\"emptyDir\":{\"sizeLimit\":\"1Mi\"}}],\"containers\":["
+		"{\"name\":\"a\",\"resources\":{\"limits\":{\"ephemeral-storage\":\"2Mi\"}}},"
+		"{\"name\":\"b\",\"resources\":{\"limits\":{\"ephemeral-storage\":\"3Mi\"}}}]}";
+	static const struct {
+		int64_t volume_kib, a_kib, b_kib;
+		const char *want;
+	} v[] = {{1024, 2048, 0, ""},
+		 {1025, 0, 0, "Usage of EmptyDir volume \"d\" exceeds the limit \"1Mi\". "},
+		 {1000, 2000, 3000,
+		  "Pod ephemeral local storage usage exceeds the total limit of containers "
+		  "5242880. "},
+		 {0, 2049, 0, "Container a exceeded its local ephemeral storage limit \"2Mi\". "}};
+	struct pod_spec s = spec_of(spec),
+			none = spec_of("{\"volumes\":[{\"name\":\"d\",\"emptyDir\":{}}],"
+				       "\"containers\":[{\"name\":\"a\"}]}");
+	AUTO(buf) struct buf message = {0};
+
+	(void)state;
+	assert_true(disk_limited(&s));
+	assert_false(disk_limited(&none));
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct disk_use u;
+		memset(&u, 0xff, sizeof(u));
+		buf_reset(&message);
+		assert_false(disk_exceeded(&s, &u, &message)); /* what isn't known is no reason */
+		u.volumes[1] = v[i].volume_kib << 10;
+		u.containers[0] = v[i].a_kib << 10;
+		u.containers[1] = v[i].b_kib << 10;
+		assert_int_equal(disk_exceeded(&s, &u, &message), *v[i].want != 0);
+		assert_string_equal(buf_cstr(&message), v[i].want);
+	}
+	arena_release(&a);
+}
+
+void test_rules__who_goes_first(void **state)
+{
+	struct pod_spec low = spec_of("{\"priority\":1,\"containers\":[{\"name\":\"a\"}]}");
+	struct pod_spec high = spec_of("{\"priority\":2,\"containers\":[{\"name\":\"a\"}]}");
+	struct pod_spec critical =
+		spec_of("{\"priority\":2000001000,\"containers\":[{\"name\":\"a\"}]}");
+	struct evict_candidate v[] = {{&critical, 1000, 0},
+				      {&low, 10, 20},
+				      {&high, 50, 20},
+				      {&high, 90, 20},
+				      {&high, 15, 20}};
+	struct pod_obs o;
+
+	(void)state;
+	assert_int_equal(evict_choose(v, 5), 3); /* beyond its request, the most of them */
+	assert_int_equal(evict_choose(v, 2), 1);
+	assert_int_equal(evict_choose(v, 1), -1);
+	run_all(&low, &o);
+	pod_on_evicted(&o, true, "why");
+	assert_string_equal(steps(&low, &o, at(0)), "term a,");
+	assert_string_equal(steps(&low, &o, at(1)), "kill a,");
+	exits(&low, &o, 0, 137);
+	struct json *holder = json_new(&a, JSON_OBJECT);
+	json_set(&a, holder, STR("status"), status_of(&low, &o));
+	assert_true(str_is(json_str(json_at(holder, "status", "reason")), "Evicted"));
+	assert_true(str_is(json_str(json_at(condition_find(holder, "DisruptionTarget"), "reason")),
+			   "TerminationByKubelet"));
+	pod_obs_release(&o);
+	arena_release(&a);
 }
