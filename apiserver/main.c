@@ -387,8 +387,7 @@ int apiserver_main(int argc, char **argv)
 		log_info("ready", "after",
 			 log_fmt("%.3f s", (double)(loop_now(s.loop) - began) / 1e9), "revision",
 			 log_i64((int64_t)core_revision(s.core)));
-		ready_notify();
-		malloc_trim(0); /* what starting took */
+		ready_notify(s.loop);
 		loop_run(s.loop);
 	}
 	release(&s);

@@ -31,7 +31,7 @@ struct process {
 static void on_synced(void *arg)
 {
 	((struct process *)arg)->synced = true;
-	ready_notify();
+	ready_notify(((struct process *)arg)->role.loop);
 }
 
 static int start(void *arg)

@@ -142,7 +142,7 @@ void kubelet_check_ready(struct kubelet *k)
 		return;
 	k->told_ready = true;
 	log_info("ready", "node", k->node_name, "runtime", k->rt.name);
-	ready_notify();
+	ready_notify(k->loop);
 }
 
 static void on_reported(void *arg, const struct api_answer *a)

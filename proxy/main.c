@@ -21,8 +21,7 @@ struct process {
 
 static void on_synced(void *arg)
 {
-	(void)arg;
-	ready_notify();
+	ready_notify(((struct process *)arg)->role.loop);
 }
 
 static bool is_ready(void *arg)
