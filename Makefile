@@ -193,7 +193,8 @@ headers layers: all
 	$(Q)O=$(O) tools/check-$@
 lint:
 	$(Q)O=$(O) tools/check-lint
-	$(Q)tools/check-secrets $(wildcard secrets/*.c cli/seal*.c cli/sops.c cli/keybackup.c $(patsubst %,cli/verbs/%.c,seal keys merge_sops) controllers/*seal*.c reconciler/reseal*.c reconciler/run_keys.c)
+	$(Q)tools/check-secrets $(wildcard secrets/*.c cli/seal*.c cli/sops.c cli/keybackup.c $(patsubst %,cli/verbs/%.c,seal keys merge_sops) controllers/*seal*.c reconciler/reseal*.c reconciler/run_keys.c apiserver/rootkey.c)
+	$(Q)[ "$$(tools/check-secrets tests/lint/unwiped.c | grep -c "secret '")" = 4 ] || { echo "tools/check-secrets misses a planted mistake" >&2; exit 1; }
 install: all
 	install -D -m 755 $(O)/plumb $(DESTDIR)$(PREFIX)/bin/plumb
 	cp -R repo-template $(DESTDIR)$(PREFIX)/share/plumb-template 2>/dev/null || { mkdir -p $(DESTDIR)$(PREFIX)/share && cp -R repo-template $(DESTDIR)$(PREFIX)/share/plumb-template; }

@@ -21,13 +21,13 @@ enum { KEY = 32, SOURCE_MAX = 8192, ARGS_MAX = 32 };
 /* Raw keys, or base64 of such. */
 static struct atrest *from_text(struct str text, struct err *err)
 {
-	struct buf raw = {0};
+	struct buf secret = {0};
 	struct atrest *a;
 
-	if (base64_decode(str_trim(text), &raw) == 0 && raw.n && raw.n % KEY == 0)
-		text = buf_view(&raw);
+	if (base64_decode(str_trim(text), &secret) == 0 && secret.n && secret.n % KEY == 0)
+		text = buf_view(&secret);
 	a = atrest_from(text, err);
-	buf_wipe(&raw);
+	buf_wipe(&secret);
 	return a;
 }
 
@@ -36,7 +36,7 @@ static struct atrest *from_credential(const char *name, struct err *err)
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	AUTO(free) char *path = NULL;
 	struct atrest *a = NULL;
-	struct buf bytes = {0};
+	struct buf secret = {0};
 	struct stat st;
 
 	if (!dir || !*dir) {
@@ -56,9 +56,9 @@ static struct atrest *from_credential(const char *name, struct err *err)
 	else if (st.st_mode & 07)
 		err_set(err, ERR_FORBIDDEN, "%s: everybody may read it (mode %04o)", path,
 			(unsigned)st.st_mode & 07777);
-	else if (fs_read(path, SOURCE_MAX, &bytes, err) == 0)
-		a = from_text(buf_view(&bytes), err);
-	buf_wipe(&bytes);
+	else if (fs_read(path, SOURCE_MAX, &secret, err) == 0)
+		a = from_text(buf_view(&secret), err);
+	buf_wipe(&secret);
 	return a;
 }
 

@@ -87,7 +87,7 @@ static int collect(struct client *c, struct buf *ret, size_t *ret_n, struct err 
 				.resource = &res_secrets,
 				.namespace = STR("kube-system"),
 				.query = "labelSelector=plumb.dev%2Fsealing-key"};
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	struct buf body = {0};
 	const struct json *list = NULL, *items;
 	struct json *keys = json_new(&a, JSON_ARRAY);
@@ -173,7 +173,7 @@ static int put_key(struct client *c, const struct json *key, struct err *err)
 {
 	struct api_call call = {
 		.verb = API_CREATE, .resource = &res_secrets, .namespace = STR("kube-system")};
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	struct buf body = {0};
 	struct err why = {0};
 	struct json *o;
@@ -195,7 +195,7 @@ static int put_key(struct client *c, const struct json *key, struct err *err)
 
 static int put_all(struct client *c, struct str plain, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	const struct json *o = json_parse(&a, plain, NULL, err);
 	const struct json *keys = json_get(o, STR("keys"));
 	size_t made = 0;

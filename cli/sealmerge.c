@@ -154,7 +154,7 @@ static int merge(struct arena *a, struct str text, const struct sealmerge *m, st
 
 int sealmerge(struct str text, const struct sealmerge *m, struct buf *out, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 
 	return merge(&a, text, m, out, err);
 }

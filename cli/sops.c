@@ -129,7 +129,7 @@ static int find_policy(const struct sopsfile *f, struct arena *a, struct sops_po
 
 int sopsfile_encrypt(const struct sopsfile *f, struct buf *out, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	AUTO(buf) struct buf made = {0};
 	struct sops_policy policy;
 	struct sops_encrypt e = {&policy, sops_format_of(str_c(f->path)), sops_now(&a), f->bind};
@@ -186,7 +186,7 @@ static void place(struct arena *a, const struct yaml_docs *docs, struct str key,
 static int put(const struct sopsfile *f, struct str text, struct sops_put *p, struct buf *out,
 	       struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	AUTO(buf) struct buf once = {0};
 	struct sops_edit e = {.text = text, .modified = sops_now(&a)};
 	struct age_keys *keys = sops_identities(f->identity, err);
@@ -203,7 +203,7 @@ static int put(const struct sopsfile *f, struct str text, struct sops_put *p, st
 
 int sopsfile_put(const struct sopsfile *f, struct str key, struct str plain, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	AUTO(buf) struct buf text = {0};
 	AUTO(buf) struct buf made = {0};
 	struct buf encoded = {0};
@@ -231,7 +231,7 @@ int sopsfile_put(const struct sopsfile *f, struct str key, struct str plain, str
 
 int sopsfile_recipients(const struct sopsfile *f, struct buf *out, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	AUTO(buf) struct buf text = {0};
 	AUTO(buf) struct buf made = {0};
 	struct sops_policy policy;

@@ -84,6 +84,7 @@ static bool looks_encrypted(enum sops_format format, struct str bytes)
 {
 	if (format == SOPS_DOTENV)
 		return str_starts(bytes, STR("sops_")) || str_find(bytes, STR("\nsops_")) >= 0;
+	/* INI, too, which is then refused. */
 	return str_find(bytes, STR("ENC[AES256_GCM,")) >= 0 && str_find(bytes, STR("sops")) >= 0;
 }
 

@@ -294,6 +294,9 @@ static int find_file_key(const struct age_keys *k, const struct age_header *h,
 		for (size_t j = 0; j < k->n && !found; j++)
 			found = try_identity(&k->v[j], share, &h->stanzas[i], ret);
 	}
+	if (!found && h->n && str_is(h->stanzas[0].args[0], "scrypt"))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "encrypted with a passphrase: nobody is there to type it");
 	return found ? 0
 		     : err_set(err, ERR_NOT_FOUND,
 			       "encrypted to %zu recipient%s, none of which is ours", h->n,

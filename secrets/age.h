@@ -33,6 +33,7 @@ void age_generate(struct buf *ret_identity, struct age_recipient *ret);
 
 /*
  * Appends the plain bytes; the file may be armored. ERR_PARSE: not an age file, or a bad one;
+ * ERR_UNSUPPORTED: under a passphrase;
  * ERR_NOT_FOUND: none of our identities is among its recipients; ERR_CORRUPT: damaged.
  * On error nothing of the plain text is left in `out`.
  */

@@ -30,7 +30,8 @@ struct sops_docs {
 MUST_USE int sops_open_docs(struct arena *a, const struct sops_docs *d, struct sops_report *ret,
 			    struct err *err);
 
-enum sops_format { SOPS_YAML, SOPS_JSON, SOPS_DOTENV, SOPS_BINARY };
+/* INI is refused, by name: nothing in Kubernetes reads it. */
+enum sops_format { SOPS_YAML, SOPS_JSON, SOPS_DOTENV, SOPS_BINARY, SOPS_INI };
 /* By a file's name, as sops does. */
 enum sops_format sops_format_of(struct str path);
 struct sops_file {

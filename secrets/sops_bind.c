@@ -171,7 +171,7 @@ static int bind_one(struct binding *b, struct json *doc, const struct sops_bindi
 
 int sops_bind(struct str plain, const struct sops_binding *to, struct buf *out, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	struct binding b = {.a = &a, .text = plain};
 	struct yaml_docs docs;
 	int rc = yaml_parse(&a, plain, 0, &b.srcs, NULL, &docs, err);
@@ -210,7 +210,7 @@ int sops_bind_rule(struct arena *a, struct sops_policy *p, struct err *err)
 
 int sops_bind_again(const struct sops_edit *e, size_t doc, struct buf *out, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	struct sops_put put = {.doc = doc, .pointer = STR(SOPS_BINDING_POINTER)};
 	struct sops_binding now;
 	struct sops_report report;

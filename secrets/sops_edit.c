@@ -204,7 +204,7 @@ int sops_stamp(struct sops_open *o, struct sops_mac *mac, struct str modified,
 
 int sops_restamp(const struct sops_edit *e, struct str changed, struct buf *out, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	struct sops_cuts cuts = {0};
 	struct sops_mac *mac = NULL;
 	struct sops_open o;
@@ -293,7 +293,7 @@ static int add_line(struct sops_open *o, const struct sops_put *p, struct buf *o
 static int put_into(const struct sops_edit *e, const struct sops_put *p, struct str text,
 		    struct buf *out, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	AUTO(buf) struct buf changed = {0};
 	struct sops_open o;
 	struct sops_docs d;
@@ -317,7 +317,7 @@ static int put_into(const struct sops_edit *e, const struct sops_put *p, struct 
 int sops_edit_put(const struct sops_edit *e, const struct sops_put *p, struct buf *out,
 		  struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	AUTO(buf) struct buf longer = {0};
 	struct str text = e->text;
 	struct sops_open o;

@@ -366,13 +366,15 @@ static int encrypt_bound(struct making *m, struct str plain, struct buf *out, st
 
 int sops_encrypt(const struct sops_encrypt *e, struct str plain, struct buf *out, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	struct making m = {.e = e, .a = &a};
 	size_t from = out->n;
 	int rc;
 
 	if (sodium_init() < 0)
 		return err_set(err, ERR_INTERNAL, "libsodium does not start");
+	if (e->format == SOPS_INI)
+		return err_set(err, ERR_UNSUPPORTED, "sops: INI files aren't supported");
 	if (plain.n > FILE_MAX)
 		return err_set(err, ERR_LIMIT, "sops: more than %d bytes", FILE_MAX);
 	rc = e->bind                    ? encrypt_bound(&m, plain, out, err)

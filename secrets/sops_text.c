@@ -17,6 +17,8 @@ enum sops_format sops_format_of(struct str path)
 		return SOPS_JSON;
 	if (str_ends(path, STR(".env")))
 		return SOPS_DOTENV;
+	if (str_ends(path, STR(".ini")))
+		return SOPS_INI;
 	return SOPS_BINARY;
 }
 
@@ -35,7 +37,7 @@ static void write_docs(const struct yaml_docs *docs, struct buf *out)
 static int open_tree(const struct sops_file *f, struct buf *out, struct sops_report *ret,
 		     struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	struct yaml_srcs srcs = {0};
 	struct yaml_docs docs = {0};
 	struct sops_docs d = {f->keys, f->bytes, &srcs, &docs};
@@ -154,7 +156,7 @@ static int open_line(struct dotenv *d, struct str line)
 static int open_dotenv(const struct sops_file *f, struct buf *out, struct sops_report *ret,
 		       struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	struct dotenv d = {.a = &a, .metadata = json_new(&a, JSON_OBJECT), .out = out, .err = err};
 	struct str text = f->bytes, line;
 	int rc;
@@ -182,6 +184,8 @@ int sops_open_bytes(const struct sops_file *f, struct buf *out, struct sops_repo
 	int rc;
 
 	*ret = (struct sops_report){.mac_ok = false};
+	if (f->format == SOPS_INI)
+		return err_set(err, ERR_UNSUPPORTED, "sops: INI files aren't supported");
 	if (f->bytes.n > FILE_MAX)
 		return err_set(err, ERR_LIMIT, "sops: more than %d bytes", FILE_MAX);
 	rc = f->format == SOPS_DOTENV ? open_dotenv(f, out, ret, err) : open_tree(f, out, ret, err);

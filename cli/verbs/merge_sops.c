@@ -15,7 +15,7 @@ enum { FILE_MAX = 16 * 1024 * 1024 };
 
 static int merge(char **path, const char *identity, struct err *err)
 {
-	AUTO(arena) struct arena a = {0};
+	AUTO(arena) struct arena a = {.wipes = true};
 	AUTO(buf) struct buf base = {0};
 	AUTO(buf) struct buf ours = {0};
 	AUTO(buf) struct buf theirs = {0};

@@ -4,6 +4,7 @@
  * disk, is wiped where it was read into, and the process leaves no core.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -272,6 +273,10 @@ static void release(struct seal *s)
 	buf_wipe(&s->input);
 	buf_release(&s->out);
 	arena_release(&s->arena);
+	free(s->literals.v);
+	free(s->files.v);
+	free(s->age.v);
+	free(s->sops.v);
 }
 
 static int seal_main(int argc, char **argv)
@@ -317,6 +322,8 @@ static int seal_main(int argc, char **argv)
 		{0}};
 	struct err err = {0};
 	int nargs, rc = 1;
+
+	s.arena.wipes = true;
 
 	keep_in_memory();
 	if (flags_parse(argc, argv, flags,

@@ -5,6 +5,7 @@
 #include "lib/base/arena.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define ALIGN 16
 /* With its header one of malloc's sizes. Small: every idle watch keeps a request's arena. */
@@ -38,13 +39,20 @@ static void add_chunk(struct arena *a, size_t n)
 }
 #endif
 
+static void chunk_free(const struct arena *a, struct arena_chunk *c)
+{
+	if (a->wipes)
+		explicit_bzero(chunk_memory(c), c->size);
+	free(c);
+}
+
 void arena_release(struct arena *a)
 {
 	for (struct arena_chunk *c = a->chunks, *next; c; c = next) {
 		next = c->next;
-		free(c);
+		chunk_free(a, c);
 	}
-	*a = (struct arena){0};
+	*a = (struct arena){.wipes = a->wipes};
 }
 
 void arena_cleanup(struct arena *a)
@@ -63,8 +71,10 @@ void arena_reset(struct arena *a)
 		return;
 	for (struct arena_chunk *c = keep->next, *next; c; c = next) {
 		next = c->next;
-		free(c);
+		chunk_free(a, c);
 	}
+	if (a->wipes)
+		explicit_bzero(chunk_memory(keep), keep->size);
 	keep->next = NULL;
 	a->at = chunk_memory(keep);
 	a->end = a->at + keep->size;

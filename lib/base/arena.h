@@ -14,6 +14,7 @@ struct arena {
 	struct arena_chunk *chunks;
 	char *at, *end;
 	size_t used; /* bytes handed out since the last reset */
+	bool wipes;  /* set by its owner: memory is overwritten before it is given back or reused */
 };
 
 void arena_release(struct arena *a);

@@ -281,3 +281,23 @@ void test_metrics__series_are_bounded(void **state)
 	metric_set(last, 4);
 	assert_true(written("t_many{who=\"other\"} 4\n"));
 }
+
+void test_arena__secrets_are_overwritten(void **state)
+{
+#ifdef ARENA_DEBUG
+	skip(); /* each is freed by itself */
+#else
+	struct arena a = {.wipes = true};
+	char *p = arena_room(&a, 100);
+
+	memset(p, 'x', 100);
+	arena_reset(&a);
+	/* The chunk is kept, so its memory may be looked at. */
+	for (size_t i = 0; i < 100; i++)
+		assert_int_equal(p[i], 0);
+	assert_true(a.wipes);
+	arena_release(&a);
+	assert_true(a.wipes && !a.chunks);
+#endif
+	(void)state;
+}

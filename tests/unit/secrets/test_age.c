@@ -267,6 +267,49 @@ void test_age__ssh_keys(void **state)
 	age_keys_free(k);
 }
 
+/* Every bit of a file for an ssh key; armor is another spelling of the same. */
+void test_age__every_change_of_a_file_for_ssh_is_refused(void **state)
+{
+	struct age_keys *k = age_keys_new();
+	struct age_recipient to;
+	struct age_encrypt e = {&to, 1, false};
+	AUTO(buf) struct buf f = {0};
+	AUTO(buf) struct buf out = {0};
+
+	(void)state;
+	assert_int_equal(age_keys_parse(k, str_c(ssh_identity), NULL), 0);
+	assert_int_equal(age_recipient_parse(str_c(ssh_recipient), &to, NULL), 0);
+	assert_int_equal(age_encrypt(&e, STR("secret"), &f, NULL), 0);
+	assert_int_equal(age_decrypt(k, buf_view(&f), &out, NULL), 0);
+	for (size_t n = 0; n < f.n; n++)
+		assert_int_equal(age_decrypt(k, (struct str){f.p, n}, &out, NULL), -1);
+	for (size_t bit = 0; bit < f.n * 8; bit++) {
+		f.p[bit / 8] ^= (char)(1 << bit % 8);
+		assert_int_equal(age_decrypt(k, buf_view(&f), &out, NULL), -1);
+		f.p[bit / 8] ^= (char)(1 << bit % 8);
+	}
+	age_keys_free(k);
+}
+
+void test_age__a_passphrase_is_refused_by_name(void **state)
+{
+	struct age_keys *k = keys();
+	AUTO(buf) struct buf out = {0};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(
+		age_decrypt(k,
+			    STR("age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA 18\n"
+				"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n--- "
+				"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"),
+			    &out, &err),
+		-1);
+	assert_int_equal(err.code, ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.msg, "passphrase"));
+	age_keys_free(k);
+}
+
 void test_age__ssh_keys_that_are_none(void **state)
 {
 	static const char *const bad[] = {

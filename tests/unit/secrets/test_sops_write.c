@@ -353,41 +353,93 @@ void test_sops_write__merge_of_what_only_one_removed(void **state)
 
 static const char small[] = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n"
 			    "stringData:\n  one: first\n  two: second\n";
-static const char small_plain[] = "\"stringData\":{\"one\":\"first\",\"two\":\"second\"}";
+
+/* A file of each format, and what it says once it is open. */
+static const struct sample {
+	enum sops_format format;
+	const char *text, *opened;
+} samples[] = {
+	{SOPS_YAML, small, "\"stringData\":{\"one\":\"first\",\"two\":\"second\"}"},
+	{SOPS_JSON,
+	 "{\"kind\": \"Secret\", \"apiVersion\": \"v1\", \"data\": {\"one\": \"first\"}}\n",
+	 "\"data\":{\"one\":\"first\"}"},
+	{SOPS_DOTENV, "# c\nONE=first\nTWO=second\n", "ONE=first\nTWO=second\n"},
+	{SOPS_BINARY, "first\nsecond\n", "first\nsecond\n"},
+};
 
 /* What opens with a good MAC says what was encrypted; anything else is an error. */
-static void judge(struct world *w)
+static void judge(struct world *w, const struct sample *s)
 {
-	struct sops_file f = {w->keys, SOPS_YAML, buf_view(&w->out)};
+	struct sops_file f = {w->keys, s->format, buf_view(&w->out)};
 	struct sops_report report;
 	struct err err = {0};
 
 	buf_reset(&w->plain);
 	if (sops_open_bytes(&f, &w->plain, &report, &err) != 0)
 		assert_true(err.code != ERR_NONE && w->plain.n == 0);
-	else if (report.mac_ok && !strstr(buf_cstr(&w->plain), small_plain))
-		fail_msg("opened as %s", buf_cstr(&w->plain));
+	else if (report.mac_ok && !strstr(buf_cstr(&w->plain), s->opened))
+		fail_msg("opened as %s from %s", buf_cstr(&w->plain), buf_cstr(&w->out));
 	assert_null(strstr(err.msg, "first"));
 }
 
-void test_sops_write__every_truncation_and_bit_flip(void **state)
+static void every_change(const struct sample *s)
 {
 	struct world w;
-	size_t n;
+
+	begin(&w);
+	encrypt(&w, s->format, s->text);
+	assert_non_null(strstr(opened(&w, s->format), s->opened));
+	for (size_t bit = 0; bit < w.out.n * 8; bit++) {
+		w.out.p[bit / 8] = (char)(w.out.p[bit / 8] ^ (1 << bit % 8));
+		judge(&w, s);
+		w.out.p[bit / 8] = (char)(w.out.p[bit / 8] ^ (1 << bit % 8));
+	}
+	for (size_t n = w.out.n; n-- > 0;) {
+		w.out.n = n;
+		judge(&w, s);
+	}
+	end(&w);
+}
+
+void test_sops_write__every_truncation_and_bit_flip_of_yaml(void **state)
+{
+	(void)state;
+	every_change(&samples[0]);
+}
+
+void test_sops_write__every_truncation_and_bit_flip_of_json(void **state)
+{
+	(void)state;
+	every_change(&samples[1]);
+}
+
+void test_sops_write__every_truncation_and_bit_flip_of_dotenv(void **state)
+{
+	(void)state;
+	every_change(&samples[2]);
+}
+
+void test_sops_write__every_truncation_and_bit_flip_of_binary(void **state)
+{
+	(void)state;
+	every_change(&samples[3]);
+}
+
+void test_sops_write__ini_is_refused_by_name(void **state)
+{
+	struct world w;
+	struct sops_encrypt e = {&w.policy, sops_format_of(STR("a/b.ini")), STR(""), NULL};
+	struct sops_file f = {NULL, SOPS_INI, STR("[sops]\n")};
+	struct sops_report report;
+	struct err err = {0};
 
 	(void)state;
 	begin(&w);
-	encrypt(&w, SOPS_YAML, small);
-	opened(&w, SOPS_YAML);
-	for (size_t bit = 0; bit < w.out.n * 8; bit++) {
-		w.out.p[bit / 8] = (char)(w.out.p[bit / 8] ^ (1 << bit % 8));
-		judge(&w);
-		w.out.p[bit / 8] = (char)(w.out.p[bit / 8] ^ (1 << bit % 8));
-	}
-	for (n = w.out.n; n-- > 0;) {
-		w.out.n = n;
-		judge(&w);
-	}
+	assert_int_equal(sops_encrypt(&e, STR("[a]\nb=c\n"), &w.out, &err), -1);
+	assert_non_null(strstr(err.msg, "INI"));
+	f.keys = w.keys;
+	assert_int_equal(sops_open_bytes(&f, &w.plain, &report, &err), -1);
+	assert_int_equal(err.code, ERR_UNSUPPORTED);
 	end(&w);
 }
 
