@@ -147,6 +147,13 @@ static const char *replicas_path(const struct op *op, const char *part)
 	return v ? v->status_replicas : ".status.replicas";
 }
 
+static void write_labels(const struct json *map, struct buf *out)
+{
+	for (size_t i = 0; i < json_len(map); i++)
+		buf_printf(out, "%s%.*s=%.*s", i ? "," : "", STR_ARG(map->members[i].key),
+			   STR_ARG(json_str(&map->members[i].value)));
+}
+
 /* Kinds of definitions keep their selector as text, at a place of their own. */
 static void put_selector(struct op *op, const struct json *tree, struct json *scale)
 {
@@ -156,6 +163,8 @@ static void put_selector(struct op *op, const struct json *tree, struct json *sc
 
 	if (v && v->selector)
 		buf_str(&text, json_str(jsonpath_first(tree, str_c(v->selector))));
+	else if (!v && !op->kind->group[0]) /* replication controllers': a plain map */
+		write_labels(json_at(tree, "spec", "selector"), &text);
 	else if (!v && !selector_from_json(op->a, json_at(tree, "spec", "selector"), &s, NULL))
 		selector_write(&s, &text);
 	if (text.n || !v)

@@ -104,8 +104,8 @@ static int answer_access(struct front_req *r, struct json *o, const struct admis
 
 	if (!res == !path)
 		return err_set(err, ERR_INVALID,
-			       "spec: exactly one of resourceAttributes and nonResourceAttributes "
-			       "must be given");
+			       "spec.resourceAttributes: Invalid value: \"null\": exactly one of "
+			       "nonResourceAttributes or resourceAttributes must be specified");
 	struct authz_ask q = {
 		.user = u,
 		.verb = json_str(json_at(from, "verb")),

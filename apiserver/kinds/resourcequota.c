@@ -1,5 +1,7 @@
 /* ResourceQuotas and LimitRanges: bounds of a namespace. Pure. */
 #include "apiserver/kinds/rules.h"
+#include "lib/base/quantity.h"
+#include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
 
@@ -35,31 +37,62 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_age(c, cells, o);
 }
 
+/* ---- quotas ---- */
+
+static bool says(const struct json *list, const char *text)
+{
+	for (size_t i = 0; i < json_len(list); i++)
+		if (str_is(json_str(json_item(list, i)), text))
+			return true;
+	return false;
+}
+
+static void validate_scopes(struct kind_ctx *c, const struct spath *at, const struct json *scopes)
+{
+	static const char *const known[] = {"Terminating",   "NotTerminating",
+					    "BestEffort",    "NotBestEffort",
+					    "PriorityClass", "CrossNamespacePodAffinity"};
+
+	for (size_t i = 0; i < json_len(scopes); i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(known) && !found; k++)
+			found = str_is(json_str(json_item(scopes, i)), known[k]);
+		if (!found)
+			rule_invalid(c, at, "scopes", scopes, "unsupported scope");
+	}
+	if ((says(scopes, "BestEffort") && says(scopes, "NotBestEffort")) ||
+	    (says(scopes, "Terminating") && says(scopes, "NotTerminating")))
+		rule_invalid(c, at, "scopes", scopes, "conflicting scopes");
+}
+
+static void validate_amounts(struct kind_ctx *c, const struct spath *at, const struct json *amounts)
+{
+	for (size_t i = 0; i < json_len(amounts); i++) {
+		const struct json_member *m = &amounts->members[i];
+		struct spath here = SPATH_KEY(at, m->key);
+		const char *why = name_check_qualified(m->key);
+		struct quantity q;
+
+		if (why)
+			rule_invalid(c, &here, NULL, json_new_str(c->a, m->key), why);
+		if (!quantity_parse(json_str(&m->value), &q) && q.nano < 0)
+			rule_invalid(c, &here, NULL, &m->value,
+				     "must be greater than or equal to 0");
+	}
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
-	static const char *const known[] = {"Terminating",
-					    "NotTerminating",
-					    "BestEffort",
-					    "NotBestEffort",
-					    "PriorityClass",
-					    "CrossNamespacePodAffinity",
-					    NULL};
-	struct spath at = SPATH_FIELD(NULL, "spec");
-	const struct json *scopes = json_at(next, "spec", "scopes");
+	const struct json *spec = json_get(next, STR("spec"));
+	struct spath at = SPATH_FIELD(NULL, "spec"), hard = SPATH_FIELD(&at, "hard");
 
 	if (c->subresource)
 		return;
-	for (size_t i = 0; i < json_len(scopes); i++) {
-		size_t k = 0;
-
-		while (known[k] && !str_is(json_str(json_item(scopes, i)), known[k]))
-			k++;
-		if (!known[k])
-			rule_invalid(c, &at, "scopes", scopes, "unsupported scope");
-	}
+	validate_amounts(c, &hard, json_get(spec, STR("hard")));
+	validate_scopes(c, &at, json_get(spec, STR("scopes")));
 	if (live)
-		rule_immutable(c, &at, json_get(next, STR("spec")), json_get(live, STR("spec")),
-			       "scopes");
+		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "scopes");
 }
 
 static const char *const short_names[] = {"quota", NULL};
@@ -116,6 +149,78 @@ static void limit_defaults(struct kind_ctx *c, struct json *o)
 	}
 }
 
+/* ---- limits ---- */
+
+static const struct order {
+	const char *low, *high, *low_is, *high_is;
+} orders[] = {
+	{"min", "max", "min value", "max value"},
+	{"defaultRequest", "max", "default request value", "max value"},
+	{"defaultRequest", "default", "default request value", "default limit value"},
+	{"default", "max", "default value", "max value"},
+};
+
+/* For each amount of the low one: not more than what the high one says of the same. */
+static void validate_order(struct kind_ctx *c, const struct spath *at, const struct json *item,
+			   const struct order *o)
+{
+	const struct json *amounts = json_get(item, str_c(o->low)),
+			  *bounds = json_get(item, str_c(o->high));
+	struct spath in = {.up = at, .name = str_c(o->low)};
+
+	for (size_t i = 0; i < json_len(amounts); i++) {
+		struct str have = json_str(&amounts->members[i].value),
+			   most = json_str(json_get(bounds, amounts->members[i].key));
+		struct spath here = SPATH_KEY(&in, amounts->members[i].key);
+		struct quantity a, b;
+
+		if (most.n && !quantity_parse(have, &a) && !quantity_parse(most, &b) &&
+		    quantity_cmp(a, b) > 0)
+			rule_invalid(c, &here, NULL, &amounts->members[i].value,
+				     arena_printf(c->a, "%s %.*s is greater than %s %.*s",
+						  o->low_is, STR_ARG(have), o->high_is,
+						  STR_ARG(most)));
+	}
+}
+
+static void validate_limit(struct kind_ctx *c, const struct spath *at, const struct json *item)
+{
+	static const char *const amounts[] = {"max", "min", "default", "defaultRequest"};
+
+	for (size_t i = 0; i < ARRAY_LEN(amounts); i++) {
+		struct spath here = {.up = at, .name = str_c(amounts[i])};
+
+		validate_amounts(c, &here, json_get(item, str_c(amounts[i])));
+	}
+	if (str_is(json_str(json_get(item, STR("type"))), "Pod")) {
+		if (json_len(json_get(item, STR("default"))))
+			rule_forbidden(c, at, "default",
+				       "may not be specified when `type` is 'Pod'");
+		if (json_len(json_get(item, STR("defaultRequest"))))
+			rule_forbidden(c, at, "defaultRequest",
+				       "may not be specified when `type` is 'Pod'");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(orders); i++)
+		validate_order(c, at, item, &orders[i]);
+}
+
+static void limit_validate(struct kind_ctx *c, const struct json *next,
+			   const struct json *live UNUSED)
+{
+	const struct json *items = json_at(next, "spec", "limits");
+	struct spath spec = SPATH_FIELD(NULL, "spec"), all = SPATH_FIELD(&spec, "limits");
+
+	for (size_t i = 0; i < json_len(items); i++) {
+		struct spath at = SPATH_INDEX(&all, i);
+		struct str type = json_str(json_get(json_item(items, i), STR("type")));
+
+		for (size_t k = 0; k < i; k++)
+			if (str_eq(type, json_str(json_get(json_item(items, k), STR("type")))))
+				rule_duplicate(c, &at, "type", json_new_str(c->a, type));
+		validate_limit(c, &at, json_item(items, i));
+	}
+}
+
 static const char *const limit_short_names[] = {"limits", NULL};
 
 const struct kind kind_limitrange = {
@@ -128,4 +233,5 @@ const struct kind kind_limitrange = {
 	.schema_name = "io.k8s.api.core.v1.LimitRange",
 	.columns = limit_columns,
 	.set_defaults = limit_defaults,
+	.validate = limit_validate,
 };

@@ -7,7 +7,7 @@ import sys
 
 from client import Api, Tap, run
 
-MODULES = ["kinds", "machinery", "extension"]
+MODULES = ["kinds", "machinery", "extension", "access", "workloads"]
 
 
 def main():
