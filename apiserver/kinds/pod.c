@@ -4,8 +4,6 @@
  *
  * Pure.
  */
-#include <string.h>
-
 #include "apiserver/kinds/rules.h"
 
 #include "lib/base/quantity.h"
@@ -267,10 +265,10 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 {
 	struct json *status;
 
-	if (live && c->subresource && !strcmp(c->subresource, "status"))
-		rule_keep_meta(c, next, live, "ownerReferences");
-	if (live)
+	if (live) {
+		pod_update_prepare(c, next, live);
 		return;
+	}
 	status = json_set_object(c->a, next, "status");
 	json_set_str(c->a, status, "phase", STR("Pending"));
 	json_set_str(c->a, status, "qosClass", str_c(qos_class(next)));
@@ -278,36 +276,6 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 		condition_set(c->a, next, "PodScheduled", "False", "SchedulingGated",
 			      STR("Scheduling is blocked due to non-empty scheduling gates"),
 			      c->now_ns);
-}
-
-/* The spec as it would be had nothing changed that may change. */
-static struct json *with_allowed(struct kind_ctx *c, const struct json *next,
-				 const struct json *live)
-{
-	static const char *const lists[] = {"containers", "initContainers"};
-	static const char *const fields[] = {"activeDeadlineSeconds", "tolerations",
-					     "terminationGracePeriodSeconds", "schedulingGates"};
-	struct json *copy = json_copy(c->a, json_get(live, STR("spec")));
-	const struct json *spec = json_get(next, STR("spec"));
-
-	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-		struct json *old = json_get(copy, str_c(lists[l]));
-		const struct json *new = json_get(spec, str_c(lists[l]));
-
-		for (size_t i = 0; i < json_len(old) && i < json_len(new); i++)
-			if (json_get(json_item(new, i), STR("image")))
-				json_set(c->a, json_item(old, i), STR("image"),
-					 json_get(json_item(new, i), STR("image")));
-	}
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		const struct json *v = json_get(spec, str_c(fields[i]));
-
-		if (v)
-			json_set(c->a, copy, str_c(fields[i]), v);
-		else
-			json_del(copy, str_c(fields[i]));
-	}
-	return copy;
 }
 
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
@@ -318,17 +286,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 		podspec_validate(c, &at, json_get(next, STR("spec")));
 		return;
 	}
-	if (c->subresource)
-		return;
-	if (!json_equal(with_allowed(c, next, live), json_get(next, STR("spec"))))
-		rule_forbidden(
-			c, NULL, "spec",
-			"pod updates may not change fields other than `spec.containers[*].image`,"
-			"`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec."
-			"tolerations` (only additions to "
-			"existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to "
-			"be set to 1 if it was previously "
-			"negative)");
+	pod_update_validate(c, next, live);
 }
 
 static const char *const selectable[] = {"spec.nodeName",

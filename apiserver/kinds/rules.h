@@ -72,6 +72,9 @@ int64_t rule_scaled(const struct json *int_or_percent, int64_t total, bool up);
 /* ---- pods and what makes them (podspec.c) ---- */
 void podspec_defaults(struct kind_ctx *c, struct json *spec);
 void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+/* What of a pod that is there may change, through which sub-resource (rules_podupdate.c). */
+void pod_update_prepare(struct kind_ctx *c, struct json *next, const struct json *live);
+void pod_update_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
 /* A PodTemplateSpec: its metadata and its spec. */
 void podtemplate_defaults(struct kind_ctx *c, struct json *template);
 void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const struct json *template);

@@ -232,6 +232,48 @@ static void check_dns(struct kind_ctx *c, const struct spath *at, const struct j
 			     "must not have more than 3 nameservers");
 }
 
+/* "kernel.shm_rmid_forced", "net/ipv4/conf.x/y": words between dots and slashes. */
+static bool is_sysctl(struct str name)
+{
+	bool inside = false; /* a word, behind its first character */
+
+	if (!name.n || name.n > 253)
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		char ch = name.p[i];
+		bool alnum = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9');
+		bool joint = ch == '-' || ch == '_', end = i + 1 == name.n;
+
+		if (!alnum && (!inside || end || (!joint && ch != '.' && ch != '/')))
+			return false;
+		if (!alnum && !joint && (name.p[i - 1] == '-' || name.p[i - 1] == '_'))
+			return false;
+		inside = alnum || joint;
+	}
+	return true;
+}
+
+static void check_sysctls(struct kind_ctx *c, const struct spath *at, const struct json *list)
+{
+	struct spath all = SPATH_FIELD(at, "sysctls");
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct spath here = SPATH_INDEX(&all, i);
+		const struct json *name = json_get(json_item(list, i), STR("name"));
+
+		if (!json_str(name).n)
+			rule_required(c, &here, "name", NULL);
+		else if (!is_sysctl(json_str(name)))
+			rule_invalid(c, &here, "name", name,
+				     "must have at most 253 characters and match regex "
+				     "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*"
+				     "[a-z0-9])?$");
+		for (size_t k = 0; k < i; k++)
+			if (json_equal(name, json_get(json_item(list, k), STR("name"))))
+				rule_duplicate(c, &here, "name", name);
+	}
+}
+
 static void check_security(struct kind_ctx *c, const struct spath *at, const struct json *spec)
 {
 	static const char *const ids[] = {"runAsUser", "runAsGroup", "fsGroup"};
@@ -239,6 +281,7 @@ static void check_security(struct kind_ctx *c, const struct spath *at, const str
 	struct spath here = SPATH_FIELD(at, "securityContext");
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
 		rule_range(c, &here, sc, ids[i], 0, INT32_MAX);
+	check_sysctls(c, &here, json_get(sc, STR("sysctls")));
 	if (json_bool(json_get(spec, STR("shareProcessNamespace")), false) &&
 	    json_bool(json_get(spec, STR("hostPID")), false))
 		rule_invalid(c, at, "shareProcessNamespace",

@@ -228,11 +228,19 @@ def pods(api, ns):
            "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)")
     e = api.patch(at + "/p/ephemeralcontainers", {"spec": {"ephemeralContainers": [{"name": "debug", "image": "x", "terminationMessagePolicy": "File"}]}}, type=STRATEGIC)
     eq("an ephemeral container", dig(e.json, "spec.ephemeralContainers.0.name"), "debug")
+    e = api.patch(at + "/p/ephemeralcontainers", {"metadata": {"labels": {"no": "no"}}, "spec": {"nodeName": "no", "containers": [{"name": "c", "image": "evil"}]}}, type=STRATEGIC)
+    check("… and nothing else", e.code == 200 and e["spec.nodeName"] is None and e["spec.containers.0.image"] == "registry.k8s.io/pause:3.9"
+          and "no" not in e["metadata.labels"], e)
+    status("… which stays what it is", api.patch(at + "/p/ephemeralcontainers", {"spec": {"ephemeralContainers": [{"name": "debug", "image": "y"}]}}, type=STRATEGIC),
+           422, "Invalid", 'existing ephemeral containers "debug" may not be changed')
+    status("tolerations only come", api.patch(at + "/p", {"spec": {"tolerations": []}}), 422, "Invalid", "existing toleration can not be modified")
+    t = api.get(at + "/p")["spec.tolerations"] + [{"key": "x", "operator": "Exists"}]
+    eq("… one more", len(api.patch(at + "/p", {"spec": {"tolerations": t}})["spec.tolerations"]), len(t))
     s = api.patch(at + "/p/status", {"metadata": {"labels": {"podstatus": "patched"}}, "status": {"message": "Patched by e2e test", "reason": "E2E"}})
     check("its status is patched", s["status.message"] == "Patched by e2e test" and s["metadata.labels.podstatus"] == "patched", s)
     b = api.post(at + "/p/binding", {"target": {"kind": "Node", "name": "gone"}})
     eq("bound", (b.code, api.get(at + "/p")["spec.nodeName"]), (201, "gone"))
-    for f, n in (("spec.nodeName%3Dgone", 1), ("status.phase%3DPending", 1), ("spec.nodeName%3Dother", 0), ("spec.restartPolicy%3DAlways,metadata.name%3Dp", 1),
+    for f, n in (("spec.nodeName%3Dgone", 1), ("status.phase%3DPending,metadata.name%3Dp", 1), ("spec.nodeName%3Dother", 0), ("spec.restartPolicy%3DAlways,metadata.name%3Dp", 1),
                  ("spec.serviceAccountName%3Ddefault,metadata.name%3Dp", 1), ("status.phase!%3DRunning,metadata.name%3Dp", 1)):
         eq("selected by " + f, len(api.get(at + "?fieldSelector=" + f)["items"]), n)
     d = api.delete(at + "/p", {"gracePeriodSeconds": 30})
