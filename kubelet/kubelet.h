@@ -109,6 +109,7 @@ struct pod {
 	struct loop_timer retry;
 	unsigned status_failures;
 	bool status_behind, confirm_wanted;
+	struct proc *giving; /* give.c: its volumes to its group */
 	/* evict.c */
 	bool measuring;
 	int64_t disk_bytes; /* what it was measured to use, for who has limits */
@@ -154,6 +155,10 @@ MUST_USE int pod_write_files(struct pod *p, struct err *err);
 void pod_admission(struct pod *p);
 /* A final phase that others wrote is its end. */
 void pod_notice_end(struct pod *p);
+
+/* ---- give.c ---- */
+/* Sets its volumes up; obs.volumes says what came of it, now or later. */
+void pod_volumes(struct pod *p);
 
 /* ---- sandbox.c: what a pod's containers share beside the network ---- */
 MUST_USE int sandbox_setup(struct pod *p, struct err *err); /* what is there already stays */

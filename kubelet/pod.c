@@ -217,6 +217,8 @@ void pod_free(struct pod *p)
 		free(p->cont[i].image);
 	}
 	status_cancel(p);
+	if (p->giving)
+		proc_cancel(p->giving, true);
 	pod_tokens_free(p);
 	attempts_forget(p);
 	pod_refs(&p->spec, drop_ref, p);
@@ -256,17 +258,6 @@ static void do_sandbox(struct pod *p)
 	if (rc)
 		pod_event(p, "Warning", "FailedCreatePodSandBox",
 			  "Failed to create pod sandbox: %s", err.msg);
-}
-
-static void do_volumes(struct pod *p)
-{
-	struct payload_in in = pod_payload_in(p);
-	struct err err = {0};
-	int rc = volumes_setup(p->dir, &in, &err);
-
-	pod_on_volumes(&p->obs, rc == 0, pod_now(p->k));
-	if (rc)
-		pod_event(p, "Warning", "FailedMount", "%s", err.msg);
 }
 
 static void image_failed(struct pod *p, size_t i, const struct err *why)
@@ -402,7 +393,7 @@ static void perform(struct pod *p, const struct pod_action *a)
 		do_sandbox(p);
 		break;
 	case ACT_VOLUMES:
-		do_volumes(p);
+		pod_volumes(p);
 		break;
 	case ACT_IMAGE:
 		do_image(p, a->c);

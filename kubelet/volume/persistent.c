@@ -46,10 +46,8 @@ static int group_below(int at, const char *name, int64_t gid, int depth)
 		return -1;
 	if (S_ISLNK(st.st_mode))
 		return fchownat(fd, "", (uid_t)-1, (gid_t)gid, AT_EMPTY_PATH);
-	if (give_group(fd, gid, &st))
-		return -1;
 	if (!S_ISDIR(st.st_mode))
-		return 0;
+		return give_group(fd, gid, &st);
 	if (depth == 0) {
 		errno = ELOOP;
 		return -1;
@@ -62,7 +60,7 @@ static int group_below(int at, const char *name, int64_t gid, int depth)
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			rc = group_below(in, e->d_name, gid, depth - 1);
 	closedir(d);
-	return rc;
+	return rc ? rc : give_group(fd, gid, &st);
 }
 
 static bool root_matches(const char *path, int64_t gid)
@@ -72,14 +70,21 @@ static bool root_matches(const char *path, int64_t gid)
 	return !stat(path, &st) && st.st_gid == (gid_t)gid && (st.st_mode & 02770) == 02770;
 }
 
-int persistent_group(const char *path, const struct pod_spec *pod, struct err *err)
+bool persistent_ungrouped(const struct persistent *v, const char *path, const struct pod_spec *pod)
 {
 	const struct json *context = json_at(pod->spec, "securityContext");
 	int64_t gid = json_int(json_at(context, "fsGroup"), -1);
 	struct str policy = json_str(json_at(context, "fsGroupChangePolicy"));
 
-	if (gid < 0 || (str_is(policy, "OnRootMismatch") && root_matches(path, gid)))
-		return 0;
+	/* hostPaths stay as they are: kube gives such to no group either. */
+	if (gid < 0 || json_at(v->volume, "spec", "hostPath"))
+		return false;
+	return !str_is(policy, "OnRootMismatch") || !root_matches(path, gid);
+}
+
+/* The root last, as it says that all below it is done. */
+int volume_give(const char *path, int64_t gid, struct err *err)
+{
 	if (group_below(AT_FDCWD, path, gid, DEPTH_MAX))
 		return err_sys(err, "give %s to group %lld", path, (long long)gid);
 	return 0;
@@ -146,27 +151,20 @@ static int unsupported(const struct json *spec, struct err *err)
 	return err_set(err, ERR_INVALID, "the persistent volume has no source");
 }
 
-int persistent_setup(const struct persistent *v, const struct pod_spec *pod, char **ret,
-		     struct err *err)
+int persistent_setup(const struct persistent *v, char **ret, struct err *err)
 {
 	const struct json *spec = json_at(v->volume, "spec"), *host = json_at(spec, "hostPath"),
 			  *local = json_at(spec, "local");
 
 	if (json_len(json_at(spec, "mountOptions")))
 		return err_set(err, ERR_UNSUPPORTED, "mountOptions are not supported");
-	if (host) /* as it is: kube gives such to no group either */
+	if (host)
 		return set_up_host(host, err) || host_path(host, ret, err) ? -1 : 0;
 	if (!local)
 		return unsupported(spec, err);
-	if (str_is(meta_annotation(v->volume, ANN_PROVISIONED_BY), LOCAL_PROVISIONER)
-		    ? our_folder(v, ret, err)
-		    : their_folder(local, ret, err))
-		return -1;
-	if (!persistent_group(*ret, pod, err))
-		return 0;
-	free(*ret);
-	*ret = NULL;
-	return -1;
+	return str_is(meta_annotation(v->volume, ANN_PROVISIONED_BY), LOCAL_PROVISIONER)
+		       ? our_folder(v, ret, err)
+		       : their_folder(local, ret, err);
 }
 
 /* ---- in the pod's folder ---- */

@@ -13,10 +13,9 @@ MUST_USE int host_path(const struct json *v, char **ret, struct err *err);
 MUST_USE int set_up_host(const struct json *v, struct err *err);
 
 /* Where the volume is, made when it is ours and missing; *ret is the caller's. */
-MUST_USE int persistent_setup(const struct persistent *v, const struct pod_spec *pod, char **ret,
-			      struct err *err);
-/* Everything below path belongs to the pod's fsGroup, as far as its policy says. */
-MUST_USE int persistent_group(const char *path, const struct pod_spec *pod, struct err *err);
+MUST_USE int persistent_setup(const struct persistent *v, char **ret, struct err *err);
+/* Is what is there still to be given to the pod's fsGroup, by its policy and the volume's kind? */
+bool persistent_ungrouped(const struct persistent *v, const char *path, const struct pod_spec *pod);
 /*
  * A pod's folder only holds a link to a persistent volume, which no container sees: whatever
  * becomes of the pod's folder, nothing that removes it can reach the data.

@@ -153,7 +153,7 @@ static int set_up_claim(const char *at, const struct payload_in *in, const struc
 
 	if (!in->claim)
 		return err_set(err, ERR_UNSUPPORTED, "claims are not supported");
-	if (in->claim(in->arg, v, &p, err) || persistent_setup(&p, in->pod, &path, err))
+	if (in->claim(in->arg, v, &p, err) || persistent_setup(&p, &path, err))
 		return -1;
 	return persistent_link(at, path, err);
 }
@@ -216,6 +216,23 @@ int volumes_update(const char *dir, const struct payload_in *in, struct err *err
 			rc = err_wrap(err, "volume \"%.*s\"", STR_ARG(name));
 	}
 	return rc;
+}
+
+void volumes_ungrouped(const char *dir, const struct payload_in *in,
+		       void (*fn)(void *ctx, const char *path), void *ctx)
+{
+	const struct json *list = json_at(in->pod->spec, "volumes");
+	struct persistent p;
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *v = json_item(list, i);
+		struct str name = json_str(json_at(v, "name"));
+		AUTO(free) char *at = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
+		AUTO(free) char *path = is_claim(v) ? persistent_linked(at) : NULL;
+		if (path && in->claim && !in->claim(in->arg, v, &p, NULL) &&
+		    persistent_ungrouped(&p, path, in->pod))
+			fn(ctx, path);
+	}
 }
 
 static void unmount_below(const char *folder, int depth)

@@ -15,6 +15,11 @@ struct persistent {
 
 /* dir: pods/UID. Makes or updates all volumes of in->pod. */
 MUST_USE int volumes_setup(const char *dir, const struct payload_in *in, struct err *err);
+/* Persistent ones that were set up, but are yet to be given to the pod's fsGroup. */
+void volumes_ungrouped(const char *dir, const struct payload_in *in,
+		       void (*fn)(void *ctx, const char *path), void *ctx);
+/* Gives all of it to the group: as long as that takes. */
+MUST_USE int volume_give(const char *path, int64_t gid, struct err *err);
 /* Updates those that hold files of the API's, when they exist. */
 MUST_USE int volumes_update(const char *dir, const struct payload_in *in, struct err *err);
 void volumes_teardown(const char *dir);

@@ -12,6 +12,7 @@ struct trial {
 	char *ours, *pod;
 	struct pod_spec spec;
 	const struct json *volume; /* what the claim of the pod gets */
+	unsigned given;            /* volumes, at the last set-up */
 };
 
 static struct json *parse(struct trial *t, const char *text)
@@ -64,11 +65,25 @@ static int claim(void *arg, const struct json *volume, struct persistent *ret, s
 	return 0;
 }
 
+static void give(void *ctx, const char *path)
+{
+	unsigned *n = ctx;
+	struct err err = {0};
+
+	(*n)++;
+	if (volume_give(path, 4321, &err))
+		fail_msg("%s", err.msg);
+}
+
 static int set_up(struct trial *t, struct err *err)
 {
 	struct payload_in in = {.pod = &t->spec, .claim = claim, .arg = t};
+	int rc = volumes_setup(t->pod, &in, err);
 
-	return volumes_setup(t->pod, &in, err);
+	t->given = 0;
+	if (!rc)
+		volumes_ungrouped(t->pod, &in, give, &t->given);
+	return rc;
 }
 
 static void use_ours(struct trial *t, const char *name)
@@ -171,6 +186,27 @@ void test_persistent__the_group_gets_everything_but_what_links_lead_to(void **st
 	assert_int_equal(stat(outside, &st), 0);
 	assert_int_equal(st.st_gid, 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(t.given, 1); /* always, unless the policy says otherwise */
+	end(&t);
+}
+
+void test_persistent__a_root_that_matches_says_that_all_does(void **state)
+{
+	struct err err = {0};
+	struct trial t;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	begin(&t, "'fsGroup':4321,'fsGroupChangePolicy':'OnRootMismatch'", "");
+	use_ours(&t, "pvc-1");
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_int_equal(t.given, 1);
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_int_equal(t.given, 0);
+	t.volume = parse(&t, arena_printf(&t.a, "{'spec':{'hostPath':{'path':'%s'}}}", t.w.dir));
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_int_equal(t.given, 0);
 	end(&t);
 }
 

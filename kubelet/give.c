@@ -1,0 +1,90 @@
+/*
+ * A pod's volumes, and their owner: sets them up, and gives persistent ones to the pod's fsGroup in
+ * a process of its own (`plumb give`), since they may hold any number of files. Must never hold up
+ * other pods. On the kubelet's loop; the process is the pod's, and ends with it.
+ */
+#include <stdio.h>
+
+#include "kubelet/kubelet.h"
+#include "kubelet/main.h"
+#include "kubelet/volume/volume.h"
+
+#define GIVE_MAX POD_VOLUMES_MAX
+
+struct give {
+	const char *argv[GIVE_MAX + 4];
+	size_t n;
+	struct arena *a;
+};
+
+static void done(struct pod *p, const struct err *err)
+{
+	bool ok = !err || !err->code;
+
+	pod_on_volumes(&p->obs, ok, pod_now(p->k));
+	if (!ok)
+		pod_event(p, "Warning", "FailedMount", "%s", err->msg);
+	pod_wake(p);
+}
+
+static void on_given(void *arg, struct proc_result *r)
+{
+	struct pod *p = arg;
+	struct err err = {0};
+
+	p->giving = NULL;
+	if (r->status)
+		err_set(&err, ERR_IO, "applyFSGroup failed: %s", buf_cstr(&r->err));
+	done(p, &err);
+}
+
+static void add(void *ctx, const char *path)
+{
+	struct give *g = ctx;
+
+	if (g->n < GIVE_MAX + 3)
+		g->argv[g->n++] = arena_cstr(g->a, str_c(path));
+}
+
+void pod_volumes(struct pod *p)
+{
+	struct payload_in in = pod_payload_in(p);
+	AUTO(arena) struct arena a = {0};
+	struct give g = {.argv = {proc_self(), "give"}, .n = 3, .a = &a};
+	struct proc_opts o = {.argv = g.argv, .die_with_us = true};
+	struct err err = {0};
+
+	if (volumes_setup(p->dir, &in, &err)) {
+		done(p, &err);
+		return;
+	}
+	g.argv[2] = arena_printf(
+		&a, "%lld",
+		(long long)json_int(json_at(p->spec.spec, "securityContext", "fsGroup"), -1));
+	volumes_ungrouped(p->dir, &in, add, &g);
+	if (g.n == 3) {
+		done(p, NULL);
+		return;
+	}
+	p->giving = proc_start(p->k->loop, &o, on_given, p, &err);
+	if (!p->giving)
+		done(p, &err);
+}
+
+int kubelet_give_main(int argc, char **argv)
+{
+	struct err err = {0};
+	int64_t gid;
+
+	if (argc < 3 || str_to_i64(str_c(argv[1]), &gid) || gid < 0 || gid > INT32_MAX) {
+		fprintf(stderr, "plumb give is started by kubelets\n");
+		return 2;
+	}
+	for (int i = 2; i < argc; i++) {
+		if (volume_give(argv[i], gid, &err)) {
+			fprintf(stderr, "%s\n", err.msg);
+			return 1;
+		}
+	}
+	return 0;
+}
