@@ -53,8 +53,9 @@ struct reconciler_opts {
 	const char *forge;                /* KIND=URL, or NULL */
 	const char *webhook_listen;       /* ADDR:PORT, or NULL or "" */
 	const char *webhook_cert, *webhook_key;
-	const char *sops_binding; /* "required": sops files say what they are for; NULL = optional */
-	const char *sealing; /* auto, commit, propose or off; NULL = auto */
+	const char
+		*sops_binding; /* "required": sops files say what they are for; NULL = optional */
+	const char *sealing;   /* auto, commit, propose or off; NULL = auto */
 	/* Whom Kustomizations outside of ROOT_NAMESPACE act as when they don't say; or NULL. */
 	const char *default_service_account;
 	void (*synced)(void *arg);
