@@ -149,6 +149,12 @@ history: all $(O)/history
 $(O)/forge: $(O)/tests/forge/forge.o $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+# Prints the requests that we make of forges: see tests/forge/published.
+$(O)/requests: $(O)/tests/forge/requests.o $(call archive,reconciler) $(foreach l,$(call reverse,$(LIBS)),$(call archive,$(l)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+.PHONY: published
+published: $(O)/requests ; $(Q)tests/forge/published
 
 # ---- fuzz targets: replayed with gcc in `make test`, explored with clang in `make fuzz` ---------
 FUZZ := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
@@ -169,7 +175,7 @@ demo: deps
 E2E ?= $(sort $(wildcard tests/e2e/[0-9]*.sh))
 test: deps
 	$(Q)$(MAKE) --no-print-directory test-run
-build-tests: $(UNITBIN) $(O)/sim $(O)/history $(O)/forge $(patsubst %,$(O)/fuzz/%,$(FUZZ))
+build-tests: $(UNITBIN) $(O)/sim $(O)/history $(O)/forge $(O)/requests $(patsubst %,$(O)/fuzz/%,$(FUZZ))
 test-run: all build-tests
 	$(Q)O=$(O) tools/run-tests $(UNITBIN) $(patsubst %,$(O)/fuzz/%,$(FUZZ)) $(O)/sim $(O)/history $(E2E)
 e2e: all $(O)/forge
