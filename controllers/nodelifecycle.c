@@ -23,30 +23,48 @@ static bool any_ready(const struct view *v)
 	return false;
 }
 
-/* Services must not send to pods that nobody watches over any more. */
-static void mark_not_ready(const struct view *v, const struct json *pod, struct plan *p)
-{
-	struct json *new;
-
-	if (!pod_ready(pod))
-		return;
-	new = json_copy(v->arena, pod);
-	condition_set(v->arena, new, "Ready", "False", "NodeNotReady", STR(""), v->now_ns);
-	plan_update_status(p, &res_pods, new);
-	p->last->ignore_not_found = true;
-}
-
-static void evict(const struct view *v, const struct json *pod, const struct json *node,
-		  struct plan *p)
+/* Its tolerations have ended; asks to be woken when they will. */
+static bool to_be_evicted(const struct view *v, const struct json *pod, const struct json *node,
+			  struct plan *p)
 {
 	int64_t at = pod_evict_at(pod, node);
 
 	if (at == INT64_MAX || meta_deleting(pod))
-		return;
-	if (at > v->now_ns) {
+		return false;
+	if (at > v->now_ns)
 		plan_requeue(p, at - v->now_ns);
+	return at <= v->now_ns;
+}
+
+/* Services must not send to pods that nobody watches over any more; and whoever reads that a pod
+ * goes shall read why. */
+static void mark(const struct view *v, const struct json *pod, const struct json *node, bool going,
+		 struct plan *p)
+{
+	struct json *new = json_copy(v->arena, pod);
+	bool changed = false;
+
+	if (!node_is_ready(node) && pod_ready(pod))
+		changed |= condition_set(v->arena, new, "Ready", "False", "NodeNotReady", STR(""),
+					 v->now_ns);
+	if (going)
+		changed |= condition_set(
+			v->arena, new, "DisruptionTarget", "True", "DeletionByTaintManager",
+			STR("Taint manager: deleting due to NoExecute taint"), v->now_ns);
+	if (!changed)
 		return;
-	}
+	plan_update_status(p, &res_pods, new);
+	p->last->ignore_not_found = true;
+}
+
+static void look_after_pod(const struct view *v, const struct json *pod, const struct json *node,
+			   bool evicting, struct plan *p)
+{
+	bool going = evicting && to_be_evicted(v, pod, node, p);
+
+	mark(v, pod, node, going, p);
+	if (!going)
+		return;
 	plan_event(p, pod, "Normal", "TaintManagerEviction", "Marking for deletion Pod %.*s/%.*s",
 		   STR_ARG(meta_namespace(pod)), STR_ARG(meta_name(pod)));
 	plan_delete(p, &res_pods, pod)->ignore_not_found = true;
@@ -71,12 +89,8 @@ static void look_after_pods(const struct view *v, const struct json *node, struc
 		return;
 	evicting = any_ready(v);
 	pods = view_by_index(v, &res_pods, INDEX_NODE, meta_name(node));
-	for (size_t i = 0; i < pods.n; i++) {
-		if (!node_is_ready(node))
-			mark_not_ready(v, pods.v[i], p);
-		if (evicting)
-			evict(v, pods.v[i], node, p);
-	}
+	for (size_t i = 0; i < pods.n; i++)
+		look_after_pod(v, pods.v[i], node, evicting, p);
 	if (!evicting)
 		plan_requeue(p, GRACE);
 }

@@ -85,6 +85,23 @@ static ptrdiff_t find_taint(const struct json *taints, const struct rule *r)
 	return -1;
 }
 
+/* What people add carries no time, and tolerations are counted from it. */
+static bool note_when_added(struct arena *a, struct json *taints, struct str now)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < json_len(taints); i++) {
+		struct json *t = json_item(taints, i);
+
+		if (!str_is(json_str(json_at(t, "effect")), "NoExecute") ||
+		    json_str(json_at(t, "timeAdded")).n)
+			continue;
+		json_set_str(a, t, "timeAdded", now);
+		changed = true;
+	}
+	return changed;
+}
+
 bool node_set_taints(struct arena *a, struct json *node, int64_t now_ns)
 {
 	struct json *spec = json_set_object(a, node, "spec");
@@ -109,6 +126,7 @@ bool node_set_taints(struct arena *a, struct json *node, int64_t now_ns)
 		json_set_str(a, t, "effect", str_c(r->effect));
 		json_set_str(a, t, "timeAdded", time_format(now_ns, text));
 	}
+	changed |= note_when_added(a, taints, time_format(now_ns, text));
 	if (!json_len(taints))
 		json_del(spec, STR("taints"));
 	return changed;

@@ -319,3 +319,30 @@ void test_namespaces__get_nothing_while_they_end(void **state)
 	assert_int_equal(f->writes, 0);
 	fake_free(f);
 }
+
+/* A taint that people add says nothing of when: it is from when it was seen. */
+void test_nodes__a_taint_of_ones_own_evicts_in_time_and_says_why(void **state)
+{
+	struct fake *f = start(&controller_nodelifecycle);
+	const struct json *c;
+
+	(void)state;
+	add_node(f, "n1", "");
+	add_pod(f, "p", "n1",
+		"{'key':'k','operator':'Equal','value':'v','effect':'NoExecute',"
+		"'tolerationSeconds':15}");
+	add_pod(f, "stays", "n1", "{'key':'k','operator':'Exists'}");
+	f->graceful_pods = true;
+	fake_merge(f, &res_nodes, NULL, "n1",
+		   "{'spec':{'taints':[{'key':'k','value':'v','effect':'NoExecute'}]}}");
+	fake_settle(f, NULL, "n1");
+	assert_false(meta_deleting(fake_get(f, &res_pods, "a", "p")));
+	assert_int_equal(f->requeue_ns, 15 * NS_PER_S);
+	f->now_ns += 15 * NS_PER_S;
+	fake_run(f, NULL, "n1");
+	assert_true(meta_deleting(fake_get(f, &res_pods, "a", "p")));
+	c = condition_find(fake_get(f, &res_pods, "a", "p"), "DisruptionTarget");
+	assert_true(str_is(json_str(json_at(c, "reason")), "DeletionByTaintManager"));
+	assert_false(meta_deleting(fake_get(f, &res_pods, "a", "stays")));
+	fake_free(f);
+}
