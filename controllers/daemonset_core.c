@@ -1,13 +1,15 @@
 /*
  * Nodes and pods of a DaemonSet. A pod is tied to its node by affinity on the node's name, so that
- * it is the scheduler that places it, and is named after the node and the template: a decision
- * made twice is refused the second time. Pure, in the view's arena.
+ * it is the scheduler that places it, and is named after the node and the set as it was seen: a
+ * decision made twice is refused the second time. Pure, in the view's arena.
  */
 #include "controllers/daemonset_core.h"
 
 #include "lib/kube/nodematch.h"
 
 #include "lib/base/pure.h"
+
+#define FAILED_AGE (2 * INT64_C(1000000000))
 
 /* ---- which nodes ---- */
 
@@ -143,11 +145,15 @@ bool ds_pair(const struct ds *d, const struct ds_node *n, const struct json **re
 	return true;
 }
 
+/* Decided twice on the same state, named the same. The pod that follows one that ended has a name
+ * of its own: its end has changed the status by then. */
 static struct str pod_name(const struct ds *d, const struct ds_node *n)
 {
 	struct str own = meta_name(d->was),
-		   from = arena_strf(d->v->arena, "%.*s/%.*s/%.*s", STR_ARG(meta_uid(d->was)),
-				     STR_ARG(n->name), STR_ARG(d->revisions.hash));
+		   version = json_str(json_at(d->was, "metadata", "resourceVersion")),
+		   from = arena_strf(d->v->arena, "%.*s/%.*s/%.*s/%.*s", STR_ARG(meta_uid(d->was)),
+				     STR_ARG(n->name), STR_ARG(d->revisions.hash),
+				     STR_ARG(version));
 	uint32_t code = str_fnv32(from);
 	char suffix[6] = "";
 
@@ -208,6 +214,16 @@ void ds_delete(struct ds *d, const struct json *pod)
 
 /* ---- too few, too many ---- */
 
+/* Where every pod fails at once, a new one comes every few seconds and not as fast as can be. */
+static bool too_young(struct ds *d, const struct json *pod)
+{
+	int64_t left = meta_created_ns(pod) + FAILED_AGE - d->v->now_ns;
+
+	if (left > 0)
+		plan_requeue(d->plan, left);
+	return left > 0;
+}
+
 /* A pod that has ended makes way for the next one. */
 static bool clear_ended(struct ds *d, const struct ds_node *n)
 {
@@ -220,6 +236,8 @@ static bool clear_ended(struct ds *d, const struct ds_node *n)
 		if (!pod_finished(pod))
 			continue;
 		any = true;
+		if (too_young(d, pod))
+			continue;
 		plan_event(d->plan, d->was, failed ? "Warning" : "Normal",
 			   failed ? "FailedDaemonPod" : "SucceededDaemonPod",
 			   failed ? "Found failed daemon pod %.*s/%.*s on node %.*s, will try to "

@@ -218,19 +218,21 @@ void test_daemonset__undoing_numbers_the_old_revision_anew(void **state)
 void test_daemonset__a_failed_pod_makes_way(void **state)
 {
 	struct fake *f = start(1);
+	const char *name = NULL;
 
 	(void)state;
 	fake_settle(f, "a", "agent");
 	run_all(f);
 	for (size_t i = 0; i < f->n; i++)
 		if (f->v[i].r == &res_pods)
-			fake_merge(f, &res_pods, "a",
-				   arena_cstr(&f->arena, meta_name(f->v[i].tree)),
-				   "{'status':{'phase':'Failed'}}");
+			name = arena_cstr(&f->arena, meta_name(f->v[i].tree));
+	fake_merge(f, &res_pods, "a", name, "{'status':{'phase':'Failed'}}");
+	f->now_ns += 10 * NS_PER_S;
 	fake_run(f, "a", "agent");
 	assert_true(fake_had_event(f, "FailedDaemonPod"));
 	fake_settle(f, "a", "agent");
 	assert_int_equal(fake_count(f, &res_pods), 1);
+	assert_null(fake_get(f, &res_pods, "a", name)); /* who waits for it to go sees it gone */
 	assert_int_equal(count(f, "numberReady"), 0);
 	fake_free(f);
 }
