@@ -82,6 +82,7 @@ static bool bring_up(struct sts *s)
 				return false;
 			continue;
 		}
+		sts_restore_claims(s, pod);
 		if (s->ordered && (!healthy(pod) || !sts_available(s, pod)))
 			return false;
 	}

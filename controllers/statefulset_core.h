@@ -30,6 +30,8 @@ void sts_step(struct sts *s);
 /* ---- pods and their claims (statefulset_pod.c) ---- */
 /* Plans the pod of an ordinal, and the claims that it lacks. */
 void sts_create(struct sts *s, int64_t ordinal);
+/* The claims that a pod which waits lacks: somebody deleted them. */
+void sts_restore_claims(struct sts *s, const struct json *pod);
 void sts_delete(struct sts *s, const struct json *pod);
 /* What persistentVolumeClaimRetentionPolicy asks of claims: whose they are. */
 void sts_claim_owners(struct sts *s);

@@ -69,6 +69,14 @@ static void create_claims(struct sts *s, struct str pod)
 	}
 }
 
+void sts_restore_claims(struct sts *s, const struct json *pod)
+{
+	struct str phase = json_str(json_at(pod, "status", "phase"));
+
+	if (!meta_deleting(pod) && (!phase.n || str_is(phase, "Pending")))
+		create_claims(s, meta_name(pod));
+}
+
 static bool owns(const struct json *o, const struct json *owner)
 {
 	const struct json *refs = json_at(o, "metadata", "ownerReferences");

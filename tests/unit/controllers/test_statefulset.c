@@ -210,3 +210,20 @@ void test_statefulset__claims_go_with_the_set_where_asked(void **state)
 		   "sts-1");
 	fake_free(f);
 }
+
+void test_statefulset__a_claim_that_a_waiting_pod_lacks_comes_back(void **state)
+{
+	struct fake *f = start();
+
+	(void)state;
+	step(f);
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].r == &res_persistentvolumeclaims) {
+			fake_remove(f, &f->v[i]);
+			break;
+		}
+	assert_null(fake_get(f, &res_persistentvolumeclaims, "a", "data-db-0"));
+	step(f);
+	assert_non_null(fake_get(f, &res_persistentvolumeclaims, "a", "data-db-0"));
+	fake_free(f);
+}
