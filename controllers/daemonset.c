@@ -63,10 +63,7 @@ static void set_status(struct ds *d, const struct trees *pods)
 			continue;
 		}
 		current += pod != NULL;
-		for (size_t k = 0; k < n->pods.n; k++) /* the newest counts while both stand */
-			if (ds_pod_new(d, n->pods.v[k]))
-				pod = n->pods.v[k];
-		if (!pod)
+		if (!pod) /* of two that stand side by side the older one counts */
 			continue;
 		ready += pod_ready(pod);
 		available += ds_available(d, pod);

@@ -77,29 +77,34 @@ void sts_restore_claims(struct sts *s, const struct json *pod)
 		create_claims(s, meta_name(pod));
 }
 
-static bool owns(const struct json *o, const struct json *owner)
+/* Adds the owner to the list or takes it out; true when that changes it. */
+static bool set_owner(struct arena *a, struct json *refs, const struct json *owner, bool yes)
 {
-	const struct json *refs = json_at(o, "metadata", "ownerReferences");
+	bool had = false;
 
-	for (size_t i = 0; i < json_len(refs); i++)
-		if (str_eq(json_str(json_get(json_item(refs, i), STR("uid"))), meta_uid(owner)))
-			return true;
-	return false;
+	for (size_t i = json_len(refs); i-- > 0;) {
+		if (!str_eq(json_str(json_get(json_item(refs, i), STR("uid"))), meta_uid(owner)))
+			continue;
+		had = true;
+		if (!yes)
+			json_remove(refs, i);
+	}
+	if (yes && !had)
+		json_append(a, refs, meta_owner_ref(a, owner, false));
+	return had != yes;
 }
 
-static void set_owner(struct sts *s, const struct json *claim, const struct json *owner, bool yes)
+static void set_owners(struct sts *s, const struct json *claim, bool of_set, const struct json *pod,
+		       bool of_pod)
 {
 	struct arena *a = s->v->arena;
 	const struct json *had = json_at(claim, "metadata", "ownerReferences");
 	struct json *refs = had ? json_copy(a, had) : json_new(a, JSON_ARRAY);
+	bool changed = set_owner(a, refs, s->was, of_set);
 
-	if (owns(claim, owner) == yes)
+	changed |= set_owner(a, refs, pod, of_pod);
+	if (!changed)
 		return;
-	for (size_t i = json_len(refs); !yes && i-- > 0;)
-		if (str_eq(json_str(json_get(json_item(refs, i), STR("uid"))), meta_uid(owner)))
-			json_remove(refs, i);
-	if (yes)
-		json_append(a, refs, meta_owner_ref(a, owner, false));
 	plan_patch(s->plan, &res_persistentvolumeclaims, claim, NULL,
 		   json_build(a, "{s:{s:S, s:o}}", "metadata", "uid", meta_uid(claim),
 			      "ownerReferences", refs));
@@ -125,8 +130,8 @@ void sts_claim_owners(struct sts *s)
 
 			if (!claim || meta_deleting(claim))
 				continue;
-			set_owner(s, claim, s->was, with_set && !(with_pod && surplus));
-			set_owner(s, claim, pod, with_pod && surplus);
+			set_owners(s, claim, with_set && !(with_pod && surplus), pod,
+				   with_pod && surplus);
 		}
 	}
 }

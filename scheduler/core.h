@@ -97,6 +97,7 @@ struct sched_cache {
 	/* What volumes come from, see volumes.c: struct sched_object by key. */
 	struct map claims, volumes, classes;
 	struct map claim_users; /* claim's key → number of pods on nodes (uintptr_t) */
+	struct map namespaces;  /* struct sched_object by name */
 	struct map budgets;     /* PodDisruptionBudgets: struct sched_object by key */
 	struct map nominated;   /* uid → struct sched_pod (owned reference), see preempt.h */
 	struct map reserved; /* volume's name → claim's uid (char *): chosen, not written yet */

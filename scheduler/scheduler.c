@@ -25,7 +25,7 @@ struct scheduler {
 	struct scheduler_opts opts;
 	struct sched_cache cache;
 	struct queue queue;
-	struct informer *pods, *nodes, *claims, *volumes, *classes, *budgets;
+	struct informer *pods, *nodes, *claims, *volumes, *classes, *budgets, *namespaces;
 	struct recorder *recorder;
 	struct evictor evictor;
 	struct loop_timer turn;
@@ -224,6 +224,14 @@ static void on_budget(void *arg, const struct obj *old, const struct obj *new)
 	AUTO(arena) struct arena a = {0};
 
 	sched_object_set(&s->cache.budgets, obj_key(&a, o->namespace, o->name), new);
+}
+
+static void on_namespace(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct scheduler *s = arg;
+
+	sched_object_set(&s->cache.namespaces, new ? new->name : old->name, new);
+	happened(s, SCHED_POD_ADDED); /* affinity may hold now */
 }
 
 static void on_class(void *arg, const struct obj *old, const struct obj *new)
@@ -503,7 +511,8 @@ static void on_progress(void *arg)
 
 	if (s->synced || !informer_synced(s->pods) || !informer_synced(s->nodes) ||
 	    !informer_synced(s->claims) || !informer_synced(s->volumes) ||
-	    !informer_synced(s->classes) || !informer_synced(s->budgets))
+	    !informer_synced(s->classes) || !informer_synced(s->budgets) ||
+	    !informer_synced(s->namespaces))
 		return;
 	s->synced = true;
 	log_info("scheduling", "nodes", log_i64((int64_t)s->cache.n), "pods",
@@ -548,12 +557,14 @@ struct scheduler *scheduler_start(struct client *c, const struct scheduler_opts 
 	s->recorder = recorder_new(c, "default-scheduler", NULL);
 	evictor_init(&s->evictor, c, s->recorder);
 	s->budgets = follow(s, &res_poddisruptionbudgets, on_budget);
+	s->namespaces = follow(s, &res_namespaces, on_namespace);
 	s->nodes = follow(s, &res_nodes, on_node);
 	s->classes = follow(s, &res_storageclasses, on_class);
 	s->volumes = follow(s, &res_persistentvolumes, on_volume);
 	s->claims = follow(s, &res_persistentvolumeclaims, on_claim);
 	s->pods = follow(s, &res_pods, on_pod);
 	informer_start(s->budgets);
+	informer_start(s->namespaces);
 	informer_start(s->nodes);
 	informer_start(s->classes);
 	informer_start(s->volumes);
@@ -576,6 +587,7 @@ void scheduler_stop(struct scheduler *s)
 	informer_free(s->volumes);
 	informer_free(s->classes);
 	informer_free(s->budgets);
+	informer_free(s->namespaces);
 	recorder_free(s->recorder);
 	queue_release(&s->queue);
 	sched_cache_release(&s->cache);

@@ -40,7 +40,8 @@ const struct json *sched_object_get(const struct map *m, struct str key)
 
 void sched_objects_release(struct sched_cache *c)
 {
-	struct map *const all[] = {&c->claims, &c->volumes, &c->classes, &c->budgets};
+	struct map *const all[] = {&c->claims, &c->volumes, &c->classes, &c->budgets,
+				   &c->namespaces};
 	struct map_iter it = {0};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {

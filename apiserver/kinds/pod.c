@@ -272,6 +272,7 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 	status = json_set_object(c->a, next, "status");
 	json_set_str(c->a, status, "phase", STR("Pending"));
 	json_set_str(c->a, status, "qosClass", str_c(qos_class(next)));
+	podspec_apply_label_keys(c, next);
 	if (json_len(json_at(next, "spec", "schedulingGates")))
 		condition_set(c->a, next, "PodScheduled", "False", "SchedulingGated",
 			      STR("Scheduling is blocked due to non-empty scheduling gates"),
@@ -282,11 +283,10 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 {
 	struct spath at = SPATH_FIELD(NULL, "spec");
 
-	if (!live) {
+	if (!live)
 		podspec_validate(c, &at, json_get(next, STR("spec")));
-		return;
-	}
-	pod_update_validate(c, next, live);
+	else
+		pod_update_validate(c, next, live);
 }
 
 static const char *const selectable[] = {"spec.nodeName",

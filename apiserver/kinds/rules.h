@@ -75,6 +75,11 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 /* What of a pod that is there may change, through which sub-resource (rules_podupdate.c). */
 void pod_update_prepare(struct kind_ctx *c, struct json *next, const struct json *live);
 void pod_update_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
+/* matchLabelKeys and mismatchLabelKeys of its affinity terms become a part of their selectors
+ * (rules_podplacing.c). */
+void podspec_apply_label_keys(struct kind_ctx *c, struct json *pod);
+/* Takes over into `copy` what a pod behind gates may say anew of where it goes. */
+void podspec_allow_narrower(struct kind_ctx *c, struct json *copy, const struct json *spec);
 /* A PodTemplateSpec: its metadata and its spec. */
 void podtemplate_defaults(struct kind_ctx *c, struct json *template);
 void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const struct json *template);

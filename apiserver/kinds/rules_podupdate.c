@@ -95,6 +95,8 @@ static struct json *with_allowed(struct kind_ctx *c, const struct json *next,
 	if (json_int(grace, 0) == 1 &&
 	    json_int(json_get(copy, STR("terminationGracePeriodSeconds")), 0) < 0)
 		json_set(c->a, copy, STR("terminationGracePeriodSeconds"), grace);
+	if (json_len(json_at(live, "spec", "schedulingGates")))
+		podspec_allow_narrower(c, copy, spec);
 	return copy;
 }
 

@@ -1,7 +1,6 @@
 /*
  * InterPodAffinity: near or away from other pods, by a topology label of the nodes. Looks at all
- * pods, but only for pods that ask for it or while some pod keeps others away. Namespace
- * selectors see the one label that every namespace has, kubernetes.io/metadata.name. Pure.
+ * pods, but only for pods that ask for it or while some pod keeps others away. Pure.
  */
 #include "scheduler/domains.h"
 #include "scheduler/plugins/plugin.h"
@@ -76,6 +75,7 @@ static void add_preferred(const struct sched_cycle *c, const struct json *affini
 
 static bool namespace_matches(const struct sched_cycle *c, const struct term *t, struct str ns)
 {
+	const struct json *labels;
 	struct selector s;
 
 	if (!json_len(t->namespaces) && !t->namespace_selector)
@@ -86,8 +86,10 @@ static bool namespace_matches(const struct sched_cycle *c, const struct term *t,
 	if (!t->namespace_selector ||
 	    selector_from_json(c->arena, t->namespace_selector, &s, NULL) != 0)
 		return false;
-	return selector_match_json(
-		&s, json_build(c->arena, "{s:S}", "kubernetes.io/metadata.name", ns));
+	labels = json_at(sched_object_get(&c->cache->namespaces, ns), "metadata", "labels");
+	if (!labels) /* not heard of yet: the one that every namespace has */
+		labels = json_build(c->arena, "{s:S}", "kubernetes.io/metadata.name", ns);
+	return selector_match_json(&s, labels);
 }
 
 static bool term_picks(const struct sched_cycle *c, const struct term *t, const struct sched_pod *p)

@@ -1,6 +1,7 @@
-"""usage: run.py [--quiet] KUBECONFIG [MODULE | GROUP | KIND]… or run.py --modules
+"""usage: run.py [--quiet] [--nodes] KUBECONFIG [MODULE | GROUP | KIND]… or run.py [--nodes] --modules
 
-The checks of the modules beside this one, as TAP without a plan; --quiet shows what fails alone.
+The checks of the modules beside this one, as TAP without a plan; --quiet shows what fails alone. With --nodes those that
+play nodes, which want a cluster without others.
 """
 import importlib
 import sys
@@ -8,17 +9,19 @@ import sys
 from client import Api, Tap, run
 
 MODULES = ["kinds", "machinery", "extension", "access", "workloads"]
+WITH_NODES = ["controllers", "scheduling"]
 
 
 def main():
     args = sys.argv[1:]
-    if args == ["--modules"]:
-        print(" ".join(MODULES))
+    modules = WITH_NODES if "--nodes" in args else MODULES
+    Tap.quiet = "--quiet" in args
+    if "--modules" in args:
+        print(" ".join(modules))
         return
-    if args[0] == "--quiet":
-        Tap.quiet = bool(args.pop(0))
+    args = [a for a in args if not a.startswith("--")]
     api, wanted, todo = Api(args[0]), set(args[1:]), []
-    for name in MODULES:
+    for name in [m for m in modules if not wanted & set(modules) or m in wanted]:
         module, ns = importlib.import_module(name), "e2e-" + name
         groups = [(f, a) for f, a in module.groups(api, ns)
                   if not wanted or name in wanted or f.__name__ in wanted or set(map(str, a)) & wanted]

@@ -227,3 +227,30 @@ void test_statefulset__a_claim_that_a_waiting_pod_lacks_comes_back(void **state)
 	assert_non_null(fake_get(f, &res_persistentvolumeclaims, "a", "data-db-0"));
 	fake_free(f);
 }
+
+static struct str owner_of_claim(struct fake *f, const char *name)
+{
+	const struct json *refs = json_at(fake_get(f, &res_persistentvolumeclaims, "a", name),
+					  "metadata", "ownerReferences");
+
+	assert_true(json_len(refs) <= 1);
+	return json_str(json_at(json_item(refs, 0), "kind"));
+}
+
+/* Both: the claim of a pod that is too many is the pod's alone. */
+void test_statefulset__claims_go_with_pods_where_asked(void **state)
+{
+	struct fake *f = complete();
+
+	(void)state;
+	fake_merge(f, &res_statefulsets, "a", "db",
+		   "{'spec':{'persistentVolumeClaimRetentionPolicy':{'whenDeleted':'Delete',"
+		   "'whenScaled':'Delete'}}}");
+	step(f);
+	assert_str(owner_of_claim(f, "data-db-2"), "StatefulSet");
+	fake_merge(f, &res_statefulsets, "a", "db", "{'spec':{'replicas':2}}");
+	step(f);
+	assert_str(owner_of_claim(f, "data-db-1"), "StatefulSet");
+	assert_str(owner_of_claim(f, "data-db-2"), "Pod");
+	fake_free(f);
+}
