@@ -1,14 +1,17 @@
 /*
  * The first objects. Requests go through the core with the server's own identity, in two turns:
  * namespaces, then what lives in them. Must never undo what an administrator took out of a role
- * that says autoupdate "false", nor bring back a storage class. The core's thread.
+ * that says autoupdate "false", nor bring back a storage class. The core's
+ * thread.
  */
 #include "apiserver/bootstrap.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
+#include "lib/base/timefmt.h"
 #include "lib/json/json.h"
 
 #define RBAC "rbac.authorization.k8s.io"
@@ -17,6 +20,7 @@ struct boot {
 	struct core *core;
 	struct arena a;
 	struct err err; /* the first that mattered */
+	size_t waiting; /* requests without an answer */
 };
 
 struct boot_req {
@@ -29,6 +33,7 @@ static void on_answer(struct core_req *cr, const struct core_answer *a)
 	struct boot *b = ((struct boot_req *)cr)->boot;
 	AUTO(buf) struct buf text = {0};
 
+	b->waiting--;
 	/* Somebody else's may be there already: that is what we wanted. */
 	if (a->status < 300 || a->status == 409 || b->err.code)
 		return;
@@ -67,9 +72,15 @@ static struct boot_req *request(struct boot *b, enum core_verb verb, const struc
 	return r;
 }
 
+static void submit(struct boot *b, struct boot_req *r)
+{
+	b->waiting++;
+	core_submit(b->core, &r->core);
+}
+
 static void create(struct boot *b, const struct kind *k, const struct json *o)
 {
-	core_submit(b->core, &request(b, CORE_CREATE, k, o)->core);
+	submit(b, request(b, CORE_CREATE, k, o));
 }
 
 static void merge(struct boot *b, const struct kind *k, const struct json *o)
@@ -78,7 +89,7 @@ static void merge(struct boot *b, const struct kind *k, const struct json *o)
 
 	r->core.name = meta_name(o);
 	r->core.content_type = STR("application/merge-patch+json");
-	core_submit(b->core, &r->core);
+	submit(b, r);
 }
 
 /* Creates it, or makes the members named in `keys` what they should be. */
@@ -316,4 +327,61 @@ int bootstrap(struct core *c, const struct bootstrap_opts *o, struct err *err)
 	}
 	arena_release(&b.a);
 	return rc;
+}
+
+/* ---- afterwards ---- */
+
+enum { KEEP_S = 5 };
+
+struct bootstrap_keeper {
+	struct boot boot;
+	struct bootstrap_opts o;
+	struct loop *loop;
+	struct loop_timer timer;
+	void (*turn)(void *arg);
+	void *arg;
+};
+
+/* Somebody's `kubectl delete service --all` takes along how pods reach the API: it comes again. */
+static void keep(struct loop *l, struct loop_timer *t)
+{
+	struct bootstrap_keeper *k = CONTAINER_OF(t, struct bootstrap_keeper, timer);
+
+	loop_timer_set(l, t, KEEP_S * NS_PER_S, keep);
+	if (k->boot.waiting)
+		return;
+	if (k->boot.err.code)
+		log_warn("the API's own Service isn't as it should be, trying again", "because",
+			 k->boot.err.msg);
+	k->boot.err = (struct err){0};
+	arena_reset(&k->boot.a);
+	service(&k->boot, &k->o);
+	if (k->o.address.n)
+		endpoints(&k->boot, &k->o);
+	if (k->boot.waiting)
+		k->turn(k->arg);
+}
+
+struct bootstrap_keeper *bootstrap_keep(struct loop *l, struct core *c,
+					const struct bootstrap_opts *o, void (*go)(void *arg),
+					void *arg)
+{
+	struct bootstrap_keeper *k = xalloc(sizeof(*k));
+
+	k->boot.core = c;
+	k->o = *o;
+	k->loop = l;
+	k->turn = go;
+	k->arg = arg;
+	loop_timer_set(l, &k->timer, KEEP_S * NS_PER_S, keep);
+	return k;
+}
+
+void bootstrap_keeper_free(struct bootstrap_keeper *k)
+{
+	if (!k)
+		return;
+	loop_timer_cancel(k->loop, &k->timer);
+	arena_release(&k->boot.a);
+	free(k);
 }

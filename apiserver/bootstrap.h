@@ -17,6 +17,15 @@ struct bootstrap_opts {
 };
 MUST_USE int bootstrap(struct core *c, const struct bootstrap_opts *o, struct err *err);
 
+/* Looks every few seconds whether the Service and its endpoints are still there and right. The
+ * texts of `o` must outlive it; go(arg) has the core carry out what was submitted. Freed after
+ * the core: what it asked for may still wait there. */
+struct bootstrap_keeper;
+struct bootstrap_keeper *bootstrap_keep(struct loop *l, struct core *c,
+					const struct bootstrap_opts *o, void (*go)(void *arg),
+					void *arg);
+void bootstrap_keeper_free(struct bootstrap_keeper *k); /* NULL is fine */
+
 /* ---- bootstrap_rbac.c ---- */
 /* {"kind": …, "metadata": …, …} of each ClusterRole and ClusterRoleBinding. */
 void bootstrap_rbac(struct arena *a, void (*fn)(void *arg, const char *plural, struct json *o),

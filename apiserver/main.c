@@ -44,6 +44,7 @@ struct apiserver {
 	struct store *store;
 	struct core *core;
 	struct tidy *tidy;
+	struct bootstrap_keeper *keeper;
 	struct admin *admin;
 	struct tokens *tokens;
 	struct authn_setup authn;
@@ -295,6 +296,21 @@ static void turn_front(void *front)
 	front_turn(front);
 }
 
+static int make_what_must_be(struct apiserver *s, struct err *err)
+{
+	struct bootstrap_opts o = {.service_ip = str_c(s->service_ip),
+				   .address = str_c(s->advertise),
+				   .public_address =
+					   str_c(s->advertise ? s->advertise : "127.0.0.1"),
+				   .ca = buf_view(&s->ca),
+				   .port = s->port};
+
+	if (bootstrap(s->core, &o, err))
+		return -1;
+	s->keeper = bootstrap_keep(s->loop, s->core, &o, turn_front, s->front);
+	return 0;
+}
+
 static int start(struct apiserver *s, struct err *err)
 {
 	if (parse_addresses(s, err) || loop_signal(s->loop, SIGTERM, on_signal, s, err) ||
@@ -320,15 +336,7 @@ static int start(struct apiserver *s, struct err *err)
 			     err);
 	if (s->front)
 		webhook_calls_attach(s->calls, s->core, turn_front, s->front);
-	if (!s->front || listen_all(s, err) ||
-	    bootstrap(s->core,
-		      &(struct bootstrap_opts){
-			      .service_ip = str_c(s->service_ip),
-			      .address = str_c(s->advertise),
-			      .public_address = str_c(s->advertise ? s->advertise : "127.0.0.1"),
-			      .ca = buf_view(&s->ca),
-			      .port = s->port},
-		      err))
+	if (!s->front || listen_all(s, err) || make_what_must_be(s, err))
 		return -1;
 	struct tls_files serve = serving_files(s);
 	s->reload = tls_reload_new(s->loop, &serve, s->front);
@@ -347,6 +355,7 @@ static void release(struct apiserver *s)
 	front_free(s->front);
 	tidy_free(s->tidy);
 	core_free(s->core);
+	bootstrap_keeper_free(s->keeper);
 	webhook_calls_free(s->calls);
 	store_free(s->store);
 	atrest_free(s->atrest);

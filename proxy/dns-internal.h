@@ -17,7 +17,7 @@ struct dns {
 	struct dns_opts o;
 	struct client *client;
 	struct loop *loop;
-	struct informer *services, *slices;
+	struct informer *services, *slices, *namespaces;
 	struct loop_fd udp, tcp;
 	struct list forwards, conns;
 	size_t nforwards, nconns;

@@ -50,10 +50,9 @@ static struct dns_list find_slices(void *ctx, struct arena *a, struct str namesp
 
 static bool has_namespace(void *ctx, struct str namespace)
 {
-	AUTO(arena) struct arena a = {0};
-	struct dns *d = ctx;
+	const struct dns *d = ctx;
 
-	return informer_list_ns(d->services, namespace, &a).n > 0;
+	return informer_get(d->namespaces, STR_NONE, namespace) != NULL;
 }
 
 static struct str address_text(struct arena *a, uint32_t ip)
@@ -236,7 +235,8 @@ static void on_progress(void *arg)
 {
 	struct dns *d = arg;
 
-	if (d->synced || !informer_synced(d->services) || !informer_synced(d->slices))
+	if (d->synced || !informer_synced(d->services) || !informer_synced(d->slices) ||
+	    !informer_synced(d->namespaces))
 		return;
 	d->synced = true;
 	log_info("answering", "services", log_i64((int64_t)informer_count(d->services)));
@@ -249,12 +249,16 @@ static void watch(struct dns *d)
 	d->services = informer_new(d->client, &(struct informer_opts){.resource = &res_services});
 	d->slices =
 		informer_new(d->client, &(struct informer_opts){.resource = &res_endpointslices});
+	d->namespaces = informer_new(d->client, &(struct informer_opts){.resource = &res_namespaces,
+									.metadata_only = true});
 	informer_add_index(d->services, INDEX_ADDRESS, index_cluster_ip);
 	informer_add_index(d->slices, INDEX_SERVICE, index_service);
 	informer_add_index(d->slices, INDEX_ADDRESS, index_endpoints);
 	informer_on_progress(d->services, on_progress, d);
 	informer_on_progress(d->slices, on_progress, d);
+	informer_on_progress(d->namespaces, on_progress, d);
 	informer_start(d->services);
+	informer_start(d->namespaces);
 	informer_start(d->slices);
 }
 
@@ -290,6 +294,8 @@ void dns_stop(struct dns *d)
 		informer_free(d->services);
 	if (d->slices)
 		informer_free(d->slices);
+	if (d->namespaces)
+		informer_free(d->namespaces);
 	free(d);
 }
 

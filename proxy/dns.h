@@ -1,5 +1,5 @@
 /*
- * The cluster's name server: answers for the cluster's domain out of two informers, and passes all
+ * The cluster's name server: answers for the cluster's domain out of informers, and passes all
  * else on. UDP and TCP, one address. On the client's loop.
  */
 #ifndef PLUMB_PROXY_DNS_H

@@ -21,7 +21,7 @@ struct dns_facts {
 				      struct str name);
 	struct dns_list (*slices)(void *ctx, struct arena *a, struct str namespace,
 				  struct str service);
-	bool (*namespace)(void *ctx, struct str namespace); /* does it hold any Service? */
+	bool (*namespace)(void *ctx, struct str namespace);
 	/* The Service of a cluster address, and the slices that hold an endpoint's. */
 	const struct json *(*service_at)(void *ctx, struct arena *a, uint32_t ip);
 	struct dns_list (*slices_at)(void *ctx, struct arena *a, uint32_t ip);

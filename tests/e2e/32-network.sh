@@ -94,4 +94,6 @@ k patch svc written --subresource status --type merge -p '{"status":{"loadBalanc
 ok "a load balancer's address" soon 5 is far 203.0.113.7 80 two
 ok "isn't for everybody" sh -c "[ -z \"$(ask host 203.0.113.7 80)\" ]"
 ok "an external address is" soon 5 is host 203.0.113.8 80 two
+k delete svc kubernetes >/dev/null
+ok "the API's own Service comes again" soon 10 k get svc kubernetes
 finish
