@@ -1,5 +1,5 @@
 /*
- * Looks after what pods use of the node, every ten seconds: measures those that have limits on
+ * Looks after what pods use of the node, every few seconds: measures those that have limits on
  * disk, tells the API when memory or disk run low, and then lets one pod go at a time. Must never
  * walk a pod's files itself, which may be many: `du` does, in a process of its own with a deadline.
  * On the kubelet's loop; a measurement is freed when it is done or the kubelet ends.
@@ -214,6 +214,7 @@ static void on_look(struct loop *l, struct loop_timer *t)
 
 	loop_timer_set(l, t, LOOK_NS, on_look);
 	look_at_node(k);
+	images_look(k);
 	while (map_next(&k->by_uid, &it)) {
 		struct pod *p = it.value;
 		if (!p->removed && !p->measuring && !pod_stopping(&p->spec, &p->obs) &&

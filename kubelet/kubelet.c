@@ -129,6 +129,7 @@ static void on_images(struct loop *l, struct loop_fd *w, uint32_t ready)
 	(void)l, (void)ready;
 	while (read(w->fd, events, sizeof(events)) > 0)
 		;
+	k->images_told = false;
 	while (map_next(&k->by_uid, &it)) {
 		struct pod *p = it.value;
 		bool waits = false;
@@ -149,7 +150,8 @@ static int watch_images(struct kubelet *k, struct err *err)
 		return -1;
 	k->images_watch =
 		(struct loop_fd){.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), .fn = on_images};
-	if (k->images_watch.fd < 0 || inotify_add_watch(k->images_watch.fd, refs, IN_MOVED_TO) < 0)
+	if (k->images_watch.fd < 0 ||
+	    inotify_add_watch(k->images_watch.fd, refs, IN_MOVED_TO | IN_DELETE) < 0)
 		return err_sys(err, "watch %s", refs);
 	return loop_fd_set(k->loop, &k->images_watch, EPOLLIN, err);
 }
@@ -247,6 +249,7 @@ void kubelet_release(struct kubelet *k)
 		server_stop(k);
 		localvolumes_stop(k);
 		evict_stop(k);
+		classes_stop(k);
 		node_stop(k);
 		while (map_next(&k->by_uid, &it))
 			pod_free(it.value);
@@ -259,6 +262,7 @@ void kubelet_release(struct kubelet *k)
 		fd_cleanup(&k->images_watch.fd);
 	}
 	map_release(&k->by_uid);
+	images_forget(k);
 	podnet_release(&k->net);
 	runtime_release(&k->rt);
 	buf_release(&k->last_node_status);

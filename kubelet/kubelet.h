@@ -55,6 +55,11 @@ struct kubelet {
 	struct loop_timer heartbeat, report;
 	bool registered, synced, told_ready, cgroup_v2;
 	struct buf last_node_status;
+	/* images.c */
+	struct map image_sizes; /* int64_t, by id */
+	bool images_told;       /* all that there are */
+	/* classes.c */
+	struct informer *classes; /* RuntimeClasses, once a pod names one */
 	/* evict.c */
 	struct loop_timer look;
 	struct list measures;
@@ -155,6 +160,18 @@ MUST_USE int pod_write_files(struct pod *p, struct err *err);
 void pod_admission(struct pod *p);
 /* A final phase that others wrote is its end. */
 void pod_notice_end(struct pod *p);
+
+/* ---- images.c ---- */
+struct json *images_list(struct kubelet *k, struct arena *a); /* for status.images */
+void images_look(struct kubelet *k);                          /* measures a few, tells when done */
+void images_forget(struct kubelet *k);
+
+/* ---- classes.c: pods that name a RuntimeClass ---- */
+/* False while it isn't known yet. */
+bool class_ready(struct pod *p);
+/* ERR_NOT_FOUND: there is none of that name, or its handler isn't ours. */
+MUST_USE int class_check(struct pod *p, struct err *err);
+void classes_stop(struct kubelet *k);
 
 /* ---- give.c ---- */
 /* Sets its volumes up; obs.volumes says what came of it, now or later. */

@@ -95,7 +95,7 @@ static void facts(struct kubelet *k, struct arena *a, struct node_facts *f)
 		.volumes = k->volumes,
 		.ip = k->node_ip,
 		.runtime = k->rt.name,
-		.runtime_version = "1",
+		.runtime_version = k->rt.version,
 		.kernel = u.release,
 		.os_image = os_image(a),
 		.arch = image_architecture(),
@@ -176,6 +176,7 @@ static void report(struct kubelet *k)
 				.patch = API_PATCH_MERGE};
 
 	facts(k, &a, &f);
+	f.images = images_list(k, &a);
 	json_set(&a, v, STR("status"), node_status(&a, &f, old));
 	json_write(v, &body);
 	call.body = buf_view(&body);
@@ -281,6 +282,8 @@ static void renew(struct kubelet *k, bool make)
 	struct json *spec = json_build(&a, "{s:s, s:i, s:S}", "holderIdentity", k->node_name,
 				       "leaseDurationSeconds", LEASE_S, "renewTime",
 				       time_format_micro(loop_wall(k->loop), now));
+	const struct obj *node =
+		k->nodes ? informer_get(k->nodes, STR_NONE, str_c(k->node_name)) : NULL;
 	struct json *v = json_build(&a, "{s:s, s:s, s:{s:s, s:s}, s:o}", "apiVersion",
 				    "coordination.k8s.io/v1", "kind", "Lease", "metadata", "name",
 				    k->node_name, "namespace", "kube-node-lease", "spec", spec);
@@ -290,6 +293,11 @@ static void renew(struct kubelet *k, bool make)
 				.name = make ? STR_NONE : str_c(k->node_name),
 				.patch = API_PATCH_MERGE};
 
+	/* It goes with its Node. */
+	if (node)
+		json_append(&a, json_set_array(&a, json_get(v, STR("metadata")), "ownerReferences"),
+			    json_build(&a, "{s:s, s:s, s:s, s:S}", "apiVersion", "v1", "kind",
+				       "Node", "name", k->node_name, "uid", node->uid));
 	json_write(v, &body);
 	call.body = buf_view(&body);
 	client_call(k->client, &call, make ? on_made : on_renewed, k);

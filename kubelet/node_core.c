@@ -102,6 +102,19 @@ static void conditions(struct arena *a, const struct node_facts *f, struct json 
 	condition(a, holder, f, "Ready", "True", "KubeletReady", "kubelet is posting ready status");
 }
 
+static void handlers(struct arena *a, const struct node_facts *f, struct json *list)
+{
+	const char *const names[] = {"", f->runtime};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct json *o = json_append_object(a, list);
+		struct json *can = json_set_object(a, o, "features");
+		json_set_str(a, o, "name", str_c(names[i]));
+		json_set_bool(a, can, "recursiveReadOnlyMounts", true);
+		json_set_bool(a, can, "userNamespaces", false);
+	}
+}
+
 struct json *node_status(struct arena *a, const struct node_facts *f, const struct json *old)
 {
 	struct json *holder = json_new(a, JSON_OBJECT), *st = json_set_object(a, holder, "status"),
@@ -117,6 +130,9 @@ struct json *node_status(struct arena *a, const struct node_facts *f, const stru
 	put_address(a, list, "InternalIP", f->ip);
 	put_address(a, list, "Hostname", f->name);
 	info(a, f, json_set_object(a, st, "nodeInfo"));
+	if (f->images)
+		json_set(a, st, STR("images"), f->images);
+	handlers(a, f, json_set_array(a, st, "runtimeHandlers"));
 	json_set_int(
 		a, json_set_object(a, json_set_object(a, st, "daemonEndpoints"), "kubeletEndpoint"),
 		"Port", f->port);

@@ -9,6 +9,7 @@
 
 struct node_facts {
 	const char *name, *ip, *runtime, *runtime_version;
+	struct json *images; /* for status.images, or NULL */
 	const char *volumes; /* where it holds persistent volumes; NULL = nowhere */
 	const char *kernel, *os_image, *arch, *machine_id, *boot_id, *version;
 	int64_t cpus, memory, storage, max_pods;

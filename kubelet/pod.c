@@ -241,9 +241,11 @@ static void do_sandbox(struct pod *p)
 	AUTO(free) char *ns = xasprintf("%s/netns", p->dir);
 	struct err err = {0};
 	char ip[16] = "";
-	int rc = 0;
+	int rc = class_check(p, &err);
 
-	if (p->spec.host_network)
+	if (rc)
+		;
+	else if (p->spec.host_network)
 		snprintf(ip, sizeof(ip), "%s", p->k->node_ip);
 	else {
 		/* What an earlier process, or one before a reboot, left of it. */
@@ -380,7 +382,7 @@ static bool possible(struct pod *p, const struct pod_action *a)
 	if (a->act == ACT_VOLUMES)
 		return refs_ready(p) && tokens_ready(p) && claims_ready(p);
 	if (a->act == ACT_SANDBOX)
-		return p->spec.host_network || p->k->net.ready;
+		return (p->spec.host_network || p->k->net.ready) && class_ready(p);
 	if (a->act == ACT_TEARDOWN || a->act == ACT_REMOVE)
 		return list_empty(&p->attempts);
 	return true;

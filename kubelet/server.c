@@ -35,7 +35,16 @@ static bool allowed(const struct http_req *r)
 	return false;
 }
 
-static void serve_pods(struct kubelet *k, struct http_req *r)
+static bool runs(const struct pod *p)
+{
+	for (size_t i = 0; i < p->obs.n; i++) {
+		if (p->obs.c[i].state == CONT_RUNNING)
+			return true;
+	}
+	return false;
+}
+
+static void serve_pods(struct kubelet *k, struct http_req *r, bool running)
 {
 	AUTO(buf) struct buf out = {0};
 	struct map_iter it = {0};
@@ -44,12 +53,30 @@ static void serve_pods(struct kubelet *k, struct http_req *r)
 	buf_puts(&out, "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
 	while (map_next(&k->by_uid, &it)) {
 		const struct pod *p = it.value;
+		if (running && !runs(p))
+			continue;
 		if (!first)
 			buf_putc(&out, ',');
 		first = false;
 		buf_str(&out, p->api->bytes);
 	}
 	buf_puts(&out, "]}");
+	reply(r, 200, "application/json", buf_view(&out));
+}
+
+/* What holds here of what other kubelets are configured with. */
+static void serve_config(struct kubelet *k, struct http_req *r)
+{
+	struct arena *a = &r->arena;
+	AUTO(buf) struct buf out = {0};
+	struct json *v = json_build(a, "{s:{s:s, s:s, s:i, s:i, s:s, s:[s], s:s, s:b, s:s}}",
+				    "kubeletconfig", "kind", "KubeletConfiguration", "apiVersion",
+				    "kubelet.config.k8s.io/v1beta1", "port", PORT, "maxPods",
+				    NODE_PODS_MAX, "clusterDomain", k->cluster_domain, "clusterDNS",
+				    k->cluster_dns, "cgroupDriver", "cgroupfs", "failSwapOn", false,
+				    "containerLogMaxSize", "50Mi");
+
+	json_write(v, &out);
 	reply(r, 200, "application/json", buf_view(&out));
 }
 
@@ -103,7 +130,11 @@ static void handle(void *arg, struct http_req *r)
 	else if (str_starts(r->path, logs))
 		logs_serve(k, r, str_sub(r->path, logs.n, r->path.n));
 	else if (str_is(r->path, "/pods"))
-		serve_pods(k, r);
+		serve_pods(k, r, false);
+	else if (str_is(r->path, "/runningpods") || str_is(r->path, "/runningpods/"))
+		serve_pods(k, r, true);
+	else if (str_is(r->path, "/configz"))
+		serve_config(k, r);
 	else if (str_is(r->path, "/stats/summary"))
 		serve_stats(k, r);
 	else if (str_is(r->path, "/metrics/resource"))

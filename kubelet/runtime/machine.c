@@ -3,12 +3,14 @@
  * names.
  */
 #include <dirent.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kubelet/runtime/runtime.h"
+#include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
 
 #define CGROUP2_MAGIC_NR 0x63677270
@@ -94,6 +96,28 @@ void runtime_config_drop(const struct runtime *r, const char *id)
 	unlink(real);
 }
 
+/* "crun version 1.8.1", on a line of its own. */
+static void find_version(struct runtime *r)
+{
+	const char *argv[] = {r->program, "--version", NULL};
+	struct proc_opts o = {
+		.argv = argv, .timeout_ns = 5 * NS_PER_S, .hide_unified = r->hide_unified};
+	struct proc_result res = {0};
+	struct str rest, line, head, version;
+
+	snprintf(r->version, sizeof(r->version), "unknown");
+	if (proc_run(&o, &res, NULL))
+		return;
+	rest = buf_view(&res.out);
+	while (str_next(&rest, '\n', &line)) {
+		if (!str_rcut(line, ' ', &head, &version) || !str_ends(head, STR(" version")))
+			continue;
+		snprintf(r->version, sizeof(r->version), "%.*s", STR_ARG(version));
+		break;
+	}
+	proc_result_release(&res);
+}
+
 int runtime_init(struct runtime *r, struct loop *l, const char *choice, const char *state_dir,
 		 struct err *err)
 {
@@ -117,6 +141,7 @@ int runtime_init(struct runtime *r, struct loop *l, const char *choice, const ch
 	}
 	if (!r->program)
 		return err_set(err, ERR_NOT_FOUND, "%s is not installed", any ? "crun" : choice);
+	find_version(r);
 	return make_folders(r, state_dir, err);
 }
 

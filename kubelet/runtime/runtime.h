@@ -20,6 +20,7 @@ struct runtime {
 	char *program; /* path of crun or runc */
 	char *conmon;
 	const char *name; /* "crun", "runc" */
+	char version[32]; /* "1.8.1" */
 	/* Both in a memory file system at DIR/nodes/NODE/run: a container's environment may be
 	 * secret. */
 	char *root;   /* the runtime's state */

@@ -36,6 +36,7 @@
 	X(customresourcedefinitions, "apiextensions.k8s.io", "v1", "customresourcedefinitions",    \
 	  "CustomResourceDefinition", false)                                                       \
 	X(storageclasses, "storage.k8s.io", "v1", "storageclasses", "StorageClass", false)         \
+	X(runtimeclasses, "node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", false)            \
 	X(clusterroles, "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false)   \
 	X(certificatesigningrequests, "certificates.k8s.io", "v1", "certificatesigningrequests",   \
 	  "CertificateSigningRequest", false)                                                      \

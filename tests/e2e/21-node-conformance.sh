@@ -39,6 +39,11 @@ k create configmap cm --from-literal=a=one --from-literal=b.c=two >/dev/null
 k create secret generic sec --from-literal=k=hidden >/dev/null
 k create service clusterip svc --tcp=80:80 >/dev/null
 
+runtime=$(k get nodes -o 'jsonpath={.items[0].status.nodeInfo.containerRuntimeVersion}')
+for c in none:none "ours:${runtime%%:*}"; do
+	printf "apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: %s}\nhandler: %s\n" "${c%%:*}" "${c##*:}" | k apply -f - >/dev/null
+done
+
 {
 	# Commands.
 	image=words:1 p default ""
@@ -111,6 +116,8 @@ os: {name: windows}"
 	p toobig "$(run 'echo never' 'resources: {requests: {cpu: "1000"}}')" "nodeName: $(k get nodes -o name | sed 's,node/,,')"
 	p elsewhere "$(run 'echo never')" "nodeName: $(k get nodes -o name | sed 's,node/,,')
 nodeSelector: {no: where}"
+	restart=Always p classy "$(run 'echo never')" 'runtimeClassName: none'
+	restart=Always p ours "$(run 'sleep 1000')" 'runtimeClassName: ours'
 	# Too much on the disk.
 	restart=Always p greedy "$(run 'head -c 3000000 /dev/zero >/e/x; sleep 1000' 'volumeMounts: [{name: e, mountPath: /e}]')" 'volumes: [{name: e, emptyDir: {sizeLimit: 1Mi}}]'
 	restart=Always p writer "$(run 'head -c 3000000 /dev/zero >/tmp/x; sleep 1000' 'resources: {limits: {ephemeral-storage: 2Mi}}')"
@@ -199,6 +206,21 @@ ok "an image that must not be pulled" soon 10 is neverpull $main.state.waiting.r
 
 ok "too much in an emptyDir evicts" all "ends greedy Failed" "is greedy .reason Evicted" "is greedy .message 'Usage of EmptyDir volume \"e\" exceeds the limit \"1Mi\". '"
 ok "too much beside volumes, too" all "ends writer Failed" "is writer .reason Evicted" "soon 5 said 'writer Evicted Pod ephemeral local storage usage exceeds'"
+
+ok "a RuntimeClass whose handler isn't here" soon 10 said 'classy FailedCreatePodSandBox Failed to create pod sandbox: no runtime for "none" is configured'
+ok "… and one whose is" soon 10 is ours $main.ready true
+
+# The Node itself.
+node=$(k get nodes -o 'jsonpath={.items[0].metadata.name}')
+raw() { k get --raw "/api/v1/nodes/$node/proxy/$1"; }
+node_has() { [ -n "$(k get node "$node" -o "jsonpath=$1")" ]; }
+ok "the node tells its images" soon 25 node_has '{.status.images[?(@.sizeBytes>1000)].names[0]}'
+ok "… and its runtime" sh -c "echo '$runtime' | grep -q '^[a-z]*://[0-9]'"
+ok "its lease is its own" soon 15 sh -c "[ \"\$($kc -n kube-node-lease get lease $node -o 'jsonpath={.metadata.ownerReferences[0].uid}')\" = \"\$($kc get node $node -o 'jsonpath={.metadata.uid}')\" ]"
+ok "the kubelet answers" all "raw configz | grep -q KubeletConfiguration" "raw healthz | grep -q ok" "raw runningpods/ | grep -q '\"name\":\"shared\"'" "! raw runningpods/ | grep -q '\"name\":\"done0\"'" "raw metrics | grep -q ^process_" "raw stats/summary | grep -q shared"
+# A phase that others set is an end.
+k patch pod apart --subresource=status --type=merge -p '{"status":{"phase":"Failed","reason":"Given","message":"up"}}' >/dev/null
+ok "a pod that others gave up ends" all "soon 20 is apart $main.state.terminated.reason Error" "is apart .reason Given" "is apart .phase Failed"
 
 # A deleted pod's end is told before it is gone.
 k get pod hooks -w -o 'jsonpath={.status.phase}{"\n"}' >"$work/watch" 2>&1 &
