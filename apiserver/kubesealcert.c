@@ -4,6 +4,8 @@
  * object's values open (200 or 409); /v1/rotate, the object sealed anew. Answered here as long as
  * that Service selects no pods: then sealed-secrets itself runs and is proxied to as ever.
  *
+ * SealedSecrets of plumb.dev are verified by the same path: `plumb seal --validate`.
+ *
  * What is opened goes nowhere: nothing but yes, no, or another sealed value leaves, and templates
  * are not carried out, which would let callers ask about values. The core's thread gathers the
  * keys, the connection's thread does the arithmetic.
@@ -12,8 +14,10 @@
 #include "lib/base/codec.h"
 #include "lib/json/yaml.h"
 #include "secrets/kubeseal.h"
+#include "secrets/seal.h"
 
 #define LABEL "sealedsecrets.bitnami.com/sealed-secrets-key"
+#define OUR_LABEL "plumb.dev/sealing-key"
 #define SERVICE "sealed-secrets-controller"
 #define SEEN_MAX 1000
 #define TRIES_MAX 512 /* keys times values: about a millisecond each */
@@ -24,12 +28,14 @@ struct search {
 	int64_t from_ns; /* when the best one's certificate begins */
 	size_t seen;
 	struct kubeseal_keys *keys; /* NULL = only the certificate is wanted */
+	struct seal_keys *ours;     /* with them: for SealedSecrets of plumb.dev */
 };
 
 /* A question on its way to the connection's thread. */
 struct asked {
 	struct front_req *r;
 	struct kubeseal_keys *keys;
+	struct seal_keys *ours;
 	struct str cert; /* STR_NONE = only whether it opens */
 };
 
@@ -44,6 +50,22 @@ static void take_key(struct search *s, const struct json *v)
 	buf_wipe(&pem);
 }
 
+static void take_ours(struct search *s, const struct obj *o)
+{
+	struct str state = obj_label(o, STR(OUR_LABEL));
+	struct buf secret = {0};
+
+	if (!str_is(o->namespace, "kube-system") || s->seen == SEEN_MAX ||
+	    (!str_is(state, "active") && !str_is(state, "retired")))
+		return;
+	s->seen++;
+	if (base64_decode(json_str(json_at(obj_tree(o, &s->r->http->arena), "data", "private")),
+			  &secret) == 0 &&
+	    seal_keys_add(s->ours, buf_view(&secret), NULL) != 0)
+		s->seen++;
+	buf_wipe(&secret);
+}
+
 static void look(void *arg, const struct obj *o)
 {
 	struct search *s = arg;
@@ -51,6 +73,8 @@ static void look(void *arg, const struct obj *o)
 	AUTO(buf) struct buf pem = {0};
 	struct cert_info info = {.not_before_ns = 0};
 
+	if (s->ours)
+		take_ours(s, o);
 	if (!str_is(o->namespace, "kube-system") || !state.p || s->seen == SEEN_MAX ||
 	    (state.n && !str_is(state, "active")))
 		return;
@@ -126,6 +150,20 @@ static struct json *object_of(struct asked *q, struct err *err)
 	return docs.v[0];
 }
 
+/* Whose it is, its apiVersion says. */
+static int open_it(struct asked *q, struct json *o, struct err *err)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	char id[SEAL_ID_TEXT];
+
+	if (!str_starts(json_str(json_get(o, STR("apiVersion"))), STR("plumb.dev/")))
+		return kubeseal_again(&q->r->http->arena, o, q->keys, q->cert, err);
+	if (q->cert.n)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "plumb.dev's values are sealed anew in their repository");
+	return unseal_object(&a, o, q->ours, id, err) ? 0 : -1;
+}
+
 static void answer(void *arg)
 {
 	struct asked *q = arg;
@@ -135,9 +173,9 @@ static void answer(void *arg)
 	struct json *o = q->r->client_left ? NULL : object_of(q, &err);
 	int status = 200;
 
-	if (o && kubeseal_again(&h->arena, o, q->keys, q->cert, &err) != 0) {
+	if (o && open_it(q, o, &err) != 0) {
 		/* Its own controller says no more than this of what doesn't open. */
-		err.code = ERR_CONFLICT;
+		err.code = err.code == ERR_UNSUPPORTED ? err.code : ERR_CONFLICT;
 		o = NULL;
 	}
 	if (o && q->cert.n)
@@ -153,6 +191,7 @@ static void answer(void *arg)
 				 buf_view(&out));
 	}
 	kubeseal_keys_free(q->keys);
+	seal_keys_free(q->ours);
 	front_audit_end(q->r, status);
 	http_req_unref(h);
 }
@@ -164,7 +203,7 @@ static void send(struct search *s, bool anew)
 	struct front_req *r = s->r;
 	struct asked *q = arena_alloc(&r->http->arena, sizeof(*q));
 
-	*q = (struct asked){r, s->keys, STR_NONE};
+	*q = (struct asked){r, s->keys, s->ours, STR_NONE};
 	if (anew)
 		q->cert = arena_str(&r->http->arena, buf_view(&s->best));
 	front_uncount(r);
@@ -186,13 +225,16 @@ bool kubesealcert_serve(struct front_req *r)
 
 	if (!path.n)
 		return false;
-	if (!str_is(path, cert_path))
+	if (!str_is(path, cert_path)) {
 		s.keys = kubeseal_keys_new();
+		s.ours = seal_keys_new();
+	}
 	core_each(r->f->o.core, secrets, look, &s);
-	if (!s.best.n) {
+	if (!s.best.n && !str_is(path, verify_path)) {
 		err_set(&err, ERR_UNAVAILABLE,
 			"the certificate for kubeseal isn't made yet: try again in some seconds");
 		kubeseal_keys_free(s.keys);
+		seal_keys_free(s.ours);
 		front_fail(r, &err);
 	} else if (s.keys) {
 		send(&s, str_is(path, rotate_path));

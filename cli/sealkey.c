@@ -201,6 +201,10 @@ int sealkey_find(const struct sealkey_opts *o, struct seal_pub *ret, char **ret_
 	} else {
 		*ret_from = xstrdup("the API");
 		rc = from_api(o, &text, err);
+		if (rc != 0)
+			return err_wrap(err, "no public key: neither --key FILE nor "
+					     ".plumb/cluster.pub here or above, and no cluster to "
+					     "ask");
 	}
 	if (rc == 0)
 		rc = seal_pub_parse(buf_view(&text), ret, err);

@@ -134,10 +134,11 @@ int sopsfile_encrypt(const struct sopsfile *f, struct buf *out, struct err *err)
 	struct sops_policy policy;
 	struct sops_encrypt e = {&policy, sops_format_of(str_c(f->path)), sops_now(&a), f->bind};
 	struct buf plain = {0};
-	int rc = find_policy(f, &a, &policy, err);
+	int rc = fs_read(f->path, FILE_MAX, &plain, err); /* which names the file */
 
-	if (rc == 0)
-		rc = fs_read(f->path, FILE_MAX, &plain, err);
+	if (rc != 0)
+		return -1;
+	rc = find_policy(f, &a, &policy, err);
 	if (rc == 0)
 		rc = sops_encrypt(&e, buf_view(&plain), &made, err);
 	buf_wipe(&plain);

@@ -333,6 +333,16 @@ int seal_value_id(struct str sealed, uint8_t ret[SEAL_ID_BYTES], struct err *err
 	return 0;
 }
 
+int seal_value_scope(struct str sealed, enum seal_scope *ret, struct err *err)
+{
+	AUTO(buf) struct buf raw = {0};
+
+	if (unpack(sealed, &raw, err) != 0)
+		return -1;
+	*ret = (enum seal_scope)raw.p[1];
+	return 0;
+}
+
 static int open_bytes(const struct derived *d, const struct seal_binding *b, struct str raw,
 		      struct buf *out, struct err *err)
 {

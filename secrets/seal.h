@@ -53,6 +53,9 @@ MUST_USE int seal_open(const struct seal_keys *k, const struct seal_binding *b, 
 /* Which key a sealed value is under, without opening it. */
 MUST_USE int seal_value_id(struct str sealed, uint8_t ret[SEAL_ID_BYTES], struct err *err);
 
+/* The scope that it was sealed with. */
+MUST_USE int seal_value_scope(struct str sealed, enum seal_scope *ret, struct err *err);
+
 /* ---- whole objects (sealed_object.c) ---- */
 
 /* Secret → SealedSecret. stringData is taken over data. */

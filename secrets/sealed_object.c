@@ -78,12 +78,15 @@ static int check_names(const struct json *o, const char *kind, enum seal_scope s
 		       struct err *err)
 {
 	if (!str_is(json_str(json_get(o, STR("kind"))), kind))
-		return err_set(err, ERR_BAD_REQUEST, "not a %s", kind);
+		return err_set(err, ERR_BAD_REQUEST, "a %.*s, not a %s",
+			       STR_ARG(json_str_or(json_get(o, STR("kind")), STR("thing"))), kind);
 	if (!meta_name(o).n)
 		return err_set(err, ERR_BAD_REQUEST, "metadata.name is missing");
 	if (scope != SEAL_CLUSTER && !meta_namespace(o).n)
-		return err_set(err, ERR_BAD_REQUEST,
-			       "metadata.namespace is missing: the value is bound to it");
+		return err_set(
+			err, ERR_BAD_REQUEST,
+			"metadata.namespace is missing: the value is bound to it (-n NAMESPACE, "
+			"or --scope cluster)");
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/datadir.h"
 #include "cli/sealkey.h"
 #include "cli/sealmerge.h"
+#include "cli/sealvalidate.h"
 #include "cli/sops.h"
 #include "cli/verbs/verb.h"
 #include "lib/base/codec.h"
@@ -56,6 +57,8 @@ static int read_all(int fd, struct buf *ret, struct err *err)
 
 static int read_input(struct seal *s, struct err *err)
 {
+	if (!strcmp(s->file, "-") && isatty(STDIN_FILENO))
+		fputs("plumb seal: reading Secrets from the terminal, up to Ctrl-D\n", stderr);
 	if (!strcmp(s->file, "-"))
 		return read_all(STDIN_FILENO, &s->input, err);
 	return fs_read(s->file, INPUT_MAX, &s->input, err);
@@ -104,8 +107,9 @@ static int put_into_file(struct seal *s, struct str key, struct str plain, struc
 	AUTO(buf) struct buf out = {0};
 	struct sealmerge m = {&s->pub, key, plain};
 
-	if (fs_read(s->merge_into, INPUT_MAX, &text, err) != 0 ||
-	    sealmerge(buf_view(&text), &m, &out, err) != 0)
+	if (fs_read(s->merge_into, INPUT_MAX, &text, err) != 0)
+		return -1;
+	if (sealmerge(buf_view(&text), &m, &out, err) != 0)
 		return err_wrap(err, "%s", s->merge_into);
 	return fs_write(s->merge_into, buf_view(&out), 0644, err);
 }
@@ -177,49 +181,63 @@ static int seal_one(struct seal *s, struct json *secret, bool more, struct err *
 	return 0;
 }
 
-static int seal_input(struct seal *s, struct err *err)
+static const char *input_name(const struct seal *s)
 {
-	struct yaml_docs docs;
+	return strcmp(s->file, "-") ? s->file : "standard input";
+}
 
-	if (read_input(s, err) != 0 ||
-	    yaml_parse(&s->arena, buf_view(&s->input), 0, NULL, NULL, &docs, err) != 0)
+static int read_docs(struct seal *s, struct yaml_docs *ret, struct err *err)
+{
+	if (read_input(s, err) != 0)
 		return -1;
-	if (!docs.n)
-		return err_set(err, ERR_BAD_REQUEST, "no Secret came in");
-	for (size_t i = 0; i < docs.n; i++)
-		if (seal_one(s, docs.v[i], i > 0, err) != 0)
-			return err_wrap(err, "document %zu", i + 1);
+	if (yaml_parse(&s->arena, buf_view(&s->input), 0, NULL, NULL, ret, err) != 0)
+		return err_wrap(err, "%s", input_name(s));
 	return 0;
 }
 
-/* Says of each value whether the cluster with this public key could open it, as far as can be
- * told from outside: whole format, and its key. */
-static int validate(struct seal *s, struct err *err)
+/* What kubectl prints of several is a List. */
+static int seal_items(struct seal *s, struct json *doc, size_t *n, struct err *err)
+{
+	struct json *items = json_get(doc, STR("items"));
+
+	if (!str_is(json_str(json_get(doc, STR("kind"))), "List"))
+		return seal_one(s, doc, (*n)++ > 0, err);
+	for (size_t i = 0; i < json_len(items); i++)
+		if (seal_one(s, json_item(items, i), (*n)++ > 0, err) != 0)
+			return err_wrap(err, "items[%zu]", i);
+	return 0;
+}
+
+static int seal_input(struct seal *s, struct err *err)
 {
 	struct yaml_docs docs;
 	size_t n = 0;
 
-	if (read_input(s, err) != 0 ||
-	    yaml_parse(&s->arena, buf_view(&s->input), 0, NULL, NULL, &docs, err) != 0)
+	if (read_docs(s, &docs, err) != 0)
 		return -1;
 	for (size_t i = 0; i < docs.n; i++) {
-		const struct json *values = json_at(docs.v[i], "spec", "encryptedData");
-		const struct json_member *m = json_members(values);
-		uint8_t id[SEAL_ID_BYTES];
-		char text[SEAL_ID_TEXT];
-
-		for (size_t j = 0; j < json_len(values); j++, n++) {
-			if (seal_value_id(json_str(&m[j].value), id, err) != 0)
-				return err_wrap(err, "%.*s", STR_ARG(m[j].key));
-			if (memcmp(id, s->pub.id, SEAL_ID_BYTES) != 0)
-				return err_set(err, ERR_NOT_FOUND, "%.*s: sealed under key %s",
-					       STR_ARG(m[j].key), seal_id_text(id, text));
-		}
+		if (seal_items(s, docs.v[i], &n, err) == 0)
+			continue;
+		return docs.n > 1 ? err_wrap(err, "%s: document %zu", input_name(s), i + 1)
+				  : err_wrap(err, "%s", input_name(s));
 	}
-	if (!n)
-		return err_set(err, ERR_BAD_REQUEST, "no sealed value in it");
-	buf_printf(&s->out, "%zu value%s sealed to this cluster\n", n, n == 1 ? "" : "s");
-	return 0;
+	return n ? 0
+		 : err_set(err, ERR_BAD_REQUEST,
+			   "%s: no Secret in it (plumb seal --help says what else can be sealed)",
+			   input_name(s));
+}
+
+static bool asks_cluster(const struct seal *s)
+{
+	return *s->where.kubeconfig || strcmp(s->where.data_dir, DATADIR_DEFAULT) != 0;
+}
+
+static int validate(struct seal *s, struct err *err)
+{
+	struct yaml_docs docs;
+	const struct sealvalidate v = {&docs, &s->pub, asks_cluster(s) ? &s->where : NULL};
+
+	return read_docs(s, &docs, err) || sealvalidate(&v, &s->out, err) ? -1 : 0;
 }
 
 static int work(struct seal *s, struct err *err)
@@ -253,9 +271,18 @@ static int run(struct seal *s, struct err *err)
 			       "--scope %s: must be strict, namespace or cluster", s->scope_text);
 	if (strcmp(s->output, "yaml") != 0 && strcmp(s->output, "json") != 0)
 		return err_set(err, ERR_BAD_REQUEST, "-o %s: must be yaml or json", s->output);
-	if (s->sops.n ? work_sops(s, err)
-		      : sealkey_find(&s->where, &s->pub, &from, err) != 0 || work(s, err) != 0)
+	if (!s->sops.n && (s->bind || s->recipients || s->in_place || s->age.n || *s->identity))
+		return err_set(err, ERR_BAD_REQUEST,
+			       "--bind, --recipients, --in-place, --age and --identity go with "
+			       "--sops FILE");
+	if (s->validate && asks_cluster(s)) {
+		if (validate(s, err) != 0)
+			return -1;
+	} else if (s->sops.n ? work_sops(s, err)
+			     : sealkey_find(&s->where, &s->pub, &from, err) != 0 ||
+				       work(s, err) != 0) {
 		return -1;
+	}
 	if (s->out.n && fwrite(s->out.p, 1, s->out.n, stdout) != s->out.n)
 		return err_sys(err, "standard output");
 	return 0;
@@ -277,6 +304,17 @@ static void release(struct seal *s)
 	free(s->files.v);
 	free(s->age.v);
 	free(s->sops.v);
+}
+
+/* A lone argument is the file. */
+static int take_file(struct seal *s, int n, char **argv, struct err *err)
+{
+	if (n > 1 || (n == 1 && strcmp(s->file, "-") != 0))
+		return err_set(err, ERR_BAD_REQUEST, "one file at a time: what about %s?",
+			       argv[n - 1]);
+	if (n == 1)
+		s->file = argv[0];
+	return 0;
 }
 
 static int seal_main(int argc, char **argv)
@@ -313,7 +351,8 @@ static int seal_main(int argc, char **argv)
 		{"identity", 0, FLAG_STRING, &s.identity, "FILE",
 		 "with --sops: age identities; else as sops finds them"},
 		{"validate", 0, FLAG_BOOL, &s.validate, NULL,
-		 "check that sealed values are for this cluster"},
+		 "check that sealed values are for this cluster; asks it with --kubeconfig or "
+		 "--data-dir"},
 		{"output", 'o', FLAG_STRING, &s.output, "FORMAT", "yaml (default) or json"},
 		{"kubeconfig", 0, FLAG_STRING, &s.where.kubeconfig, "FILE",
 		 "where to ask for the key"},
@@ -327,11 +366,11 @@ static int seal_main(int argc, char **argv)
 
 	keep_in_memory();
 	if (flags_parse(argc, argv, flags,
-			"plumb seal [-f FILE] [OPTION]…\n\nSecrets in, SealedSecrets out: safe to "
+			"plumb seal [FILE] [OPTION]…\n\nSecrets in, SealedSecrets out: safe to "
 			"commit, opened only by the cluster.\nThe public key is --cert, else "
 			".plumb/cluster.pub here or above, else asked of the API.",
 			&nargs, &err) != 0 ||
-	    run(&s, &err) != 0)
+	    take_file(&s, nargs, argv, &err) != 0 || run(&s, &err) != 0)
 		fprintf(stderr, "plumb seal: %s\n", err.msg);
 	else
 		rc = 0;

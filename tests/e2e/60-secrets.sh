@@ -28,6 +28,14 @@ sed 's/namespace: default/namespace: thief/' "$work/sealed.yaml" | k apply -f - 
 ok "elsewhere it doesn't open, and says why" soon 5 reason thief WrongScope
 ok "and makes no Secret" sh -c "! '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n thief get secret db 2>/dev/null"
 
+ok "the cluster says that it could open it" sh -c "'$PLUMB' seal --data-dir '$data' --validate '$work/sealed.yaml' | grep -q '1 value that the cluster opens'"
+sed 's/name: db/name: other/' "$work/sealed.yaml" >"$work/moved.yaml"
+ok "… and why it couldn't, under another name" sh -c "'$PLUMB' seal --data-dir '$data' --validate '$work/moved.yaml' 2>&1 | grep -q 'other: password: sealed for another namespace, name or key'"
+ok "kubectl's lists are sealed whole" [ "$(k get secret db -o yaml | cat - <(echo '---') "$work/secret.yaml" | seal | grep -c 'kind: SealedSecret')" = 2 ]
+k get secrets -o yaml >"$work/list.yaml"
+ok "… as a List, too" [ "$(seal "$work/list.yaml" | grep -c 'kind: SealedSecret')" = "$(k get secrets -o name | wc -l)" ]
+ok "what isn't a Secret is called by its name" sh -c "echo 'kind: ConfigMap' | '$PLUMB' seal --data-dir '$data' 2>&1 | grep -q 'standard input: a ConfigMap, not a Secret'"
+ok "options of sops' want a file of sops'" sh -c "'$PLUMB' seal --data-dir '$data' --bind '$work/secret.yaml' 2>&1 | grep -q 'go with --sops'"
 seal --merge-into "$work/sealed.yaml" --from-file "password=/etc/hostname" 2>/dev/null
 k apply -f "$work/sealed.yaml" >/dev/null
 ok "a value replaced in the file is replaced in the Secret" soon 5 value default "$(cat /etc/hostname)"

@@ -196,3 +196,30 @@ void test_sealedsecret__a_key_is_due_by_interval(void **state)
 	assert_int_equal(fake_count(f, &res_secrets), 2);
 	fake_free(f);
 }
+
+/* An immutable Secret can't be changed, only replaced; that is done once. */
+void test_sealedsecret__an_immutable_secret_is_made_anew(void **state)
+{
+	struct fake *f = cluster();
+	struct seal_binding b = {SEAL_STRICT, STR("team"), STR("db"), STR("password")};
+	AUTO(buf) struct buf value = {0};
+	struct seal_pub pub;
+
+	(void)state;
+	add_sealed(f, "{'kind': 'Secret', 'metadata': {'name': 'db', 'namespace': 'team'}, "
+		      "'immutable': true, 'stringData': {'password': 'hunter2'}}");
+	fake_run(f, "team", "db");
+	assert_true(
+		json_bool(json_at(fake_get(f, &res_secrets, "team", "db"), "immutable"), false));
+	assert_int_equal(seal_pub_parse(published(f), &pub, NULL), 0);
+	assert_int_equal(seal_value(&pub, &b, STR("hunter3"), &value, NULL), 0);
+	fake_merge(f, &res_sealedsecrets, "team", "db",
+		   arena_printf(&f->arena, "{'spec': {'encryptedData': {'password': '%s'}}}",
+				buf_cstr(&value)));
+	fake_run(f, "team", "db");
+	assert_true(str_is(password(f), "aHVudGVyMw=="));
+	assert_string_equal(synced(f, "status"), "True");
+	fake_run(f, "team", "db");
+	assert_int_equal(f->writes, 0);
+	fake_free(f);
+}
