@@ -72,6 +72,13 @@ MUST_USE int cel_eval_string(const struct cel_program *p, struct arena *a,
 struct json *cel_eval_json(const struct cel_program *p, struct arena *a, const struct cel_env *env,
 			   struct err *err);
 
+/* What evaluating it may cost at most, by the limits of its variables' types (cel_cost.c). */
+uint64_t cel_cost(const struct cel_program *p);
+/* The most items, entries or characters that a value of the type may have, and the fewest bytes
+ * that one takes in JSON. */
+uint64_t cel_size_most(const struct schema *s);
+uint64_t cel_size_least(const struct schema *s);
+
 /* Whether the program uses that variable. */
 bool cel_uses(const struct cel_program *p, const char *name);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/schema/cel.h"
+#include "lib/schema/crd_cost.h"
 #include "lib/schema/path.h"
 
 #include "lib/base/pure.h"
@@ -134,6 +135,8 @@ static struct str go_rule(struct arena *a, const struct rule *r)
 struct judging {
 	struct schema_problems *ps;
 	struct str fixed; /* the path above which values can't be told to be the same; or none */
+	struct crd_costs *costs;
+	uint64_t many; /* values that there can be here */
 };
 
 static struct str below(struct judging *j, struct str at, const char *name)
@@ -211,12 +214,23 @@ static void judge_words(struct judging *j, const struct schema *s, const struct 
 		invalid(j, at, "fieldPath", quoted(j, r->path), "does not refer to a valid field");
 }
 
+static void judge_cost(struct judging *j, const struct schema *s, const struct rule *r,
+		       struct str at)
+{
+	if (r->program)
+		crd_cost_add(j->costs, s, j->many, cel_cost(r->program), below(j, at, "rule"));
+	if (r->program && r->saying)
+		crd_cost_add(j->costs, s, j->many, cel_cost(r->saying),
+			     below(j, at, "messageExpression"));
+}
+
 static void judge_rule(struct judging *j, const struct schema *s, const struct rule *r,
 		       struct str at)
 {
 	struct arena *a = j->ps->a;
 
 	judge_words(j, s, r, at);
+	judge_cost(j, s, r, at);
 	if (!str_trim(r->text).n)
 		schema_problem(j->ps, "FieldValueRequired", below(j, at, "rule"), 0,
 			       "Required value: rule is not specified");
@@ -260,15 +274,18 @@ static void judge(struct judging *j, const struct schema *s, struct str at)
 		return;
 	if (s->type == SCHEMA_ARRAY && s->list != SCHEMA_LIST_MAP && !j->fixed.p)
 		inner.fixed = at;
+	inner.many = crd_cost_below(s, j->many);
 	judge(&inner, s->item,
 	      below(j, at, s->type == SCHEMA_ARRAY ? "items" : "additionalProperties"));
 }
 
 void crd_rules_judge(const struct schema *s, struct str at, struct schema_problems *ps)
 {
-	struct judging j = {.ps = ps};
+	struct crd_costs costs = {.ps = ps};
+	struct judging j = {.ps = ps, .costs = &costs, .many = 1};
 
 	judge(&j, s, at);
+	crd_cost_end(&costs, at);
 }
 
 /* ---- judging objects ---- */
