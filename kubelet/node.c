@@ -331,6 +331,8 @@ static void on_our_node(struct kubelet *k, const struct json *node)
 		kubelet_check_ready(k);
 	}
 	/* Somebody gave us up for lost: say at once that we are here. */
+	if (k->registered && k->told_ready && node_extended_differ(json_at(node, "status")))
+		node_report_soon(k);
 	if (k->registered && k->told_ready &&
 	    !str_is(json_str(json_at(condition_find(node, "Ready"), "status")), "True"))
 		loop_timer_set(k->loop, &k->report, 100 * NS_PER_MS, on_report_due);

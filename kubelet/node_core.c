@@ -52,6 +52,46 @@ static void resources(struct arena *a, const struct node_facts *f, struct json *
 	json_set_str(a, r, "pods", arena_strf(a, "%lld", (long long)f->max_pods));
 }
 
+/* Resources that others give a node: an administrator, an operator of devices. */
+static bool is_extended(struct str name)
+{
+	return str_find(name, STR("/")) >= 0;
+}
+
+bool node_extended_differ(const struct json *status)
+{
+	const struct json *capacity = json_get(status, STR("capacity")),
+			  *allocatable = json_get(status, STR("allocatable"));
+	const struct json_member *m = json_members(capacity);
+
+	for (size_t i = 0; i < json_len(capacity); i++)
+		if (is_extended(m[i].key) &&
+		    !json_equal(json_get(allocatable, m[i].key), &m[i].value))
+			return true;
+	m = json_members(allocatable);
+	for (size_t i = 0; i < json_len(allocatable); i++)
+		if (is_extended(m[i].key) && !json_get(capacity, m[i].key))
+			return true;
+	return false;
+}
+
+/* What others say that there is can be had, and nothing that they no longer say: null in a merge
+ * patch takes it away. */
+static void extended(struct arena *a, const struct json *old, struct json *to)
+{
+	const struct json *capacity = json_get(old, STR("capacity")),
+			  *allocatable = json_get(old, STR("allocatable"));
+	const struct json_member *m = json_members(allocatable);
+
+	for (size_t i = 0; i < json_len(allocatable); i++)
+		if (is_extended(m[i].key) && !json_get(capacity, m[i].key))
+			json_set(a, to, m[i].key, json_new(a, JSON_NULL));
+	m = json_members(capacity);
+	for (size_t i = 0; i < json_len(capacity); i++)
+		if (is_extended(m[i].key))
+			json_set(a, to, m[i].key, json_copy(a, &m[i].value));
+}
+
 static void put_address(struct arena *a, struct json *list, const char *type, const char *address)
 {
 	struct json *o = json_append_object(a, list);
@@ -123,6 +163,7 @@ struct json *node_status(struct arena *a, const struct node_facts *f, const stru
 
 	resources(a, f, json_set_object(a, st, "capacity"));
 	resources(a, f, json_set_object(a, st, "allocatable"));
+	extended(a, old, json_get(st, STR("allocatable")));
 	if (json_is(had, JSON_ARRAY))
 		json_set(a, st, STR("conditions"), json_copy(a, had));
 	conditions(a, f, holder);

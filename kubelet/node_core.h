@@ -21,7 +21,9 @@ struct node_facts {
 struct json *node_object(struct arena *a, const struct node_facts *f);
 /* What of its metadata may have to be brought up to date: a merge patch. */
 struct json *node_meta(struct arena *a, const struct node_facts *f);
-/* Its status; old: what the API has, or NULL. Conditions of others stay. */
+/* Somebody said that the node has more or less of a resource of theirs than can be had. */
+bool node_extended_differ(const struct json *status);
+/* Its status, as a merge patch; old: what the API has, or NULL. Conditions of others stay. */
 struct json *node_status(struct arena *a, const struct node_facts *f, const struct json *old);
 
 #endif

@@ -649,6 +649,25 @@ void test_cores__the_node_keeps_foreign_conditions(void **state)
 	arena_release(&a);
 }
 
+/* What an administrator adds can be had at once, and no longer than that. */
+void test_cores__resources_of_others(void **state)
+{
+	struct node_facts f = {.name = "n", .ip = "10.0.0.1", .memory = 1 << 30, .cpus = 2};
+	struct json *old = parse("{\"capacity\":{\"cpu\":\"2\",\"x.io/a\":\"5\"},"
+				 "\"allocatable\":{\"cpu\":\"1\",\"x.io/b\":\"3\"}}");
+	struct json *same = parse("{\"capacity\":{\"cpu\":\"2\",\"x.io/a\":\"5\"},"
+				  "\"allocatable\":{\"cpu\":\"1\",\"x.io/a\":\"5\"}}");
+	struct json *st = node_status(&a, &f, old);
+
+	(void)state;
+	assert_true(node_extended_differ(old));
+	assert_false(node_extended_differ(same));
+	assert_true(str_is(json_str(json_get(json_at(st, "allocatable"), STR("x.io/a"))), "5"));
+	assert_true(json_is(json_get(json_at(st, "allocatable"), STR("x.io/b")), JSON_NULL));
+	assert_true(str_is(json_str(json_at(st, "allocatable", "cpu")), "2"));
+	arena_release(&a);
+}
+
 void test_cores__websocket_frames(void **state)
 {
 	char whole[] = "\x82\x83\x01\x02\x03\x04\x01jj"; /* masked: 0, 'h', 'i' */
