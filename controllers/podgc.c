@@ -1,7 +1,8 @@
 /*
  * Takes away pods that nobody will: bound to a Node that is gone, or deleted before they had one.
  * A pod of a vanished Node is marked first and goes 40 s later, so that a Node that is
- * registered anew finds its pods. Pure.
+ * registered anew finds its pods; so does, at once, a pod that is to go from a Node that somebody
+ * has declared out of service. Pure.
  */
 #include "controllers/common.h"
 
@@ -13,9 +14,25 @@
 #define MARK "DisruptionTarget"
 #define REASON "DeletionByPodGC"
 
-static void delete_now(struct plan *p, const struct json *pod)
+#define OUT_OF_SERVICE "node.kubernetes.io/out-of-service"
+
+/* Nobody will say how it ended: it has failed, for whoever waits for its end. */
+static void delete_now(const struct view *v, struct plan *p, const struct json *pod)
 {
-	struct plan_op *op = plan_delete(p, &res_pods, pod);
+	struct plan_op *op;
+	struct json *new;
+
+	if (!pod_finished(pod)) {
+		new = json_copy(v->arena, pod);
+		json_set_str(v->arena, json_set_object(v->arena, new, "status"), "phase",
+			     STR("Failed"));
+		plan_update_status(p, &res_pods, new);
+		p->last->ignore_not_found = true;
+	} else if (meta_deleting(pod) &&
+		   !json_int(json_at(pod, "metadata", "deletionGracePeriodSeconds"), 1)) {
+		return; /* all that can be done is done: finalizers hold it */
+	}
+	op = plan_delete(p, &res_pods, pod);
 
 	op->grace_s = 0;
 	op->ignore_not_found = true;
@@ -55,10 +72,22 @@ static void unmark(const struct view *v, const struct json *pod, struct plan *p)
 	p->last->ignore_not_found = true;
 }
 
+static bool out_of_service(const struct json *node)
+{
+	const struct json *taints = json_at(node, "spec", "taints");
+
+	if (str_is(json_str(json_at(condition_find(node, "Ready"), "status")), "True"))
+		return false;
+	for (size_t i = 0; i < json_len(taints); i++)
+		if (str_is(json_str(json_at(json_item(taints, i), "key")), OUT_OF_SERVICE))
+			return true;
+	return false;
+}
+
 static int reconcile(const struct view *v, struct str namespace, struct str name, struct plan *p,
 		     struct err *err UNUSED)
 {
-	const struct json *pod = view_get(v, &res_pods, namespace, name);
+	const struct json *pod = view_get(v, &res_pods, namespace, name), *on;
 	struct str node = json_str(json_at(pod, "spec", "nodeName"));
 	int64_t since, left;
 
@@ -66,12 +95,15 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 		return 0;
 	if (!node.n) {
 		if (meta_deleting(pod))
-			delete_now(p, pod);
+			delete_now(v, p, pod);
 		return 0;
 	}
-	if (view_get(v, &res_nodes, STR_NONE, node)) {
+	on = view_get(v, &res_nodes, STR_NONE, node);
+	if (on) {
 		if (marked(pod, &since))
 			unmark(v, pod, p);
+		else if (meta_deleting(pod) && out_of_service(on))
+			delete_now(v, p, pod);
 		return 0;
 	}
 	if (!marked(pod, &since)) {
@@ -82,20 +114,22 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	if (left > 0)
 		plan_requeue(p, left);
 	else
-		delete_now(p, pod);
+		delete_now(v, p, pod);
 	return 0;
 }
 
 static void map_node(const struct view *v, const struct obj *o,
 		     void (*put)(void *ctx, struct str key), void *ctx)
 {
+	const struct json *node = view_get(v, &res_nodes, STR_NONE, o->name);
+	bool away = node && out_of_service(node);
 	struct json_set_view pods;
 
 	pods = view_by_index(v, &res_pods, INDEX_NODE, o->name);
 	for (size_t i = 0; i < pods.n; i++) {
 		int64_t since;
 
-		if (view_get(v, &res_nodes, STR_NONE, o->name) && !marked(pods.v[i], &since))
+		if (node && !away && !marked(pods.v[i], &since))
 			continue;
 		put(ctx, obj_key(v->arena, meta_namespace(pods.v[i]), meta_name(pods.v[i])));
 	}

@@ -72,11 +72,18 @@ static void read_constraint(const struct sched_cycle *c, const struct json *j,
 	ret->pods.a = c->arena;
 }
 
+/* A node without the label of any constraint of the same force counts for none of them. */
+static bool has_all_labels(const struct spread *s, bool hard, const struct sched_node *n)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].hard == hard && !sched_node_label(n, s->v[i].key).p)
+			return false;
+	return true;
+}
+
 static bool node_takes_part(const struct sched_cycle *c, const struct constraint *k,
 			    const struct sched_node *n)
 {
-	if (!sched_node_label(n, k->key).p)
-		return false;
 	if (k->honor_affinity && !node_matches_selector(c->pod, n))
 		return false;
 	for (size_t i = 0; k->honor_taints && i < n->ntaints; i++)
@@ -101,12 +108,12 @@ static int64_t count_on(const struct sched_cycle *c, const struct constraint *k,
 	return found;
 }
 
-static void count(const struct sched_cycle *c, struct constraint *k)
+static void count(const struct sched_cycle *c, const struct spread *s, struct constraint *k)
 {
 	for (size_t i = 0; i < c->cache->n; i++) {
 		const struct sched_node *n = c->cache->nodes[i];
 
-		if (node_takes_part(c, k, n))
+		if (has_all_labels(s, k->hard, n) && node_takes_part(c, k, n))
 			*domains_at(&k->pods, sched_node_label(n, k->key)) += count_on(c, k, n);
 	}
 	k->least = (int64_t)k->pods.n < k->min_domains ? 0 : domains_min(&k->pods);
@@ -123,9 +130,10 @@ static void *prepare(const struct sched_cycle *c)
 	s->v = arena_array(c->arena, s->n + 1, sizeof(*s->v));
 	for (size_t i = 0; i < s->n; i++) {
 		read_constraint(c, json_item(c->pod->spread, i), &s->v[i]);
-		count(c, &s->v[i]);
 		s->any_hard |= s->v[i].hard;
 	}
+	for (size_t i = 0; i < s->n; i++)
+		count(c, s, &s->v[i]);
 	if (s->n || !c->pod->owner_uid.n || c->filters_only)
 		return s;
 	for (size_t i = 0; i < c->cache->n; i++) {

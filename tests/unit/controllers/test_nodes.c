@@ -346,3 +346,40 @@ void test_nodes__a_taint_of_ones_own_evicts_in_time_and_says_why(void **state)
 	assert_false(meta_deleting(fake_get(f, &res_pods, "a", "stays")));
 	fake_free(f);
 }
+
+void test_nodes__out_of_service_ends_what_is_to_go(void **state)
+{
+	struct fake *f = start(&controller_podgc);
+
+	(void)state;
+	add_node(f, "n1", "");
+	fake_merge(f, &res_nodes, NULL, "n1",
+		   "{'spec':{'taints':[{'key':'node.kubernetes.io/out-of-service','effect':"
+		   "'NoExecute'}]},'status':{'conditions':[{'type':'Ready','status':'Unknown'}]}}");
+	add_pod(f, "p", "n1", "");
+	fake_run(f, "a", "p");
+	assert_int_equal(f->writes, 0);
+	fake_merge(f, &res_pods, "a", "p",
+		   "{'metadata':{'deletionTimestamp':'2023-01-01T00:00:00Z'}}");
+	fake_run(f, "a", "p");
+	assert_null(fake_get(f, &res_pods, "a", "p"));
+	fake_free(f);
+}
+
+/* A Job's finalizer holds the pod until its end is counted: it has to have one. */
+void test_nodes__who_is_taken_away_has_failed(void **state)
+{
+	struct fake *f = start(&controller_podgc);
+	const struct json *pod;
+
+	(void)state;
+	f->graceful_pods = true;
+	add_pod(f, "p", "gone", "");
+	fake_run(f, "a", "p");
+	f->now_ns += 40 * NS_PER_S;
+	fake_run(f, "a", "p");
+	pod = fake_get(f, &res_pods, "a", "p");
+	assert_true(!pod || str_is(json_str(json_at(pod, "status", "phase")), "Failed"));
+	assert_true(f->writes >= 2);
+	fake_free(f);
+}
