@@ -103,9 +103,10 @@ struct core {
 	uint64_t revision;
 	struct served **served;
 	size_t nserved;
-	struct map by_path; /* "group/version/plural" → struct served + 1 … see core_table.c */
+	struct map by_path; /* "group/version/plural" → struct served: core_kinds.c */
 	struct table **tables;
 	size_t ntables;
+	struct map by_name; /* "group//plural" → struct table */
 	struct crd *crds, *crds_retired; /* core_crd.c */
 	struct core_req *queue, **queue_end;
 	struct change *changes;

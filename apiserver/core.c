@@ -144,6 +144,7 @@ void core_free(struct core *c)
 	block_unref(c->event_tail);
 	block_unref(c->comma);
 	map_release(&c->by_path);
+	map_release(&c->by_name);
 	alloc_free(c->alloc);
 	arena_release(&c->turn);
 	free(c->served);

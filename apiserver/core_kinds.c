@@ -2,7 +2,6 @@
  * What the core serves: kinds by their paths, tables by their stored kinds, and reading the store
  * into them at start. One thread.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,31 +9,47 @@
 
 /* ---- kinds ---- */
 
-static struct str served_key(struct arena *a, struct str group, struct str version,
-			     struct str plural)
+/* A plural with its group is at most 253 bytes long, a version 63: what is longer is no kind's. */
+#define PATH_KEY_MAX 512
+
+/* "group/version/plural" in `text`; STR_NONE when it would be too long. Called for every request.
+ */
+static struct str path_key(char text[PATH_KEY_MAX], struct str group, struct str version,
+			   struct str plural)
 {
-	return arena_strf(a, "%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(version), STR_ARG(plural));
+	const struct str parts[] = {group, version, plural};
+	size_t n = 0;
+
+	if (group.n + version.n + plural.n + 2 > PATH_KEY_MAX)
+		return STR_NONE;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		if (i)
+			text[n++] = '/';
+		if (parts[i].n)
+			memcpy(text + n, parts[i].p, parts[i].n);
+		n += parts[i].n;
+	}
+	return (struct str){text, n};
+}
+
+static struct str kind_key(char text[PATH_KEY_MAX], const struct kind *k)
+{
+	return path_key(text, str_c(k->group), str_c(k->version), str_c(k->plural));
 }
 
 struct served *core_served(const struct core *c, struct str group, struct str version,
 			   struct str plural)
 {
-	char text[512];
-	int n = snprintf(text, sizeof(text), "%.*s/%.*s/%.*s", STR_ARG(group), STR_ARG(version),
-			 STR_ARG(plural));
+	char text[PATH_KEY_MAX];
 
-	if (n < 0 || (size_t)n >= sizeof(text))
-		return NULL;
-	return map_get(&c->by_path, (struct str){text, (size_t)n});
+	return map_get(&c->by_path, path_key(text, group, version, plural));
 }
 
 struct table *core_table(const struct core *c, const char *group, const char *plural)
 {
-	for (size_t i = 0; i < c->ntables; i++)
-		if (!strcmp(c->tables[i]->kind->plural, plural) &&
-		    !strcmp(c->tables[i]->kind->group, group))
-			return c->tables[i];
-	return NULL;
+	char text[PATH_KEY_MAX];
+
+	return map_get(&c->by_name, path_key(text, str_c(group), STR_NONE, str_c(plural)));
 }
 
 const struct kind *core_kind_at(const struct core *c, size_t i)
@@ -53,6 +68,7 @@ const struct kind *core_kind_find(const struct core *c, struct str group, struct
 struct table *core_table_for(struct core *c, const struct kind *k)
 {
 	struct table *t = core_table(c, k->group, k->plural);
+	char text[PATH_KEY_MAX];
 
 	if (t)
 		return t;
@@ -63,6 +79,7 @@ struct table *core_table_for(struct core *c, const struct kind *k)
 	list_init(&t->watchers);
 	c->tables = xreallocarray(c->tables, c->ntables + 1, sizeof(struct table *));
 	c->tables[c->ntables++] = t;
+	map_set(&c->by_name, path_key(text, str_c(k->group), STR_NONE, str_c(k->plural)), t);
 	return t;
 }
 
@@ -81,26 +98,25 @@ static const struct kind *with_schema(const struct kind *k)
 
 void core_register(struct core *c, const struct kind *k, struct table *t)
 {
-	AUTO(arena) struct arena a = {0};
 	struct served *s = xalloc(sizeof(*s));
+	char text[PATH_KEY_MAX];
 
 	*s = (struct served){k, t};
 	c->served = xreallocarray(c->served, c->nserved + 1, sizeof(struct served *));
 	c->served[c->nserved++] = s;
-	map_set(&c->by_path, served_key(&a, str_c(k->group), str_c(k->version), str_c(k->plural)),
-		s);
+	map_set(&c->by_path, kind_key(text, k), s);
 }
 
 void core_unregister(struct core *c, const struct kind *k)
 {
-	AUTO(arena) struct arena a = {0};
+	char text[PATH_KEY_MAX];
 	size_t i = 0;
 
 	while (i < c->nserved && c->served[i]->kind != k)
 		i++;
 	if (i == c->nserved)
 		return;
-	map_del(&c->by_path, served_key(&a, str_c(k->group), str_c(k->version), str_c(k->plural)));
+	map_del(&c->by_path, kind_key(text, k));
 	free(c->served[i]);
 	memmove(&c->served[i], &c->served[i + 1], (--c->nserved - i) * sizeof(struct served *));
 }

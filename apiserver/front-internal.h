@@ -11,6 +11,7 @@
 #include "apiserver/authz.h"
 #include "apiserver/flow.h"
 #include "apiserver/front.h"
+#include "lib/base/map.h"
 #include "lib/base/metrics.h"
 #include "lib/http/server.h"
 
@@ -46,6 +47,7 @@ struct front {
 	bool posted;
 	_Atomic size_t inflight[2]; /* read only, mutating: queued or in the core */
 	struct metric *requests, *seconds, *running, *refused;
+	struct map measured; /* front_measure.c */
 };
 
 enum front_state { FRONT_QUEUED, FRONT_WAITS, FRONT_CORE, FRONT_ELSEWHERE, FRONT_DONE };
@@ -92,6 +94,11 @@ struct front_req {
 void front_done(struct front_req *r, int status);
 /* It no longer counts against the limit of running requests: a stream has begun. */
 void front_uncount(struct front_req *r);
+
+/* ---- front_measure.c: the core's thread ---- */
+void front_measure_new(struct front *f);
+void front_measure_free(struct front *f);
+/* Counts a request that was answered so. */
 void front_measure(struct front_req *r, int status);
 
 /* ---- front_serve.c: the core's thread ---- */

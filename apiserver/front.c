@@ -233,38 +233,6 @@ void front_uncount(struct front_req *r)
 	r->counted = false;
 }
 
-void front_measure(struct front_req *r, int status)
-{
-	struct front *f = r->f;
-	char code[16], group[128], version[64], resource[128], sub[64];
-	const char *verb = r->resource ? core_verb_name(r->core.verb) : "get";
-	const struct {
-		char *to;
-		size_t n;
-		struct str from;
-	} text[] = {{group, sizeof(group), r->core.group},
-		    {version, sizeof(version), r->core.version},
-		    {resource, sizeof(resource), r->core.resource},
-		    {sub, sizeof(sub), r->core.subresource}};
-
-	for (size_t i = 0; i < ARRAY_LEN(text); i++)
-		snprintf(text[i].to, text[i].n, "%.*s",
-			 r->resource && status != 404 ? (int)MIN(text[i].from.n, text[i].n - 1) : 0,
-			 text[i].from.p ? text[i].from.p : "");
-	snprintf(code, sizeof(code), "%d", status);
-	metric_add(
-		metric_with(f->requests, verb, group, version, resource, sub, code, (char *)NULL),
-		1);
-	log_debug("request", "method", arena_cstr(&r->http->arena, r->http->method), "path",
-		  arena_cstr(&r->http->arena, r->http->raw_path), "user",
-		  arena_cstr(&r->http->arena, r->who.user.name), "code", code);
-	if (r->resource && r->core.verb == CORE_WATCH)
-		return;
-	double s = (double)(loop_now(f->o.loop) - r->http->received_ns) / 1e9;
-	metric_observe(metric_with(f->seconds, verb, group, version, resource, sub, (char *)NULL),
-		       s < 0 ? 0 : s);
-}
-
 static void on_give_back(struct loop *l, struct loop_timer *t)
 {
 	struct front *f = CONTAINER_OF(t, struct front, give_back);
@@ -381,23 +349,6 @@ static void on_change(void *arg, const struct kind *k, const struct obj *old, co
 		bootstrap_tokens_change(f->authn.boot, new ? new : old, !new);
 }
 
-static void make_metrics(struct front *f)
-{
-	static const double buckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
-					 0.5,   1,      2.5,   5,    10,    30,   60,  0};
-
-	f->requests = metric_new(METRIC_COUNTER, "apiserver_request_total",
-				 "Requests by verb, resource and HTTP code.",
-				 "verb,group,version,resource,subresource,code", NULL);
-	f->seconds = metric_new(METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
-				"How long requests took, watches not counted.",
-				"verb,group,version,resource,subresource", buckets);
-	f->running = metric_new(METRIC_GAUGE, "apiserver_current_inflight_requests",
-				"Requests that are queued or being served.", "request_kind", NULL);
-	f->refused = metric_new(METRIC_COUNTER, "apiserver_dropped_requests_total",
-				"Requests that were answered 429.", "request_kind", NULL);
-}
-
 static void feed_secret(void *arg, const struct obj *o)
 {
 	bootstrap_tokens_change(arg, o, false);
@@ -426,7 +377,7 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 	list_init(&f->in_core);
 	list_init(&f->streams);
 	pthread_mutex_init(&f->lock, NULL);
-	make_metrics(f);
+	front_measure_new(f);
 	f->rights = rights_new(o->core);
 	rights_abac(f->rights, o->abac);
 	f->discovery = discovery_new(o->core, o->address);
@@ -519,6 +470,7 @@ void front_free(struct front *f)
 	openapi_cache_free(f->openapi);
 	front_flow_free(f);
 	bootstrap_tokens_free(f->authn.boot);
+	front_measure_free(f);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

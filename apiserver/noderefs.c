@@ -173,6 +173,9 @@ void noderefs_change(struct noderefs *r, const struct obj *old, const struct obj
 		forget(r, old->uid);
 		return;
 	}
+	/* Most writes are of pods that have no node yet. */
+	if (!obj_mentions(new, "nodeName"))
+		return;
 	struct pod_refs *p = map_get(&r->pods, new->uid);
 	const struct json *spec = json_at(obj_tree(new, &a), "spec");
 	if (p && p->containers == count_containers(spec))

@@ -52,8 +52,15 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	return 0;
 }
 
+static void map_pod(const struct obj *o, struct arena *a, void (*put)(void *ctx, struct str key),
+		    void *ctx)
+{
+	if (obj_mentions(o, "volumeClaimTemplate"))
+		put(ctx, obj_key(a, o->namespace, o->name));
+}
+
 static const struct controller_watch watches[] = {
-	{&res_pods, NULL, NULL, NULL},
+	{&res_pods, map_pod, NULL, NULL},
 	{&res_persistentvolumeclaims, map_to_controller_owner, NULL, NULL},
 	{0},
 };

@@ -39,7 +39,7 @@ static void index_owners(const struct obj *o, struct arena *a,
 	const struct json *owners;
 
 	/* Most objects have none; that needs no parsing. */
-	if (str_find(o->bytes, STR("\"ownerReferences\"")) < 0)
+	if (!obj_mentions(o, "ownerReferences"))
 		return;
 	owners = json_at(obj_tree(o, a), "metadata", "ownerReferences");
 	for (size_t i = 0; i < json_len(owners); i++)
@@ -127,7 +127,7 @@ static void wake_owners(struct monitor *m, const struct obj *o, struct arena *a)
 {
 	const struct json *owners;
 
-	if (str_find(o->bytes, STR("\"ownerReferences\"")) < 0)
+	if (!obj_mentions(o, "ownerReferences"))
 		return;
 	owners = json_at(obj_tree(o, a), "metadata", "ownerReferences");
 	for (size_t i = 0; i < json_len(owners); i++) {
@@ -171,7 +171,7 @@ static void on_change(void *arg, const struct obj *old, const struct obj *new)
 		return;
 	if (old)
 		wake_owners(m, old, &a);
-	if (new->deleted_ns || str_find(new->bytes, STR("\"ownerReferences\"")) >= 0) {
+	if (new->deleted_ns || obj_mentions(new, "ownerReferences")) {
 		gc_enqueue(m, new->namespace, new->name);
 		wake_owners(m, new, &a);
 	}

@@ -134,8 +134,11 @@ static void map_lease(const struct obj *o, struct arena *a UNUSED,
 static void map_pod(const struct view *v, const struct obj *o,
 		    void (*put)(void *ctx, struct str key), void *ctx)
 {
-	struct str node = json_str(json_at(obj_tree(o, v->arena), "spec", "nodeName"));
+	struct str node;
 
+	if (!obj_mentions(o, "nodeName"))
+		return;
+	node = json_str(json_at(obj_tree(o, v->arena), "spec", "nodeName"));
 	if (node.n && has_no_execute(view_get(v, &res_nodes, STR_NONE, node)))
 		put(ctx, node);
 }

@@ -135,8 +135,16 @@ static void map_node(const struct view *v, const struct obj *o,
 	}
 }
 
+/* A pod without a node matters once it is being deleted. */
+static void map_pod(const struct obj *o, struct arena *a, void (*put)(void *ctx, struct str key),
+		    void *ctx)
+{
+	if (o->deleted_ns || obj_mentions(o, "nodeName"))
+		put(ctx, obj_key(a, o->namespace, o->name));
+}
+
 static const struct controller_watch watches[] = {
-	{&res_pods, NULL, NULL, NULL},
+	{&res_pods, map_pod, NULL, NULL},
 	{&res_nodes, NULL, NULL, map_node},
 	{0},
 };

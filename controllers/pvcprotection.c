@@ -24,8 +24,12 @@ static struct str claim_of(struct arena *a, const struct json *pod, const struct
 static void each_claim(const struct obj *o, struct arena *a, void (*put)(void *ctx, struct str key),
 		       void *ctx)
 {
-	const struct json *pod = obj_tree(o, a), *volumes = json_at(pod, "spec", "volumes");
+	const struct json *pod, *volumes;
 
+	if (!obj_mentions(o, "claimName") && !obj_mentions(o, "ephemeral"))
+		return;
+	pod = obj_tree(o, a);
+	volumes = json_at(pod, "spec", "volumes");
 	for (size_t i = 0; i < json_len(volumes); i++) {
 		struct str name = claim_of(a, pod, json_item(volumes, i));
 

@@ -225,8 +225,19 @@ static struct str member_text(struct str text, const char *name)
 	return STR_NONE;
 }
 
+bool obj_mentions(const struct obj *o, const char *member)
+{
+	char quoted[64];
+	int n = snprintf(quoted, sizeof(quoted), "\"%s\"", member);
+
+	return n >= (int)sizeof(quoted) || str_find(o->bytes, (struct str){quoted, (size_t)n}) >= 0;
+}
+
 const struct json *obj_controller(const struct obj *o, struct arena *a)
 {
+	if (!obj_mentions(o, "ownerReferences"))
+		return NULL;
+
 	struct str meta = member_text(o->bytes, "metadata");
 	struct str owners = meta.p ? member_text(meta, "ownerReferences") : STR_NONE;
 	const struct json *all = owners.p ? json_parse(a, owners, NULL, NULL) : NULL;

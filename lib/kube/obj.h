@@ -44,6 +44,10 @@ void obj_cleanup(struct obj **o);
 const struct json *obj_tree(const struct obj *o, struct arena *a);
 struct str obj_label(const struct obj *o, struct str key); /* STR_NONE when absent */
 
+/* Whether a member of that name may be anywhere in it: a look at the bytes that spares most events
+ * the parsing. Never false when there is one, written as API servers write it. */
+bool obj_mentions(const struct obj *o, const char *member);
+
 /* meta_controller() of an object without parsing the rest of it: what every event is asked, by
  * many. The reference is parsed into `a`; NULL when nobody controls it. */
 const struct json *obj_controller(const struct obj *o, struct arena *a);

@@ -42,8 +42,11 @@ void index_by_controller_uid(const struct obj *o, struct arena *a,
 void index_by_node(const struct obj *o, struct arena *a, void (*put)(void *ctx, struct str value),
 		   void *ctx)
 {
-	struct str node = json_str(json_at(obj_tree(o, a), "spec", "nodeName"));
+	struct str node;
 
+	if (!obj_mentions(o, "nodeName"))
+		return;
+	node = json_str(json_at(obj_tree(o, a), "spec", "nodeName"));
 	if (node.n)
 		put(ctx, node);
 }
