@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/codec.h"
 #include "lib/schema/pattern.h"
 #include "reconciler/gitunpack.h"
 #include "reconciler/oci.h"
@@ -19,6 +20,7 @@ struct pull {
 	const char *label; /* the tag, as revisions call it; NULL for a digest */
 	struct str digest; /* asked for, or found */
 	const struct json *manifest;
+	const struct json *verified; /* how it is signed, for the answer; or NULL */
 };
 
 static struct str ref_of(const struct pull *p, const char *key)
@@ -177,20 +179,59 @@ static struct json *answer_of(struct pull *p, const char *commit, bool fetched)
 	struct json *answer = json_build(p->a, "{s:s,s:s,s:S,s:b}", "revision", revision, "commit",
 					 commit, "digest", p->digest, "fetched", (int)fetched);
 
+	if (p->verified)
+		json_set(p->a, answer, STR("verified"), p->verified);
 	if (json_is(notes, JSON_OBJECT) && json_len(notes) <= 64)
 		json_set(p->a, answer, STR("metadata"), notes);
 	return answer;
 }
 
+/* Once for each artifact and set of keys. *ret_problem: it isn't signed by any of them. */
+static int verify(struct pull *p, struct json **ret_problem, struct err *err)
+{
+	const struct json *v = json_get(p->request, STR("verify"));
+	struct cosign c = {.digest = p->digest, .keys = json_get(v, STR("keys"))};
+	AUTO(buf) struct buf text = {0};
+	struct str who = STR_NONE;
+	const char *message = "";
+	char key[65];
+
+	if (!v)
+		return 0;
+	buf_str(&text, p->digest);
+	json_write_sorted(c.keys, &text);
+	sha256_hex(buf_view(&text), key);
+	if (!str_is(json_str(json_get(v, STR("verified"))), key)) {
+		if (!cosign_verify(p->a, p->http, &c, &who, err)) {
+			message = arena_printf(p->a, "verified signature of %.*s by %.*s",
+					       STR_ARG(p->digest), STR_ARG(who));
+		} else if (err->code == ERR_FORBIDDEN || err->code == ERR_INVALID ||
+			   err->code == ERR_UNSUPPORTED || err->code == ERR_CORRUPT) {
+			*ret_problem = json_build(
+				p->a, "{s:{s:s}}", "problem", "message",
+				arena_printf(p->a, "%.*s: %s", STR_ARG(p->digest), err->msg));
+			return 0;
+		} else {
+			return err_wrap(err, "signature of %.*s", STR_ARG(p->digest));
+		}
+	}
+	p->verified = json_build(p->a, "{s:s,s:s}", "key", key, "message", message);
+	return 0;
+}
+
 static struct json *pull(struct pull *p, struct err *err)
 {
+	struct json *problem = NULL;
 	struct str known = json_str(json_get(p->request, STR("known"))),
 		   have = json_str(json_get(p->request, STR("commit")));
 	char commit[GIT_OID_TEXT];
 
 	if (oci_name_parse(p->a, json_str(json_get(p->request, STR("url"))), &p->name, err) ||
-	    oci_http_new(p->a, p->request, &p->name, &p->http, err) || find(p, err))
+	    oci_http_new(p->a, p->request, &p->name, &p->http, err) || find(p, err) ||
+	    verify(p, &problem, err))
 		return NULL;
+	if (problem)
+		return problem;
 	/* The layer selector is part of the spec: when that changes, nothing is known. */
 	if (known.n && have.n == GIT_OID_TEXT - 1 && str_eq(known, p->digest))
 		return answer_of(p, arena_cstr(p->a, have), false);

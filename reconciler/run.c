@@ -388,8 +388,8 @@ static bool same_files(const struct run *run)
 {
 	const struct unit *u = run->u;
 
-	return u->reads && (!strcmp(u->commit, run->commit) ||
-			    reads_same(run->mirror, run->commit, str_c(u->reads)));
+	/* Of the same commit, too: ignore rules change without one. */
+	return u->reads && reads_same(run->mirror, run->commit, str_c(u->reads));
 }
 
 /* The same files and the same spec: only the revision's name moves. */

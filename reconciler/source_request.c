@@ -114,7 +114,8 @@ static struct json *request_oci(struct source *s, struct arena *a, const struct 
 {
 	const struct json *ref = json_get(spec, STR("ref")),
 			  *layer = json_get(spec, STR("layerSelector")),
-			  *cert = json_get(secrets, STR("cert"));
+			  *cert = json_get(secrets, STR("cert")),
+			  *keys = json_get(secrets, STR("verify"));
 	/* Another layer of the same artifact is another matter. */
 	bool same = s->fetched_generation == s->generation;
 	struct json *r =
@@ -127,12 +128,32 @@ static struct json *request_oci(struct source *s, struct arena *a, const struct 
 		json_set(a, r, STR("layer"), layer);
 	if (cert)
 		json_set(a, r, STR("cert"), cert);
+	if (json_get(spec, STR("verify")))
+		json_set(a, r, STR("verify"),
+			 json_build(a, "{s:o,s:s}", "keys", keys ? keys : json_new(a, JSON_OBJECT),
+				    "verified", s->verified ?: ""));
 	return r;
 }
 
 static struct str text_of(const struct json *spec, const char *key)
 {
 	return json_str(json_get(spec, str_c(key)));
+}
+
+/* Signatures by keys alone: who signed without one would have to be asked of strangers. */
+static int check_verify(const struct json *verify, struct err *err)
+{
+	struct str provider = json_str_or(json_get(verify, STR("provider")), STR("cosign"));
+
+	if (verify && !str_is(provider, "cosign"))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "spec.verify.provider: only cosign is supported, not '%.*s'",
+			       STR_ARG(provider));
+	if (verify && !json_str(json_at(verify, "secretRef", "name")).n)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "spec.verify: signatures without a key are not supported, name a "
+			       "Secret with cosign.pub in secretRef");
+	return 0;
 }
 
 static int check(const struct source *s, const struct json *spec, struct err *err)
@@ -156,10 +177,7 @@ static int check(const struct source *s, const struct json *spec, struct err *er
 			       STR_ARG(provider));
 	if (text_of(spec, "serviceAccountName").n)
 		return err_set(err, ERR_UNSUPPORTED, "spec.serviceAccountName is not supported");
-	if (s->kind == SOURCE_OCI && json_get(spec, STR("verify")))
-		return err_set(err, ERR_UNSUPPORTED,
-			       "spec.verify: signatures of OCI artifacts are not checked");
-	return 0;
+	return s->kind == SOURCE_OCI ? check_verify(json_get(spec, STR("verify")), err) : 0;
 }
 
 struct json *source_request(struct source *s, struct arena *a, const struct json *secrets,

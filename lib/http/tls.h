@@ -77,6 +77,9 @@ MUST_USE int verify_es256(struct str public_or_private_pem, struct str data, con
 			  struct err *err);
 /* RSASSA-PKCS1-v1_5 with SHA-256 (RS256), appended: what GitHub wants of its Apps. */
 MUST_USE int sign_rs256(struct str key_pem, struct str data, struct buf *ret, struct err *err);
+/* DER for ECDSA, with SHA-256; Ed25519; RSA as above. One public key in PEM. */
+MUST_USE int verify_pem(struct str public_pem, struct str data, struct str signature,
+			struct err *err);
 /* The public point's coordinates, x||y, of a key or certificate: for JSON web key sets. */
 MUST_USE int es256_public(struct str pem, uint8_t ret[64], struct err *err);
 

@@ -247,6 +247,44 @@ END2
 	oci '{semver: ">=5"}'
 	ok "a range that nothing fits is told" soon 15 is ocirepository art "$(cond Ready reason)" OCIArtifactPullFailed
 	ok "… and what was applied stays" word artifact three
+	# Signed as cosign does with a key: a text that names the digest, under a tag made of it.
+	openssl ecparam -name prime256v1 -genkey -noout -out "$work/cosign.key"; openssl ec -in "$work/cosign.key" -pubout -out "$work/cosign.pub" 2>/dev/null
+	openssl genpkey -algorithm ed25519 -out "$work/other.key"; openssl pkey -in "$work/other.key" -pubout -out "$work/other.pub"
+	cat >"$work/sign.py" <<'END2'
+import base64, os, subprocess, sys
+sys.argv[1:] = [sys.argv[1], sys.argv[2], "none", os.devnull] + sys.argv[3:]
+push = open(os.path.join(os.path.dirname(sys.argv[0]), "push.py")).read().split("config, layer")[0]
+exec(push)
+digest, about, key = sys.argv[5:8]
+text = json.dumps({"critical": {"identity": {"docker-reference": repo}, "image": {"docker-manifest-digest": about}, "type": "cosign container image signature"}, "optional": None}).encode()
+name = os.path.join(os.path.dirname(sys.argv[0]), "payload")
+open(name, "wb").write(text)
+sig = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key, name], capture_output=True, check=True).stdout if "cosign" in key else \
+    subprocess.run(["openssl", "pkeyutl", "-sign", "-inkey", key, "-rawin", "-in", name], capture_output=True, check=True).stdout
+layer = dict(blob(text), mediaType="application/vnd.dev.cosign.simplesigning.v1+json", annotations={"dev.cosignproject.cosign/signature": base64.b64encode(sig).decode()})
+m = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": dict(blob(b"{}"), mediaType="application/vnd.oci.image.config.v1+json"), "layers": [layer]}).encode()
+call("PUT", f"{base}/v2/{repo}/manifests/" + digest.replace(":", "-") + ".sig", m, "application/vnd.oci.image.manifest.v1+json")
+END2
+	sign() { python3 "$work/sign.py" "http://127.0.0.1:$rport" team/app "$@"; } # sign DIGEST ABOUT KEY
+	verify() { k -n plumb-system patch ocirepository art --type merge -p "{\"spec\":{\"ref\":{\"semver\":null,\"tag\":\"$1\"},\"verify\":$2}}" >/dev/null; }
+	k -n plumb-system create secret generic cosign --from-file=cosign.pub="$work/cosign.pub" --from-file=other.pub="$work/other.pub" >/dev/null
+	digest=$(artifact 3.0.0 five)
+	verify 3.0.0 '{"provider":"cosign","secretRef":{"name":"cosign"}}'
+	ok "an artifact without a signature is refused" soon 15 like ocirepository art "$(cond SourceVerified message)" 'it is not signed by cosign'
+	ok "… and not applied" word artifact three
+	sign "$digest" "$old" "$work/cosign.key"
+	ok "a signature of another one is refused" soon 15 like ocirepository art "$(cond SourceVerified message)" 'another artifact'
+	openssl ecparam -name prime256v1 -genkey -noout -out "$work/cosign-stranger.key"; sign "$digest" "$digest" "$work/cosign-stranger.key"
+	ok "a stranger's, too" soon 15 like ocirepository art "$(cond SourceVerified message)" 'not by this key'
+	sign "$digest" "$digest" "$work/cosign.key"
+	ok "one by the key is believed" soon 15 word artifact five
+	ok "… and told" like ocirepository art "$(cond SourceVerified message)" "verified signature of $digest by cosign.pub"
+	digest=$(artifact 3.1.0 six); sign "$digest" "$digest" "$work/other.key"; verify 3.1.0 '{"provider":"cosign","secretRef":{"name":"cosign"}}'
+	ok "… by an Ed25519 key as well" soon 15 word artifact six
+	verify 3.1.0 '{"provider":"cosign","secretRef":null,"matchOIDCIdentity":[{"issuer":".*","subject":".*"}]}'
+	ok "without a key it is said that this isn't done" soon 15 is ocirepository art "$(cond Ready reason)" NotSupported
+	verify 3.1.0 '{"provider":"notation","secretRef":{"name":"cosign"}}'
+	ok "… nor notation" soon 15 like ocirepository art "$(cond Ready message)" 'only cosign is supported'
 	k -n plumb-system delete kustomization art >/dev/null; k -n plumb-system delete ocirepository art >/dev/null
 }
 if command -v docker-registry >/dev/null; then oci_tests; else skip "OCI artifacts" "needs docker-registry"; fi

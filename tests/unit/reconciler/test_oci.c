@@ -193,3 +193,29 @@ void test_oci__indexes(void **state)
 			   D1));
 	assert_false(oci_index_choose(parse(&a, "{\"layers\":[]}")).n);
 }
+
+#define PAYLOAD(of, type)                                                                          \
+	STR("{\"critical\":{\"image\":{\"docker-manifest-digest\":\"" of "\"},\"type\":\"" type    \
+	    "\"}}")
+
+void test_oci__what_cosign_signed(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct err err = {0};
+	struct str digest = STR("sha256:aa");
+
+	(void)state;
+	assert_int_equal(cosign_payload(&a,
+					PAYLOAD("sha256:aa", "cosign container image signature"),
+					digest, &err),
+			 0);
+	assert_int_equal(cosign_payload(&a, PAYLOAD("sha256:aa", "atomic container signature"),
+					digest, &err),
+			 -1);
+	assert_int_equal(cosign_payload(&a,
+					PAYLOAD("sha256:bb", "cosign container image signature"),
+					digest, &err),
+			 -1);
+	assert_int_equal(cosign_payload(&a, STR("[]"), digest, &err), -1);
+	assert_int_equal(cosign_payload(&a, STR("{"), digest, &err), -1);
+}
