@@ -167,6 +167,19 @@ static int check(const struct sops_open *o, struct err *err)
 	return rc;
 }
 
+int sops_verify(const struct sops_key *k, struct str text, struct err *err)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	struct sops_open o;
+	int rc = sops_open_init(&o, &a, NULL, text, err);
+
+	o.key = *k;
+	if (rc == 0)
+		rc = check(&o, err);
+	sops_open_release(&o);
+	return rc;
+}
+
 static int put_text(struct sops_open *o, const struct json *slot, struct str text,
 		    struct sops_cuts *cuts)
 {

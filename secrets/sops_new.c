@@ -220,6 +220,8 @@ static int put_metadata(struct making *m, size_t i, struct err *err)
 
 static int encrypt_tree(struct making *m, struct str plain, struct buf *out, struct err *err)
 {
+	size_t from = out->n;
+
 	m->o.a = m->a;
 	m->o.text = plain;
 	if (yaml_parse(m->a, plain, 0, &m->o.srcs, NULL, &m->o.docs, err) != 0)
@@ -243,7 +245,13 @@ static int encrypt_tree(struct making *m, struct str plain, struct buf *out, str
 	for (size_t i = 0; i < m->o.docs.n; i++)
 		if (put_metadata(m, i, err) != 0)
 			return -1;
-	return sops_cuts_make(&m->cuts, plain, out, err);
+	if (sops_cuts_make(&m->cuts, plain, out, err) != 0)
+		return -1;
+	/* Anchors, for one: a file that could not be opened any more is never written. */
+	if (sops_verify(&m->o.key, str_sub(buf_view(out), from, out->n), err) == 0)
+		return 0;
+	err->code = ERR_UNSUPPORTED;
+	return err_wrap(err, "sops: it can't be encrypted as it is written (aliases?)");
 }
 
 /* ---- binary and dotenv ---- */
