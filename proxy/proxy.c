@@ -17,6 +17,7 @@
 #include "lib/kube/informer.h"
 #include "lib/kube/resources.h"
 #include "proxy/guard.h"
+#include "proxy/health.h"
 #include "proxy/hostports.h"
 #include "proxy/udp.h"
 
@@ -36,6 +37,7 @@ struct proxy {
 	struct ruleset *rules;
 	struct guard *guard;
 	struct hostports *hostports;
+	struct health *health;
 	struct map dirty; /* key of a Service → non-NULL */
 	struct loop_timer sync, probe;
 	bool full;   /* the next transaction writes everything */
@@ -131,6 +133,7 @@ static void refresh(struct proxy *p, struct str key, struct arena *a, struct udp
 	if (s)
 		udp_add(a, fronts, s);
 	ruleset_put(p->rules, key, s);
+	health_set(p->health, key, s ? s->health_port : 0, s ? service_local(s) : 0);
 }
 
 static void forget_stale(struct proxy *p, struct udp_fronts *fronts)
@@ -288,6 +291,7 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 	p->client = c;
 	p->full = true;
 	p->rules = ruleset_new(&o->rules);
+	p->health = health_new(c->loop);
 	metrics_make(p);
 	p->services = informer_new(c, &services);
 	p->slices = informer_new(c, &slices);
@@ -314,6 +318,7 @@ void proxy_stop(struct proxy *p)
 	informer_free(p->slices);
 	guard_stop(p->guard);
 	hostports_stop(p->hostports);
+	health_free(p->health);
 	ruleset_free(p->rules);
 	map_release(&p->dirty);
 	free(p);

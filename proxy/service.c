@@ -214,9 +214,26 @@ struct service *service_read(struct arena *a, const struct json *o,
 			10800);
 		s->affinity_s = MAX(1, MIN(s->affinity_s, 86400));
 	}
+	if (s->external_local)
+		s->health_port = port_read(json_at(o, "spec", "healthCheckNodePort"));
 	externals_read(a, o, s);
 	ports_read(a, o, s);
 	for (size_t i = 0; i < s->nports; i++)
 		endpoints_read(a, &s->ports[i], slices, nslices, node);
 	return s;
+}
+
+size_t service_local(const struct service *s)
+{
+	size_t most = 0;
+
+	/* A pod counts once, however many ports it serves: the port with most of them tells. */
+	for (size_t i = 0; i < s->nports; i++) {
+		size_t n = 0;
+
+		for (size_t j = 0; j < s->ports[i].nendpoints; j++)
+			n += s->ports[i].endpoints[j].local && s->ports[i].endpoints[j].ready;
+		most = MAX(most, n);
+	}
+	return most;
 }

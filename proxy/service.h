@@ -44,6 +44,7 @@ struct service {
 	size_t nports;
 	bool external_local, internal_local; /* traffic policies */
 	int64_t affinity_s;                  /* 0 = none */
+	uint16_t health_port;                /* where load balancers ask for it; 0 = nowhere */
 };
 
 /*
@@ -52,6 +53,9 @@ struct service {
  */
 struct service *service_read(struct arena *a, const struct json *service,
 			     const struct json *const *slices, size_t nslices, struct str node);
+
+/* How many of its pods are ready on this node. */
+size_t service_local(const struct service *s);
 
 /* "tcp", "udp", "sctp". */
 const char *proto_name(uint8_t proto);

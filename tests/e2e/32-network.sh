@@ -94,6 +94,10 @@ k patch svc written --subresource status --type merge -p '{"status":{"loadBalanc
 ok "a load balancer's address" soon 5 is far 203.0.113.7 80 two
 ok "isn't for everybody" sh -c "[ -z \"$(ask host 203.0.113.7 80)\" ]"
 ok "an external address is" soon 5 is host 203.0.113.8 80 two
+patch written '{"spec":{"externalTrafficPolicy":"Local","selector":{"app":"two"},"loadBalancerSourceRanges":null}}'
+hc=$(field written healthCheckNodePort)
+ok "its health check says where it serves" soon 5 sh -c "curl -s -m 2 http://$h1:$hc/ | grep -q '\"localEndpoints\":1'"
+ok "and where it doesn't" sh -c "[ \$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$h2:$hc/) = 503 ]"
 k delete svc kubernetes >/dev/null
 ok "the API's own Service comes again" soon 10 k get svc kubernetes
 finish
