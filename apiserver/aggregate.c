@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/aggregate-internal.h"
 #include "apiserver/discovery.h"
 #include "apiserver/kubeletproxy-internal.h"
 #include "apiserver/resolve.h"
@@ -19,28 +20,6 @@
 #define EXTENSIONS_MAX 256
 #define PROBE_EVERY (15 * NS_PER_S)
 #define PROBE_AGAIN (1 * NS_PER_S) /* one that doesn't answer yet */
-#define PROBE_TIMEOUT (5 * NS_PER_S)
-#define DOCUMENT_MAX (2 << 20)
-
-struct extension {
-	struct list all;
-	struct aggregate *g;
-	char *name, *group, *version, *namespace, *service;
-	int port;
-	struct tls_ctx *tls; /* NULL: its bundle makes no sense */
-	bool up, asked, dying;
-	unsigned turn;
-	struct buf resources; /* its APIResourceList */
-	struct loop_timer timer;
-	struct http_client *probe;
-};
-
-struct aggregate {
-	struct front *f;
-	struct list extensions;
-	size_t n;
-	struct loop_timer local; /* the local ones are looked over */
-};
 
 /* ---- what discovery is told ---- */
 
@@ -111,13 +90,20 @@ static void on_probe(void *arg, const struct http_answer *a)
 
 	if (e->dying)
 		return;
-	if (a->status / 100 != 2) {
+	if (a->status && a->status / 100 != 2) {
+		snprintf(message, sizeof(message),
+			 "failing or missing response from https://%s.%s.svc:%d/apis/%s/%s: bad "
+			 "status from https://%s.%s.svc:%d/apis/%s/%s: %d",
+			 e->service, e->namespace, e->port, e->group, e->version, e->service,
+			 e->namespace, e->port, e->group, e->version, a->status);
+		judge(e, false, "FailedDiscoveryCheck", message);
+		return;
+	}
+	if (!a->status) {
 		snprintf(message, sizeof(message),
 			 "failing or missing response from https://%s.%s.svc:%d/apis/%s/%s: %s",
 			 e->service, e->namespace, e->port, e->group, e->version,
-			 a->status ? "bad status from its discovery"
-			 : a->err  ? a->err->msg
-				   : "no answer");
+			 a->err ? a->err->msg : "no answer");
 		judge(e, false, "FailedDiscoveryCheck", message);
 		return;
 	}
@@ -127,6 +113,7 @@ static void on_probe(void *arg, const struct http_answer *a)
 		e->asked = false;
 	}
 	judge(e, true, "Passed", "all checks passed");
+	aggregate_fetch(e);
 }
 
 static void probe_service(struct extension *e, const struct endpoint *at)
@@ -177,10 +164,12 @@ static void probe(struct loop *l, struct loop_timer *t)
 		judge(e, false, "ServiceNotFound",
 		      arena_printf(&a, "service/%s in \"%s\" is not present", e->service,
 				   e->namespace));
+	else if (str_starts(str_c(err.msg), STR("no service port")))
+		judge(e, false, "ServicePortError",
+		      arena_printf(&a, "service/%s in \"%s\" is not listening on port %d",
+				   e->service, e->namespace, e->port));
 	else
-		judge(e, false,
-		      str_starts(str_c(err.msg), STR("no service port")) ? "ServicePortError"
-									 : "MissingEndpoints",
+		judge(e, false, "MissingEndpoints",
 		      arena_printf(&a,
 				   "endpoints for service/%s in \"%s\" have no addresses with "
 				   "port %d",
@@ -197,6 +186,7 @@ static void extension_free(struct extension *e)
 	loop_timer_cancel(e->g->f->o.loop, &e->timer);
 	http_client_free(e->probe);
 	tls_unref(&e->tls);
+	aggregate_forget(e);
 	buf_release(&e->resources);
 	free(e->name);
 	free(e->group);
@@ -372,6 +362,8 @@ static struct extension *find_path(struct aggregate *g, struct str path)
 {
 	struct str group, rest, version, tail;
 
+	if (str_starts(path, STR("/openapi/v3/apis/")))
+		path = str_sub(path, strlen("/openapi/v3"), path.n);
 	if (!g->n || !str_starts(path, STR("/apis/")))
 		return NULL;
 	if (!str_cut(str_sub(path, 6, path.n), '/', &group, &rest) || !rest.n)

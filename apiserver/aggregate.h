@@ -21,6 +21,12 @@ void aggregate_change(struct aggregate *g, const struct kind *k, const struct ob
 /* True when the path is one of theirs: then it has been taken over. After authorization. */
 bool aggregate_serve(struct front_req *r);
 
+/* ---- aggregate_openapi.c ---- */
+/* [{"path": "apis/x.io/v1", "url": …, "swagger": …}]: what extensions say of their schemas. */
+struct json *aggregate_openapi(const struct aggregate *g, struct arena *a);
+/* Grows with each change of that. */
+uint64_t aggregate_openapi_changes(const struct aggregate *g);
+
 /* ---- aggregate_local.c ---- */
 /* Submits what makes the APIServices of local group versions what they should be. */
 void aggregate_local(struct core *c);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/aggregate.h"
 #include "apiserver/front-internal.h"
 #include "apiserver/openapi.h"
 #include "lib/base/codec.h"
@@ -41,7 +42,7 @@ static void look(const struct core *c, struct arena *a, struct openapi *ret)
 	v = arena_array(a, n + 1, sizeof(*v));
 	for (size_t i = 0; i < n; i++)
 		v[i] = core_kind_at(c, i);
-	*ret = (struct openapi){v, n};
+	*ret = (struct openapi){.kinds = v, .n = n};
 }
 
 static void etag_of(struct str text, char ret[67])
@@ -69,10 +70,11 @@ void openapi_cache_free(struct openapi_cache *c)
 	free(c);
 }
 
-static struct openapi_cache *make(struct front *f, const struct openapi *o, enum form form)
+static struct openapi_cache *make(struct front_req *r, struct openapi *o, enum form form)
 {
+	struct front *f = r->f;
 	struct openapi_cache *c = f->openapi ? f->openapi : xalloc(sizeof(*c));
-	uint64_t now = sum(o);
+	uint64_t now = sum(o) + aggregate_openapi_changes(f->aggregate);
 	struct buf text = {0};
 
 	f->openapi = c;
@@ -81,6 +83,7 @@ static struct openapi_cache *make(struct front *f, const struct openapi *o, enum
 	c->of = now;
 	if (c->v[form])
 		return c;
+	o->external = aggregate_openapi(f->aggregate, &r->http->arena);
 	if (form == FORM_INDEX)
 		openapi_v3_index(o, &text);
 	else if (form == FORM_V2_JSON)
@@ -155,7 +158,7 @@ bool openapi_serve(struct front_req *r)
 		form = v2_form(r);
 	else if (!str_is(path, "/openapi/v3") && !str_eq(path, v3))
 		return false;
-	const struct openapi_cache *c = make(r->f, &o, form);
+	const struct openapi_cache *c = make(r, &o, form);
 	answer(r, c->v[form], types[form], c->etag[form]);
 	return true;
 }

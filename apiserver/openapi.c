@@ -414,6 +414,7 @@ void openapi_v3_index(const struct openapi *o, struct buf *out)
 		json_set_str(&a, at, "serverRelativeURL",
 			     arena_strf(&a, "/openapi/v3/%.*s?hash=%s", STR_ARG(gv), hash));
 	}
+	openapi_merge_v3(&a, paths, o->external);
 	json_write(doc, out);
 }
 
@@ -421,8 +422,10 @@ void openapi_v2_json(const struct openapi *o, struct buf *out)
 {
 	AUTO(arena) struct arena a = {0};
 	struct writer w = {.a = &a};
-	const struct json *doc = document(&w, o, STR_NONE);
+	struct json *doc = document(&w, o, STR_NONE);
 
+	if (doc)
+		openapi_merge_v2(&a, doc, o->external);
 	json_write(doc ? doc : json_new(&a, JSON_OBJECT), out);
 }
 
@@ -430,8 +433,10 @@ void openapi_v2_proto(const struct openapi *o, struct buf *out)
 {
 	AUTO(arena) struct arena a = {0};
 	struct writer w = {.a = &a};
-	const struct json *doc = document(&w, o, STR_NONE);
+	struct json *doc = document(&w, o, STR_NONE);
 
-	if (doc)
-		openapi_proto_write(doc, out);
+	if (!doc)
+		return;
+	openapi_merge_v2(&a, doc, o->external);
+	openapi_proto_write(doc, out);
 }

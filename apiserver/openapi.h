@@ -11,6 +11,7 @@
 struct openapi {
 	const struct kind *const *kinds;
 	size_t n;
+	const struct json *external; /* of extensions (aggregate_openapi()), or NULL */
 };
 
 /* GET /openapi/v3: where each group version's document is. */
@@ -21,6 +22,16 @@ bool openapi_v3(const struct openapi *o, struct str group_version, struct buf *o
 void openapi_v2_json(const struct openapi *o, struct buf *out);
 /* The same as gnostic's openapi.v2.Document message: kubectl 1.20 takes nothing else. */
 void openapi_v2_proto(const struct openapi *o, struct buf *out);
+
+/* ---- openapi_external.c: what others publish ---- */
+/* The part of a Swagger 2.0 document that is about the group version; nothing when there is none.
+ */
+void openapi_part_v2(const struct json *doc, struct str group, struct str version, struct buf *out);
+/* Where an index of /openapi/v3 says its document is; STR_NONE. */
+struct str openapi_part_v3(struct arena *a, const struct json *index, struct str group,
+			   struct str version);
+void openapi_merge_v2(struct arena *a, struct json *doc, const struct json *external);
+void openapi_merge_v3(struct arena *a, struct json *paths, const struct json *external);
 
 /* openapi_proto.c: a Swagger 2.0 tree as such a message. */
 void openapi_proto_write(const struct json *document, struct buf *out);

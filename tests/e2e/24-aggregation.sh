@@ -55,6 +55,9 @@ python3 "$here/webhooks.py" "$addr" "$port" "$work/tls.crt" "$work/tls.key" "$wo
 trap 'kill $fruits_pid 2>/dev/null; cleanup' EXIT
 ok "it comes" available v1.ext.example.com 'default/fruits  *True'
 ok "its kinds are in discovery" soon 5 sh -c "$KC api-resources | grep -q 'fruits .*ext.example.com/v1 .*Fruit'"
+ok "its schemas are explained" soon 5 sh -c "$KC explain fruit.ripe | grep -q 'Whether it can be eaten'"
+ok "… and stand in the old document" sh -c "$KC get --raw /openapi/v2 | grep -q com.example.ext.v1.Fruit"
+ok "… and in the index" sh -c "$KC get --raw /openapi/v3 | grep -q 'apis/ext.example.com/v1?hash=F1'"
 ok "list" sh -c "$KC get fruits -o name | grep -q 'fruit.ext.example.com/apple'"
 ok "get, in the caller's name" sh -c "[ \"\$($KC get fruit apple -o jsonpath={.metadata.annotations.user})\" = plumb-admin ]"
 ok "… with the caller's groups" sh -c "$KC get fruit apple -o jsonpath={.metadata.annotations.groups} | grep -q system:masters"

@@ -48,6 +48,11 @@ def convert(obj, version):
     return dict(obj, apiVersion=version, spec=spec)
 
 
+GVK = [{"group": "ext.example.com", "version": "v1", "kind": "Fruit"}]
+FRUIT = {"type": "object", "description": "Grows on trees.", "x-kubernetes-group-version-kind": GVK, "properties": {
+    "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "ripe": {"type": "boolean", "description": "Whether it can be eaten."}}}
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -90,6 +95,17 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/apis/ext.example.com/v1":
             self.answer(200, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "ext.example.com/v1", "resources": [
                 {"name": "fruits", "singularName": "fruit", "namespaced": True, "kind": "Fruit", "verbs": ["get", "list"]}]})
+        elif path == "/openapi/v2":
+            self.answer(200, {"swagger": "2.0", "info": {"title": "fruits", "version": "v1"}, "paths": {
+                "/apis/ext.example.com/v1/namespaces/{namespace}/fruits": {"get": {"responses": {"200": {"description": "OK"}}}}},
+                "definitions": {"com.example.ext.v1.Fruit": FRUIT}})
+        elif path == "/openapi/v3":
+            self.answer(200, {"paths": {"apis/ext.example.com/v1": {"serverRelativeURL": "/openapi/v3/apis/ext.example.com/v1?hash=F1"}}})
+        elif path == "/openapi/v3/apis/ext.example.com/v1":
+            self.answer(200, {"openapi": "3.0.0", "info": {"title": "fruits", "version": "v1"}, "paths": {
+                "/apis/ext.example.com/v1/namespaces/{namespace}/fruits": {"get": {"responses": {"200": {"description": "OK"}},
+                    "x-kubernetes-group-version-kind": GVK[0], "x-kubernetes-action": "list"}}},
+                "components": {"schemas": {"com.example.ext.v1.Fruit": FRUIT}}})
         elif path.endswith("/fruits"):
             self.answer(200, {"kind": "FruitList", "apiVersion": "ext.example.com/v1", "metadata": {}, "items": [
                 {"kind": "Fruit", "apiVersion": "ext.example.com/v1", "metadata": {"name": "apple", "namespace": "default",

@@ -13,7 +13,7 @@ static struct arena a;
 
 static struct openapi all(void)
 {
-	struct openapi o = {kind_registry, 0};
+	struct openapi o = {.kinds = kind_registry};
 
 	while (kind_registry[o.n])
 		o.n++;
@@ -246,4 +246,53 @@ void test_openapi__protobuf_patch_knows_dry_run(void **state)
 		found = found || str_is(name, "dryRun");
 	}
 	assert_true(found);
+}
+
+/* What an extension publishes: its own group version, and no definition in place of one of ours. */
+void test_openapi__of_extensions(void **state)
+{
+	static const char theirs[] =
+		"{\"paths\":{\"/apis/x.io/v1/fruits\":{\"get\":{}},\"/apis/apps/v1/"
+		"deployments\":{},"
+		"\"/apis/x.io/v1beta1/fruits\":{}},\"definitions\":{\"io.x.Fruit\":{\"type\":"
+		"\"object\"},\"io.k8s.api.core.v1.Pod\":{\"type\":\"string\"}}}";
+	static const char index[] =
+		"{\"paths\":{\"apis/x.io/v1\":{\"serverRelativeURL\":\"/openapi/v3/apis/x.io/"
+		"v1?hash=1\"},\"apis/x.io/v2\":{\"serverRelativeURL\":\"/api/v1/secrets\"}}}";
+	struct openapi o = all();
+	struct buf part = {0}, text = {0};
+
+	(void)state;
+	openapi_part_v2(json_parse(&a, str_c(theirs), NULL, NULL), STR("x.io"), STR("v1"), &part);
+	struct json *own = parsed(&part);
+	assert_int_equal(json_len(json_get(own, STR("paths"))), 1);
+	struct str url = openapi_part_v3(&a, json_parse(&a, str_c(index), NULL, NULL), STR("x.io"),
+					 STR("v1"));
+	assert_true(str_is(url, "/openapi/v3/apis/x.io/v1?hash=1"));
+	assert_false(openapi_part_v3(&a, json_parse(&a, str_c(index), NULL, NULL), STR("x.io"),
+				     STR("v2"))
+			     .n);
+	o.external = json_build(&a, "[{s:s,s:S,s:o}]", "path", "apis/x.io/v1", "url", url,
+				"swagger", own);
+	openapi_v2_json(&o, &text);
+	struct json *doc = parsed(&text);
+	assert_non_null(json_at(doc, "paths", "/apis/x.io/v1/fruits", "get"));
+	assert_non_null(json_at(doc, "definitions", "io.x.Fruit"));
+	assert_true(str_is(json_str(json_at(doc, "definitions", "io.k8s.api.core.v1.Pod", "type")),
+			   "object"));
+	openapi_v3_index(&o, &text);
+	doc = parsed(&text);
+	assert_non_null(json_at(doc, "paths", "apis/apps/v1", "serverRelativeURL"));
+	assert_true(
+		str_eq(json_str(json_at(doc, "paths", "apis/x.io/v1", "serverRelativeURL")), url));
+	/* Whatever comes instead of a document. */
+	static const char *const odd[] = {"7", "{\"paths\":[]}",
+					  "{\"paths\":{\"/apis/x.io/v1/a\":1}}"};
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		openapi_part_v2(json_parse(&a, str_c(odd[i]), NULL, NULL), STR("x.io"), STR("v1"),
+				&part);
+		assert_int_equal(part.n, 0);
+	}
+	openapi_part_v2(NULL, STR("x.io"), STR("v1"), &part);
+	assert_int_equal(part.n, 0);
 }
