@@ -50,7 +50,7 @@ void pod_volumes(struct pod *p)
 {
 	struct payload_in in = pod_payload_in(p);
 	AUTO(arena) struct arena a = {0};
-	struct give g = {.argv = {proc_self(), "give"}, .n = 3, .a = &a};
+	struct give g = {.argv = {p->k->program, "give"}, .n = 3, .a = &a};
 	struct proc_opts o = {.argv = g.argv, .die_with_us = true};
 	struct err err = {0};
 
@@ -66,7 +66,10 @@ void pod_volumes(struct pod *p)
 		done(p, NULL);
 		return;
 	}
-	p->giving = proc_start(p->k->loop, &o, on_given, p, &err);
+	if (p->k->program)
+		p->giving = proc_start(p->k->loop, &o, on_given, p, &err);
+	else
+		err_set(&err, ERR_UNSUPPORTED, "there is no helper to give volumes to groups");
 	if (!p->giving)
 		done(p, &err);
 }

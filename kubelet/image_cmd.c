@@ -1,6 +1,7 @@
 /*
- * `plumb image …`: fills the store by hand. Talks to nobody; safe beside running kubelets, since
- * whoever changes the store holds its lock. A process of its own; memory ends with it.
+ * `plumb image …`: fills the store by hand. Only `pull` talks to anybody; safe beside running
+ * kubelets, since whoever changes the store holds its lock. A process of its own; memory ends with
+ * it.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -30,6 +31,16 @@ static void on_loaded(void *arg, struct str name, struct str id)
 static int load(struct cmd *c, const char *file, struct err *err)
 {
 	return image_load(c->dir, file, str_c(c->name), on_loaded, NULL, err);
+}
+
+static int fetch(struct cmd *c, const char *name, struct err *err)
+{
+	bool fetched;
+
+	if (image_pull(c->dir, str_c(name), NULL, &fetched, err))
+		return -1;
+	printf("%s %s\n", name, fetched ? "fetched" : "is up to date");
+	return 0;
 }
 
 /* Flag lists are not NULL-terminated. */
@@ -96,6 +107,8 @@ static int run(struct cmd *c, int n, char **args, struct err *err)
 	snprintf(c->dir, sizeof(c->dir), "%s/images", c->data_dir);
 	if (!strcmp(what, "load") && n == 2)
 		return load(c, args[1], err);
+	if (!strcmp(what, "pull") && n == 2)
+		return fetch(c, args[1], err);
 	if (!strcmp(what, "import") && n == 3)
 		return import(c, args[1], args[2], err);
 	if (!strcmp(what, "ls") && n == 1)
@@ -103,7 +116,8 @@ static int run(struct cmd *c, int n, char **args, struct err *err)
 	if (!strcmp(what, "rm") && n == 2)
 		return image_remove(c->dir, str_c(args[1]), err);
 	return err_set(err, ERR_BAD_REQUEST,
-		       "say load FILE, import NAME ROOTFS-DIR, ls or rm NAME (--help tells more)");
+		       "say pull NAME, load FILE, import NAME ROOTFS-DIR, ls or rm NAME (--help "
+		       "tells more)");
 }
 
 int kubelet_image_main(int argc, char **argv)
@@ -125,10 +139,11 @@ int kubelet_image_main(int argc, char **argv)
 	int nargs, rc = 0;
 
 	umask(022);
-	if (flags_parse(argc, argv, flags,
-			"plumb image load FILE | import NAME ROOTFS-DIR | ls | rm NAME\n\n"
-			"Images that pods of this machine's nodes can use.",
-			&nargs, &err) ||
+	if (flags_parse(
+		    argc, argv, flags,
+		    "plumb image pull NAME | load FILE | import NAME ROOTFS-DIR | ls | rm NAME\n\n"
+		    "Images that pods of this machine's nodes can use.",
+		    &nargs, &err) ||
 	    run(&c, nargs, argv, &err)) {
 		fprintf(stderr, "plumb image: %s\n", err.msg);
 		rc = 1;

@@ -198,6 +198,7 @@ int kubelet_prepare(struct kubelet *k, struct err *err)
 {
 	AUTO(free) char *pods = NULL;
 
+	list_init(&k->pulls);
 	if (!k->node_name || !path_part_ok(str_c(k->node_name)) || !k->node_ip || !*k->node_ip)
 		return err_set(err, ERR_BAD_REQUEST, "--node-name and --node-ip are needed");
 	if (!path_part_ok(str_c(k->instance)))
@@ -250,6 +251,7 @@ void kubelet_release(struct kubelet *k)
 		localvolumes_stop(k);
 		evict_stop(k);
 		classes_stop(k);
+		pulls_stop(k);
 		node_stop(k);
 		while (map_next(&k->by_uid, &it))
 			pod_free(it.value);

@@ -39,6 +39,7 @@ struct kubelet {
 	struct client *client;
 	const char *node_name, *node_ip, *instance, *cluster_dns, *cluster_domain;
 	const char *tls_cert, *tls_key, *client_ca, *runtime_choice, *listen;
+	const char *program; /* plumb itself, for its helpers; NULL = there are none */
 	char *dir, *images;
 	char *volumes; /* folder of the persistent volumes that this node holds */
 	struct localvolumes *locals;
@@ -55,6 +56,7 @@ struct kubelet {
 	struct loop_timer heartbeat, report;
 	bool registered, synced, told_ready, cgroup_v2;
 	struct buf last_node_status;
+	struct list pulls; /* pull.c */
 	/* images.c */
 	struct map image_sizes; /* int64_t, by id */
 	bool images_told;       /* all that there are */
@@ -85,7 +87,8 @@ struct pod_cont {
 	int log, log_previous; /* attempts whose logs there are; -1 = none */
 	struct prober *probers[PROBE_TYPE_MAX];
 	struct handler *hook;
-	char *image; /* what it was started from, to notice a change */
+	char *image;   /* what it was started from, to notice a change */
+	char *pulling; /* normal name of the image it waits for, or NULL */
 };
 
 struct token;
@@ -160,6 +163,12 @@ MUST_USE int pod_write_files(struct pod *p, struct err *err);
 void pod_admission(struct pod *p);
 /* A final phase that others wrote is its end. */
 void pod_notice_end(struct pod *p);
+
+/* ---- pull.c ---- */
+/* Finds a container's image, or fetches it: obs says what came of it, now or later. */
+void pod_image(struct pod *p, size_t i);
+bool image_possible(struct pod *p, size_t i); /* or are too many being fetched? */
+void pulls_stop(struct kubelet *k);
 
 /* ---- images.c ---- */
 struct json *images_list(struct kubelet *k, struct arena *a); /* for status.images */

@@ -9,7 +9,8 @@
 
 int kubelet_main(int argc, char **argv)
 {
-	struct kubelet k = {.node_ip = "",
+	struct kubelet k = {.program = proc_self(),
+			    .node_ip = "",
 			    .instance = "local",
 			    .cluster_dns = "",
 			    .runtime_choice = "auto",

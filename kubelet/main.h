@@ -6,6 +6,8 @@
 int kubelet_main(int argc, char **argv);
 /* `plumb image load FILE | import NAME ROOTFS-DIR | ls | rm NAME` */
 int kubelet_image_main(int argc, char **argv);
+/* `plumb pull DIR`: an image into the store, as its input says: {image, auths}. */
+int kubelet_pull_main(int argc, char **argv);
 /* `plumb give GID DIR…`: gives volumes to a group. */
 int kubelet_give_main(int argc, char **argv);
 /* `plumb pause FILE`: notes its number in FILE and lasts until it is killed. */

@@ -215,6 +215,7 @@ void pod_free(struct pod *p)
 		probes_stop(p, i);
 		handler_cancel(p->cont[i].hook);
 		free(p->cont[i].image);
+		free(p->cont[i].pulling);
 	}
 	status_cancel(p);
 	if (p->giving)
@@ -260,57 +261,6 @@ static void do_sandbox(struct pod *p)
 	if (rc)
 		pod_event(p, "Warning", "FailedCreatePodSandBox",
 			  "Failed to create pod sandbox: %s", err.msg);
-}
-
-static void image_failed(struct pod *p, size_t i, const struct err *why)
-{
-	const struct container_spec *s = &p->spec.c[i];
-	const char *reason = "ErrImagePull";
-	AUTO(free) char *text = NULL;
-
-	if (why->code == ERR_INVALID) {
-		reason = "InvalidImageName";
-		text = xasprintf("Failed to apply default image tag \"%.*s\": %s",
-				 STR_ARG(s->image), why->msg);
-	} else if (s->pull == PULL_NEVER) {
-		reason = "ErrImageNeverPull";
-		text = xasprintf(
-			"Container image \"%.*s\" is not present with pull policy of Never",
-			STR_ARG(s->image));
-	} else if (why->code == ERR_NOT_FOUND) {
-		text = xasprintf(
-			"image \"%.*s\" is not in the image store; this node does not pull from "
-			"registries: use plumb image load or import",
-			STR_ARG(s->image));
-	} else {
-		text = xstrdup(why->msg);
-	}
-	bool again = p->obs.c[i].image.failures > 0;
-	pod_on_image(&p->obs.c[i], false, reason, text, pod_now(p->k));
-	if (again && !strcmp(reason, "ErrImagePull"))
-		pod_event(p, "Normal", "BackOff", "Back-off pulling image \"%.*s\"",
-			  STR_ARG(s->image));
-	else
-		pod_event(p, "Warning", "Failed", "Failed to pull image \"%.*s\": %s",
-			  STR_ARG(s->image), text);
-	pod_event(p, "Warning", "Failed", "Error: %s", reason);
-}
-
-static void do_image(struct pod *p, size_t i)
-{
-	AUTO(arena) struct arena a = {0};
-	const struct container_spec *s = &p->spec.c[i];
-	struct err err = {0};
-	struct image img;
-
-	if (image_find(&a, p->k->images, s->image, &img, &err)) {
-		image_failed(p, i, &err);
-		return;
-	}
-	snprintf(p->obs.c[i].image_id, sizeof(p->obs.c[i].image_id), "%.*s", STR_ARG(img.id));
-	pod_on_image(&p->obs.c[i], true, NULL, NULL, pod_now(p->k));
-	pod_event(p, "Normal", "Pulled", "Container image \"%.*s\" already present on machine",
-		  STR_ARG(s->image));
 }
 
 static void do_teardown(struct pod *p)
@@ -383,6 +333,8 @@ static bool possible(struct pod *p, const struct pod_action *a)
 		return refs_ready(p) && tokens_ready(p) && claims_ready(p);
 	if (a->act == ACT_SANDBOX)
 		return (p->spec.host_network || p->k->net.ready) && class_ready(p);
+	if (a->act == ACT_IMAGE)
+		return image_possible(p, a->c);
 	if (a->act == ACT_TEARDOWN || a->act == ACT_REMOVE)
 		return list_empty(&p->attempts);
 	return true;
@@ -398,7 +350,7 @@ static void perform(struct pod *p, const struct pod_action *a)
 		pod_volumes(p);
 		break;
 	case ACT_IMAGE:
-		do_image(p, a->c);
+		pod_image(p, a->c);
 		break;
 	case ACT_START:
 		attempt_start(p, a->c);

@@ -89,16 +89,18 @@ static pid_t pause_pid(const char *dir)
 	return (pid_t)pid;
 }
 
-static int set_up_processes(const char *dir, struct err *err)
+static int set_up_processes(const char *program, const char *dir, struct err *err)
 {
 	AUTO(free) char *path = xasprintf("%s/pause.pid", dir);
-	const char *argv[] = {proc_self(), "pause", path, NULL};
+	const char *argv[] = {program, "pause", path, NULL};
 	struct proc_opts o = {.argv = argv, .new_session = true, .timeout_ns = PAUSE_TIMEOUT_NS};
 	struct proc_result r = {0};
 	int rc;
 
 	if (pause_pid(dir))
 		return 0;
+	if (!program)
+		return err_set(err, ERR_UNSUPPORTED, "there is no helper to share processes");
 	rc = proc_run(&o, &r, err);
 	if (!rc && (r.status || !pause_pid(dir)))
 		rc = err_set(err, ERR_IO, "the pod's first process could not be started: %s",
@@ -113,7 +115,7 @@ int sandbox_setup(struct pod *p, struct err *err)
 {
 	if (!p->spec.host_ipc && set_up_ipc(p->dir, err))
 		return -1;
-	return p->spec.share_pid ? set_up_processes(p->dir, err) : 0;
+	return p->spec.share_pid ? set_up_processes(p->k->program, p->dir, err) : 0;
 }
 
 void sandbox_teardown(struct pod *p)

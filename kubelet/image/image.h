@@ -5,6 +5,7 @@
  *   configs/<id>              the image's configuration, bytes as they were hashed
  *   layers/<32 hex>/fs        an unpacked layer, in overlayfs' own form (whiteouts, opaque)
  *   layers/<32 hex>/digest    its whole digest
+ *   pulled/<sha256 of name>   the manifest's digest, of what came from a registry
  *   tmp/                      what is being made
  *   lock                      held (flock) by whoever changes the store
  *
@@ -76,6 +77,16 @@ MUST_USE int image_layer_put(const char *dir, const char *staged, struct str dig
 MUST_USE int image_load(const char *dir, const char *file, struct str name_override,
 			void (*loaded)(void *arg, struct str name, struct str id), void *arg,
 			struct err *err);
+/*
+ * Fetches what the name means now from its registry, unless the store has just that. auths: logins,
+ * {".dockerconfigjson": text} each, tried in order, then none. Blocking, for as long as it takes.
+ */
+MUST_USE int image_pull(const char *dir, struct str name, const struct json *auths,
+			bool *ret_fetched, struct err *err);
+/* Has the name's image come from a registry? Then *ret is the digest of its manifest. */
+bool image_pulled(const char *dir, struct str normal, struct buf *ret);
+MUST_USE int image_set_pulled(const char *dir, struct str normal, struct str digest,
+			      struct err *err);
 struct image_import {
 	const char *name, *rootfs;
 	const char *const *entrypoint, *const *cmd, *const *env; /* NULL-terminated, or NULL */

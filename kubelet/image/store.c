@@ -78,6 +78,14 @@ int image_layer_dir(struct str digest, char out[LAYER_NAME_MAX], struct err *err
 	return 0;
 }
 
+static void pulled_path(const char *dir, struct str name, char out[PATH_MAX])
+{
+	char hex[65];
+
+	sha256_hex(name, hex);
+	snprintf(out, PATH_MAX, "%s/pulled/%s", dir, hex);
+}
+
 static void ref_path(const char *dir, struct str name, char out[PATH_MAX])
 {
 	char hex[65];
@@ -225,8 +233,29 @@ int image_put(const char *dir, struct str name, struct str config, struct str *r
 	*ret_id = arena_strf(a, "sha256:%s", hex);
 	struct json *v = json_build(a, "{s:S, s:S}", "name", name, "id", *ret_id);
 	json_write(v, &ref);
+	pulled_path(dir, name, path);
+	(void)unlink(path); /* who pulled it says so afterwards */
 	ref_path(dir, name, path);
 	return fs_write(path, buf_view(&ref), 0600, err);
+}
+
+bool image_pulled(const char *dir, struct str normal, struct buf *ret)
+{
+	char path[PATH_MAX];
+
+	pulled_path(dir, normal, path);
+	return !fs_read(path, 128, ret, NULL);
+}
+
+int image_set_pulled(const char *dir, struct str normal, struct str digest, struct err *err)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/pulled", dir);
+	if (fs_mkdirs(path, 0700, err))
+		return -1;
+	pulled_path(dir, normal, path);
+	return fs_write(path, digest, 0600, err);
 }
 
 int image_layer_new(const char *dir, char **ret_path, struct err *err)

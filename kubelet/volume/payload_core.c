@@ -299,12 +299,15 @@ void pod_refs(const struct pod_spec *pod, void (*fn)(void *ctx, bool secret, str
 	      void *ctx)
 {
 	const struct json *volumes = json_at(pod->spec, "volumes");
+	const struct json *pulls = json_at(pod->spec, "imagePullSecrets");
 	struct refs_out o = {fn, ctx};
 
 	for (size_t i = 0; i < json_len(volumes); i++)
 		volume_refs(json_item(volumes, i), &o);
 	for (size_t i = 0; i < pod->n; i++)
 		env_refs(pod->c[i].json, &o);
+	for (size_t i = 0; i < json_len(pulls); i++)
+		ref(&o, true, json_at(json_item(pulls, i), "name"));
 }
 
 void pod_tokens(const struct pod_spec *pod, void (*fn)(void *ctx, const struct json *source),

@@ -4,15 +4,17 @@
  * registry and to the token service that it names, over TLS unless the source says insecure; they
  * never stand in a message. Blocking; helper process only, whose deadline ends what hangs.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "lib/base/codec.h"
+#include "lib/http/oci.h"
 #include "lib/os/lazy.h"
-#include "reconciler/oci.h"
 
 #define TOKEN_MAX (64u << 10)
 #define HEADER_MAX 4096u
@@ -33,7 +35,8 @@ struct oci_http {
 	char *header; /* Authorization, once it is known; or NULL */
 	/* of the request under way */
 	struct buf *body;
-	size_t max;
+	int fd; /* where to instead; 0 = nowhere */
+	uint64_t max, got;
 	bool too_large;
 	struct str challenge, link;
 };
@@ -43,11 +46,21 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg)
 	struct oci_http *h = arg;
 
 	n *= one;
-	if (h->body->n + n > h->max) {
+	if (h->got + n > h->max) {
 		h->too_large = true;
 		return 0;
 	}
-	buf_put(h->body, p, n);
+	h->got += n;
+	if (!h->fd) {
+		buf_put(h->body, p, n);
+		return n;
+	}
+	for (size_t at = 0; at < n;) {
+		ssize_t w = write(h->fd, p + at, n - at);
+		if (w < 0 && errno != EINTR)
+			return 0;
+		at += w > 0 ? (size_t)w : 0;
+	}
 	return n;
 }
 
@@ -103,6 +116,9 @@ static void options(struct oci_http *h, const struct json *request)
 	curl_easy_setopt(h->curl, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 	curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT, 20L);
+	/* Whoever sends nothing for a minute sends nothing. */
+	curl_easy_setopt(h->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(h->curl, CURLOPT_LOW_SPEED_TIME, 60L);
 	curl_easy_setopt(h->curl, CURLOPT_USERAGENT, "plumb");
 	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, h);
@@ -158,6 +174,7 @@ static int perform(struct oci_http *h, const char *url, const char *authorizatio
 		list = curl_slist_append(list, authorization);
 	h->body = body;
 	h->too_large = false;
+	h->got = 0;
 	h->challenge = h->link = STR_NONE;
 	buf_reset(body);
 	curl_easy_setopt(h->curl, CURLOPT_URL, url);
@@ -166,8 +183,8 @@ static int perform(struct oci_http *h, const char *url, const char *authorizatio
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, ret_status);
 	curl_slist_free_all(list);
 	if (h->too_large)
-		return err_set(err, ERR_LIMIT, "%s: the answer is larger than %zu bytes",
-			       h->name->host, h->max);
+		return err_set(err, ERR_LIMIT, "%s: the answer is larger than %llu bytes",
+			       h->name->host, (unsigned long long)h->max);
 	if (rc == CURLE_PEER_FAILED_VERIFICATION)
 		return err_set(err, ERR_UNAUTHORIZED, "the certificate of %s is not trusted",
 			       h->name->host);
@@ -246,8 +263,7 @@ static int log_in(struct oci_http *h, struct err *err)
 		return token(h, &c, err);
 	if (!h->login.username)
 		return err_set(err, ERR_UNAUTHORIZED,
-			       "%s wants credentials, and spec.secretRef has none for it",
-			       h->name->host);
+			       "%s wants credentials, and none are given for it", h->name->host);
 	h->header = basic(h);
 	return 0;
 }
@@ -286,4 +302,34 @@ int oci_http_get(struct oci_http *h, const char *what, size_t max, struct buf *r
 	if (ret_link)
 		*ret_link = h->link;
 	return 0;
+}
+
+/* What an earlier try, or a redirection, left in the file goes. */
+static int start_over(int fd, struct err *err)
+{
+	if (lseek(fd, 0, SEEK_SET) || ftruncate(fd, 0))
+		return err_sys(err, "begin the download again");
+	return 0;
+}
+
+int oci_http_save(struct oci_http *h, const char *what, uint64_t max, int fd, struct err *err)
+{
+	char *url = arena_printf(h->a, "%s://%s/v2/%s/%s", h->scheme, h->name->api, h->name->path,
+				 what);
+	AUTO(buf) struct buf token_body = {0};
+	long status = 0;
+	int rc = 0;
+
+	for (int i = 0; i < 2 && !rc; i++) {
+		h->max = max;
+		h->fd = fd;
+		rc = start_over(fd, err) || perform(h, url, h->header, &token_body, &status, err);
+		h->fd = 0;
+		if (rc || status != 401)
+			break;
+		rc = log_in(h, err);
+	}
+	if (rc)
+		return -1;
+	return status == 200 ? 0 : explain(h, what, status, err);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib/base/codec.h"
-#include "reconciler/oci.h"
+#include "lib/http/oci.h"
 
 #include "lib/base/pure.h"
 
@@ -164,15 +164,13 @@ int oci_login_find(struct arena *a, const struct json *auth, const char *host,
 	all = json_parse(a, config, NULL, &why);
 	all = json_get(all, STR("auths"));
 	if (!json_is(all, JSON_OBJECT))
-		return err_set(err, ERR_INVALID,
-			       "spec.secretRef: .dockerconfigjson holds no \"auths\"");
+		return err_set(err, ERR_INVALID, ".dockerconfigjson holds no \"auths\"");
 	m = json_members(all);
 	for (size_t i = 0; m && i < json_len(all); i++) {
 		if (!files_host(m[i].key, host))
 			continue;
 		if (login_read(a, &m[i].value, ret))
-			return err_set(err, ERR_INVALID,
-				       "spec.secretRef: the login for %s is malformed", host);
+			return err_set(err, ERR_INVALID, "the login for %s is malformed", host);
 		return 0;
 	}
 	return 0;
