@@ -11,6 +11,7 @@
 #include "lib/os/fs.h"
 
 #define LINK_BASE UINT32_C(0xac1e0000) /* 172.30.0.0 */
+#define VETH_NAME_MAX 16               /* as the kernel has it */
 
 static void names(struct hostnet *h, const struct datadir *d)
 {
@@ -90,14 +91,19 @@ static int inside(void *arg, struct err *err)
 	return 0;
 }
 
+static void veth_name(char ret[VETH_NAME_MAX], const struct datadir *d, unsigned i)
+{
+	snprintf(ret, VETH_NAME_MAX, "plv%sn%u", d->instance, i);
+}
+
 int hostnet_node(const struct hostnet *h, const struct datadir *d, const char *node, unsigned i,
 		 struct err *err)
 {
-	char veth[16];
+	char veth[VETH_NAME_MAX];
 	const char *path = datadir_path(d, "nodes/%s/netns", node);
 	struct node_setup s = {hostnet_node_ip(h, i), h->gateway, h->link.bits};
 
-	snprintf(veth, sizeof(veth), "plv%sn%u", d->instance, i);
+	veth_name(veth, d, i);
 	if (fs_mkdirs(datadir_path(d, "nodes/%s", node), 0711, err))
 		return -1;
 	AUTO(fd) int ns = netns_open(path, NULL);
@@ -205,12 +211,18 @@ int hostnet_forward(const struct hostnet *h, struct buf *notes, struct err *err)
 void hostnet_down(const struct datadir *d)
 {
 	struct hostnet h = {0};
+	char veth[VETH_NAME_MAX];
 	AUTO(buf) struct buf cmd = {0};
 
 	names(&h, d);
 	buf_printf(&cmd, "table ip %s {}\ndelete table ip %s\n", h.table, h.table);
 	(void)!nft_run(buf_view(&cmd), NULL);
 	release_nodeports(&h);
+	/* A pair goes with its node's namespace, but only once the kernel gets to that. */
+	for (unsigned i = 0; i < HOSTNET_NODES_MAX; i++) {
+		veth_name(veth, d, i);
+		(void)!net_link_delete(veth, NULL);
+	}
 	/* Routes over the bridge go with it. */
 	(void)!net_link_delete(h.bridge, NULL);
 }
