@@ -94,6 +94,9 @@ k patch svc written --subresource status --type merge -p '{"status":{"loadBalanc
 ok "a load balancer's address" soon 5 is far 203.0.113.7 80 two
 ok "isn't for everybody" sh -c "[ -z \"$(ask host 203.0.113.7 80)\" ]"
 ok "an external address is" soon 5 is host 203.0.113.8 80 two
+k create service loadbalancer edge --tcp 8099:80 >/dev/null && patch edge '{"spec":{"selector":{"app":"far"}}}'
+ok "without a cloud the nodes are the balancer" soon 5 from_host "$h1:8099" far
+ok "and say so" test "$(k get svc edge -o jsonpath='{.status.loadBalancer.ingress[*].ip}')" = "$h1 $h2"
 patch written '{"spec":{"externalTrafficPolicy":"Local","selector":{"app":"two"},"loadBalancerSourceRanges":null}}'
 hc=$(field written healthCheckNodePort)
 ok "its health check says where it serves" soon 5 sh -c "curl -s -m 2 http://$h1:$hc/ | grep -q '\"localEndpoints\":1'"
