@@ -196,7 +196,10 @@ static void set_failure(struct dep *d)
 		dep_condition_drop(d, "ReplicaFailure");
 		return;
 	}
-	dep_condition(d, "ReplicaFailure", "True", "FailedCreate", json_str(json_at(c, "message")));
+	dep_condition(
+		d, "ReplicaFailure", "True",
+		arena_cstr(d->v->arena, json_str_or(json_at(c, "reason"), STR("FailedCreate"))),
+		json_str(json_at(c, "message")));
 }
 
 void dep_status(struct dep *d)

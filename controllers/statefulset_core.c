@@ -52,8 +52,18 @@ static bool wanted(const struct sts *s, int64_t ordinal)
 
 /* ---- up ---- */
 
+/* Where a pod is refused at once, again and again, a new one comes every second and not as fast as
+ * can be. */
+#define ENDED_AGE INT64_C(1000000000)
+
 static void recreate_ended(struct sts *s, const struct json *pod)
 {
+	int64_t left = meta_created_ns(pod) + ENDED_AGE - s->v->now_ns;
+
+	if (left > 0) {
+		plan_requeue(s->plan, left);
+		return;
+	}
 	plan_event(s->plan, s->was, "Warning", "RecreatingFailedPod",
 		   "StatefulSet %.*s/%.*s is recreating %s Pod %.*s", STR_ARG(meta_namespace(pod)),
 		   STR_ARG(meta_name(s->was)),
