@@ -57,11 +57,47 @@ static bool listed(const struct json *refs, const struct json *job)
 	return false;
 }
 
-static void set_active(struct cronjob *c)
+static bool among(const struct trees *jobs, struct str uid)
+{
+	for (size_t i = 0; i < jobs->n; i++)
+		if (str_eq(meta_uid(jobs->v[i]), uid))
+			return true;
+	return false;
+}
+
+/* What ran when we looked last: has it ended, or did somebody take it away? */
+static void tell_what_ended(struct cronjob *c)
 {
 	const struct json *had = json_at(c->was, "status", "active");
-	struct json *refs = json_new(c->v->arena, JSON_ARRAY);
 	struct trees *over[] = {&c->succeeded, &c->failed};
+
+	for (size_t k = 0; k < ARRAY_LEN(over); k++)
+		for (size_t i = 0; i < over[k]->n; i++)
+			if (listed(had, over[k]->v[i]))
+				plan_event(c->plan, c->was, "Normal", "SawCompletedJob",
+					   "Saw completed job: %.*s, condition: %s",
+					   STR_ARG(meta_name(over[k]->v[i])),
+					   k ? "Failed" : "Complete");
+	for (size_t i = 0; i < json_len(had); i++) {
+		struct str uid = json_str(json_at(json_item(had, i), "uid"));
+
+		if (!among(&c->active, uid) && !among(&c->succeeded, uid) &&
+		    !among(&c->failed, uid))
+			plan_event(c->plan, c->was, "Normal", "MissingJob",
+				   "Active job went missing: %.*s",
+				   STR_ARG(json_str(json_at(json_item(had, i), "name"))));
+	}
+	for (size_t i = 0; i < c->succeeded.n; i++) {
+		struct str done = json_str(json_at(c->succeeded.v[i], "status", "completionTime"));
+
+		if (str_cmp(done, json_str(json_at(c->status, "lastSuccessfulTime"))) > 0)
+			json_set_str(c->v->arena, c->status, "lastSuccessfulTime", done);
+	}
+}
+
+static void set_active(struct cronjob *c)
+{
+	struct json *refs = json_new(c->v->arena, JSON_ARRAY);
 
 	for (size_t i = 0; i < c->active.n; i++)
 		json_append(c->v->arena, refs,
@@ -75,19 +111,6 @@ static void set_active(struct cronjob *c)
 		json_set(c->v->arena, c->status, STR("active"), refs);
 	else
 		json_del(c->status, STR("active"));
-	for (size_t k = 0; k < ARRAY_LEN(over); k++)
-		for (size_t i = 0; i < over[k]->n; i++)
-			if (listed(had, over[k]->v[i]))
-				plan_event(c->plan, c->was, "Normal", "SawCompletedJob",
-					   "Saw completed job: %.*s, condition: %s",
-					   STR_ARG(meta_name(over[k]->v[i])),
-					   k ? "Failed" : "Complete");
-	for (size_t i = 0; i < c->succeeded.n; i++) {
-		struct str done = json_str(json_at(c->succeeded.v[i], "status", "completionTime"));
-
-		if (str_cmp(done, json_str(json_at(c->status, "lastSuccessfulTime"))) > 0)
-			json_set_str(c->v->arena, c->status, "lastSuccessfulTime", done);
-	}
 }
 
 static int by_start(const void *pa, const void *pb)
@@ -183,7 +206,11 @@ static void act(struct cronjob *c, int64_t at)
 	for (size_t i = 0; str_is(policy, "Replace") && i < c->active.n; i++) {
 		plan_delete(c->plan, &res_jobs, c->active.v[i])->propagation = "Background";
 		c->plan->last->ignore_not_found = true;
+		plan_event(c->plan, c->was, "Normal", "SuccessfulDelete", "Deleted job %.*s",
+			   STR_ARG(meta_name(c->active.v[i])));
 	}
+	if (str_is(policy, "Replace"))
+		c->active.n = 0;
 	start_job(c, at);
 }
 
@@ -238,10 +265,11 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 	c.new = json_copy(v->arena, was);
 	c.status = json_set_object(v->arena, c.new, "status");
 	take_jobs(&c);
-	set_active(&c);
+	tell_what_ended(&c);
 	prune(&c, &c.succeeded, "successfulJobsHistoryLimit", 3);
 	prune(&c, &c.failed, "failedJobsHistoryLimit", 1);
 	schedule(&c);
+	set_active(&c);
 	if (!json_equal(c.status, json_at(was, "status"))) {
 		plan_update_status(p, &res_cronjobs, c.new);
 		p->last->ignore_not_found = true;

@@ -148,3 +148,26 @@ void test_cronjob__an_unknown_zone_is_told_of(void **state)
 	assert_int_equal(fake_count(f, &res_jobs), 0);
 	fake_free(f);
 }
+
+void test_cronjob__a_job_that_is_taken_away_is_missed_and_a_replaced_one_is_not(void **state)
+{
+	struct fake *f = start("{'spec':{'concurrencyPolicy':'Replace'}}");
+
+	(void)state;
+	pass(f, 100 * NS_PER_S);
+	assert_int_equal(active(f), 1);
+	pass(f, 5 * MINUTE);
+	assert_int_equal(fake_count(f, &res_jobs), 1);
+	assert_int_equal(active(f), 1);
+	assert_false(fake_had_event(f, "MissingJob"));
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].r == &res_jobs) {
+			fake_remove(f, &f->v[i]);
+			break;
+		}
+	fake_run(f, "a", "tick");
+	assert_true(fake_had_event(f, "MissingJob"));
+	fake_settle(f, "a", "tick");
+	assert_int_equal(active(f), 0);
+	fake_free(f);
+}
