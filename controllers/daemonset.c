@@ -48,6 +48,15 @@ static void read_bounds(struct ds *d)
 		d->unavailable = 1;
 }
 
+/* A node is served when one of its pods is. */
+static bool any_pod(const struct ds *d, const struct ds_node *n, bool available)
+{
+	for (size_t i = 0; i < n->pods.n; i++)
+		if (available ? ds_available(d, n->pods.v[i]) : pod_ready(n->pods.v[i]))
+			return true;
+	return false;
+}
+
 static void set_status(struct ds *d, const struct trees *pods)
 {
 	struct json *new = json_copy(d->v->arena, d->was), *status;
@@ -63,11 +72,11 @@ static void set_status(struct ds *d, const struct trees *pods)
 			continue;
 		}
 		current += pod != NULL;
-		if (!pod) /* of two that stand side by side the older one counts */
+		if (!pod)
 			continue;
-		ready += pod_ready(pod);
-		available += ds_available(d, pod);
-		updated += ds_pod_new(d, pod);
+		ready += any_pod(d, n, false);
+		available += any_pod(d, n, true);
+		updated += ds_pod_new(d, pod); /* of two side by side the older one counts */
 	}
 	status = json_set_object(d->v->arena, new, "status");
 	const struct {

@@ -197,6 +197,7 @@ def replicas(api, ns, plural, path_of):
     api.patch(where, {"metadata": {"labels": {"app": name}}})
     check("one that matches is adopted, and one too many goes", soon(
         lambda: [len(pods(api, ns, name)), len(owned(api, core(ns, "pods") + "?labelSelector=app%3D" + name, owner))] == [2, 2]))
+    wait_status(api, path, replicas=2)
     s = api.get(path + "/scale")
     eq("its scale", (s["kind"], s["spec.replicas"], s["status.replicas"]), ("Scale", 2, 2))
     api.patch(path + "/scale", {"spec": {"replicas": 4}})
@@ -358,6 +359,30 @@ def daemons(api, ns):
     check("with surge the old one stays until the new one is ready", soon(lambda: len(pods(api, ns, "every")) == 4))
     wait_status(api, path, numberReady=3)
     eq("… and nobody is missed", api.get(path)["status.numberAvailable"], 3)
+    api.delete(path)
+
+
+def revisions(api, ns):
+    ns = in_namespace(api, ns + "-revisions")
+    path, at = apps(ns, "daemonsets", "rev"), apps(ns, "controllerrevisions")
+    ds = api.post(apps(ns, "daemonsets"), workload("rev")).json
+    wait_status(api, path, numberReady=3)
+    first = api.get(at + "?labelSelector=app%3Drev")["items"][0]
+    eq("a revision belongs to its set", first["metadata"]["ownerReferences"][0]["uid"], ds["metadata"]["uid"])
+    label = lambda name, value: api.patch(at + "/" + name, {"metadata": {"labels": {name: value}}}, STRATEGIC)
+    eq("it can be labelled", label(first["metadata"]["name"], "patched")["metadata.labels"][first["metadata"]["name"]], "patched")
+    second = api.post(at, {"metadata": {"name": "rev-1234", "ownerReferences": first["metadata"]["ownerReferences"], "labels": {
+        "app": "rev", "controller-revision-hash": "1234"}}, "data": first["data"], "revision": 2})
+    count = lambda n: soon(lambda: len(api.get(at)["items"]) == n)
+    check("another one can be made", second.code == 201 and count(2), second)
+    api.delete(at + "/" + first["metadata"]["name"])
+    check("… and the first taken away", count(1), api.get(at))
+    label("rev-1234", "updated")
+    api.patch(path, {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}}, STRATEGIC)
+    check("a change makes the next", count(2), api.get(at))
+    api.delete(at + "?labelSelector=rev-1234%3Dupdated")
+    check("… which stays", count(1), api.get(at))
+    eq("… with its number", api.get(at)["items.0.revision"], 3)
     api.delete(path)
 
 
@@ -533,7 +558,7 @@ def budgets(api, ns):
 def groups(api, ns):
     ready_nodes(api)
     in_namespace(api, ns)
-    one = [(f, (api, ns)) for f in (cronjobs, daemons, deployment_rollover, deployment_rollout, deployment_proportional,
+    one = [(f, (api, ns)) for f in (cronjobs, daemons, revisions, deployment_rollover, deployment_rollout, deployment_proportional,
                                     deployment_recreate, deployment_pause, stateful_order, stateful_canary, stateful_others,
                                     jobs, jobs_suspended, jobs_policies, budgets)]
     for plural, path in (("replicasets", apps), ("replicationcontrollers", core)):
