@@ -153,12 +153,25 @@ static void refuse(struct http_req *h, enum err_code code, const char *msg)
 
 static void on_keys(void *arg);
 
+/* Whom to trust, told to everybody: who joins knows its hash, and asks before knowing us. */
+static bool tell_authority(const struct front *f, struct http_req *h)
+{
+	if (!str_is(h->path, "/cacerts") || !str_is(h->method, "GET") || !f->o.ca.n)
+		return false;
+	http_reply_bytes(
+		h, &(struct http_reply){.status = 200, .content_type = "application/x-pem-file"},
+		f->o.ca);
+	return true;
+}
+
 static void receive(struct front_req *r)
 {
 	struct front *f = r->f;
 	struct http_req *h = r->http;
 	struct err err = {0};
 
+	if (tell_authority(f, h))
+		return;
 	if (authn_request(&f->authn, h, loop_wall(h->loop) / NS_PER_S, &r->who, &err)) {
 		if (err.code == ERR_UNAVAILABLE && !r->asked_again) {
 			http_req_ref(h);

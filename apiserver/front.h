@@ -33,6 +33,7 @@ struct front_opts {
 	struct admin *admin;                     /* borrowed; NULL = none of its paths */
 	int seats;                 /* how many requests run at once; 0 = 600 (apiserver/flow.h) */
 	int64_t wait_ns;           /* how long one may wait for a seat; 0 = 15 s */
+	struct str ca;             /* PEM, for GET /cacerts; borrowed; empty = not told */
 	const char *address;       /* "172.30.1.1:6443" for GET /api */
 	void (*turned)(void *arg); /* after each turn of the core; may be NULL */
 	void *arg;

@@ -4,6 +4,7 @@
  */
 #include "apiserver/kubeletproxy-internal.h"
 #include "lib/base/codec.h"
+#include "lib/kube/nodename.h"
 
 #define KUBELET_PORT 10250
 
@@ -35,7 +36,8 @@ static int node_address(struct front_req *r, struct str node, struct kubelet_cal
 			const struct json *at = json_item(addresses, i);
 			if (!str_is(json_str(json_at(at, "type")), types[t]))
 				continue;
-			k->host = arena_cstr(a, json_str(json_at(at, "address")));
+			k->connect_to = arena_cstr(a, json_str(json_at(at, "address")));
+			k->host = arena_printf(a, "%.*s" KUBELET_NAME_END, STR_ARG(node));
 			return 0;
 		}
 	}

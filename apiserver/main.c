@@ -332,6 +332,7 @@ static int start(struct apiserver *s, struct err *err)
 						  .admin = s->admin,
 						  .turned = tidy_turned,
 						  .arg = s->tidy,
+						  .ca = buf_view(&s->ca),
 						  .address = s->address},
 			     err);
 	if (s->front)

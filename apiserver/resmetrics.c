@@ -14,6 +14,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/http/client.h"
+#include "lib/kube/nodename.h"
 
 #define GROUP "metrics.k8s.io"
 #define FRESH (2 * NS_PER_S)  /* what is no older is answered again */
@@ -227,14 +228,15 @@ static void begin_node(void *arg, const struct obj *o)
 	AUTO(arena) struct arena a = {0};
 	const struct json *node = obj_tree(o, &a), *status = json_get(node, STR("status"));
 	struct http_client_opts opts = {
-		.host = arena_cstr(&a, address_of(status)),
+		.host = arena_printf(&a, "%.*s" KUBELET_NAME_END, STR_ARG(o->name)),
+		.connect_to = arena_cstr(&a, address_of(status)),
 		.port = (int)json_int(json_at(status, "daemonEndpoints", "kubeletEndpoint", "Port"),
 				      KUBELET_PORT),
 		.tls = m->f->o.kubelet_tls};
 	struct err err = {0};
 	struct asked *k;
 
-	if (!*opts.host ||
+	if (!*opts.connect_to ||
 	    !str_is(json_str(json_at(condition_find(node, "Ready"), "status")), "True"))
 		return;
 	k = xalloc(sizeof(*k));

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cli/agent.h"
 #include "cli/hostnet.h"
 #include "lib/base/arena.h"
 #include "lib/base/timefmt.h"
@@ -251,6 +252,7 @@ int host_cleanup(const struct datadir *d, int64_t grace_ns, struct err *err)
 	mounts = remove_mounts(d);
 	remove_namespaces(d);
 	hostnet_down(d);
+	agent_clean(d);
 	for (int round = 0; round < 50; round++) {
 		groups = 0;
 		each_cgroup(d, remove_cgroup, &groups);

@@ -12,6 +12,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/http/tls.h"
 #include "lib/kube/client.h"
+#include "lib/kube/nodename.h"
 #include "lib/os/fs.h"
 
 #define YEAR_S (INT64_C(365) * 24 * 3600)
@@ -214,8 +215,8 @@ static int node_files(const struct datadir *d, const struct authority *a,
 		      const struct pki_cluster *c, const char *node, const char *ip,
 		      struct err *err)
 {
-	char kubelet[128], proxy[128], serving[128], user[128], dns_san[128], ip_san[64];
-	const char *sans[] = {dns_san, ip_san, NULL};
+	char kubelet[128], proxy[128], serving[128], user[128], dns_san[128], ip_san[64], own[300];
+	const char *sans[] = {dns_san, ip_san, own, NULL};
 	struct cert_request r = {.common_name = user, .sans = sans, .server = true};
 	const char *server = c->node_server ? c->node_server : c->server;
 
@@ -225,6 +226,7 @@ static int node_files(const struct datadir *d, const struct authority *a,
 	snprintf(user, sizeof(user), "system:node:%s", node);
 	snprintf(dns_san, sizeof(dns_san), "DNS:%s", node);
 	snprintf(ip_san, sizeof(ip_san), "IP:%s", ip);
+	snprintf(own, sizeof(own), "DNS:%s" KUBELET_NAME_END, node);
 	if (ensure_cert(d, a, serving, &r, err) ||
 	    ensure_client(d, a, kubelet, user, "system:nodes", err) ||
 	    ensure_client(d, a, proxy, "system:kube-proxy", NULL, err))

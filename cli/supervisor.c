@@ -252,6 +252,13 @@ void supervisor_add(struct supervisor *s, const struct child_spec *spec, void (*
 	child_start(c);
 }
 
+void supervisor_restart(struct supervisor *s)
+{
+	for (struct child *c = s->first; c && !s->stopping; c = c->next)
+		if (c->proc)
+			proc_signal(c->proc, SIGTERM);
+}
+
 /* Stops s->stopping's predecessors one after the other, then says done. */
 static void stop_next(struct supervisor *s)
 {

@@ -31,6 +31,8 @@ void supervisor_add(struct supervisor *s, const struct child_spec *spec, void (*
  */
 void supervisor_on_hopeless(struct supervisor *s,
 			    void (*fn)(void *arg, const char *role, struct str said), void *arg);
+/* All of them are to end and are started again: what they read at their start has changed. */
+void supervisor_restart(struct supervisor *s);
 /* SIGTERM to each in reverse order of start, SIGKILL after grace_ns each; then done. No restarts
  * any more. */
 void supervisor_stop(struct supervisor *s, int64_t grace_ns, void (*done)(void *arg), void *arg);

@@ -40,7 +40,8 @@ struct up {
 	const char *data_dir, *listen, *repo, *branch, *path, *cluster_name, *runtime, *log_level;
 	const char *sealing, *seal_interval, *sops_binding;
 	const char *service_cidr, *cluster_cidr, *forge, *interval;
-	const char *webhook_listen, *webhook_cert, *webhook_key;
+	const char *webhook_listen, *webhook_cert, *webhook_key, *advertise;
+	bool server; /* `plumb server`: nodes are elsewhere */
 	struct flag_list apiserver_args;
 	int64_t nodes;
 	/* what runs */
@@ -49,7 +50,7 @@ struct up {
 	struct loop *loop;
 	struct supervisor *super;
 	struct node *node;
-	char host[64], server[128], node_server[128], node_listen[64], gateway[16];
+	char host[64], address[128], node_server[128], node_listen[64], gateway[16];
 	const char *ca;
 	struct arena arena; /* for what the roles' command lines point to */
 	int port;
@@ -62,6 +63,24 @@ static const char usage[] =
 	"plumb up [--repo URL] [--nodes N] [--listen ADDR:PORT] [--data-dir DIR]\n\n"
 	"Starts a cluster on this machine: API server, controllers, scheduler, reconciler and N "
 	"nodes.";
+static const char server_usage[] =
+	"plumb server [--repo URL] [--listen ADDR:PORT] [--data-dir DIR]\n\n"
+	"Starts a cluster's control plane on this machine; `plumb agent` makes others its nodes.";
+
+static int check_options(const struct up *u, struct err *err)
+{
+	if (u->nodes < 0 || u->nodes > HOSTNET_NODES_MAX)
+		return err_set(err, ERR_BAD_REQUEST, "--nodes must be 0 to %d", HOSTNET_NODES_MAX);
+	if (u->server && u->nodes)
+		return err_set(err, ERR_BAD_REQUEST,
+			       "a server has no nodes of its own: plumb up has, or run plumb agent "
+			       "beside it");
+	if (u->apiserver_args.n > 40)
+		return err_set(err, ERR_BAD_REQUEST, "too many --apiserver-arg");
+	if (u->nodes > 0 && geteuid() != 0)
+		return err_set(err, ERR_FORBIDDEN, "nodes need root; --nodes 0 runs without");
+	return 0;
+}
 
 static int parse(struct up *u, int argc, char **argv, struct err *err)
 {
@@ -70,6 +89,8 @@ static int parse(struct up *u, int argc, char **argv, struct err *err)
 		{"data-dir", 0, FLAG_STRING, &u->data_dir, "DIR", "where all state lives"},
 		{"listen", 0, FLAG_STRING, &u->listen, "ADDR:PORT",
 		 "where the API answers; port 0 takes a free one"},
+		{"advertise-address", 0, FLAG_STRING, &u->advertise, "IP",
+		 "where other machines reach the API (the address that --listen names)"},
 		{"nodes", 0, FLAG_INT, &u->nodes, "N",
 		 "nodes on this machine; 0 runs the control plane only"},
 		{"repo", 0, FLAG_STRING, &u->repo, "URL",
@@ -100,17 +121,11 @@ static int parse(struct up *u, int argc, char **argv, struct err *err)
 		{"log-level", 0, FLAG_STRING, &u->log_level, "LEVEL", "error, warn, info or debug"},
 		{NULL, 0, 0, NULL, NULL, NULL}};
 
-	if (flags_parse(argc, argv, flags, usage, &nargs, err))
+	if (flags_parse(argc, argv, flags, u->server ? server_usage : usage, &nargs, err))
 		return -1;
 	if (nargs)
 		return err_set(err, ERR_BAD_REQUEST, "unexpected argument '%s'", argv[0]);
-	if (u->nodes < 0 || u->nodes > HOSTNET_NODES_MAX)
-		return err_set(err, ERR_BAD_REQUEST, "--nodes must be 0 to %d", HOSTNET_NODES_MAX);
-	if (u->apiserver_args.n > 40)
-		return err_set(err, ERR_BAD_REQUEST, "too many --apiserver-arg");
-	if (u->nodes > 0 && geteuid() != 0)
-		return err_set(err, ERR_FORBIDDEN, "nodes need root; --nodes 0 runs without");
-	return 0;
+	return check_options(u, err);
 }
 
 /* A port nobody listens on; the API server binds it a moment later. */
@@ -130,6 +145,7 @@ static int free_port(const char *host)
 static int parse_listen(struct up *u, struct err *err)
 {
 	struct str host, port;
+	char ip[16];
 	int64_t n;
 
 	if (!str_rcut(str_c(u->listen), ':', &host, &port) || str_to_i64(port, &n) || n < 0 ||
@@ -140,7 +156,13 @@ static int parse_listen(struct up *u, struct err *err)
 	if (!u->port)
 		return err_set(err, ERR_BAD_REQUEST, "--listen %s: no free port", u->listen);
 	bool any = !strcmp(u->host, "0.0.0.0");
-	snprintf(u->server, sizeof(u->server), "https://%s:%d", any ? "127.0.0.1" : u->host,
+	uint32_t own = any && !u->advertise ? net_default_ip() : 0;
+	if (own)
+		u->advertise = arena_cstr(&u->arena, ip4_format(own, ip));
+	if (u->advertise && ip4_parse(str_c(u->advertise), &own))
+		return err_set(err, ERR_BAD_REQUEST, "--advertise-address %s: not an address",
+			       u->advertise);
+	snprintf(u->address, sizeof(u->address), "https://%s:%d", any ? "127.0.0.1" : u->host,
 		 u->port);
 	return 0;
 }
@@ -190,8 +212,8 @@ static int prepare(struct up *u, struct err *err)
 {
 	AUTO(buf) struct buf notes = {0};
 	struct str rest, line;
-	const char *ips[] = {"127.0.0.1", "10.96.0.1", u->host, NULL, NULL};
-	struct pki_cluster c = {.server = u->server, .server_ips = ips};
+	const char *ips[] = {"127.0.0.1", "10.96.0.1", u->host, NULL, NULL, NULL};
+	struct pki_cluster c = {.server = u->address, .server_ips = ips};
 
 	if (datadir_open(&u->dir, u->data_dir, true, err) || datadir_lock(&u->dir, err))
 		return -1;
@@ -205,6 +227,8 @@ static int prepare(struct up *u, struct err *err)
 		ips[3] = u->gateway;
 		c.node_server = u->node_server;
 	}
+	if (u->advertise)
+		ips[u->nodes ? 4 : 3] = u->advertise;
 	u->ca = arena_printf(&u->arena, "%s/pki/ca.crt", u->dir.path);
 	if (pki_control_plane(&u->dir, &c, err))
 		return -1;
@@ -265,6 +289,11 @@ static void on_role_ready(void *arg)
 		"plumb: everything is ready after %.2f s\n"
 		"plumb: export KUBECONFIG=%s/admin.kubeconfig\n",
 		(double)(loop_now(u->loop) - u->started) / 1e9, u->dir.path);
+	if (u->server)
+		fprintf(stderr,
+			"plumb: nodes join by: plumb agent --server https://%s:%d --token TOKEN, "
+			"with one of `plumb token create`\n",
+			u->advertise ? u->advertise : u->host, u->port);
 }
 
 static void start(struct up *u, struct args *a)
@@ -312,7 +341,7 @@ static void start_rest(void *p)
 	struct up *u = p;
 	static const char *const names[] = {"controllers", "scheduler", "reconciler"};
 
-	fprintf(stderr, "plumb: the API answers at %s after %.2f s\n", u->server,
+	fprintf(stderr, "plumb: the API answers at %s after %.2f s\n", u->address,
 		(double)(loop_now(u->loop) - u->started) / 1e9);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct args a = role(u, names[i], names[i]);
@@ -351,8 +380,8 @@ static void start_apiserver(struct up *u)
 	arg(&a, "--listen", arena_printf(&u->arena, "%s:%d", u->host, u->port));
 	if (u->node_listen[0])
 		arg(&a, "--listen", u->node_listen);
-	if (u->gateway[0])
-		arg(&a, "--advertise-address", u->gateway);
+	if (u->gateway[0] || u->advertise)
+		arg(&a, "--advertise-address", u->gateway[0] ? u->gateway : u->advertise);
 	arg(&a, "--service-cidr", u->service_cidr);
 	for (size_t i = 0; i < u->apiserver_args.n; i++)
 		arg(&a, arena_printf(&u->arena, "--%s", u->apiserver_args.v[i]), "");
@@ -433,8 +462,13 @@ int up_main(int argc, char **argv)
 	struct err err = {0};
 	enum log_level level;
 
+	u.server = !strcmp(argv[0], "server");
+	if (u.server) {
+		u.listen = "0.0.0.0:6443";
+		u.nodes = 0;
+	}
 	if (parse(&u, argc, argv, &err)) {
-		fprintf(stderr, "plumb up: %s\n", err.msg);
+		fprintf(stderr, "plumb %s: %s\n", u.server ? "server" : "up", err.msg);
 		return 2;
 	}
 	if (log_level_parse(u.log_level, &level)) {

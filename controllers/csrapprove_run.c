@@ -6,6 +6,7 @@
 #include "controllers/csrapprove.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "controllers/csrsigners.h"
 #include "lib/base/log.h"
@@ -61,6 +62,19 @@ static void on_approved(void *arg, const struct api_answer *a)
 	finish(p, a->err.code && a->err.code != ERR_NOT_FOUND);
 }
 
+static struct str message_of(const char *right)
+{
+	if (!strcmp(right, "selfnodeclient"))
+		return STR("Auto approving self kubelet client certificate after "
+			   "SubjectAccessReview.");
+	if (!strcmp(right, "nodeclient"))
+		return STR("Auto approving kubelet client certificate after SubjectAccessReview.");
+	if (!strcmp(right, "selfnodeserver"))
+		return STR("Auto approving self kubelet serving certificate after "
+			   "SubjectAccessReview.");
+	return STR("Auto approving the proxy of a node after SubjectAccessReview.");
+}
+
 static void approve(struct csrapprove *p, const struct obj *o)
 {
 	AUTO(arena) struct arena a = {0};
@@ -68,18 +82,13 @@ static void approve(struct csrapprove *p, const struct obj *o)
 	struct json *v = json_copy(&a, obj_tree(o, &a));
 	char now[TIME_TEXT_MAX];
 	struct str at = time_format(loop_wall(p->client->loop), now);
-	bool self = str_is(str_c(p->right), "selfnodeclient");
 	struct json *c = json_append_object(
 		&a, json_set_array(&a, json_set_object(&a, v, "status"), "conditions"));
 
 	json_set_str(&a, c, "type", STR("Approved"));
 	json_set_str(&a, c, "status", STR("True"));
 	json_set_str(&a, c, "reason", STR("AutoApproved"));
-	json_set_str(&a, c, "message",
-		     self ? STR("Auto approving self kubelet client certificate after "
-				"SubjectAccessReview.")
-			  : STR("Auto approving kubelet client certificate after "
-				"SubjectAccessReview."));
+	json_set_str(&a, c, "message", message_of(p->right));
 	json_set_str(&a, c, "lastUpdateTime", at);
 	json_set_str(&a, c, "lastTransitionTime", at);
 	json_write(v, &body);
@@ -186,10 +195,7 @@ struct csrapprove *csrapprove_start(struct client *c)
 				 (struct backoff){.base_ns = NS_PER_S, .max_ns = 60 * NS_PER_S});
 	workqueue_on_ready(p->queue, next, p);
 	p->requests = informer_new(
-		c, &(struct informer_opts){.resource = &res_certificatesigningrequests,
-					   .field_selector =
-						   "spec.signerName="
-						   "kubernetes.io/kube-apiserver-client-kubelet"});
+		c, &(struct informer_opts){.resource = &res_certificatesigningrequests});
 	informer_on_change(p->requests, on_change, p);
 	informer_start(p->requests);
 	return p;

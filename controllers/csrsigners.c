@@ -2,17 +2,19 @@
 #include "controllers/csrsigners.h"
 
 #include "lib/base/codec.h"
+#include "lib/kube/nodename.h"
 #include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
 
 #define NODE_PREFIX "system:node:"
+#define KUBELET_SERVING "kubernetes.io/kubelet-serving"
 #define KUBELET_CLIENT "kubernetes.io/kube-apiserver-client-kubelet"
 
 static const struct csr_signer signers[] = {
 	{"kubernetes.io/kube-apiserver-client", false, false},
 	{KUBELET_CLIENT, false, true},
-	{"kubernetes.io/kubelet-serving", true, true},
+	{KUBELET_SERVING, true, true},
 };
 
 const struct csr_signer *csr_signer_find(struct str name)
@@ -93,6 +95,40 @@ const char *csr_subject_problem(const struct csr_signer *s, const struct cert_in
 	return names_problem(s, info);
 }
 
+/* "DNS:NAME.kubelet" of the node that asks, and nothing else: see lib/kube/nodename.h. */
+static bool names_itself(const struct cert_info *info, struct str node)
+{
+	struct str san = str_trim(buf_view(&info->sans)), name;
+
+	if (!str_starts(san, STR("DNS:")) || !str_ends(san, STR(KUBELET_NAME_END)) ||
+	    info->odd_sans)
+		return false;
+	name = str_sub(san, 4, san.n - 4 - (sizeof(KUBELET_NAME_END) - 1));
+	return str_eq(name, node);
+}
+
+/* What a node may have for the asking: to be itself as a client and as a server, and to be the
+ * proxy that runs on it. NULL = nothing. */
+static const char *right_of(struct str signer, struct str user, const struct cert_info *info)
+{
+	struct str cn = str_c(info->common_name);
+	bool is_node = str_starts(user, STR(NODE_PREFIX));
+
+	if (str_is(signer, KUBELET_CLIENT))
+		return str_eq(user, cn) ? "selfnodeclient" : "nodeclient";
+	if (!is_node)
+		return NULL;
+	if (str_is(signer, KUBELET_SERVING))
+		return str_eq(user, cn) && names_itself(info,
+							str_sub(cn, sizeof(NODE_PREFIX) - 1, cn.n))
+			       ? "selfnodeserver"
+			       : NULL;
+	return str_is(cn, "system:kube-proxy") && !info->organizations.n && !info->sans.n &&
+			       !info->odd_sans
+		       ? "nodeproxy"
+		       : NULL;
+}
+
 const char *csr_wanted_right(const struct json *csr)
 {
 	AUTO(buf) struct buf pem = {0};
@@ -102,16 +138,14 @@ const char *csr_wanted_right(const struct json *csr)
 	struct cert_info info = {0};
 	const char *right = NULL;
 
-	if (!str_is(signer, KUBELET_CLIENT) || json_len(json_at(csr, "status", "conditions")) ||
+	if (!s || json_len(json_at(csr, "status", "conditions")) ||
 	    json_str(json_at(csr, "status", "certificate")).n ||
 	    csr_usages_problem(s, json_get(spec, STR("usages"))) ||
 	    base64_decode(json_str_or(json_get(spec, STR("request")), STR("")), &pem) ||
 	    cert_info(buf_view(&pem), &info, NULL))
 		return NULL;
 	if (!csr_subject_problem(s, &info))
-		right = str_is(json_str(json_get(spec, STR("username"))), info.common_name)
-				? "selfnodeclient"
-				: "nodeclient";
+		right = right_of(signer, json_str(json_get(spec, STR("username"))), &info);
 	cert_info_release(&info);
 	return right;
 }

@@ -265,6 +265,23 @@ int net_addr_add(const char *ifname, uint32_t ip, uint8_t bits, struct err *err)
 	return 0;
 }
 
+int net_addr_del(const char *ifname, uint32_t ip, uint8_t bits, struct err *err)
+{
+	struct request r;
+
+	begin(&r, RTM_DELADDR, 0);
+	struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(r.h, sizeof(*m));
+	m->ifa_family = AF_INET;
+	m->ifa_prefixlen = bits;
+	m->ifa_index = if_nametoindex(ifname);
+	if (!m->ifa_index)
+		return 0;
+	mnl_attr_put_u32(r.h, IFA_LOCAL, htonl(ip));
+	if (talk(&r, NULL, NULL) && errno != EADDRNOTAVAIL)
+		return err_sys(err, "address of %s", ifname);
+	return 0;
+}
+
 static struct rtmsg *begin_route(struct request *r, uint16_t type, uint16_t flags, struct cidr to)
 {
 	begin(r, type, flags);
@@ -311,9 +328,13 @@ int net_route_del(struct cidr to, struct err *err)
 	return 0;
 }
 
+#define WITHIN_MAX 1024
+
 struct overlap {
 	struct cidr c;
 	bool found;
+	struct cidr *within; /* those that lie in c, or NULL */
+	size_t n;
 };
 
 static int each_route(const struct nlmsghdr *h, void *arg)
@@ -333,20 +354,42 @@ static int each_route(const struct nlmsghdr *h, void *arg)
 	struct cidr r = {dst, m->rtm_dst_len};
 	if (cidr_has(r, o->c.addr) || cidr_has(o->c, r.addr))
 		o->found = true;
+	if (o->within && o->n < WITHIN_MAX && r.bits >= o->c.bits && cidr_has(o->c, r.addr))
+		o->within[o->n++] = r;
 	return MNL_CB_OK;
 }
 
-bool net_route_overlaps(struct cidr c)
+static int dump_routes(struct overlap *o)
 {
 	struct request r;
-	struct overlap o = {.c = c};
 
 	begin(&r, RTM_GETROUTE, NLM_F_DUMP);
 	r.h->nlmsg_flags &= (uint16_t)~NLM_F_ACK;
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(r.h, sizeof(*m));
 	m->rtm_family = AF_INET;
+	return talk(&r, each_route, o);
+}
+
+int net_routes_flush(struct cidr c, struct err *err)
+{
+	AUTO(free) struct cidr *v = xreallocarray(NULL, WITHIN_MAX, sizeof(*v));
+	struct overlap o = {.c = c, .within = v};
+	int rc = 0;
+
+	if (dump_routes(&o))
+		return err_sys(err, "list routes");
+	for (size_t i = 0; i < o.n; i++)
+		if (net_route_del(v[i], err))
+			rc = -1;
+	return rc;
+}
+
+bool net_route_overlaps(struct cidr c)
+{
+	struct overlap o = {.c = c};
+
 	/* Unknown is taken for yes: better another network than a stolen one. */
-	return talk(&r, each_route, &o) ? true : o.found;
+	return dump_routes(&o) ? true : o.found;
 }
 
 int net_sysctl(const char *name, const char *value, struct err *err)

@@ -42,11 +42,15 @@ MUST_USE int net_link_set_master(const char *ifname, const char *bridge, bool ha
 MUST_USE int net_link_set_mtu(const char *ifname, uint32_t mtu, struct err *err);
 MUST_USE int net_addr_add(const char *ifname, uint32_t ip, uint8_t bits,
 			  struct err *err); /* exists is success */
+MUST_USE int net_addr_del(const char *ifname, uint32_t ip, uint8_t bits,
+			  struct err *err); /* absent is success */
 /* via 0 = directly on the link; exists = replaced. */
 MUST_USE int net_route_add(struct cidr to, uint32_t via, const char *ifname, struct err *err);
 MUST_USE int net_route_del(struct cidr to, struct err *err); /* absent is success */
 /* True when a route other than the default overlaps c. */
 bool net_route_overlaps(struct cidr c);
+/* Deletes the routes to networks within c. */
+MUST_USE int net_routes_flush(struct cidr c, struct err *err);
 MUST_USE int net_sysctl(const char *name, const char *value,
 			struct err *err); /* "net/ipv4/ip_forward" */
 /* Address of the interface that the default route leaves by, or of the first one that is up and not

@@ -45,7 +45,7 @@ static int64_t wall(void *arg)
 
 static void issue(const char *cn, const char *org, struct buf *cert, struct buf *key)
 {
-	const char *orgs[] = {org, NULL}, *sans[] = {"IP:127.0.0.1", NULL};
+	const char *orgs[] = {org, NULL}, *sans[] = {"IP:127.0.0.1", "DNS:n1.kubelet", NULL};
 	struct err err = {0};
 	struct cert_request r = {.common_name = cn,
 				 .organizations = org ? orgs : NULL,

@@ -251,3 +251,41 @@ void test_csrsigning__what_may_be_approved_by_itself(void **state)
 	assert_null(wanted(f, "jane"));
 	stop(f);
 }
+
+static const char *wanted_of(const char *signer, const char *cn, const char *org,
+			     const char *const *names, const char *user)
+{
+	struct fake *f = start();
+	const char *right;
+
+	usages = strstr(signer, "serving") ? SERVER_USAGES : CLIENT_USAGES;
+	sans = names;
+	request(f, signer, cn, org, "");
+	right = wanted(f, user);
+	stop(f);
+	usages = CLIENT_USAGES;
+	sans = NULL;
+	return right ? right : "none";
+}
+
+void test_csrsigning__a_node_may_be_itself_and_its_proxy(void **state)
+{
+	static const char *const own[] = {"DNS:n1.kubelet", NULL};
+	static const char *const more[] = {"DNS:n1.kubelet", "IP:10.0.0.1", NULL};
+	static const char *const other[] = {"DNS:n2.kubelet", NULL};
+	static const char *const plain[] = {"DNS:n1", NULL};
+	static const char node[] = "system:node:n1", proxy[] = "system:kube-proxy";
+
+	(void)state;
+	assert_string_equal(wanted_of(SERVING, node, "system:nodes", own, node), "selfnodeserver");
+	assert_string_equal(wanted_of(SERVING, node, "system:nodes", more, node), "none");
+	assert_string_equal(wanted_of(SERVING, node, "system:nodes", other, node), "none");
+	assert_string_equal(wanted_of(SERVING, node, "system:nodes", plain, node), "none");
+	assert_string_equal(wanted_of(SERVING, node, "system:nodes", own, "system:node:n2"),
+			    "none");
+	assert_string_equal(wanted_of(SERVING, node, "system:nodes", own, "jane"), "none");
+	assert_string_equal(wanted_of(CLIENT, proxy, NULL, NULL, node), "nodeproxy");
+	assert_string_equal(wanted_of(CLIENT, proxy, NULL, NULL, "jane"), "none");
+	assert_string_equal(wanted_of(CLIENT, proxy, "system:nodes", NULL, node), "none");
+	assert_string_equal(wanted_of(CLIENT, "jane", NULL, NULL, node), "none");
+}
