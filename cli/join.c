@@ -108,8 +108,7 @@ static int fetch_authority(struct joining *g, struct err *err)
 	loop_free(l);
 	if (!c || !f.err.code)
 		return c ? 0 : -1;
-	if (err)
-		*err = f.err;
+	*err = f.err;
 	return err_wrap(err, "%s", g->j->server);
 }
 

@@ -290,40 +290,40 @@ static void propose(const struct hpa_ask *q, struct crowd *c, struct measure *m,
 		ret->replicas = (int64_t)n;
 }
 
-static int by_average(const struct hpa_ask *q, struct measure *m, struct hpa_proposal *ret,
-		      struct err *err)
+static int by_average(const struct hpa_ask *q, bool by_request, int64_t target,
+		      struct hpa_proposal *ret, struct err *err)
 {
-	struct crowd c;
+	struct crowd c = {0};
+	struct measure m = {.c = &c, .by_request = by_request, .target = target};
 	double ratio;
 
-	if (m->target < 1)
+	if (target < 1)
 		return err_set(err, ERR_INVALID, "the target is not above 0");
 	if (group(q, &c, err))
 		return -1;
-	for (size_t i = 0; m->by_request && i < c.n; i++)
+	for (size_t i = 0; by_request && i < c.n; i++)
 		if (pod_request(q, &c.v[i], err))
 			return -1;
-	m->c = &c;
 	if (!c.ready)
 		return err_set(err, ERR_NOT_FOUND,
 			       "did not receive metrics for targeted pods "
 			       "(pods might be unready)");
-	if (!ratio_of(m, &ratio, ret))
+	if (!ratio_of(&m, &ratio, ret))
 		return err_set(err, ERR_NOT_FOUND, "no metrics returned matched known pods");
-	propose(q, &c, m, ratio, ret);
+	propose(q, &c, &m, ratio, ret);
 	return 0;
 }
 
 int hpa_by_utilization(const struct hpa_ask *q, int64_t percent, struct hpa_proposal *ret,
 		       struct err *err)
 {
-	return by_average(q, &(struct measure){.by_request = true, .target = percent}, ret, err);
+	return by_average(q, true, percent, ret, err);
 }
 
 int hpa_by_average(const struct hpa_ask *q, int64_t target_milli, struct hpa_proposal *ret,
 		   struct err *err)
 {
-	return by_average(q, &(struct measure){.target = target_milli}, ret, err);
+	return by_average(q, false, target_milli, ret, err);
 }
 
 /* ---- single values ---- */

@@ -433,7 +433,7 @@ static void on_change(void *arg, const struct obj *old, const struct obj *new)
 	struct hpa *h = arg;
 	AUTO(arena) struct arena a = {0};
 	const struct obj *o = new ? new : old;
-	struct str key = obj_key(&a, o->namespace, o->name);
+	struct str key = o ? obj_key(&a, o->namespace, o->name) : STR_NONE;
 	struct scaler *s = map_get(&h->scalers, key);
 
 	if (s && (!new || (old && !str_eq(old->uid, new->uid)))) {
