@@ -331,6 +331,28 @@ void aggregate_start(struct aggregate *g)
 		core_each(g->f->o.core, k, load_one, g);
 }
 
+static void renew_one(void *arg, const struct obj *o)
+{
+	AUTO(arena) struct arena a = {0};
+	struct extension *e = find_name(arg, o->name);
+	struct tls_ctx *old;
+
+	if (!e)
+		return;
+	old = e->tls;
+	e->tls = trust(e->g, json_get(obj_tree(o, &a), STR("spec")));
+	tls_unref(&old);
+}
+
+void aggregate_renew(struct aggregate *g)
+{
+	const struct kind *k = core_kind_find(g->f->o.core, STR("apiregistration.k8s.io"),
+					      STR("v1"), STR("apiservices"));
+
+	if (k)
+		core_each(g->f->o.core, k, renew_one, g);
+}
+
 struct aggregate *aggregate_new(struct front *f)
 {
 	struct aggregate *g = xalloc(sizeof(*g));

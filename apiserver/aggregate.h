@@ -13,6 +13,8 @@ struct aggregate;
 
 struct aggregate *aggregate_new(struct front *f);
 void aggregate_free(struct aggregate *g);
+/* Our certificate has changed. */
+void aggregate_renew(struct aggregate *g);
 /* What is there already, and what must be. */
 void aggregate_start(struct aggregate *g);
 /* A committed change; from within the core's turn. */

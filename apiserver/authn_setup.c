@@ -120,16 +120,14 @@ struct seen {
 };
 
 struct tls_reload {
-	struct loop *loop;
-	struct tls_files files;
-	struct front *front;
+	struct tls_reload_opts o;
 	struct loop_timer timer;
 	struct seen seen[3];
 };
 
 static bool look(struct tls_reload *r)
 {
-	const char *paths[] = {r->files.ca, r->files.cert, r->files.key};
+	const char *paths[] = {r->o.files.ca, r->o.files.cert, r->o.files.key};
 	bool changed = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
@@ -154,31 +152,30 @@ static void on_look(struct loop *l, struct loop_timer *t)
 	struct tls_reload *r = CONTAINER_OF(t, struct tls_reload, timer);
 	struct err err = {0};
 
-	loop_timer_set(l, t, LOOK_NS, on_look);
+	loop_timer_set(l, t, r->o.every_ns, on_look);
 	if (!look(r))
 		return;
-	struct tls_ctx *tls = tls_server_new(&r->files, &err);
+	struct tls_ctx *tls =
+		r->o.client ? tls_client_new(&r->o.files, &err) : tls_server_new(&r->o.files, &err);
 	if (!tls) {
 		/* Half of them may be written yet; another change brings another look. */
-		log_warn("serving certificate not reloaded", "error", err.msg);
+		log_warn("certificate not reloaded", "what", r->o.what, "error", err.msg);
 		memset(r->seen, 0, sizeof(r->seen));
 		return;
 	}
-	front_set_tls(r->front, tls);
+	r->o.take(r->o.arg, tls);
 	tls_unref(&tls);
-	log_info("serving certificate reloaded");
+	log_info("certificate reloaded", "what", r->o.what);
 }
 
-struct tls_reload *tls_reload_new(struct loop *l, const struct tls_files *files,
-				  struct front *front)
+struct tls_reload *tls_reload_new(const struct tls_reload_opts *o)
 {
 	struct tls_reload *r = xalloc(sizeof(*r));
 
-	r->loop = l;
-	r->files = *files;
-	r->front = front;
+	r->o = *o;
+	r->o.every_ns = o->every_ns ? o->every_ns : LOOK_NS;
 	look(r);
-	loop_timer_set(l, &r->timer, LOOK_NS, on_look);
+	loop_timer_set(o->loop, &r->timer, r->o.every_ns, on_look);
 	return r;
 }
 
@@ -186,6 +183,6 @@ void tls_reload_free(struct tls_reload *r)
 {
 	if (!r)
 		return;
-	loop_timer_cancel(r->loop, &r->timer);
+	loop_timer_cancel(r->o.loop, &r->timer);
 	free(r);
 }

@@ -32,11 +32,21 @@ MUST_USE int authn_setup_open(struct authn_setup *s, struct loop *l, struct err 
 /* After the front is gone. */
 void authn_setup_close(struct authn_setup *s);
 
-/* Looks at the files every few seconds; when they have changed and fit together, new connections
- * are shown the new certificate and trust the new authorities. */
+/*
+ * Looks at the files every few seconds; when they have changed and fit together, `take` gets what
+ * is made of them: for those who connect, or whom we connect to, from then on.
+ */
 struct tls_reload;
-struct tls_reload *tls_reload_new(struct loop *l, const struct tls_files *files,
-				  struct front *front);
+struct tls_reload_opts {
+	struct loop *loop;
+	struct tls_files files;                       /* by path */
+	const char *what;                             /* "serving certificate" */
+	bool client;                                  /* how we call, not what we show */
+	void (*take)(void *arg, struct tls_ctx *tls); /* borrowed */
+	void *arg;
+	int64_t every_ns; /* 0 = 5 s */
+};
+struct tls_reload *tls_reload_new(const struct tls_reload_opts *o);
 void tls_reload_free(struct tls_reload *r);
 
 #endif

@@ -385,6 +385,8 @@ struct front *front_new(const struct front_opts *o, struct err *err)
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	f->o = *o;
+	if (o->kubelet_tls)
+		f->o.kubelet_tls = tls_ref(o->kubelet_tls);
 	f->queue_end = &f->queue;
 	f->left_end = &f->left;
 	list_init(&f->in_core);
@@ -425,6 +427,19 @@ int front_listen(struct front *f, const char *addr, struct err *err)
 void front_set_tls(struct front *f, struct tls_ctx *tls)
 {
 	http_server_set_tls(f->http, tls);
+}
+
+void front_set_kubelet_tls(struct front *f, struct tls_ctx *tls)
+{
+	struct tls_ctx *old = f->o.kubelet_tls;
+
+	f->o.kubelet_tls = tls_ref(tls);
+	tls_unref(&old);
+}
+
+void front_renew_proxy(struct front *f)
+{
+	aggregate_renew(f->aggregate);
 }
 
 void front_ready(struct front *f)
@@ -476,6 +491,7 @@ void front_free(struct front *f)
 		return;
 	http_server_free(f->http);
 	tls_unref(&f->any_tls);
+	tls_unref(&f->o.kubelet_tls);
 	resmetrics_free(f->resmetrics);
 	aggregate_free(f->aggregate);
 	rights_free(f->rights);

@@ -24,7 +24,7 @@ struct front_opts {
 	struct tokens *tokens;       /* borrowed */
 	const struct authn *authn;   /* further ways to say who one is; borrowed; NULL = none */
 	struct tls_ctx *tls;         /* what we show and whom we trust; borrowed */
-	struct tls_ctx *kubelet_tls; /* how we call kubelets; borrowed; NULL = not at all */
+	struct tls_ctx *kubelet_tls; /* how we call kubelets; NULL = not at all */
 	struct tls_files proxy;      /* cert and key: how we call extension API servers; borrowed */
 	int threads;                 /* 0 = one per CPU, at most 4 */
 	const struct abac *abac;     /* allows besides; borrowed; NULL = nothing */
@@ -43,6 +43,10 @@ struct front *front_new(const struct front_opts *o, struct err *err);
 int front_listen(struct front *f, const char *addr, struct err *err);
 /* What new connections are shown, and whom they trust; borrowed. */
 void front_set_tls(struct front *f, struct tls_ctx *tls);
+/* How kubelets are called from now on. */
+void front_set_kubelet_tls(struct front *f, struct tls_ctx *tls);
+/* The files that front_opts.proxy names hold something else. */
+void front_renew_proxy(struct front *f);
 /* From now on /readyz says ok. */
 void front_ready(struct front *f);
 /* Runs the core over what is queued, and plans the next time. */

@@ -49,7 +49,7 @@ struct apiserver {
 	struct tokens *tokens;
 	struct authn_setup authn;
 	struct tls_ctx *tls, *kubelet_tls;
-	struct tls_reload *reload;
+	struct tls_reload *reloads[3];
 	struct front *front;
 	struct webhook_calls *calls;
 	struct arena arena;
@@ -162,13 +162,18 @@ static struct tls_files serving_files(struct apiserver *s)
 				  .key = in_dir(s, "pki/apiserver.key")};
 }
 
+static struct tls_files calling_files(struct apiserver *s)
+{
+	return (struct tls_files){.ca = in_dir(s, "pki/ca.crt"),
+				  .cert = in_dir(s, "pki/apiserver-kubelet.crt"),
+				  .key = in_dir(s, "pki/apiserver-kubelet.key")};
+}
+
 static int load_keys(struct apiserver *s, struct err *err)
 {
 	struct buf pem = {0};
 	struct tls_files serve = serving_files(s);
-	struct tls_files call = {.ca = serve.ca,
-				 .cert = in_dir(s, "pki/apiserver-kubelet.crt"),
-				 .key = in_dir(s, "pki/apiserver-kubelet.key")};
+	struct tls_files call = calling_files(s);
 
 	s->tls = tls_server_new(&serve, err);
 	if (!s->tls)
@@ -311,6 +316,40 @@ static int make_what_must_be(struct apiserver *s, struct err *err)
 	return 0;
 }
 
+static void take_serving(void *front, struct tls_ctx *tls)
+{
+	front_set_tls(front, tls);
+}
+
+static void take_kubelet(void *front, struct tls_ctx *tls)
+{
+	front_set_kubelet_tls(front, tls);
+}
+
+static void take_proxy(void *front, struct tls_ctx *tls)
+{
+	(void)tls; /* each extension has an authority of its own */
+	front_renew_proxy(front);
+}
+
+/* Certificates are renewed while we run. */
+static void watch_files(struct apiserver *s)
+{
+	struct tls_files proxy = proxy_files(s);
+	const struct tls_reload_opts all[] = {
+		{s->loop, serving_files(s), "serving certificate", false, take_serving, s->front,
+		 0},
+		{s->loop, calling_files(s), "kubelet client certificate", true, take_kubelet,
+		 s->front, 0},
+		{s->loop, proxy, "front proxy's certificate", true, take_proxy, s->front, 0}};
+
+	s->reloads[0] = tls_reload_new(&all[0]);
+	if (s->kubelet_tls)
+		s->reloads[1] = tls_reload_new(&all[1]);
+	if (proxy.cert)
+		s->reloads[2] = tls_reload_new(&all[2]);
+}
+
 static int start(struct apiserver *s, struct err *err)
 {
 	if (parse_addresses(s, err) || loop_signal(s->loop, SIGTERM, on_signal, s, err) ||
@@ -339,8 +378,7 @@ static int start(struct apiserver *s, struct err *err)
 		webhook_calls_attach(s->calls, s->core, turn_front, s->front);
 	if (!s->front || listen_all(s, err) || make_what_must_be(s, err))
 		return -1;
-	struct tls_files serve = serving_files(s);
-	s->reload = tls_reload_new(s->loop, &serve, s->front);
+	watch_files(s);
 	front_ready(s->front);
 	front_turn(s->front);
 	return 0;
@@ -348,7 +386,8 @@ static int start(struct apiserver *s, struct err *err)
 
 static void release(struct apiserver *s)
 {
-	tls_reload_free(s->reload);
+	for (size_t i = 0; i < ARRAY_LEN(s->reloads); i++)
+		tls_reload_free(s->reloads[i]);
 	if (s->front)
 		front_stop(s->front);
 	webhook_calls_stop(s->calls);

@@ -23,6 +23,7 @@ struct oidc_opts {
 	const char *const *algs; /* none = RS256 */
 	size_t nalgs;
 	const char *ca_file; /* whom the issuer's connection is verified with; NULL = system's */
+	int64_t again_ns;    /* how soon strangers' keys make it ask again; 0 = 5 s */
 };
 struct oidc *oidc_new(const struct oidc_opts *o, struct err *err);
 void oidc_free(struct oidc *o);

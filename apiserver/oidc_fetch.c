@@ -34,6 +34,7 @@ struct oidc_fetch {
 	struct http_client *client;    /* of the running question */
 	struct http_client *abandoned; /* of the one before: freed outside its callback */
 	bool running, stopped;
+	int64_t again_ns;
 	int64_t asked_ns; /* when the last question ended, 0 = never */
 	struct loop_timer timer;
 	struct waiter waiters[WAITERS_MAX];
@@ -215,7 +216,7 @@ static void take_fresh(void *arg)
 	pthread_mutex_unlock(&f->lock);
 	if (left)
 		loop_post(f->loop, take_fresh, f);
-	bool recent = f->asked_ns && loop_now(f->loop) - f->asked_ns < AGAIN_NS;
+	bool recent = f->asked_ns && loop_now(f->loop) - f->asked_ns < f->again_ns;
 	if (f->stopped || (!f->running && recent))
 		release_waiters(f);
 	else
@@ -247,6 +248,7 @@ struct oidc_fetch *oidc_fetch_new(struct loop *l, struct oidc *o, const struct o
 	f->oidc = o;
 	f->issuer = opts->issuer_url;
 	f->tls = tls;
+	f->again_ns = opts->again_ns ? opts->again_ns : AGAIN_NS;
 	pthread_mutex_init(&f->lock, NULL);
 	loop_timer_set(l, &f->timer, 0, on_time);
 	return f;

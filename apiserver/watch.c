@@ -15,6 +15,7 @@
 #define LOG_MAX 100000 /* events of a kind, however young */
 #define BOOKMARK_EVERY (30 * NS_PER_S)
 #define TICK (5 * NS_PER_S)
+#define SHORT_S 30                   /* such watches end on time; others with the next tick */
 #define BATCH 64                     /* events of one write */
 #define EVENT_LIFE (3600 * NS_PER_S) /* of KIND_EXPIRES objects, from their last write */
 #define EVENTS_EVERY (60 * NS_PER_S)
@@ -31,7 +32,8 @@ struct watcher {
 	struct str include;
 	uint64_t next;     /* sequence number in the table's log */
 	uint64_t revision; /* up to where it was told */
-	int64_t ends_ns;   /* 0 = never */
+	bool short_lived;
+	int64_t ends_ns; /* 0 = never */
 	int64_t bookmark_ns;
 	bool bookmarks, columns_sent;
 	bool stalled; /* its next event's object is being converted */
@@ -365,6 +367,8 @@ void watch_tick(struct core *c)
 	LIST_FOREACH (it, &c->watchers) {
 		struct watcher *w = CONTAINER_OF(it, struct watcher, all);
 
+		if (w->short_lived && now < w->ends_ns)
+			c->next_tick = MIN(c->next_tick, w->ends_ns);
 		if (w->ends_ns && now >= w->ends_ns) {
 			if (!w->bookmarks || w->stalled || bookmark(w, committed, false))
 				watcher_end(w);
@@ -471,6 +475,7 @@ static struct watcher *watcher_new(struct op *op, struct table *t)
 	}
 	if (!str_to_i64(timeout, &seconds) && seconds > 0 && seconds < 1000000)
 		w->ends_ns = core_now(op->core) + seconds * NS_PER_S;
+	w->short_lived = w->ends_ns && seconds <= SHORT_S;
 	if (op->req->name.p) { /* watch of one object by its path */
 		AUTO(buf) struct buf text = {0};
 
@@ -485,6 +490,8 @@ static struct watcher *watcher_new(struct op *op, struct table *t)
 	w->include = op_query(op, "includeObject");
 	w->bookmarks = http_flag(op_query(op, "allowWatchBookmarks"));
 	w->bookmark_ns = core_now(op->core) + BOOKMARK_EVERY;
+	if (w->short_lived)
+		op->core->next_tick = MIN(op->core->next_tick, w->ends_ns);
 	list_append(&op->core->watchers, &w->all);
 	list_append(&t->watchers, &w->of_table);
 	return w;

@@ -165,6 +165,12 @@ static void write_file(const char *path, struct str text)
 	assert_int_equal(fclose(f), 0);
 }
 
+static void take_tls(void *arg, struct tls_ctx *tls)
+{
+	(void)arg;
+	front_set_tls(front, tls);
+}
+
 void test_authn__new_connections_see_the_new_certificate(void **state)
 {
 	char dir[] = "/tmp/plumb-test-tls-XXXXXX", ca[64], cert[64], key[64];
@@ -182,7 +188,11 @@ void test_authn__new_connections_see_the_new_certificate(void **state)
 	write_file(cert, buf_view(&c));
 	write_file(key, buf_view(&k));
 	struct tls_reload *r = tls_reload_new(
-		loop, &(struct tls_files){.ca = ca, .cert = cert, .key = key}, front);
+		&(struct tls_reload_opts){.loop = loop,
+					  .files = {.ca = ca, .cert = cert, .key = key},
+					  .what = "serving certificate",
+					  .take = take_tls,
+					  .every_ns = 100 * NS_PER_MS});
 	assert_int_equal(ca_create("ca2", loop_wall(loop), 3600, &new_ca, &new_key, &err), 0);
 	old_ca = ca_cert;
 	struct buf old_key = ca_key;
@@ -193,13 +203,13 @@ void test_authn__new_connections_see_the_new_certificate(void **state)
 	issue("kube-apiserver", NULL, &c, &k);
 	/* The certificate alone fits no key: nothing happens. */
 	write_file(cert, buf_view(&c));
-	int64_t until = loop_now(loop) + 6 * NS_PER_S;
+	int64_t until = loop_now(loop) + 250 * NS_PER_MS;
 	while (loop_now(loop) < until)
 		loop_turn(loop, 50);
 	assert_int_equal(ASK(&alice, "GET", "/readyz", NULL), 200);
 	write_file(key, buf_view(&k));
 	write_file(ca, buf_view(&ca_cert));
-	until = loop_now(loop) + 6 * NS_PER_S;
+	until = loop_now(loop) + 250 * NS_PER_MS;
 	while (loop_now(loop) < until)
 		loop_turn(loop, 50);
 	struct who carol;

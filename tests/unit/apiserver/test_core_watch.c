@@ -333,6 +333,28 @@ void test_core_watch__ends_when_it_was_asked_to(void **state)
 	end();
 }
 
+/* Those of a few seconds to the second. */
+void test_core_watch__short_ones_end_on_time(void **state)
+{
+	struct asked *q, *r;
+
+	(void)state;
+	alone_begin();
+	core_turn(core);
+	q = watch(W "&timeoutSeconds=1");
+	r = watch(W "&timeoutSeconds=3");
+	for (int i = 0; i < 2; i++) {
+		assert_true(core_due(core) <= now_ns + (i ? 2 : 1) * NS_PER_S);
+		now_ns = core_due(core);
+		core_turn(core);
+		assert_true(q->ended);
+	}
+	assert_true(r->ended);
+	leave(q);
+	leave(r);
+	end();
+}
+
 /* A bookmark before the end lets its client go on from there. */
 void test_core_watch__the_last_bookmark_comes_before_the_end(void **state)
 {

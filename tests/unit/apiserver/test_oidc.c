@@ -275,7 +275,8 @@ void test_oidc__new_keys_are_fetched_while_one_waits(void **state)
 			      .username_prefix = "-",
 			      .algs = es256,
 			      .nalgs = 1,
-			      .ca_file = ca_file};
+			      .ca_file = ca_file,
+			      .again_ns = 400 * NS_PER_MS};
 	x.oidc = oidc_new(&o, &err);
 	x.oidc_fetch = oidc_fetch_new(loop, x.oidc, &o, &err);
 	assert_non_null(x.oidc_fetch);
@@ -303,7 +304,7 @@ void test_oidc__new_keys_are_fetched_while_one_waits(void **state)
 	assert_int_equal(ask_as("k2", &two), 401);
 	assert_int_equal(ask_as("k3", &two), 401);
 	assert_int_equal(issuer.asked, 1);
-	wait_ns(5200 * NS_PER_MS);
+	wait_ns(450 * NS_PER_MS);
 	issuer.signer = &two;
 	issuer.kid = "k2";
 	assert_int_equal(ask_as("k2", &two), 201);
