@@ -89,6 +89,7 @@ struct source {
 	struct githelper *helper;
 	struct githelper *repack;
 	struct source_secrets *secrets; /* being read for a poll */
+	struct apptoken *apptoken;      /* being asked for, for a poll */
 	struct loop_timer timer;
 	struct loop_fd inotify;
 	bool again;               /* something happened while a poll was running */
@@ -248,6 +249,14 @@ void source_unwatch_files(struct source *s);
 void source_secrets(struct source *s, void (*done)(struct source *s, const struct json *secrets,
 						   const struct err *err));
 void source_secrets_cancel(struct source *s);
+/* ---- source_app.c: a GitHub App's token in place of a password ---- */
+/*
+ * False when the Secrets hold no App's key; else done is called, as by source_secrets, with a
+ * username and a token among `auth`.
+ */
+bool source_app(struct source *s, const struct json *secrets,
+		void (*done)(struct source *s, const struct json *secrets, const struct err *err));
+void source_app_cancel(struct source *s);
 /* ---- source_request.c: what the helper is asked ---- */
 /* NULL with err and *ret_reason when the spec cannot be asked for. */
 struct json *source_request(struct source *s, struct arena *a, const struct json *secrets,

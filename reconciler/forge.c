@@ -318,6 +318,7 @@ int forge_answer_read(struct arena *a, const struct forge_repo *r, const struct 
 	case FORGE_CLOSE:
 	case FORGE_STATUS:
 	case FORGE_DROP:
+	case FORGE_TOKEN:
 	case FORGE_VERBS:
 		break;
 	}

@@ -37,6 +37,7 @@ enum forge_verb {
 	FORGE_RECOMMENT, /* number, comment, body */
 	FORGE_STATUS,    /* sha, state, context, body (a line), link */
 	FORGE_DROP,      /* branch head */
+	FORGE_TOKEN,     /* a GitHub App's token, nothing else; fresh */
 	FORGE_VERBS
 };
 enum forge_state { FORGE_PENDING, FORGE_SUCCESS, FORGE_FAILURE, FORGE_ERROR };
@@ -47,6 +48,7 @@ struct forge_ask {
 	int64_t number, comment;
 	struct str head, base, title, body, sha, context, link;
 	enum forge_state state;
+	bool fresh; /* not the one that is known: it was refused */
 };
 
 struct forge_request {
@@ -73,6 +75,7 @@ struct forge_answer {
 	struct forge_comment *comments;
 	size_t ncomments;
 	bool more; /* the page was full */
+	struct str token;
 };
 
 struct forge_ops {

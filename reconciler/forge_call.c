@@ -51,7 +51,7 @@ static struct str key_of(const struct json *secret, const char *key)
 	return str_trim(json_str(json_get(secret, str_c(key))));
 }
 
-static bool is_app(const struct json *secret)
+bool forge_is_app(const struct json *secret)
 {
 	return key_of(secret, "githubAppID").n && key_of(secret, "githubAppPrivateKey").n;
 }
@@ -144,7 +144,7 @@ static void on_answer(void *arg, const struct json *answer, const struct err *fa
 	g->helper = NULL;
 	g->running = NULL;
 	look_later(g, 0);
-	if (!is_app(c->secret))
+	if (!forge_is_app(c->secret))
 		token = token_of(c->secret);
 	if (answer &&
 	    !forge_judge((int)json_int(json_get(answer, STR("status")), 0),
@@ -169,6 +169,14 @@ static void send(struct gate *g, struct forge_call *c, struct str token)
 	struct json *headers = json_new(&a, JSON_OBJECT);
 	struct webcall w = {.headers = headers, .ca = ca_of(c->secret)};
 
+	if (c->ask.verb == FORGE_TOKEN) {
+		struct forge_answer answer = {.token = token};
+		struct err none = {0};
+
+		look_later(g, 0);
+		finish(c, &answer, &none);
+		return;
+	}
 	forge_request_make(&a, &c->repo, &c->ask, &q);
 	json_set_str(&a, headers, "Accept", str_c(ops->media));
 	if (ops == &forge_github)
@@ -176,7 +184,7 @@ static void send(struct gate *g, struct forge_call *c, struct str token)
 	if (token.n)
 		json_set_str(&a, headers, ops->auth_header,
 			     arena_strf(&a, "%s%.*s",
-					is_app(c->secret) ? "Bearer " : ops->auth_prefix,
+					forge_is_app(c->secret) ? "Bearer " : ops->auth_prefix,
 					STR_ARG(token)));
 	w.method = q.method;
 	w.url = arena_strf(&a, "%.*s%.*s", STR_ARG(c->repo.origin), STR_ARG(q.path));
@@ -262,7 +270,9 @@ static void gate_look(struct gate *g)
 	}
 	c = CONTAINER_OF(g->waiting.next, struct forge_call, link);
 	list_remove(&c->link);
-	if (!is_app(c->secret)) {
+	if (c->ask.fresh && !c->attempts)
+		buf_wipe(&g->app_token);
+	if (!forge_is_app(c->secret)) {
 		send(g, c, token_of(c->secret));
 	} else if (g->app_token.n && loop_wall(g->r->loop) < g->app_token_until - APP_TOKEN_SPARE) {
 		send(g, c, buf_view(&g->app_token));
@@ -276,7 +286,7 @@ static struct gate *gate_of(struct reconciler *r, const struct forge_repo *repo,
 			    const struct json *secret)
 {
 	AUTO(arena) struct arena a = {0};
-	struct str who = is_app(secret) ? key_of(secret, "githubAppID") : token_of(secret);
+	struct str who = forge_is_app(secret) ? key_of(secret, "githubAppID") : token_of(secret);
 	char digest[65];
 	struct gate *g;
 	struct str key;

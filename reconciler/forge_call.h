@@ -24,6 +24,8 @@ struct forge_call;
 struct forge_call *forge_call(struct reconciler *r, const struct forge_repo *repo,
 			      const struct json *secret, const struct forge_ask *ask,
 			      forge_done *done, void *arg);
+/* The Secret holds a GitHub App's key. */
+bool forge_is_app(const struct json *secret);
 void forge_call_cancel(struct forge_call *c); /* done is not called; NULL is fine */
 void forge_gates_free(struct reconciler *r);
 

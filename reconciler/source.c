@@ -90,6 +90,7 @@ void source_free(struct source *s)
 	githelper_cancel(s->helper);
 	githelper_cancel(s->repack);
 	source_secrets_cancel(s);
+	source_app_cancel(s);
 	loop_timer_cancel(s->r->loop, &s->timer);
 	source_unwatch_files(s);
 	map_del(&s->r->sources, str_c(s->key));
@@ -211,6 +212,7 @@ static void begin_anew(struct source *s)
 	githelper_cancel(s->helper);
 	s->helper = NULL;
 	source_secrets_cancel(s);
+	source_app_cancel(s);
 	s->again = s->waits = false;
 	s->failures = 0;
 	if (mirror)

@@ -105,7 +105,7 @@ static int64_t limit_of(const struct source *s)
 	return MIN(limit, TIMEOUT_MAX);
 }
 
-static void on_secrets(struct source *s, const struct json *secrets, const struct err *why)
+static void start(struct source *s, const struct json *secrets, const struct err *why)
 {
 	AUTO(arena) struct arena a = {0};
 	const char *reason = "AuthenticationFailed";
@@ -135,6 +135,12 @@ static void on_secrets(struct source *s, const struct json *secrets, const struc
 				    request, limit_of(s), on_fetched, s);
 }
 
+static void on_secrets(struct source *s, const struct json *secrets, const struct err *why)
+{
+	if (!secrets || !source_app(s, secrets, start))
+		start(s, secrets, why);
+}
+
 void source_poll(struct source *s)
 {
 	AUTO(arena) struct arena a = {0};
@@ -142,7 +148,7 @@ void source_poll(struct source *s)
 
 	if (json_bool(json_get(spec, STR("suspend")), false))
 		return;
-	if (s->helper || s->secrets) {
+	if (s->helper || s->secrets || s->apptoken) {
 		s->again = true;
 		return;
 	}

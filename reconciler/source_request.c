@@ -74,8 +74,10 @@ static void add_auth(struct source *s, struct arena *a, struct json *request,
 	all = auth ? json_copy(a, auth) : json_new(a, JSON_OBJECT);
 	if (proxy)
 		json_set(a, all, STR("proxy"), proxy);
-	json_set(a, request, STR("auth"), all);
 	json_write(all, &s->auth);
+	/* git has the App's token; its key is for the forge alone. */
+	json_del(all, STR("githubAppPrivateKey"));
+	json_set(a, request, STR("auth"), all);
 }
 
 static struct json *request_git(struct source *s, struct arena *a, const struct json *spec,
@@ -172,7 +174,8 @@ static int check(const struct source *s, const struct json *spec, struct err *er
 		return err_set(err, ERR_INVALID, "spec.url: an address must begin with %s",
 			       s->kind == SOURCE_OCI ? "oci://"
 						     : "https://, http://, ssh:// or file://");
-	if (!str_is(provider, "generic"))
+	/* What a GitHub App is takes its Secret's word. */
+	if (!str_is(provider, "generic") && !(s->kind == SOURCE_GIT && str_is(provider, "github")))
 		return err_set(err, ERR_UNSUPPORTED, "spec.provider '%.*s' is not supported",
 			       STR_ARG(provider));
 	if (text_of(spec, "serviceAccountName").n)
@@ -190,6 +193,14 @@ struct json *source_request(struct source *s, struct arena *a, const struct json
 	if (check(s, spec, err)) {
 		if (err->code == ERR_UNSUPPORTED)
 			*ret_reason = "NotSupported";
+		return NULL;
+	}
+	if (str_is(text_of(spec, "provider"), "github") &&
+	    !json_str(json_at(secrets, "auth", "githubAppID")).n) {
+		*ret_reason = "AuthenticationFailed";
+		err_set(err, ERR_INVALID,
+			"spec.provider github: the Secret holds no githubAppID, "
+			"githubAppInstallationID and githubAppPrivateKey");
 		return NULL;
 	}
 	*ret_reason = "IncludeUnavailable";

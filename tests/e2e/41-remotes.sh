@@ -38,7 +38,7 @@ cat >"$work/https.py" <<'END'
 import base64, http.server, os, ssl, subprocess, sys
 class Git(http.server.BaseHTTPRequestHandler):
     def handle_any(self):
-        if self.headers.get("Authorization") not in ("Basic " + base64.b64encode(b"bot:s3cret").decode(), "Bearer t0ken"):
+        if self.headers.get("Authorization") not in ("Basic " + base64.b64encode(b"bot:s3cret").decode(), "Bearer t0ken", "Basic " + base64.b64encode(b"x-access-token:4pp-t0ken").decode()):
             self.send_response(401); self.send_header("WWW-Authenticate", 'Basic realm="git"'); self.send_header("Content-Length", "0"); self.end_headers(); return
         path, _, query = self.path.partition("?")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -145,12 +145,33 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Proxy).serve_fo
 END
 proxy_port=$(free_port)
 python3 "$work/proxy.py" "$proxy_port" "$https_port" "$work/proxied" & proxy_pid=$!
-trap 'kill "$proxy_pid" 2>/dev/null; wait "$proxy_pid" 2>/dev/null; servers_down; cleanup' EXIT
+trap 'kill $proxy_pid 2>/dev/null; wait $proxy_pid 2>/dev/null; servers_down; cleanup' EXIT
 k create secret generic proxy -n plumb-system --from-literal=address="http://127.0.0.1:$proxy_port" --from-literal=username=out --from-literal=password=pr0xy >/dev/null
 page https six; push six
 source_of proxied "https://localhost:$https_port/r.git" login | sed 's/secretRef:/proxySecretRef: {name: proxy}, secretRef:/' | k apply -f - >/dev/null
 ok "a proxy with a password is gone through" soon 15 word https six
 ok "… really" grep -q "localhost:$https_port" "$work/proxied"
-ok "no secret stands in any log" sh -c "! grep -rqE 's3cret|t0ken|pr0xy|open sesame|OPENSSH PRIVATE' '$data/log'"
+# ---- a GitHub App: its key gets a token, which git sends as a password ----
+FORGE=${FORGE:-$(dirname "$PLUMB")/forge}
+app_tests() {
+	"$FORGE" "$work/srv/r.git" 4pp-t0ken acme/shop >"$work/forge.port" & proxy_pid="$proxy_pid $!"
+	soon 5 test -s "$work/forge.port"
+	openssl genrsa -out "$work/app.pem" 2048 2>/dev/null
+	app() { k create secret generic "$1" -n plumb-system --from-literal=githubAppID="$2" --from-literal=githubAppInstallationID=77 --from-literal=githubAppBaseURL="http://127.0.0.1:$(cat "$work/forge.port")/api/v3" --from-file=githubAppPrivateKey="$work/app.pem" --from-file=ca.crt="$work/tls.crt" >/dev/null; }
+	app app 12345; app stranger-app 4
+	page https seven; push seven
+	source_gone proxied
+	source_of app "https://localhost:$https_port/r.git" app | sed 's/secretRef:/provider: github, secretRef:/' | k apply -f - >/dev/null
+	ok "a GitHub App's repository is applied" soon 15 word https seven
+	page https eight; push eight
+	ok "… and followed" soon 15 word https eight
+	ok "… with one token" sh -c "[ \"\$(curl -s http://127.0.0.1:$(cat "$work/forge.port")/_/state | grep -c access_tokens)\" = 1 ]"
+	source_of stranger-app "https://localhost:$https_port/r.git" stranger-app | k apply -f - >/dev/null
+	ok "an App that nobody knows is told" soon 15 message stranger-app 'token of the GitHub App'
+	source_of no-app "https://localhost:$https_port/r.git" login | sed 's/secretRef:/provider: github, secretRef:/' | k apply -f - >/dev/null
+	ok "a Secret without an App is told" soon 15 message no-app 'holds no githubAppID'
+}
+if [ -x "$FORGE" ]; then app_tests; else skip "GitHub Apps" "needs $FORGE (make build-tests)"; fi
+ok "no secret stands in any log" sh -c "! grep -rqE 's3cret|t0ken|pr0xy|open sesame|OPENSSH PRIVATE|BEGIN PRIVATE' '$data/log'"
 ok "clean stop" stop
 finish

@@ -13,6 +13,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/codec.h"
+#include "lib/base/timefmt.h"
 #include "lib/http/server.h"
 #include "lib/json/json.h"
 
@@ -326,6 +327,30 @@ static bool authorized(const struct asked *q)
 	return str_is(token, f.token);
 }
 
+/* Of App 12345: whose signature it is is tried elsewhere. */
+static void app_token(struct asked *q)
+{
+	struct str token = http_header(&q->r->headers, "Authorization"), head, claims, signature;
+	AUTO(buf) struct buf text = {0};
+	char when[TIME_TEXT_MAX];
+	const struct json *v;
+
+	if (!after(&token, "Bearer ") || !str_cut(token, '.', &head, &token) ||
+	    !str_cut(token, '.', &claims, &signature) || !signature.n ||
+	    base64url_decode(claims, &text)) {
+		refuse(q, 401, "A JSON web token could not be decoded");
+		return;
+	}
+	v = json_parse(q->a, buf_view(&text), NULL, NULL);
+	if (!str_is(json_str(json_get(v, STR("iss"))), "12345")) {
+		refuse(q, 401, "Integration not found");
+		return;
+	}
+	reply(q->r, 201,
+	      json_build(q->a, "{s:s,s:S}", "token", f.token, "expires_at",
+			 time_format(loop_wall(f.loop) + 3600 * NS_PER_S, when)));
+}
+
 /* ---- what tests do ---- */
 
 static void show(struct asked *q)
@@ -415,6 +440,10 @@ static void handle(void *arg, struct http_req *r)
 		f.fail_times--;
 		extra = (struct http_header){str_c(f.fail_header), str_c(f.fail_value)};
 		http_reply_bytes(r, &h, STR("{\"message\":\"told to fail\"}"));
+		return;
+	}
+	if (str_is(q.rest, "/api/v3/app/installations/77/access_tokens")) {
+		app_token(&q);
 		return;
 	}
 	url_escape(str_c(f.path), &escaped);
