@@ -7,12 +7,10 @@
 #include <string.h>
 
 #include "lib/base/timefmt.h"
-#include "lib/base/tz.h"
-#include "lib/os/fs.h"
+#include "lib/os/zoneinfo.h"
 #include "reconciler/argo.h"
 #include "reconciler/argo_project.h"
 
-#define ZONES "/usr/share/zoneinfo/"
 #define RETRY_LIMIT 5
 #define RETRY_PAUSE (5 * NS_PER_S)
 #define RETRY_PAUSE_MAX (180 * NS_PER_S)
@@ -54,17 +52,13 @@ int argo_permits(const struct run *run, struct err *err)
 
 static int zone(void *ctx, struct str name, int64_t at_s, int32_t *ret)
 {
-	AUTO(buf) struct buf path = {0};
-	AUTO(buf) struct buf file = {0};
-	struct err err = {0};
+	const struct timezone *tz;
 
 	(void)ctx;
-	if (!tz_name_valid(name))
+	if (!zoneinfo_find(name, &tz))
 		return -1;
-	buf_printf(&path, ZONES "%.*s", STR_ARG(name));
-	if (fs_read(buf_cstr(&path), TZ_FILE_MAX, &file, &err))
-		return -1;
-	return tz_offset(buf_view(&file), at_s, ret, &err);
+	*ret = timezone_at(tz, at_s).offset_s;
+	return 0;
 }
 
 int argo_window(const struct unit *u, bool by_hand, struct err *err)
