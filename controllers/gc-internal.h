@@ -17,6 +17,7 @@ struct monitor {
 	const struct resource *resource;
 	struct informer *informer;
 	bool shared; /* the manager's */
+	bool gone;   /* no longer served: a definition that was deleted */
 };
 
 struct gc {

@@ -176,6 +176,7 @@ static void serve_deletion(struct gc_job *j)
 	}
 	/* Before every kind is known we can't say that nothing depends on it. */
 	if (!gc_synced(j->gc)) {
+		gc_want_refresh(j->gc); /* one that never will may be gone */
 		retry(j);
 		return;
 	}

@@ -11,7 +11,7 @@
 #include "lib/base/timefmt.h"
 
 enum { JOBS_MAX = 16, JOBS_A_TURN = 64 };
-#define REFRESH_EVERY (30 * NS_PER_S)
+#define REFRESH_EVERY (5 * NS_PER_S)
 
 static const struct backoff retry = {.base_ns = 50 * NS_PER_MS, .max_ns = 60 * NS_PER_S};
 
@@ -89,9 +89,9 @@ static void on_ready(void *arg)
 struct monitor *gc_monitor_of(struct gc *g, const struct resource *r)
 {
 	for (size_t i = 0; i < g->n; i++)
-		if (g->monitors[i]->resource == r ||
-		    (!strcmp(g->monitors[i]->resource->kind, r->kind) &&
-		     !strcmp(g->monitors[i]->resource->group, r->group)))
+		if (!g->monitors[i]->gone && (g->monitors[i]->resource == r ||
+					      (!strcmp(g->monitors[i]->resource->kind, r->kind) &&
+					       !strcmp(g->monitors[i]->resource->group, r->group))))
 			return g->monitors[i];
 	return NULL;
 }
@@ -102,6 +102,8 @@ struct dependents gc_dependents(struct gc *g, struct str uid, struct arena *a)
 	size_t cap = 0;
 
 	for (size_t i = 0; i < g->n; i++) {
+		if (g->monitors[i]->gone)
+			continue;
 		struct obj_set set =
 			informer_by_index(g->monitors[i]->informer, INDEX_OWNERS, uid, a);
 
@@ -202,12 +204,31 @@ bool gc_synced(const struct gc *g)
 	if (!restmap_ready(g->map))
 		return false;
 	for (size_t i = 0; i < g->n; i++)
-		if (!informer_synced(g->monitors[i]->informer))
+		if (!g->monitors[i]->gone && !informer_synced(g->monitors[i]->informer))
 			return false;
 	return true;
 }
 
 static void on_refresh(struct loop *l, struct loop_timer *t);
+
+/*
+ * No longer served, and either never seen or served in another version now. (What was seen may only
+ * be out of reach for a while, as an extension's kinds are.)
+ */
+static bool is_gone(const struct gc *g, const struct monitor *m)
+{
+	const struct resource *r;
+
+	if (m->shared || restmap_served(g->map, m->resource))
+		return false;
+	if (!informer_synced(m->informer))
+		return true;
+	for (size_t i = 0; (r = restmap_at(g->map, i)); i++)
+		if (!strcmp(r->kind, m->resource->kind) && !strcmp(r->group, m->resource->group) &&
+		    restmap_served(g->map, r))
+			return true;
+	return false;
+}
 
 static void on_discovered(void *arg, const struct err *err)
 {
@@ -221,8 +242,10 @@ static void on_discovered(void *arg, const struct err *err)
 		loop_timer_set(g->client->loop, &g->refresh, 5 * NS_PER_S, on_refresh);
 		return;
 	}
+	for (size_t i = 0; i < g->n; i++)
+		g->monitors[i]->gone = is_gone(g, g->monitors[i]);
 	for (size_t i = 0; (r = restmap_at(g->map, i)); i++) {
-		if (!left_out(r) && !gc_monitor_of(g, r))
+		if (!left_out(r) && restmap_served(g->map, r) && !gc_monitor_of(g, r))
 			informer_start(monitor_add(g, r, NULL)->informer);
 	}
 	gc_go(g);

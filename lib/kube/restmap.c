@@ -21,7 +21,8 @@ struct waiter {
 
 struct restmap {
 	struct client *client;
-	struct map by_kind; /* "group/version/Kind" → struct resource */
+	struct map by_kind;         /* "group/version/Kind" → struct resource */
+	struct map served, reading; /* keys of the last discovery, and of the one under way */
 	const struct resource **all, **retired;
 	size_t n, nretired;
 	struct waiter *waiters;
@@ -85,6 +86,7 @@ static void entry_add(struct restmap *m, struct str group, struct str version,
 	if (!kind.n || !plural.n || map_has(seen, key)) /* the first of one list counts */
 		return;
 	map_set(seen, key, m);
+	map_set(&m->reading, key, m);
 	r = entry_new(group, version, res);
 	if (old && !strcmp(old->plural, r->plural) && old->namespaced == r->namespaced) {
 		entry_free(r);
@@ -135,6 +137,14 @@ static void tell(struct restmap *m, const struct err *err)
 	m->ntelling = 0;
 }
 
+static void served_now(struct restmap *m)
+{
+	map_release(&m->served);
+	m->served = m->reading;
+	m->reading = (struct map){0};
+	m->ready = true;
+}
+
 static void on_discovered(void *arg, const struct api_answer *answer)
 {
 	AUTO(arena) struct arena a = {0};
@@ -154,7 +164,7 @@ static void on_discovered(void *arg, const struct api_answer *answer)
 		m->call = client_raw(m->client, "/apis", ACCEPT, on_discovered, m);
 		return;
 	}
-	m->ready = true;
+	served_now(m);
 	tell(m, &err);
 }
 
@@ -180,7 +190,7 @@ static void on_soon(struct loop *l, struct loop_timer *t)
 #define X(name, ...) builtin_add(m, &res_##name);
 	RESOURCES(X)
 #undef X
-	m->ready = true;
+	served_now(m);
 	tell(m, &none);
 }
 
@@ -191,6 +201,8 @@ void restmap_refresh(struct restmap *m, void (*done)(void *arg, const struct err
 	if (m->call)
 		return;
 	m->core_read = false;
+	map_release(&m->reading);
+	m->reading = (struct map){0};
 	m->call = client_raw(m->client, "/api", ACCEPT, on_discovered, m);
 	if (!m->call)
 		loop_timer_set(m->client->loop, &m->soon, 0, on_soon);
@@ -231,6 +243,8 @@ void restmap_free(struct restmap *m)
 	free(m->all);
 	free(m->waiters);
 	map_release(&m->by_kind);
+	map_release(&m->served);
+	map_release(&m->reading);
 	free(m);
 }
 
@@ -244,6 +258,14 @@ const struct resource *restmap_find(struct restmap *m, struct str api_version, s
 		return known;
 	api_version_split(api_version, &group, &version);
 	return map_get(&m->by_kind, entry_key(&a, group, version, kind));
+}
+
+bool restmap_served(const struct restmap *m, const struct resource *r)
+{
+	AUTO(arena) struct arena a = {0};
+
+	return map_has(&m->served,
+		       entry_key(&a, str_c(r->group), str_c(r->version), str_c(r->kind)));
 }
 
 bool restmap_ready(const struct restmap *m)

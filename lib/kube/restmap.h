@@ -17,6 +17,8 @@ void restmap_refresh(struct restmap *m, void (*done)(void *arg, const struct err
 void restmap_cancel(struct restmap *m, const void *arg);
 /* NULL when unknown. Valid for the map's life. */
 const struct resource *restmap_find(struct restmap *m, struct str api_version, struct str kind);
+/* Whether r was in the last discovery that was read to its end: a definition may be gone. */
+bool restmap_served(const struct restmap *m, const struct resource *r);
 bool restmap_ready(const struct restmap *m); /* read at least once */
 /* for (size_t i = 0; (r = restmap_at(m, i)); i++) */
 const struct resource *restmap_at(const struct restmap *m, size_t i);

@@ -11,5 +11,8 @@ for module in $(python3 "$here/run.py" --modules); do
 	ok "conformance: $module" python3 "$here/run.py" --quiet "$data/admin.kubeconfig" "$module"
 	[ "${VERBOSE:-}" ] && sed 's/^/# /' "$work/ok.out"
 done
+# Definitions have come and gone by now: nobody waits for what they defined.
+k create configmap owner >/dev/null
+ok "an owner still lets go" k delete configmap owner --cascade=orphan --timeout=20s
 ok "stops cleanly" stop
 finish

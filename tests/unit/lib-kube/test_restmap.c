@@ -17,6 +17,7 @@ struct fake {
 	struct loop *loop;
 	struct loop_timer timer;
 	const char *scope, *plural; /* of widgets; NULL = no discovery at all */
+	const char *kind;           /* NULL = Widget */
 	bool down;
 	char path[16];
 	int asked;
@@ -36,9 +37,9 @@ static void answer(struct loop *l, struct loop_timer *t)
 		buf_printf(&body,
 			   "{\"metadata\":{\"name\":\"e.io\"},\"versions\":[{\"version\":\"v1\","
 			   "\"resources\":[{\"resource\":\"%s\",\"scope\":\"%s\","
-			   "\"responseKind\":{\"kind\":\"Widget\"}},{\"resource\":\"\"},{},"
-			   "{\"resource\":\"others\",\"responseKind\":{\"kind\":\"Widget\"}}]}]}",
-			   f->plural, f->scope);
+			   "\"responseKind\":{\"kind\":\"%s\"}},{\"resource\":\"\"},{},"
+			   "{\"resource\":\"others\",\"responseKind\":{\"kind\":\"%s\"}}]}]}",
+			   f->plural, f->scope, f->kind ?: "Widget", f->kind ?: "Widget");
 	else
 		buf_puts(&body,
 			 "{\"metadata\":{},\"versions\":[{\"version\":\"v1\",\"resources\":[{"
@@ -133,6 +134,30 @@ void test_restmap__kinds_of_the_server(void **state)
 	while (restmap_at(m, n))
 		n++;
 	assert_int_equal(n, 2);
+	end(&f, m);
+}
+
+void test_restmap__what_is_gone_is_known_but_not_served(void **state)
+{
+	struct fake f = {.scope = "Cluster", .plural = "widgets"};
+	struct restmap *m = begin(&f);
+	struct told a = {0};
+	const struct resource *widget, *gadget;
+
+	(void)state;
+	restmap_refresh(m, note, &a);
+	loop_advance(f.loop, 10);
+	widget = restmap_find(m, STR("e.io/v1"), STR("Widget"));
+	assert_true(restmap_served(m, widget));
+	assert_true(restmap_served(m, &res_pods));
+	f.kind = "Gadget";
+	restmap_refresh(m, note, &a);
+	assert_true(restmap_served(m, widget)); /* until that is read */
+	loop_advance(f.loop, 10);
+	gadget = restmap_find(m, STR("e.io/v1"), STR("Gadget"));
+	assert_ptr_equal(restmap_find(m, STR("e.io/v1"), STR("Widget")), widget);
+	assert_false(restmap_served(m, widget));
+	assert_true(restmap_served(m, gadget));
 	end(&f, m);
 }
 
