@@ -38,6 +38,7 @@ struct proxy {
 	struct guard *guard;
 	struct hostports *hostports;
 	struct health *health;
+	struct udp_before *udp_before;
 	struct map dirty; /* key of a Service → non-NULL */
 	struct loop_timer sync, probe;
 	bool full;   /* the next transaction writes everything */
@@ -132,6 +133,7 @@ static void refresh(struct proxy *p, struct str key, struct arena *a, struct udp
 		s = service_read(a, obj_tree(o, a), slices, set.n, str_c(p->o.node));
 	if (s)
 		udp_add(a, fronts, s);
+	udp_left(p->udp_before, a, fronts, key, s);
 	ruleset_put(p->rules, key, s);
 	health_set(p->health, key, s ? s->health_port : 0, s ? service_local(s) : 0);
 }
@@ -292,6 +294,7 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 	p->full = true;
 	p->rules = ruleset_new(&o->rules);
 	p->health = health_new(c->loop);
+	p->udp_before = udp_before_new();
 	metrics_make(p);
 	p->services = informer_new(c, &services);
 	p->slices = informer_new(c, &slices);
@@ -319,6 +322,7 @@ void proxy_stop(struct proxy *p)
 	guard_stop(p->guard);
 	hostports_stop(p->hostports);
 	health_free(p->health);
+	udp_before_free(p->udp_before);
 	ruleset_free(p->rules);
 	map_release(&p->dirty);
 	free(p);

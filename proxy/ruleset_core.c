@@ -372,6 +372,8 @@ static const char base_table[] =
 	"	}\n"
 	"	chain filter-forward {\n"
 	"		type filter hook forward priority filter\n"
+	/* Untranslated as they are, they would have the other end reset the connection. */
+	"		ct state invalid drop\n"
 	"		ct state new jump check-ips\n"
 	"	}\n"
 	"	chain filter-output {\n"

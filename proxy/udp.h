@@ -8,7 +8,7 @@
 struct udp_front {
 	uint32_t ip; /* 0 = a node port: any address, but only translated flows */
 	uint16_t port;
-	const struct service_port *behind;
+	const struct service_port *behind; /* NULL = nobody any more */
 };
 struct udp_fronts {
 	struct udp_front *v;
@@ -16,6 +16,13 @@ struct udp_fronts {
 };
 /* Adds the addresses of a Service that has changed; s must outlive f. */
 void udp_add(struct arena *a, struct udp_fronts *f, const struct service *s);
+/* The addresses that every Service had, so that one that is gone takes its flows along. */
+struct udp_before;
+struct udp_before *udp_before_new(void);
+void udp_before_free(struct udp_before *b); /* NULL is fine */
+/* Notes what the Service `key` has now (NULL = is gone), and adds to f what it had besides. */
+void udp_left(struct udp_before *b, struct arena *a, struct udp_fronts *f, struct str key,
+	      const struct service *s);
 /* arg is a struct udp_fronts: true when the flow goes where none of these Services sends it any
  * more. */
 bool udp_gone(void *arg, const struct net_flow *flow);

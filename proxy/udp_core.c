@@ -1,8 +1,13 @@
 /*
  * Stale UDP flows. New connections follow the rules at once; a UDP flow is remembered by its ports
- * and would go on to an endpoint that has left. Pure; memory in the caller's arena.
+ * and would go on to an endpoint that has left. Pure; memory in the caller's arena, what is
+ * kept between changes on the heap.
  */
 #include "proxy/udp.h"
+
+#include <stdlib.h>
+
+#include "lib/base/map.h"
 
 #include "lib/base/pure.h"
 
@@ -57,7 +62,63 @@ bool udp_gone(void *arg, const struct net_flow *flow)
 		if (v->port != flow->to_port ||
 		    (v->ip ? v->ip != flow->to : flow->to == flow->served_by))
 			continue;
-		return !serves(v->behind, flow);
+		return !v->behind || !serves(v->behind, flow);
 	}
 	return false;
+}
+
+/* ---- addresses that there were ---- */
+
+struct udp_before {
+	struct map services; /* key → struct kept */
+};
+struct kept {
+	size_t n;
+	struct udp_front v[];
+};
+
+struct udp_before *udp_before_new(void)
+{
+	return xalloc(sizeof(struct udp_before));
+}
+
+void udp_before_free(struct udp_before *b)
+{
+	struct map_iter it = {0};
+
+	if (!b)
+		return;
+	while (map_next(&b->services, &it))
+		free(it.value);
+	map_release(&b->services);
+	free(b);
+}
+
+static bool among(const struct udp_fronts *f, const struct udp_front *v)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].ip == v->ip && f->v[i].port == v->port)
+			return true;
+	return false;
+}
+
+void udp_left(struct udp_before *b, struct arena *a, struct udp_fronts *f, struct str key,
+	      const struct service *s)
+{
+	struct kept *old = map_del(&b->services, key), *new;
+	struct udp_fronts now = {0};
+
+	if (s)
+		udp_add(a, &now, s);
+	for (size_t i = 0; old && i < old->n; i++)
+		if (!among(&now, &old->v[i]))
+			add(a, f, old->v[i].ip, old->v[i].port, NULL);
+	free(old);
+	if (!now.n)
+		return;
+	new = xalloc(sizeof(*new) + now.n * sizeof(new->v[0]));
+	new->n = now.n;
+	for (size_t i = 0; i < now.n; i++)
+		new->v[i] = (struct udp_front){now.v[i].ip, now.v[i].port, NULL};
+	map_set(&b->services, key, new);
 }

@@ -769,3 +769,29 @@ void test_ruleset__udp_flows_leave_an_endpoint_that_went(void **state)
 	close(client);
 	ruleset_free(r);
 }
+
+#define ONE                                                                                        \
+	"{\"metadata\":{\"namespace\":\"a\",\"name\":\"s\"},\"spec\":{\"clusterIP\":\"10.96.0."    \
+	"7\","                                                                                     \
+	"\"ports\":[{\"port\":53,\"protocol\":\"UDP\"}%s]}}"
+
+void test_udp__an_address_that_is_gone_takes_its_flows_along(void **state)
+{
+	struct net_flow flow = {0x0a600007, 54, 0x0af40005, 8080}, other = flow;
+	struct udp_before *before = udp_before_new();
+	AUTO(arena) struct arena a = {0};
+	struct udp_fronts f = {0};
+
+	(void)state;
+	other.to_port = 53;
+	udp_left(before, &a, &f, STR("a/s"),
+		 read_service(&a, arena_printf(&a, ONE, ",{\"port\":54,\"protocol\":\"UDP\"}"),
+			      NULL));
+	assert_int_equal(f.n, 0);
+	udp_left(before, &a, &f, STR("a/s"), read_service(&a, arena_printf(&a, ONE, ""), NULL));
+	assert_true(udp_gone(&f, &flow));
+	assert_false(udp_gone(&f, &other));
+	udp_left(before, &a, &f, STR("a/s"), NULL);
+	assert_true(udp_gone(&f, &other));
+	udp_before_free(before);
+}
