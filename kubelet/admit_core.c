@@ -1,5 +1,6 @@
 /*
- * A node's own say about the pods that are bound to it: system, place, room, ports, sysctls. Must
+ * A node's own say about the pods that are bound to it: system, place, room, ports, sysctls; and
+ * what of the node is theirs. Must
  * refuse for reasons that last only: a refused pod has failed for good. Pure; owns nothing.
  */
 #include "kubelet/admit_core.h"
@@ -133,6 +134,26 @@ static struct amounts of_pod(const struct pod_spec *s)
 	at_least(&all, &most);
 	add(&all, json_at(s->spec, "overhead"));
 	return all;
+}
+
+struct pod_share pod_share(const struct pod_spec *s)
+{
+	struct amounts want = of_pod(s);
+	__int128 shares = want.cpu_m * 1024 / 1000;
+	__int128 memory = 0, most = 0;
+
+	for (size_t i = 0; i < s->nmain; i++) {
+		int64_t limit =
+			asked(json_at(s->c[i].json, "resources", "limits"), "memory", false);
+		bool passes = s->c[i].init && !s->c[i].sidecar;
+		if (limit <= 0)
+			return (struct pod_share){(int64_t)MIN(MAX(shares, 2), 262144), 0};
+		memory += passes ? 0 : limit;
+		most = MAX(most, passes ? limit : 0);
+	}
+	memory = MAX(memory, most) + asked(json_at(s->spec, "overhead"), "memory", false);
+	return (struct pod_share){(int64_t)MIN(MAX(shares, 2), 262144),
+				  (int64_t)MIN(memory, INT64_MAX)};
 }
 
 static bool fits(const char *name, __int128 want, __int128 used, int64_t all, struct admit_no *ret)

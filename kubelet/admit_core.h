@@ -20,6 +20,13 @@ struct admit_no {
 };
 bool pod_admit(const struct admit_in *in, struct admit_no *ret);
 
+/* What a pod's cgroup gets: the weight of what it asks for, and where all of its containers have
+ * limits their sum; memory 0 = unlimited. */
+struct pod_share {
+	int64_t cpu_shares, memory;
+};
+struct pod_share pod_share(const struct pod_spec *s);
+
 /* NULL when the sysctl may be set for this pod; else what speaks against it. */
 const char *sysctl_refusal(const struct pod_spec *pod, struct str name);
 

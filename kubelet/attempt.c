@@ -159,6 +159,7 @@ static void on_started(void *arg, pid_t pid)
 	const struct container_spec *s = &p->spec.c[at->i];
 
 	pod_on_started(s, &p->obs.c[at->i], pid, pod_now(p->k));
+	cgroup_limit(p->k, &p->spec);
 	remove_attempt(p, at->i, c->log_previous);
 	c->log_previous = c->log;
 	c->log = (int)at->number;

@@ -261,6 +261,8 @@ MUST_USE int server_start(struct kubelet *k, struct err *err);
 void server_stop(struct kubelet *k);
 
 /* ---- cgroup.c ---- */
+/* Writes what the pod as a whole may have; its cgroup is made with its first container. */
+void cgroup_limit(struct kubelet *k, const struct pod_spec *s);
 void cgroup_remove(struct kubelet *k, struct str pod_uid);
 
 #endif

@@ -200,7 +200,7 @@ void pod_update(struct pod *p, const struct obj *o)
 
 void pod_gone(struct pod *p)
 {
-	p->obs.gone = true;
+	pod_on_gone(&p->spec, &p->obs);
 	pod_wake(p);
 }
 

@@ -13,6 +13,7 @@
 #define CRASH_FORGOTTEN_NS (600 * NS_PER_S) /* ran that long: the count of crashes starts anew */
 #define START_BACKOFF_S 1
 #define EVICT_GRACE_S 1
+#define FORCED_GRACE_S 1
 #define KILL_AGAIN_NS (2 * NS_PER_S)
 #define LATE_GRACE_NS (2 * NS_PER_S) /* between a late SIGTERM and SIGKILL, as kube gives */
 
@@ -483,6 +484,13 @@ void pod_on_unhealthy(struct cont_obs *c, int64_t grace_s)
 	c->unhealthy = true;
 	c->ready = false;
 	c->stop_grace_s = grace_s;
+}
+
+void pod_on_gone(const struct pod_spec *s, struct pod_obs *o)
+{
+	o->gone = true;
+	for (size_t i = 0; i < o->n && !s->deleting; i++)
+		o->c[i].stop_grace_s = FORCED_GRACE_S;
 }
 
 void pod_on_evicted(struct pod_obs *o, bool pressure, const char *message)

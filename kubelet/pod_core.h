@@ -152,6 +152,8 @@ void pod_on_hook_done(struct cont_obs *c);
 void pod_on_unhealthy(struct cont_obs *c, int64_t grace_s);
 /* Others say that it is over, or this node won't have it. */
 void pod_on_end(struct pod_obs *o, enum pod_end end, const char *reason, const char *message);
+/* The API has forgotten it: what wasn't told to end before gets a moment only. */
+void pod_on_gone(const struct pod_spec *s, struct pod_obs *o);
 /* pressure: for the node's sake, not for what it did itself. */
 void pod_on_evicted(struct pod_obs *o, bool pressure, const char *message);
 void pod_on_torn_down(struct pod_obs *o);

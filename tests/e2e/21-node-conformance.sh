@@ -118,6 +118,7 @@ os: {name: windows}"
 nodeSelector: {no: where}"
 	restart=Always p classy "$(run 'echo never')" 'runtimeClassName: none'
 	restart=Always p ours "$(run 'sleep 1000')" 'runtimeClassName: ours'
+	restart=Always p asks "$(run 'sleep 1000' 'resources: {requests: {cpu: 500m}}')"
 	# Too much on the disk.
 	restart=Always p greedy "$(run 'head -c 3000000 /dev/zero >/e/x; sleep 1000' 'volumeMounts: [{name: e, mountPath: /e}]')" 'volumes: [{name: e, emptyDir: {sizeLimit: 1Mi}}]'
 	restart=Always p writer "$(run 'head -c 3000000 /dev/zero >/tmp/x; sleep 1000' 'resources: {limits: {ephemeral-storage: 2Mi}}')"
@@ -209,6 +210,11 @@ ok "too much beside volumes, too" all "ends writer Failed" "is writer .reason Ev
 
 ok "a RuntimeClass whose handler isn't here" soon 10 said 'classy FailedCreatePodSandBox Failed to create pod sandbox: no runtime for "none" is configured'
 ok "… and one whose is" soon 10 is ours $main.ready true
+
+# Weights are the pod's, as they count among pods.
+shares() { find /sys/fs/cgroup -path "*plumb-$(cat "$data/instance")/*pod$(k get pod "$1" -o 'jsonpath={.metadata.uid}')/$2" 2>/dev/null | head -1 | xargs cat; }
+share_is() { case $(shares "$1" cpu.shares; shares "$1" cpu.weight) in *"$2"*) ;; *) shares "$1" cpu.shares; return 1 ;; esac; }
+ok "a pod's share of the processors is what it asks for" all "soon 10 is asks $main.ready true" "share_is asks 512 || share_is asks 20" "share_is shared 2"
 
 # The Node itself.
 node=$(k get nodes -o 'jsonpath={.items[0].metadata.name}')

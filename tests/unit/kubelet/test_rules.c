@@ -399,6 +399,53 @@ void test_rules__what_a_node_refuses(void **state)
 	arena_release(&a);
 }
 
+void test_rules__a_pods_share_of_the_node(void **state)
+{
+	static const struct {
+		const char *spec;
+		int64_t cpu, memory;
+	} v[] = {{"{\"containers\":[{\"name\":\"a\"}]}", 2, 0},
+		 {"{" CPU("1500m") "}", 1536, 0},
+		 {"{\"containers\":[{\"name\":\"a\",\"resources\":{\"limits\":{\"memory\":\"1Mi\"}}"
+		  "},"
+		  "{\"name\":\"b\",\"resources\":{\"limits\":{\"memory\":\"2Mi\"}}}]}",
+		  2, 3 << 20},
+		 {"{\"initContainers\":[{\"name\":\"i\",\"resources\":{\"limits\":{\"memory\":"
+		  "\"8Mi\"}}}],"
+		  "\"containers\":[{\"name\":\"a\",\"resources\":{\"limits\":{\"memory\":\"1Mi\"}}}"
+		  "]}",
+		  2, 8 << 20}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct pod_spec s = spec_of(v[i].spec);
+		struct pod_share is = pod_share(&s);
+		assert_int_equal(is.cpu_shares, v[i].cpu);
+		assert_int_equal(is.memory, v[i].memory);
+	}
+	arena_release(&a);
+}
+
+void test_rules__what_the_api_forgot_ends_soon(void **state)
+{
+	struct pod_spec s = spec_of("{\"containers\":[{\"name\":\"m\",\"image\":\"x\"}]}");
+	struct pod_obs o;
+
+	(void)state;
+	run_all(&s, &o);
+	pod_on_gone(&s, &o);
+	assert_string_equal(steps(&s, &o, at(0)), "term m,");
+	assert_string_equal(steps(&s, &o, at(1)), "kill m,");
+	pod_obs_release(&o);
+	run_all(&s, &o);
+	s.deleting = true; /* it has its own time */
+	pod_on_gone(&s, &o);
+	assert_string_equal(steps(&s, &o, at(0)), "term m,");
+	assert_string_equal(steps(&s, &o, at(1)), "");
+	pod_obs_release(&o);
+	arena_release(&a);
+}
+
 void test_rules__redirections(void **state)
 {
 	static const struct {
