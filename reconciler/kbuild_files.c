@@ -106,9 +106,17 @@ static int load(void *ctx, struct str path, struct str *ret, uint32_t *file_numb
 	return render_decrypt_bytes(b->r, f, ret, err);
 }
 
+static bool is_secret(void *ctx, uint32_t file_number, struct str text)
+{
+	const struct kbuild *b = ctx;
+
+	/* What is opened lies elsewhere than the repository's bytes. */
+	return text.p != b->r->out->files.v[file_number].data.p;
+}
+
 struct kfiles kbuild_files(struct kbuild *b)
 {
-	return (struct kfiles){.load = load, .ctx = b};
+	return (struct kfiles){.load = load, .is_secret = is_secret, .ctx = b};
 }
 
 int kbuild_parse(struct render *r, const struct git_file *f, struct yaml_docs *ret, struct err *err)

@@ -68,14 +68,49 @@ static int parse(struct kbuild *b, const struct text *t, struct kpatch *p, struc
 	return 0;
 }
 
+static void hide(struct json *v)
+{
+	struct json_member *m = json_members(v);
+
+	for (size_t i = 0; m && i < json_len(v); i++)
+		hide(&m[i].value);
+	for (size_t i = 0; json_is(v, JSON_ARRAY) && i < json_len(v); i++)
+		hide(json_item(v, i));
+	if (!m && !json_is(v, JSON_ARRAY))
+		v->flags |= JSON_F_SENSITIVE;
+}
+
+/* Out of an encrypted file: all but whom it is for may be secret. */
+static void hide_values(struct kpatch *p)
+{
+	for (size_t i = 0; p->ops && i < json_len(p->ops); i++)
+		if (json_get(json_item(p->ops, i), STR("value")))
+			hide(json_get(json_item(p->ops, i), STR("value")));
+	for (size_t i = 0; i < p->ndocs; i++) {
+		struct json_member *m = json_members(p->docs[i]);
+
+		for (size_t j = 0; m && j < json_len(p->docs[i]); j++)
+			if (!str_is(m[j].key, "apiVersion") && !str_is(m[j].key, "kind") &&
+			    !str_is(m[j].key, "metadata"))
+				hide(&m[j].value);
+	}
+}
+
 static int from_file(struct kbuild *b, struct str path, struct kpatch *p, struct err *err)
 {
+	bool secret;
+
 	struct text t = {.has_place = true};
 
 	if (b->files.load(b->files.ctx, path, &t.s, &t.file, err))
 		return -1;
+	/* Its places are none in the repository's file. */
+	secret = b->files.is_secret(b->files.ctx, t.file, t.s);
+	t.has_place = !secret;
 	if (parse(b, &t, p, err))
 		return err_wrap(err, "%.*s", STR_ARG(b->r->out->files.v[t.file].path));
+	if (secret)
+		hide_values(p);
 	return 0;
 }
 

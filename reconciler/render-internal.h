@@ -39,6 +39,8 @@ MUST_USE int render_bind_look(struct render *r, uint32_t file, const struct yaml
 /* Afterwards: takes the annotations out, notes what they say. */
 MUST_USE int render_bind_note(struct render *r, uint32_t file, const struct yaml_docs *docs,
 			      const bool *bound, struct err *err);
+/* Refuses an opened file of which something is bound: a generator or a patch takes it whole. */
+MUST_USE int render_bind_refuse(struct render *r, uint32_t file, struct str plain, struct err *err);
 /* Refuses an object, with the name that it will have, that holds what is bound to another. */
 MUST_USE int render_bind_check(struct render *r, const struct rendered_object *o, struct err *err);
 

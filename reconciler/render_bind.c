@@ -125,6 +125,21 @@ int render_bind_note(struct render *r, uint32_t file, const struct yaml_docs *do
 	return 0;
 }
 
+int render_bind_refuse(struct render *r, uint32_t file, struct str plain, struct err *err)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	struct yaml_docs docs;
+
+	if (yaml_parse(&a, plain, 0, NULL, NULL, &docs, NULL))
+		return render_fail(r, file, 0, err, "cannot be read once it is opened");
+	for (size_t i = 0; i < docs.n; i++)
+		if (json_get(annotations_of(docs.v[i]), STR(SOPS_BINDING)))
+			return render_fail(r, file, 0, err,
+					   "it is bound to its object: no generator or patch may "
+					   "take it");
+	return 0;
+}
+
 /* ---- what became of it ---- */
 
 /* Whether a value that stands nowhere in the sources holds one of the bound ones. */

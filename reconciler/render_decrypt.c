@@ -114,5 +114,8 @@ int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str 
 		return render_fail(r, file, 0, err, "cannot decrypt: %s", why.msg);
 	*ret = arena_str(r->a, buf_view(&plain));
 	buf_wipe(&plain);
+	if ((in.format == SOPS_YAML || in.format == SOPS_JSON) &&
+	    render_bind_refuse(r, file, *ret, err))
+		return -1;
 	return check_mac(r, file, 1, &report, err);
 }

@@ -21,6 +21,7 @@ struct gen {
 	const struct kfiles *files;
 	struct str name;
 	bool secret;
+	bool hidden; /* what is read just now was encrypted in the repository */
 	struct json *tree;
 };
 
@@ -62,7 +63,7 @@ static int put(struct gen *g, struct str key, struct str value, struct err *err)
 		return err_set(err, ERR_INVALID, "%s %.*s has the key %.*s twice", kind_of(g),
 			       STR_ARG(g->name), STR_ARG(key));
 	v = json_new_str(g->a, text ? value : encoded(g->a, value));
-	v->flags |= g->secret ? JSON_F_SENSITIVE : 0;
+	v->flags |= g->secret || g->hidden ? JSON_F_SENSITIVE : 0;
 	json_add(g->a, json_set_object(g->a, g->tree, field), key, v);
 	return 0;
 }
@@ -73,6 +74,7 @@ static int read_file(struct gen *g, struct str path, struct str *ret, struct err
 
 	if (g->files->load(g->files->ctx, path, ret, &number, err))
 		return err_wrap(err, "%s %.*s", kind_of(g), STR_ARG(g->name));
+	g->hidden = g->files->is_secret && g->files->is_secret(g->files->ctx, number, *ret);
 	return 0;
 }
 
@@ -162,6 +164,7 @@ static int literal(struct gen *g, struct str source, struct err *err)
 	if (value.n >= 2 && value.p[0] == value.p[value.n - 1] && strchr("'\"", value.p[0]) &&
 	    value.p[0])
 		value = str_sub(value, 1, value.n - 2);
+	g->hidden = false;
 	return put(g, key, value, err);
 }
 

@@ -51,6 +51,8 @@ bool kid_eq(const struct kid *x, const struct kid *y);
 struct kfiles {
 	int (*load)(void *ctx, struct str path, struct str *ret, uint32_t *file_number,
 		    struct err *err);
+	/* Whether what load gave was encrypted in the repository; NULL = never. */
+	bool (*is_secret)(void *ctx, uint32_t file_number, struct str text);
 	void *ctx;
 };
 

@@ -206,3 +206,56 @@ void test_bind__in_clear_it_proves_nothing(void **state)
 	w.files[1].data = arena_str(&w.a, buf_view(&text));
 	refused(&w, "is in clear");
 }
+
+void test_bind__no_generator_and_no_patch_takes_the_whole_file(void **state)
+{
+	static const char *const overlays[] = {
+		"{\"configMapGenerator\":[{\"name\":\"mine\",\"files\":[\"db.yaml\"]}]}",
+		"{\"secretGenerator\":[{\"name\":\"mine\",\"files\":[\"db.yaml\"]}]}",
+		"{\"patches\":[{\"path\":\"db.yaml\",\"target\":{\"kind\":\"ConfigMap\"}}]}",
+	};
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(overlays); i++) {
+		begin(&w, true);
+		w.opts.overlay = tree(&w, overlays[i]);
+		refused(&w, "bound to its object");
+	}
+}
+
+/* Wherever an encrypted file goes, no report shows what it says. */
+void test_bind__what_was_encrypted_is_flagged_in_generators_and_patches(void **state)
+{
+	static const char *const overlays[] = {
+		"{\"configMapGenerator\":[{\"name\":\"mine\",\"files\":[\"x=db.yaml\"],"
+		"\"literals\":[\"open=y\"],"
+		"\"options\":{\"disableNameSuffixHash\":true}}]}",
+		"{\"patches\":[{\"path\":\"db.yaml\",\"target\":{\"kind\":\"ConfigMap\",\"name\":"
+		"\"c\"}}]}",
+	};
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(overlays); i++) {
+		const struct json *o = NULL, *v;
+
+		begin(&w, false);
+		w.opts.overlay = tree(&w, overlays[i]);
+		if (build(&w) != 0)
+			fail_msg("%s", w.err.msg);
+		for (size_t j = 0; j < w.out.n; j++)
+			if (str_is(w.out.v[j].name, i ? "db" : "mine") ||
+			    (i && str_is(w.out.v[j].kind, "ConfigMap")))
+				o = w.out.v[j].tree;
+		assert_non_null(o);
+		v = i ? json_at(o, "stringData", "password") : json_at(o, "data", "x");
+		if (i && !v)
+			v = json_at(o, "data", "password");
+		assert_non_null(v);
+		assert_true(v->flags & JSON_F_SENSITIVE);
+		if (!i)
+			assert_false(json_at(o, "data", "open")->flags & JSON_F_SENSITIVE);
+		end(&w);
+	}
+}
