@@ -1,9 +1,9 @@
 /*
  * What sops encrypted for one object stays in that object: a binding (secrets/sops_bind.h) is noted
  * when its file is opened, before kustomize has a say, and every object of the build is held
- * against it under its last name. Where a value came from is known by its place in the sources;
- * where a replacement took that away, by what it says. Must never put a value into an error. Pure;
- * memory: the render's arena.
+ * against it under its last name. Its values are flagged, and the flag goes wherever they or parts
+ * of them do; whose one is, its place in the sources says, or where a replacement took that away,
+ * what it says. Must never put a value into an error. Pure; memory: the render's arena.
  */
 #include <string.h>
 
@@ -59,15 +59,18 @@ struct gather {
 	size_t n, cap;
 };
 
-static void gather(struct gather *g, const struct json *v)
+static void gather(struct gather *g, struct json *v)
 {
-	const struct json_member *m = json_members(v);
+	struct json_member *m = json_members(v);
 
 	for (size_t i = 0; m && i < json_len(v); i++)
 		gather(g, &m[i].value);
 	for (size_t i = 0; json_is(v, JSON_ARRAY) && i < json_len(v); i++)
 		gather(g, json_item(v, i));
-	if (!(v->flags & JSON_F_SENSITIVE) || json_str(v).n < TELLING)
+	if (!(v->flags & JSON_F_SENSITIVE))
+		return;
+	v->flags |= JSON_F_BOUND;
+	if (json_str(v).n < TELLING)
 		return;
 	if (g->n == g->cap) {
 		size_t cap = g->cap ? g->cap * 2 : 16;
@@ -155,19 +158,29 @@ static bool holds(const struct render_binding *b, struct str text)
 	return yes;
 }
 
-static const struct render_binding *binding_of(const struct render *r, const struct json *v)
+static bool is_for(const struct render_binding *b, const struct rendered_object *o)
+{
+	return str_eq(o->kind, b->to.kind) && str_eq(o->namespace, b->to.namespace) &&
+	       str_eq(o->name, b->to.name);
+}
+
+/* Whose a bound value is: by its place, by what it says, or, when only a part of one was taken,
+ * that of the object it has come to, if any is. */
+static const struct render_binding *binding_of(const struct render *r, const struct json *v,
+					       const struct rendered_object *o)
 {
 	const struct yaml_src *src = yaml_src_of(&r->out->srcs, v);
 
-	if (!(v->flags & JSON_F_SENSITIVE))
-		return NULL;
-	for (size_t i = 0; i < r->nbindings; i++) {
-		const struct render_binding *b = &r->bindings[i];
-
-		if (src ? src->file == b->file && src->doc == b->doc : holds(b, json_str(v)))
-			return b;
-	}
-	return NULL;
+	for (size_t i = 0; src && i < r->nbindings; i++)
+		if (src->file == r->bindings[i].file && src->doc == r->bindings[i].doc)
+			return &r->bindings[i];
+	for (size_t i = 0; i < r->nbindings; i++)
+		if (holds(&r->bindings[i], json_str(v)))
+			return &r->bindings[i];
+	for (size_t i = 0; i < r->nbindings; i++)
+		if (is_for(&r->bindings[i], o))
+			return &r->bindings[i];
+	return &r->bindings[0];
 }
 
 struct checking {
@@ -178,13 +191,13 @@ struct checking {
 
 static int check_leaf(struct checking *c, const struct json *v, struct str key)
 {
-	const struct render_binding *b = binding_of(c->r, v);
 	const struct rendered_object *o = c->o;
+	const struct render_binding *b;
 
-	if (!b)
+	if (!(v->flags & JSON_F_BOUND))
 		return 0;
-	if (!str_eq(o->kind, b->to.kind) || !str_eq(o->namespace, b->to.namespace) ||
-	    !str_eq(o->name, b->to.name))
+	b = binding_of(c->r, v, o);
+	if (!is_for(b, o))
 		return render_fail(
 			c->r, o->file, o->line, c->err,
 			"%.*s %.*s/%.*s holds what %.*s encrypts for %.*s %.*s/%.*s only",

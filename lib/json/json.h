@@ -47,6 +47,7 @@ struct json_member {
 
 enum {
 	JSON_F_SENSITIVE = 1, /* prints as "<sensitive>" in diffs, errors and reports */
+	JSON_F_BOUND = 2,     /* may stand in one object only: reconciler/render_bind.c */
 };
 
 #define JSON_DEPTH_MAX 128

@@ -172,6 +172,14 @@ void test_bind__a_replacement_takes_it_nowhere(void **state)
 			 "\"stringData.password\"},\"targets\":[{\"select\":{\"kind\":"
 			 "\"ConfigMap\"},\"fieldPaths\":[\"data.open\"]}]}]}");
 	refused(&w, "ConfigMap shop/c holds what app/db.yaml");
+	/* Nor a part of it, nor into the middle of something else. */
+	begin(&w, true);
+	w.opts.overlay =
+		tree(&w, "{\"replacements\":[{\"source\":{\"kind\":\"Secret\",\"fieldPath\":"
+			 "\"stringData.password\",\"options\":{\"delimiter\":\"-\",\"index\":1}},"
+			 "\"targets\":[{\"select\":{\"kind\":\"ConfigMap\"},\"fieldPaths\":"
+			 "[\"data.open\"],\"options\":{\"delimiter\":\"x\",\"index\":1}}]}]}");
+	refused(&w, "ConfigMap shop/c holds what app/db.yaml");
 }
 
 void test_bind__without_one_all_of_it_passes_unless_it_must_be(void **state)
