@@ -372,8 +372,6 @@ static const char base_table[] =
 	"	}\n"
 	"	chain filter-forward {\n"
 	"		type filter hook forward priority filter\n"
-	/* Untranslated as they are, they would have the other end reset the connection. */
-	"		ct state invalid drop\n"
 	"		ct state new jump check-ips\n"
 	"	}\n"
 	"	chain filter-output {\n"
@@ -399,6 +397,14 @@ void rules_base(const struct ruleset_opts *o, struct buf *out)
 			   "		ip saddr %.*s/%u ip daddr != %.*s/%u ip daddr != "
 			   "224.0.0.0/4 masquerade fully-random\n",
 			   STR_ARG(net), o->cluster.bits, STR_ARG(net), o->cluster.bits);
-	buf_puts(out, "	}\n}\n");
+	buf_puts(out, "	}\n");
+	/* Between pods only, whose both ways pass here: untranslated as such packets are, they
+	 * would have the other end reset the connection. */
+	if (o->cluster.bits)
+		buf_printf(out,
+			   "	chain filter-forward { ip saddr %.*s/%u ip daddr %.*s/%u ct state "
+			   "invalid drop; }\n",
+			   STR_ARG(net), o->cluster.bits, STR_ARG(net), o->cluster.bits);
+	buf_puts(out, "}\n");
 	policy_base(out);
 }
