@@ -89,12 +89,34 @@ static const char *const pointers[] = {"activeDeadlineSeconds",
 				       "tolerationSeconds",
 				       "ttlSecondsAfterFinished",
 				       "orphanDependents",
-				       "value",
 				       "x-kubernetes-preserve-unknown-fields"};
 
-static bool zero_counts(const struct schema_field *f)
+/* Names that stand for other things elsewhere. */
+static const struct {
+	const char *type, *field;
+} typed_pointers[] = {{"EndpointPort", "name"},
+		      {"EndpointPort", "port"},
+		      {"HostPathVolumeSource", "type"},
+		      {"IngressSpec", "ingressClassName"},
+		      {"LeaseSpec", "holderIdentity"},
+		      {"LeaseSpec", "leaseTransitions"},
+		      {"PersistentVolumeClaimSpec", "storageClassName"},
+		      {"PodDNSConfigOption", "value"},
+		      {"PriorityClass", "value"},
+		      {"ContainerStatus", "started"}};
+
+static bool zero_counts(const struct schema *s, const struct schema_field *f)
 {
-	return in_list(f->name, pointers, ARRAY_LEN(pointers));
+	struct str type = str_c(s->name), rest;
+
+	if (in_list(f->name, pointers, ARRAY_LEN(pointers)))
+		return true;
+	str_rcut(type, '.', &rest, &type);
+	for (size_t i = 0; i < ARRAY_LEN(typed_pointers); i++)
+		if (str_is(type, typed_pointers[i].type) &&
+		    !strcmp(f->name, typed_pointers[i].field))
+			return true;
+	return false;
 }
 
 static bool is_zero(const struct json *v)
@@ -337,8 +359,8 @@ static int add_entry(struct reader *r, const struct schema *item, const struct r
 
 /* ---- messages ---- */
 
-static int add_field(struct reader *r, const struct schema_field *def, const struct raw *f,
-		     struct json *to)
+static int add_field(struct reader *r, const struct schema *in, const struct schema_field *def,
+		     const struct raw *f, struct json *to)
 {
 	const struct schema *s = def->type;
 
@@ -349,8 +371,8 @@ static int add_field(struct reader *r, const struct schema_field *def, const str
 	struct json *v = decode_value(r, s, f);
 	if (!v)
 		return -1;
-	if (json_is(v, JSON_NULL) ||
-	    (is_zero(v) && !zero_counts(def) && s->type != SCHEMA_BYTES && s->type != SCHEMA_ANY))
+	if (json_is(v, JSON_NULL) || (is_zero(v) && !zero_counts(in, def) &&
+				      s->type != SCHEMA_BYTES && s->type != SCHEMA_ANY))
 		return 0;
 	json_set(r->a, to, str_c(def->name), v);
 	return 0;
@@ -390,7 +412,7 @@ static int decode_object(struct reader *r, const struct schema *s, struct str in
 			embedded |= embedded_in(s->fields[i].proto, prefix) == f.number;
 		}
 		if (found) {
-			if (add_field(r, found, &f, to))
+			if (add_field(r, s, found, &f, to))
 				return -1;
 		} else if (embedded && f.wire == WIRE_BYTES) {
 			if (decode_object(r, s, f.bytes, to, prefix << 8 | f.number))

@@ -203,3 +203,35 @@ void test_proto__torn_messages(void **state)
 	}
 	buf_release(&in);
 }
+
+/* The same name may be a pointer in one type and not in another. */
+void test_proto__zeros_that_were_set(void **state)
+{
+	struct buf raw = {0}, spec = {0}, in = {0}, container = {0}, env = {0};
+
+	(void)state;
+	text(&spec, 5, "");
+	message(&raw, 2, &spec);
+	envelope(&in, "v1", "PersistentVolumeClaim", &raw);
+	assert_decodes(&in, "{\"apiVersion\":\"v1\",\"kind\":\"PersistentVolumeClaim\",\"spec\":{"
+			    "\"storageClassName\":\"\"}}");
+	text(&spec, 6, "");
+	message(&raw, 2, &spec);
+	envelope(&in, "v1", "PersistentVolume", &raw);
+	assert_decodes(&in, "{\"apiVersion\":\"v1\",\"kind\":\"PersistentVolume\",\"spec\":{}}");
+	text(&env, 1, "A");
+	text(&env, 2, "");
+	message(&container, 7, &env);
+	message(&spec, 2, &container);
+	message(&raw, 2, &spec);
+	envelope(&in, "v1", "Pod", &raw);
+	assert_decodes(&in, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"spec\":{\"containers\":[{"
+			    "\"env\":[{\"name\":\"A\"}]}]}}");
+	text(&spec, 1, "");
+	number(&spec, 5, 0);
+	message(&raw, 2, &spec);
+	envelope(&in, "coordination.k8s.io/v1", "Lease", &raw);
+	assert_decodes(&in,
+		       "{\"apiVersion\":\"coordination.k8s.io/v1\",\"kind\":\"Lease\",\"spec\":{"
+		       "\"holderIdentity\":\"\",\"leaseTransitions\":0}}");
+}
