@@ -127,7 +127,9 @@ static int ask(struct oidc_fetch *f, struct str url,
 	http_client_free(f->abandoned);
 	f->abandoned = f->client;
 	f->client = http_client_new(
-		f->loop, &(struct http_client_opts){.host = p.host, .port = p.port, .tls = f->tls},
+		f->loop,
+		&(struct http_client_opts){
+			.host = p.host, .port = p.port, .tls = f->tls, .lookup_apart = true},
 		err);
 	if (f->client)
 		http_client_call(f->client, &(struct http_call){.method = "GET",

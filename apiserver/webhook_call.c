@@ -139,6 +139,7 @@ static struct peer *peer_new(struct job *j)
 					  &(struct http_client_opts){.host = j->host,
 								     .connect_to = j->connect_to,
 								     .port = j->port,
+								     .lookup_apart = true,
 								     .tls = p->tls},
 					  &j->err);
 	if (p->http)

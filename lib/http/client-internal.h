@@ -3,6 +3,7 @@
 #define PLUMB_HTTP_CLIENT_INTERNAL_H
 
 #include "lib/http/client.h"
+#include "lib/http/lookup.h"
 #include "lib/http/parse.h"
 #include "lib/http/wire.h"
 
@@ -12,6 +13,7 @@ struct http_client {
 	struct loop *loop;
 	char *host, *connect_to;
 	int port, netns_fd;
+	bool lookup_apart;
 	size_t max_conns;
 	struct tls_ctx *tls;
 	SSL_SESSION *session;
@@ -51,6 +53,7 @@ struct http_tunnel {
 };
 
 enum cconn_state {
+	CCONN_LOOKUP,
 	CCONN_CONNECT,
 	CCONN_HANDSHAKE,
 	CCONN_IDLE,
@@ -74,6 +77,7 @@ struct cconn {
 	struct http_chunks chunks;
 	uint64_t left;
 	struct http_running *r;
+	struct lookup *lookup;
 	struct http_tunnel tunnel;
 };
 

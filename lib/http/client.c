@@ -70,6 +70,7 @@ struct http_client *http_client_new(struct loop *l, const struct http_client_opt
 	c->connect_to = o->connect_to ? xstrdup(o->connect_to) : NULL;
 	c->port = o->port;
 	c->netns_fd = o->netns_fd;
+	c->lookup_apart = o->lookup_apart;
 	c->max_conns = o->max_conns > 0 ? (size_t)o->max_conns : 16;
 	c->tls = o->tls ? tls_ref(o->tls) : NULL;
 	c->scratch = xalloc(sizeof(*c->scratch));

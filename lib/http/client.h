@@ -18,6 +18,7 @@ struct http_client_opts {
 	const char *connect_to; /* address to connect to instead of host, or NULL */
 	struct tls_ctx *tls;    /* NULL = plain text */
 	int netns_fd;           /* sockets are made in that namespace (probes); 0 = ours */
+	bool lookup_apart;      /* names are looked up by a thread, so that the loop goes on */
 	int max_conns; /* 0 = 16 for whole answers; streams have connections of their own */
 };
 struct http_client *http_client_new(struct loop *l, const struct http_client_opts *o,

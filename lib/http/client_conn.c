@@ -34,7 +34,6 @@ static int open_socket(void *arg, struct err *err)
 	return a->fd < 0 ? err_sys(err, "socket") : 0;
 }
 
-/* A name is looked up blocking: roles talk to addresses, or to names in /etc/hosts. */
 static struct addrinfo *resolve(const struct http_client *c, struct err *err)
 {
 	struct addrinfo *ai, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
@@ -67,26 +66,74 @@ static int connect_first(const struct http_client *c, const struct addrinfo *ai,
 
 static void on_ready(struct loop *l, struct loop_fd *w, uint32_t ready);
 
+static int begin(struct cconn *c, const struct addrinfo *ai, struct err *err)
+{
+	struct http_client *client = c->client;
+	int fd = connect_first(client, ai, err);
+
+	if (fd < 0)
+		return -1;
+	c->w = (struct loop_fd){.fd = fd, .fn = on_ready};
+	c->state = CCONN_CONNECT;
+	wire_init(&c->wire, fd, client->scratch, client->tls);
+	c->wire.session = &client->session;
+	if (client->tls && wire_expect(&c->wire, client->tls, client->host, err))
+		return -1;
+	return loop_fd_set(client->loop, &c->w, EPOLLOUT, err);
+}
+
+static void on_lookup(void *arg, struct addrinfo *ai, const struct err *why)
+{
+	struct cconn *c = arg;
+	struct http_client *client = c->client;
+	struct http_running *r = c->r;
+	struct err err = *why;
+
+	c->lookup = NULL;
+	client_enter(client);
+	if (!ai || begin(c, ai, &err)) {
+		r->err = err;
+		cconn_close(c);
+		call_failed(r, false);
+		if (!client->dead)
+			client_pump(client);
+	}
+	if (ai)
+		freeaddrinfo(ai);
+	client_leave(client);
+}
+
+/* Names are looked up blocking, unless told otherwise: most roles talk to addresses. */
+static int find_and_begin(struct cconn *c, struct err *err)
+{
+	struct http_client *client = c->client;
+	const char *host = client->connect_to ? client->connect_to : client->host;
+	struct addrinfo *ai;
+
+	if (client->lookup_apart && lookup_is_name(host)) {
+		c->state = CCONN_LOOKUP;
+		c->lookup = lookup_new(client->loop, host, client->port, on_lookup, c);
+		return c->lookup ? 0
+				 : err_set(err, ERR_UNAVAILABLE,
+					   "too many names are being looked up");
+	}
+	ai = resolve(client, err);
+	if (!ai)
+		return -1;
+	int rc = begin(c, ai, err);
+	freeaddrinfo(ai);
+	return rc;
+}
+
 int cconn_open(struct http_running *r, struct err *err)
 {
 	struct http_client *client = r->client;
-	struct addrinfo *ai = resolve(client, err);
-
-	if (!ai)
-		return -1;
-	int fd = connect_first(client, ai, err);
-	freeaddrinfo(ai);
-	if (fd < 0)
-		return -1;
 	struct cconn *c = xalloc(sizeof(*c));
+
 	c->client = client;
-	c->w = (struct loop_fd){.fd = fd, .fn = on_ready};
-	c->state = CCONN_CONNECT;
+	c->w.fd = c->wire.fd = -1;
 	list_append(&client->active, &c->link);
-	wire_init(&c->wire, fd, client->scratch, client->tls);
-	c->wire.session = &client->session;
-	if ((client->tls && wire_expect(&c->wire, client->tls, client->host, err)) ||
-	    loop_fd_set(client->loop, &c->w, EPOLLOUT, err)) {
+	if (find_and_begin(c, err)) {
 		cconn_close(c);
 		return -1;
 	}
@@ -103,7 +150,7 @@ static void rearm(struct cconn *c)
 
 	if (c->out.bytes || wire_stuck(&c->wire))
 		want |= EPOLLOUT;
-	if (want == c->w.events)
+	if (want == c->w.events || c->state == CCONN_LOOKUP)
 		return;
 	if (!want)
 		loop_fd_del(c->client->loop, &c->w);
@@ -115,7 +162,7 @@ void cconn_flush(struct cconn *c)
 {
 	struct http_tunnel *t = &c->tunnel;
 
-	if (c->state == CCONN_CLOSED || c->state == CCONN_CONNECT)
+	if (c->state == CCONN_CLOSED || c->state <= CCONN_CONNECT)
 		return;
 	/* What broke sending shows when reading; the answer may have come before (a 413). */
 	if (wire_write(&c->wire, &c->out, SIZE_MAX) == WIRE_BROKEN)
@@ -213,6 +260,7 @@ void cconn_close(struct cconn *c)
 	if (c->r)
 		c->r->conn = NULL;
 	c->r = NULL;
+	lookup_cancel(&c->lookup);
 	loop_fd_del(client->loop, &c->w);
 	wire_close(&c->wire);
 	outq_release(&c->out);

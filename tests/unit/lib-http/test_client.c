@@ -708,3 +708,37 @@ void test_client__kept_connection_that_closed_is_replaced(void **state)
 	assert_string_equal(buf_cstr(&r.body), "b");
 	buf_release(&r.body);
 }
+
+/* A name is looked up beside the loop; whoever doesn't wait for it is not told. */
+void test_client__names_are_looked_up_apart(void **state)
+{
+	(void)state;
+	struct http_client *c = start(false, NULL), *named;
+	struct http_client_opts o = {.host = "localhost", .port = port, .lookup_apart = true};
+	struct result r = {0};
+
+	named = http_client_new(loop, &o, NULL);
+	ask(named, "GET", "/x", NULL, &r);
+	assert_int_equal(r.done, 0);
+	assert_body(&r, 200, "/x");
+	http_client_free(named);
+	for (int i = 0; i < 40; i++) {
+		named = http_client_new(loop, &o, NULL);
+		ask(named, "GET", "/x", NULL, &r);
+		if (i % 2)
+			loop_turn(loop, 1);
+		http_client_free(named);
+		assert_int_equal(r.done, 1);
+		assert_true(r.code == ERR_CANCELED || r.code == ERR_NONE ||
+			    r.code == ERR_UNAVAILABLE);
+		buf_release(&r.body);
+		r = (struct result){0};
+	}
+	o.host = "no such name";
+	named = http_client_new(loop, &o, NULL);
+	ask(named, "GET", "/x", NULL, &r);
+	turn_until(&r.done, 1);
+	assert_int_equal(r.code, ERR_UNAVAILABLE);
+	http_client_free(named);
+	stop(c);
+}
