@@ -18,7 +18,7 @@
 #define LOOK_NS (10 * NS_PER_S)
 #define MEASURE_TIMEOUT_NS (60 * NS_PER_S)
 #define OUTPUT_MAX ((size_t)1 << 20)
-#define PATHS_MAX (2 * POD_CONTAINERS_MAX + POD_VOLUMES_MAX)
+#define PATHS_MAX (3 * POD_CONTAINERS_MAX + POD_VOLUMES_MAX)
 
 /* One pod's measurement. */
 struct measure {
@@ -113,6 +113,7 @@ static void add_paths(struct measure *m, const struct pod *p)
 			continue;
 		add_path(m, arena_printf(&m->arena, "%s/upper", p->cont[i].now->dir), i);
 		add_path(m, arena_printf(&m->arena, "%s/log", p->cont[i].now->dir), i);
+		add_path(m, arena_printf(&m->arena, "%s/log.1", p->cont[i].now->dir), i);
 	}
 	for (size_t i = 0; i < json_len(list); i++) {
 		struct str name = json_str(json_at(json_item(list, i), "name"));
@@ -217,6 +218,8 @@ static void on_look(struct loop *l, struct loop_timer *t)
 	images_look(k);
 	while (map_next(&k->by_uid, &it)) {
 		struct pod *p = it.value;
+		if (!p->removed)
+			logs_rotate(p);
 		if (!p->removed && !p->measuring && !pod_stopping(&p->spec, &p->obs) &&
 		    (disk_limited(&p->spec) || k->storage_low))
 			measure(p);

@@ -164,6 +164,9 @@ void pod_admission(struct pod *p);
 /* A final phase that others wrote is its end. */
 void pod_notice_end(struct pod *p);
 
+/* ---- logrotate.c ---- */
+void logs_rotate(struct pod *p);
+
 /* ---- pull.c ---- */
 /* Finds a container's image, or fetches it: obs says what came of it, now or later. */
 void pod_image(struct pod *p, size_t i);

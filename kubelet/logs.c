@@ -26,7 +26,7 @@ struct stream {
 	struct http_req *req;
 	struct upgrade *ws; /* instead of the answer's body: messages of a WebSocket */
 	bool base64;
-	char *uid;
+	char *uid, *path;
 	size_t i;
 	int attempt;
 	int fd;
@@ -50,6 +50,7 @@ static void stream_free(struct stream *s)
 	fd_cleanup(&s->fd);
 	buf_release(&s->pending);
 	free(s->uid);
+	free(s->path);
 	http_req_unref(s->req);
 	free(s);
 }
@@ -105,6 +106,26 @@ static bool alive(const struct stream *s)
 	return p->obs.c[s->i].state == CONT_RUNNING && c->now && (int)c->now->number == s->attempt;
 }
 
+/* The log was put aside, and a new one was begun: what stood in the old is read to its end first.
+ * 1: there is more to read, 0: there isn't. */
+static int next_file(struct stream *s)
+{
+	struct stat here, there;
+
+	if (!s->follow || fstat(s->fd, &here) || stat(s->path, &there) ||
+	    (here.st_ino == there.st_ino && here.st_dev == there.st_dev))
+		return 0;
+	if (here.st_size > s->at)
+		return 1;
+	int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return 0;
+	close(s->fd);
+	s->fd = fd;
+	s->at = 0;
+	return 1;
+}
+
 /* 1: sent something, 0: end of file, -1: the client is gone (s is freed). */
 static int send_some(struct stream *s)
 {
@@ -117,7 +138,7 @@ static int send_some(struct stream *s)
 		s->at = 0; /* conmon started it anew */
 	n = pread(s->fd, to, CHUNK, s->at);
 	if (n <= 0)
-		return 0;
+		return next_file(s);
 	s->at += n;
 	s->pending.n += (size_t)n;
 	buf_consume(&s->pending, log_render(buf_view(&s->pending), &s->opts, &s->state, &out));
@@ -270,6 +291,7 @@ static void start(struct kubelet *k, struct http_req *r, struct pod *p, size_t i
 
 	*s = (struct stream){.k = k, .req = http_req_ref(r), .i = i, .attempt = attempt};
 	s->uid = xstrdup(p->uid);
+	s->path = xstrdup(path);
 	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	s->follow = flag(r, "follow");
 	s->opts = (struct log_opts){.timestamps = flag(r, "timestamps"),

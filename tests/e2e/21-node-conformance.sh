@@ -119,6 +119,7 @@ nodeSelector: {no: where}"
 	restart=Always p classy "$(run 'echo never')" 'runtimeClassName: none'
 	restart=Always p ours "$(run 'sleep 1000')" 'runtimeClassName: ours'
 	restart=Always p asks "$(run 'sleep 1000' 'resources: {requests: {cpu: 500m}}')"
+	restart=Always p chatty "$(run 'cat /dev/zero | head -c 12000000 | tr "\\000" "\\n"; while sleep 0.3; do echo tick; done')" | sed 's/"command/command/'
 	# Too much on the disk.
 	restart=Always p greedy "$(run 'head -c 3000000 /dev/zero >/e/x; sleep 1000' 'volumeMounts: [{name: e, mountPath: /e}]')" 'volumes: [{name: e, emptyDir: {sizeLimit: 1Mi}}]'
 	restart=Always p writer "$(run 'head -c 3000000 /dev/zero >/tmp/x; sleep 1000' 'resources: {limits: {ephemeral-storage: 2Mi}}')"
@@ -210,6 +211,10 @@ ok "too much beside volumes, too" all "ends writer Failed" "is writer .reason Ev
 
 ok "a RuntimeClass whose handler isn't here" soon 10 said 'classy FailedCreatePodSandBox Failed to create pod sandbox: no runtime for "none" is configured'
 ok "… and one whose is" soon 10 is ours $main.ready true
+
+rotated() { find "$data"/nodes/*/pods/"$(k get pod chatty -o 'jsonpath={.metadata.uid}')"/containers -name log.1 | grep -q .; }
+ok "a log that has become large is put aside" soon 25 rotated
+ok "… and goes on" all "soon 5 sh -c '[ \"\$($kc logs chatty --tail=1)\" = tick ]'" "[ \$(k logs chatty | wc -c) -lt 1000000 ]"
 
 # Weights are the pod's, as they count among pods.
 shares() { find /sys/fs/cgroup -path "*plumb-$(cat "$data/instance")/*pod$(k get pod "$1" -o 'jsonpath={.metadata.uid}')/$2" 2>/dev/null | head -1 | xargs cat; }
