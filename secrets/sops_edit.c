@@ -154,7 +154,7 @@ static int sum(const struct sops_open *o, struct sops_mac **ret, struct err *err
 	return sops_each(&d, o->metadata[0], sum_leaf, &s, err);
 }
 
-static int check(const struct sops_open *o, struct err *err)
+int sops_check(const struct sops_open *o, struct err *err)
 {
 	const struct json *m = o->metadata[0];
 	struct sops_mac *mac;
@@ -175,7 +175,7 @@ int sops_verify(const struct sops_key *k, struct str text, struct err *err)
 
 	o.key = *k;
 	if (rc == 0)
-		rc = check(&o, err);
+		rc = sops_check(&o, err);
 	sops_open_release(&o);
 	return rc;
 }
@@ -337,7 +337,7 @@ int sops_edit_put(const struct sops_edit *e, const struct sops_put *p, struct bu
 	int rc = sops_open_init(&o, &a, e->keys, text, err);
 
 	if (rc == 0)
-		rc = check(&o, err);
+		rc = sops_check(&o, err);
 	if (rc == 0 && p->doc >= o.docs.n)
 		rc = err_set(err, ERR_NOT_FOUND, "the file has no such document");
 	if (rc == 0 && !json_pointer(o.docs.v[p->doc], p->pointer)) {

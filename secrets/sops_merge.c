@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "secrets/sops_bind.h"
 #include "secrets/sops_open-internal.h"
 
 enum { LEAVES_MAX = 100000 };
@@ -76,7 +77,9 @@ static int take_leaf(void *arg, const struct sops_leaf *l, struct err *err)
 static int side_init(struct side *s, const struct age_keys *keys, struct str text,
 		     const char *which, struct err *err)
 {
-	if (sops_open_init(&s->o, &s->a, keys, text, err) != 0)
+	s->a.wipes = true;
+	/* A side that somebody edited without the key isn't made good by merging it. */
+	if (sops_open_init(&s->o, &s->a, keys, text, err) != 0 || sops_check(&s->o, err) != 0)
 		return err_wrap(err, "%s", which);
 	s->d = sops_open_docs_of(&s->o);
 	return sops_each(&s->d, s->o.metadata[0], take_leaf, s, err) ? err_wrap(err, "%s", which)
@@ -111,6 +114,7 @@ static int conflict(const struct leaf *l, const char *what, struct err *err)
 struct merging {
 	struct side base, ours, theirs;
 	struct sops_cuts cuts;
+	bool rebind; /* keys came on both sides: the bindings are written anew */
 	struct err *err;
 };
 
@@ -223,6 +227,17 @@ static int drop(struct merging *m, const struct leaf *ours)
 
 /* ---- leaf by leaf ---- */
 
+/* Two bindings to one object: which keys it has is known when the rest is merged. */
+static bool same_object(const struct leaf *a, const struct leaf *b)
+{
+	struct sops_binding x, y;
+
+	return str_is(a->aad, SOPS_BINDING_AAD) &&
+	       sops_binding_parse(buf_view(&a->plain), &x, NULL) == 0 &&
+	       sops_binding_parse(buf_view(&b->plain), &y, NULL) == 0 && str_eq(x.kind, y.kind) &&
+	       str_eq(x.namespace, y.namespace) && str_eq(x.name, y.name);
+}
+
 static int merge_theirs(struct merging *m)
 {
 	for (size_t i = 0; i < m->theirs.n; i++) {
@@ -234,6 +249,8 @@ static int merge_theirs(struct merging *m)
 			;
 		else if (o && b && same(b, o))
 			rc = change(m, o, t);
+		else if (o && same_object(o, t))
+			m->rebind = true;
 		else if (o)
 			rc = conflict(t, "changed on both sides", m->err);
 		else if (!b)
@@ -263,10 +280,33 @@ static int merge_removed(struct merging *m)
 	return 0;
 }
 
+/* Each document's binding says the keys that it has now. */
+static int rebind(const struct sops_edit *e, struct buf *merged, struct buf *out, struct err *err)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	struct sops_edit now = *e;
+	struct yaml_docs docs;
+
+	if (yaml_parse(&a, buf_view(merged), 0, NULL, NULL, &docs, err) != 0)
+		return -1;
+	for (size_t i = 0; i < docs.n; i++) {
+		AUTO(buf) struct buf next = {0};
+
+		now.text = buf_view(merged);
+		if (sops_bind_again(&now, i, &next, err) != 0)
+			return -1;
+		buf_reset(merged);
+		buf_str(merged, buf_view(&next));
+	}
+	buf_str(out, buf_view(merged));
+	return 0;
+}
+
 int sops_edit_merge(const struct sops_edit *e, struct str base, struct str theirs, struct buf *out,
 		    struct err *err)
 {
 	AUTO(buf) struct buf changed = {0};
+	AUTO(buf) struct buf merged = {0};
 	struct merging m = {.err = err};
 	int rc = -1;
 
@@ -279,5 +319,8 @@ int sops_edit_merge(const struct sops_edit *e, struct str base, struct str their
 	side_release(&m.base);
 	side_release(&m.ours);
 	side_release(&m.theirs);
-	return rc ? -1 : sops_restamp(e, buf_view(&changed), out, err);
+	if (rc != 0 || !m.rebind)
+		return rc ? -1 : sops_restamp(e, buf_view(&changed), out, err);
+	return sops_restamp(e, buf_view(&changed), &merged, err) ? -1
+								 : rebind(e, &merged, out, err);
 }

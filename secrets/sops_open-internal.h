@@ -45,6 +45,8 @@ MUST_USE int sops_stamp(struct sops_open *o, struct sops_mac *mac, struct str mo
 MUST_USE int sops_wrap_all(struct arena *a, const struct sops_key *k, const struct sops_policy *p,
 			   const struct json *old, struct json **ret, struct err *err);
 void sops_age_yaml(const struct json *list, size_t indent, struct buf *out);
+/* Whether the file's MAC is that of what it says. */
+MUST_USE int sops_check(const struct sops_open *o, struct err *err);
 /* Whether a file that was just written opens under its key, MAC and all. */
 MUST_USE int sops_verify(const struct sops_key *k, struct str text, struct err *err);
 /* Seals e's text anew after a change by bytes: computes the MAC of what it says now. */

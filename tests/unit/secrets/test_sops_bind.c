@@ -178,3 +178,40 @@ void test_sops_bind__texts(void **state)
 	assert_int_equal(sops_binding_parse(STR("Role//b"), &b, &err), 0);
 	assert_true(!b.keys.p && !b.namespace.n);
 }
+
+void test_sops_bind__two_branches_add_a_key_each(void **state)
+{
+	static const struct sops_put puts[] = {{.pointer = STR("/data/b"), .plain = STR("Yw==")},
+					       {.pointer = STR("/data/c"), .plain = STR("ZA==")}};
+	struct world w;
+	struct err err = {0};
+	AUTO(buf) struct buf base = {0};
+	struct buf side[2] = {{0}, {0}};
+	struct sops_edit e = {.modified = STR("2026-01-02T03:04:06Z")};
+
+	(void)state;
+	begin(&w);
+	assert_int_equal(
+		bound(&w, SOPS_YAML,
+		      "kind: Secret\nmetadata:\n  name: db\n  namespace: s\ndata:\n  z: Yg==\n",
+		      (struct sops_binding){.kind = STR_NONE}, &err),
+		0);
+	buf_str(&base, buf_view(&w.out));
+	e.keys = w.keys;
+	for (size_t i = 0; i < 2; i++) {
+		AUTO(buf) struct buf once = {0};
+
+		e.text = buf_view(&base);
+		assert_int_equal(sops_edit_put(&e, &puts[i], &once, &err), 0);
+		e.text = buf_view(&once);
+		assert_int_equal(sops_bind_again(&e, 0, &side[i], &err), 0);
+	}
+	buf_reset(&w.out);
+	e.text = buf_view(&side[0]);
+	if (sops_edit_merge(&e, buf_view(&base), buf_view(&side[1]), &w.out, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_non_null(strstr(opened(&w), "\"Secret/s/db:b,c,z\""));
+	buf_release(&side[0]);
+	buf_release(&side[1]);
+	end(&w);
+}

@@ -305,6 +305,28 @@ void test_sops_write__merge_takes_both_sides(void **state)
 	end(&w);
 }
 
+void test_sops_write__merge_does_not_make_a_broken_side_good(void **state)
+{
+	AUTO(buf) struct buf base = {0};
+	AUTO(buf) struct buf out = {0};
+	struct world w;
+	struct err err = {0};
+	char *name;
+
+	(void)state;
+	begin(&w);
+	encrypt(&w, SOPS_YAML, secret);
+	buf_str(&base, buf_view(&w.out));
+	name = strstr(buf_cstr(&w.out), "name: db");
+	memcpy(name, "name: xy", 8);
+	struct sops_edit e = {w.keys, buf_view(&base), STR("2026-03-02T03:04:05Z")};
+	assert_int_equal(sops_edit_merge(&e, buf_view(&base), buf_view(&w.out), &out, &err), -1);
+	assert_non_null(strstr(err.msg, "theirs: "));
+	e.text = buf_view(&w.out);
+	assert_int_equal(sops_edit_merge(&e, buf_view(&base), buf_view(&base), &out, &err), -1);
+	end(&w);
+}
+
 void test_sops_write__merge_names_a_conflict(void **state)
 {
 	static const char *const ours[][2] = {{"/stringData/user", "root"}, {NULL}};
