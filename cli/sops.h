@@ -23,7 +23,10 @@ MUST_USE int sopsfile_encrypt(const struct sopsfile *f, struct buf *out, struct 
 /* Gives an encrypted Secret (or flat file) another value under key. */
 MUST_USE int sopsfile_put(const struct sopsfile *f, struct str key, struct str plain,
 			  struct err *err);
-/* Recipients as .sops.yaml says now. */
+bool sopsfolder_is(const char *path);
+/* The same for all that is encrypted below a folder. */
+MUST_USE int sopsfolder_recipients(const struct sopsfile *f, struct buf *out, struct err *err);
+/* Recipients as .sops.yaml says now; a file that has them is left alone. */
 MUST_USE int sopsfile_recipients(const struct sopsfile *f, struct buf *out, struct err *err);
 
 #endif

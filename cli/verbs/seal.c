@@ -128,7 +128,9 @@ static int work_sops(struct seal *s, struct err *err)
 
 		s->sopsfile = (struct sopsfile){s->sops.v[i], s->identity, &s->age, s->in_place,
 						s->bind ? &to : NULL};
-		if (s->recipients)
+		if (s->recipients && sopsfolder_is(s->sops.v[i]))
+			rc = sopsfolder_recipients(&s->sopsfile, &s->out, err);
+		else if (s->recipients)
 			rc = sopsfile_recipients(&s->sopsfile, &s->out, err);
 		else if (s->literals.n || s->files.n)
 			rc = each_pair(s, put_into_sops, err);
@@ -346,7 +348,7 @@ static int seal_main(int argc, char **argv)
 		{"bind", 0, FLAG_BOOL, &s.bind, NULL,
 		 "with --sops: let the values open under this kind, namespace and name only"},
 		{"recipients", 0, FLAG_BOOL, &s.recipients, NULL,
-		 "with --sops: only bring the recipients up to .sops.yaml"},
+		 "with --sops FILE or FOLDER: only bring the recipients up to .sops.yaml"},
 		{"age", 0, FLAG_STRINGS, &s.age, "RECIPIENT", "with --sops: instead of .sops.yaml"},
 		{"identity", 0, FLAG_STRING, &s.identity, "FILE",
 		 "with --sops: age identities; else as sops finds them"},

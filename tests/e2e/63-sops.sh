@@ -33,6 +33,11 @@ git add -A && git commit -qm merged
 ok "another recipient is added" seal --recipients
 ok "which only adds lines" [ "$(git diff --numstat app/db.yaml | cut -f2)" = 0 ]
 ok "who opens it as well" [ "$(data_key app/db.yaml "$work/other.txt" 2)" = 32 ]
+mkdir -p app/deep && printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: deep}\nstringData: {a: b}\n' >app/deep/s.yaml && "$PLUMB" seal --sops app/deep/s.yaml --age "$one" -i
+git add -A && git commit -qm deep
+ok "a whole folder is brought up to .sops.yaml" sh -c "'$PLUMB' seal --sops . --recipients --identity '$work/keys.txt' | grep -q 'app/deep/s.yaml: 2 recipients'"
+ok "… and nothing else is touched" [ "$(git diff --name-only)" = app/deep/s.yaml ]
+rm -r app/deep
 printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [db.yaml]\n' >app/kustomization.yaml
 git add -A && git commit -qm all
 if command -v "$KUBECTL" >/dev/null; then
@@ -61,7 +66,15 @@ if command -v "$KUBECTL" >/dev/null; then
 	printf 'resources: [db.yaml, tied.yaml]\n' >app/kustomization.yaml && push 'back'
 	k -n shop annotate kustomization shop plumb.dev/sops-binding=required >/dev/null
 	unbound() { k -n shop get kustomization shop -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}' | grep -q 'app/db.yaml:.*bound to no object'; }
+	condition() { k -n shop get kustomization shop -o jsonpath='{.status.conditions[?(@.type=="SecretsIntegrity")].status}={.status.conditions[?(@.type=="SecretsIntegrity")].message}'; }
+	broken() { condition | grep -q '^False=app/tied.yaml:[0-9]*: .*MAC'; }
 	ok "where bindings are required, a file without one is refused" soon 10 unbound
+	k -n shop annotate kustomization shop plumb.dev/sops-binding- >/dev/null
+	sed -i 's/name: tied # its name/name: tied # its name\n  labels: {edited: by-hand}/' app/tied.yaml && push 'edited without sops'
+	ok "a file that was edited without sops stops the build, with file and line" soon 10 broken
+	k -n shop annotate kustomization shop plumb.dev/secrets-integrity=warn >/dev/null
+	passes() { [ "$(k -n shop get secret tied -o jsonpath='{.metadata.labels.edited}')" = by-hand ] && broken; }
+	ok "… or passes where that is said, and is told" soon 10 passes
 	ok "clean stop" stop
 fi
 finish
