@@ -128,7 +128,7 @@ static int64_t time_of(const struct json *v)
 {
 	int64_t ns;
 
-	return time_parse(json_str(v), &ns) ? 0 : ns;
+	return time_parse(json_str(v), &ns) || ns < 0 ? 0 : ns;
 }
 
 static void take(struct series_set *s, struct str key, const struct json *o, bool ever)

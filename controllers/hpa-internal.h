@@ -26,9 +26,10 @@ struct scaler {
 	char *selector; /* its target's, as it was told last; NULL = not yet */
 	struct hpa_memory memory;
 	struct loop_timer due;
-	struct turn *turn; /* NULL between turns */
-	int64_t told_ns;   /* when an event told of a failure; loop's clock */
-	bool again;        /* it changed during its turn */
+	struct turn *turn;  /* NULL between turns */
+	int64_t told_ns;    /* when an event told of a failure; loop's clock */
+	unsigned conflicts; /* one after another: somebody else writes the target */
+	bool again;         /* it changed during its turn */
 };
 
 /* One turn. Everything is in its arena. */

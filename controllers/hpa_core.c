@@ -16,6 +16,19 @@
 #define CPU_SETTLES (300 * NS_PER_S) /* after a pod's start, its CPU time is looked at closely */
 #define READINESS_SETTLES (30 * NS_PER_S) /* not ready since then means: never was */
 
+/* Figures come from outside: sums and times stay where they can be added to. */
+#define FIGURE_MAX (INT64_MAX / 4)
+
+static int64_t sum_of(int64_t a, int64_t b)
+{
+	return MIN(MIN(a, FIGURE_MAX) + MIN(b, FIGURE_MAX), FIGURE_MAX);
+}
+
+static int64_t when(const struct json *text)
+{
+	return MIN(MAX(meta_time_ns(text), 0), FIGURE_MAX);
+}
+
 /* ---- the figures ---- */
 
 static int container_milli(const struct json *c, struct str resource, int64_t *ret)
@@ -25,7 +38,7 @@ static int container_milli(const struct json *c, struct str resource, int64_t *r
 
 	if (!v || quantity_parse(json_str(v), &q))
 		return -1;
-	*ret = quantity_milli(q);
+	*ret = MAX(quantity_milli(q), 0);
 	return 0;
 }
 
@@ -48,7 +61,7 @@ static int pod_milli(const struct json *pod, struct str resource, struct str con
 			*ret = milli;
 			return 1;
 		}
-		sum += milli;
+		sum = sum_of(sum, milli);
 	}
 	if (container.n)
 		return err_set(err, ERR_NOT_FOUND,
@@ -74,8 +87,9 @@ int hpa_samples(struct arena *a, const struct json *list, struct str resource, s
 
 		if (has < 0)
 			return -1;
-		s.at_ns = meta_time_ns(json_get(pod, STR("timestamp")));
+		s.at_ns = when(json_get(pod, STR("timestamp")));
 		(void)!duration_parse(json_str(json_get(pod, STR("window"))), &s.window_ns);
+		s.window_ns = MIN(MAX(s.window_ns, 0), FIGURE_MAX);
 		if (has)
 			v[ret->nsamples++] = s;
 	}
@@ -102,8 +116,8 @@ struct crowd {
 static bool cpu_unready(const struct hpa_ask *q, const struct json *pod, const struct hpa_sample *s)
 {
 	const struct json *c = condition_find(pod, "Ready");
-	int64_t start = meta_time_ns(json_at(pod, "status", "startTime"));
-	int64_t since = meta_time_ns(json_get(c, STR("lastTransitionTime")));
+	int64_t start = when(json_at(pod, "status", "startTime"));
+	int64_t since = when(json_get(c, STR("lastTransitionTime")));
 	bool is_false = str_is(json_str(json_get(c, STR("status"))), "False");
 
 	if (!c || !start)
@@ -177,7 +191,7 @@ static int add_request(const struct hpa_ask *q, const struct json *pod, const st
 			       "missing request for %.*s in container %.*s of "
 			       "Pod %.*s",
 			       STR_ARG(q->resource), STR_ARG(name), STR_ARG(meta_name(pod)));
-	*sum += quantity_milli(quantity);
+	*sum = sum_of(*sum, MAX(quantity_milli(quantity), 0));
 	return 0;
 }
 
@@ -234,7 +248,7 @@ static size_t ratio_of(const struct measure *m, double *ret, struct hpa_proposal
 	what->milli = n ? (int64_t)(sum / (int64_t)n) : 0;
 	*ret = 0;
 	if (m->by_request && requests > 0) {
-		what->utilization = (int64_t)(sum * 100 / requests);
+		what->utilization = (int64_t)MIN(sum * 100 / requests, HPA_COUNT_MAX);
 		*ret = (double)what->utilization / (double)m->target;
 	} else if (!m->by_request && n) {
 		*ret = (double)what->milli / (double)m->target;

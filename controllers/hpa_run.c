@@ -11,7 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 
-enum { TURNS_MAX = 8 };
+enum { TURNS_MAX = 8, CONFLICTS_MAX = 5 };
 #define LOOK_AGAIN (20 * NS_PER_MS)
 #define TELL_AGAIN (60 * NS_PER_S) /* the same failure in another event */
 
@@ -167,6 +167,12 @@ static void on_rescaled(void *arg, const struct api_answer *a)
 	struct turn *t = r->t;
 
 	t->call = NULL;
+	if (a->err.code == ERR_CONFLICT && t->s->conflicts++ < CONFLICTS_MAX) {
+		t->s->again = true; /* it has just been written: look again at once */
+		turn_end(t);
+		return;
+	}
+	t->s->conflicts = 0;
 	if (a->err.code) {
 		set_condition(t, "AbleToScale", false, "FailedUpdateScale",
 			      arena_printf(&t->a,

@@ -117,4 +117,62 @@ ok "metrics that nobody serves, too" soon 10 condition custom ScalingActive 'Fal
 ok "no autoscaler goes to zero" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig patch hpa nowhere --type=merge -p '{\"spec\":{\"minReplicas\":0}}' >/dev/null 2>&1"
 k patch hpa custom --type=json -p '[{"op":"replace","path":"/spec/metrics","value":[{"type":"ContainerResource","containerResource":{"name":"memory","container":"main","target":{"type":"AverageValue","averageValue":"1Ki"}}}]}]' >/dev/null
 ok "a container's memory scales a StatefulSet" soon 20 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get sts still -o jsonpath='{.spec.replicas}') = 3 ]"
+
+# ---- metrics that others serve
+here=$(cd "$(dirname "$0")" && pwd)
+addr=$(ip -4 -o addr show | awk '/ plbr-/{sub("/.*", "", $4); print $4; exit}')
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=metrics -keyout "$work/tls.key" -out "$work/tls.crt" >/dev/null 2>&1
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+python3 "$here/metrics.py" "$addr" "$port" "$work/tls.crt" "$work/tls.key" >"$work/metrics.log" 2>&1 & metrics_pid=$!
+trap 'kill $metrics_pid 2>/dev/null; cleanup' EXIT
+apiservice() {
+	k apply -f - >/dev/null <<Y
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1beta1.$1}
+spec: {group: $1, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {namespace: default, name: adapter}}
+Y
+}
+k apply -f - >/dev/null <<Y
+apiVersion: v1
+kind: Service
+metadata: {name: adapter}
+spec: {ports: [{port: 443, targetPort: $port}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: adapter-1, labels: {kubernetes.io/service-name: adapter}}
+addressType: IPv4
+endpoints: [{addresses: [$addr]}]
+ports: [{port: $port, protocol: TCP}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front}
+spec: {ports: [{port: 80}]}
+Y
+apiservice custom.metrics.k8s.io
+apiservice external.metrics.k8s.io
+metric() { # metric JSON: what the StatefulSet is scaled by, from two replicas
+	k delete hpa custom >/dev/null
+	k scale sts still --replicas=2 >/dev/null
+	soon 10 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get sts still -o jsonpath='{.status.readyReplicas}{.status.replicas}') = 22 ]" || return
+	k apply -f - >/dev/null <<Y
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: custom}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: still}, maxReplicas: 9, metrics: [$1]}
+Y
+}
+scaled_to() { soon 25 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get sts still -o jsonpath='{.spec.replicas}') = $1 ]" || { k describe hpa custom; cat "$work/metrics.log"; return 1; }; }
+metric '{"type":"Pods","pods":{"metric":{"name":"rps"},"target":{"type":"AverageValue","averageValue":"15"}}}'
+ok "pods' own metrics, in the API's older version" scaled_to 4
+metric '{"type":"Object","object":{"describedObject":{"apiVersion":"v1","kind":"Service","name":"front"},"metric":{"name":"hits"},"target":{"type":"Value","value":"1"}}}'
+ok "another object's" scaled_to 4
+metric '{"type":"External","external":{"metric":{"name":"queue","selector":{"matchLabels":{"name":"jobs"}}},"target":{"type":"AverageValue","averageValue":"33"}}}'
+ok "and what is outside" scaled_to 3
+apiservice metrics.k8s.io
+ok "a metrics server of one's own is asked instead" soon 10 top_says '^node-1 +1234m' nodes
+k delete apiservice v1beta1.metrics.k8s.io >/dev/null
+ok "… until it is taken out again" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig top nodes | grep node-1 | grep -qv 1234m"
 finish
