@@ -6,6 +6,8 @@
 #include "lib/kube/selector.h"
 #include "proxy/policy.h"
 
+#define POLICY_BRIDGE "plumb0" /* where the pods of a node are */
+
 struct policy_pod {
 	struct list node; /* of its namespace */
 	const struct obj *obj;
@@ -76,6 +78,8 @@ void policy_read(struct policy *p, const struct json *o);
 /* ---- policy_rules_core.c ---- */
 void policy_rules(struct arena *a, const struct policies *all, const struct policy *p,
 		  struct rules *ret);
+/* What keeps pods that aren't known yet from talking; once there is a policy. */
+void policy_door_rules(struct arena *a, const struct policies *all, struct rules *ret);
 void policy_pod_rules(struct arena *a, const struct policies *all, const struct policy_pod *pod,
 		      struct rules *ret);
 

@@ -252,11 +252,25 @@ void policies_namespace(struct policies *p, struct str name, const struct obj *o
 	}
 }
 
+/* With the first policy come the doors, with the last they go. */
+static void touch_doors(struct policies *p)
+{
+	AUTO(arena) struct arena a = {0};
+	struct rules rules = {0};
+	struct map_iter it = {0};
+
+	policy_door_rules(&a, p, &rules);
+	ruleset_put_rules(p->rules, STR("doors//"), &rules);
+	while (map_next(&p->pods, &it))
+		((struct policy_pod *)it.value)->dirty = true;
+}
+
 void policies_policy(struct policies *p, struct str namespace, struct str name, const struct obj *o)
 {
 	AUTO(arena) struct arena a = {0};
 	struct str key = obj_key(&a, namespace, name);
 	struct policy *old = map_get(&p->policies, key), *new;
+	size_t had = p->policies.n;
 
 	p->due = true;
 	if (old) {
@@ -266,8 +280,11 @@ void policies_policy(struct policies *p, struct str namespace, struct str name, 
 		map_del(&p->policies, key);
 		policy_free(old);
 	}
-	if (!o)
+	if (!o) {
+		if (had && !p->policies.n)
+			touch_doors(p);
 		return;
+	}
 	new = xalloc(sizeof(*new));
 	new->obj = obj_ref(o);
 	policy_read(new, obj_tree(o, &new->a));
@@ -276,6 +293,8 @@ void policies_policy(struct policies *p, struct str namespace, struct str name, 
 	list_append(&namespace_of(p, namespace)->policies, &new->node);
 	map_set(&p->policies, key, new);
 	touch_pods(p, new);
+	if (!had)
+		touch_doors(p);
 }
 
 bool policies_due(const struct policies *p)

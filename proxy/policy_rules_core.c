@@ -5,7 +5,9 @@
  *	then drop → np-out-…: what the policy lets through goes on to
  *	policy-in → map policy-ingress (who receives) → pi-POD, np-in-… in the same way.
  *
- * A pod that no policy selects stands in neither map. What the node itself sends (probes) isn't
+ * A pod that no policy selects stands in neither map. While there are policies, nothing goes to
+ * or comes from a pod that isn't known yet (policy-from, policy-to: who starts finds his policies
+ * there before his network). What the node itself sends (probes) isn't
  * forwarded and so never asked. A policy's pods are elements of sets, a change of one is one
  * element; each rule is as many lines as it has peers and ports, never their product.
  * Must never let text of a user's into a rule (see ruleset_core.c). Pure.
@@ -256,11 +258,27 @@ void policy_pod_rules(struct arena *a, const struct policies *all, const struct 
 {
 	const struct policy_namespace *n = map_get(&all->namespaces, pod->obj->namespace);
 
-	for (int d = 0; n && pod->local && pod->ip && d < POLICY_DIRECTIONS; d++) {
+	if (!n || !pod->local || !pod->ip || !all->policies.n)
+		return;
+	for (int d = 0; d < POLICY_DIRECTIONS; d++) {
 		struct ctx c = {.a = a, .all = all, .d = d, .out = ret};
 
 		pod_direction(&c, pod, n);
 	}
+	rules_add(a, ret,
+		  (struct rule){RULE_ELEMENT, STR("policy-pods"), ip_text(a, pod->ip), STR("")});
+}
+
+void policy_door_rules(struct arena *a, const struct policies *all, struct rules *ret)
+{
+	if (!all->policies.n)
+		return;
+	rules_add(a, ret,
+		  (struct rule){RULE_ELEMENT, STR("policy-from-doors"), STR(POLICY_BRIDGE),
+				STR("jump policy-from")});
+	rules_add(a, ret,
+		  (struct rule){RULE_ELEMENT, STR("policy-to-doors"), STR(POLICY_BRIDGE),
+				STR("jump policy-to")});
 }
 
 void policy_base(struct buf *out)
@@ -268,6 +286,17 @@ void policy_base(struct buf *out)
 	buf_puts(out, "table ip " RULESET_TABLE " {\n"
 		      "	map policy-ingress { type ipv4_addr : verdict; }\n"
 		      "	map policy-egress { type ipv4_addr : verdict; }\n"
+		      "	set policy-pods { type ipv4_addr; }\n"
+		      "	map policy-from-doors { type ifname : verdict; }\n"
+		      "	map policy-to-doors { type ifname : verdict; }\n"
+		      "	chain policy-from {\n"
+		      "		ip saddr @policy-pods return\n"
+		      "		drop\n"
+		      "	}\n"
+		      "	chain policy-to {\n"
+		      "		ip daddr @policy-pods return\n"
+		      "		drop\n"
+		      "	}\n"
 		      "	chain policy-in {\n"
 		      "		ip daddr vmap @policy-ingress\n"
 		      "		accept\n"
@@ -275,6 +304,8 @@ void policy_base(struct buf *out)
 		      "	chain policies {\n"
 		      "		type filter hook forward priority filter + 10\n"
 		      "		ct state established,related accept\n"
+		      "		iifname vmap @policy-from-doors\n"
+		      "		oifname vmap @policy-to-doors\n"
 		      "		ip saddr vmap @policy-egress\n"
 		      "		goto policy-in\n"
 		      "	}\n"

@@ -145,8 +145,13 @@ void test_policy__default_deny_isolates_the_pods_of_this_node(void **state)
 	has(t, "ip saddr 10.244.0.5 accept\n");
 	has(t, "drop\n");
 	hasnt(t, "10.244.1.5"); /* its own node's business */
-	hasnt(t, "10.244.0.6");
+	hasnt(t, "10.244.0.6 :");
 	hasnt(t, "policy-egress");
+	has(t, "policy-from-doors { plumb0 : jump policy-from }");
+	has(t, "policy-pods { 10.244.0.6 }"); /* known, and so free to talk */
+	policies_policy(f.p, STR("a"), STR("deny"), NULL);
+	diff(&f);
+	assert_int_equal(ruleset_count(f.rules), 0);
 	end(&f);
 }
 
