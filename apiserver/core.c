@@ -49,16 +49,17 @@ static const struct json *reader_get(void *ctx, const char *group, const char *p
 	return slot->tree;
 }
 
-static void reader_each(void *ctx, const char *group, const char *plural, struct str namespace,
-			struct arena *a, void (*fn)(void *arg, const struct json *o), void *arg)
+static void reader_each(void *ctx, const struct admission_scan *scan, struct arena *a,
+			void (*fn)(void *arg, const struct json *o), void *arg)
 {
-	struct table *t = core_table(ctx, group, plural);
+	struct table *t = core_table(ctx, scan->group, scan->plural);
 	size_t from = 0, to = 0;
 
 	if (t)
-		table_range(t, namespace, &from, &to);
+		table_range(t, scan->namespace, &from, &to);
 	for (; from < to; from++)
-		fn(arg, obj_tree(t->rows[from], a));
+		if (!scan->holds.n || str_find(t->rows[from]->bytes, scan->holds) >= 0)
+			fn(arg, obj_tree(t->rows[from], a));
 }
 
 /* ---- making ---- */

@@ -66,6 +66,10 @@ struct core_req {
 				    resourceVersion, dryRun, … */
 	struct str content_type; /* of body: the four patch types, json, yaml, protobuf */
 	struct str body;
+	/* The body read beforehand, or NULL: JSON, in memory that lives until the answer. The core
+	 * takes it, and reads the body itself when it needs it once more. */
+	struct json *read;
+	struct json_repeats *repeats; /* of that */
 	enum core_form form;
 	struct str form_version; /* "v1" of meta.k8s.io */
 	struct admission_user user;

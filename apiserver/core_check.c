@@ -33,9 +33,13 @@ struct json *write_parse(struct op *op)
 {
 	struct json_repeats repeats = {0};
 	struct json_limits limits = {.repeats = &repeats};
-	struct json *v = json_parse(op->a, op->req->body, &limits, &op->err);
+	struct core_req *r = op->req;
+	struct json *v = r->read;
 
+	r->read = NULL; /* it is changed from here on */
 	if (v)
+		json_repeats_each(v, r->repeats, note_repeat, &op->repeated);
+	else if ((v = json_parse(op->a, r->body, &limits, &op->err)))
 		json_repeats_each(v, &repeats, note_repeat, &op->repeated);
 	else if (op->err.code == ERR_PARSE)
 		op->err.code = ERR_BAD_REQUEST;

@@ -119,12 +119,13 @@ static int ask_budget(struct op *op, const struct json *budget, const struct jso
 
 static int ask_budgets(struct op *op, const struct json *pod)
 {
+	const struct admission_scan scan = {"policy", "poddisruptionbudgets", op->req->namespace,
+					    STR_NONE};
 	struct budgets b = {.op = op, .pod = pod};
 
 	if (needs_no_budget(pod))
 		return 0;
-	op->core->reader.each(op->core, "policy", "poddisruptionbudgets", op->req->namespace, op->a,
-			      match_budget, &b);
+	op->core->reader.each(op->core, &scan, op->a, match_budget, &b);
 	if (b.n > 1)
 		return err_set(&op->err, ERR_INTERNAL,
 			       "This pod has more than one PodDisruptionBudget, which the eviction "

@@ -126,6 +126,22 @@ static void convert_body(struct front_req *r)
 	r->core.content_type = STR("application/json");
 }
 
+/* JSON is read here, beside the core's thread; what is wrong with it the core will say. */
+static void read_body(struct front_req *r)
+{
+	struct arena *a = &r->http->arena;
+	struct json_limits limits = {0};
+	struct str type, rest;
+
+	str_cut(r->core.content_type, ';', &type, &rest);
+	type = str_trim(type);
+	if (!r->resource || !r->mutating || !r->core.body.n ||
+	    str_is(r->core.subresource, "proxy") || (type.n && !str_ends(type, STR("json"))))
+		return;
+	r->core.repeats = limits.repeats = arena_alloc(a, sizeof(*limits.repeats));
+	r->core.read = json_parse(a, r->core.body, &limits, NULL);
+}
+
 static void fill_core_req(struct front_req *r)
 {
 	struct http_req *h = r->http;
@@ -201,6 +217,7 @@ static void receive(struct front_req *r)
 	}
 	fill_core_req(r);
 	convert_body(r);
+	read_body(r);
 	r->counted = true;
 	atomic_fetch_add_explicit(&f->inflight[r->mutating], 1, memory_order_relaxed);
 	h->gone = on_gone;

@@ -15,6 +15,7 @@ static void take_body(struct front_req *r, const struct core_answer *a)
 	for (size_t i = 0; i < a->nblocks; i++)
 		buf_str(&body, a->blocks[i]->data);
 	r->core.body = arena_str(&r->http->arena, buf_view(&body));
+	r->core.read = NULL; /* that was another one */
 }
 
 static void on_answer(struct core_req *c, const struct core_answer *a)

@@ -12,13 +12,20 @@ struct admission_req;
 
 enum admission_op { ADMIT_CREATE, ADMIT_UPDATE, ADMIT_DELETE, ADMIT_CONNECT };
 
+/* Which objects to look through. */
+struct admission_scan {
+	const char *group, *plural;
+	struct str namespace; /* STR_NONE = all */
+	struct str holds; /* text of theirs as it is stored: others aren't parsed; STR_NONE = all */
+};
+
 struct admission_reader {
 	/* The object as JSON, valid for the turn; NULL when absent. */
 	const struct json *(*get)(void *ctx, const char *group, const char *plural,
 				  struct str namespace, struct str name, struct arena *a);
-	/* Calls fn for every object of a namespace (STR_NONE = all). */
-	void (*each)(void *ctx, const char *group, const char *plural, struct str namespace,
-		     struct arena *a, void (*fn)(void *arg, const struct json *o), void *arg);
+	/* Calls fn for every object that the scan takes in, parsed into `a`. */
+	void (*each)(void *ctx, const struct admission_scan *scan, struct arena *a,
+		     void (*fn)(void *arg, const struct json *o), void *arg);
 	/* Whether the namespace's quotas have room for the object: 0, or -1 with err. May be NULL.
 	 */
 	int (*quota)(void *ctx, struct admission_req *r, struct err *err);

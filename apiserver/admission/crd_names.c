@@ -82,8 +82,10 @@ static int admit(struct admission_req *r, struct err *err)
 	(void)err;
 	if (strcmp(r->kind->plural, "customresourcedefinitions") || r->subresource || !r->object)
 		return 0;
-	r->reader->each(r->reader->ctx, "apiextensions.k8s.io", "customresourcedefinitions",
-			STR_NONE, r->a, look_at, &c);
+	r->reader->each(r->reader->ctx,
+			&(struct admission_scan){"apiextensions.k8s.io",
+						 "customresourcedefinitions", STR_NONE, STR_NONE},
+			r->a, look_at, &c);
 	/* The status may be shared with the live object. */
 	json_set(r->a, r->object, STR("status"),
 		 json_copy(r->a, json_set_object(r->a, r->object, "status")));

@@ -41,8 +41,9 @@ static void each_item(struct ranger *g, item_fn *fn)
 {
 	struct walk w = {g, fn};
 
-	g->r->reader->each(g->r->reader->ctx, "", "limitranges", g->r->namespace, g->r->a,
-			   walk_range, &w);
+	g->r->reader->each(g->r->reader->ctx,
+			   &(struct admission_scan){"", "limitranges", g->r->namespace, STR_NONE},
+			   g->r->a, walk_range, &w);
 }
 
 static bool item_is(const struct json *item, const char *type)

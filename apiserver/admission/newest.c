@@ -36,6 +36,7 @@ const struct json *newest_default(struct admission_req *r, const char *group, co
 {
 	struct choice c = {.marks = marks};
 
-	r->reader->each(r->reader->ctx, group, plural, STR_NONE, r->a, look, &c);
+	r->reader->each(r->reader->ctx, &(struct admission_scan){group, plural, STR_NONE, STR_NONE},
+			r->a, look, &c);
 	return c.best;
 }

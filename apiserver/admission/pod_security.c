@@ -313,7 +313,8 @@ static int admit_namespace(struct admission_req *r, struct err *err)
 		return 0;
 	s.policy = now;
 	s.groups = json_new(r->a, JSON_ARRAY);
-	r->reader->each(r->reader->ctx, "", "pods", r->name, r->a, sweep_pod, &s);
+	r->reader->each(r->reader->ctx, &(struct admission_scan){"", "pods", r->name, STR_NONE},
+			r->a, sweep_pod, &s);
 	tell(&s);
 	return 0;
 }

@@ -18,6 +18,15 @@ static void look(void *arg, const struct json *o)
 		f->global = o;
 }
 
+/* Asked for every pod. */
+static void look_for_default(struct admission_req *r, struct found *f)
+{
+	const struct admission_scan defaults = {"scheduling.k8s.io", "priorityclasses", STR_NONE,
+						STR("\"globalDefault\":true")};
+
+	r->reader->each(r->reader->ctx, &defaults, r->a, look, f);
+}
+
 static bool built_in(struct str name, int64_t *ret)
 {
 	if (str_is(name, "system-cluster-critical"))
@@ -38,8 +47,7 @@ static int check_class(struct admission_req *r, struct err *err)
 		return 0;
 	if (!json_bool(json_get(r->object, STR("globalDefault")), false))
 		return 0;
-	r->reader->each(r->reader->ctx, "scheduling.k8s.io", "priorityclasses", STR_NONE, r->a,
-			look, &f);
+	look_for_default(r, &f);
 	if (!f.global || str_eq(meta_name(f.global), r->name))
 		return 0;
 	return admission_forbid(r, err,
@@ -94,8 +102,7 @@ static int admit(struct admission_req *r, struct err *err)
 	spec = json_set_object(r->a, r->object, "spec");
 	name = json_str(json_get(spec, STR("priorityClassName")));
 	if (!name.n)
-		r->reader->each(r->reader->ctx, "scheduling.k8s.io", "priorityclasses", STR_NONE,
-				r->a, look, &f);
+		look_for_default(r, &f);
 	else if (!built_in(name, &value))
 		class = r->reader->get(r->reader->ctx, "scheduling.k8s.io", "priorityclasses",
 				       STR_NONE, name, r->a);

@@ -17,15 +17,22 @@ static void take_binding(void *arg, const struct json *o)
 	authz_binding(arg, meta_namespace(o), meta_name(o), o);
 }
 
+static void each(struct admission_req *r, const char *plural,
+		 void (*fn)(void *arg, const struct json *o), struct authz *z)
+{
+	const struct admission_scan all = {RBAC, plural, STR_NONE, STR_NONE};
+
+	r->reader->each(r->reader->ctx, &all, r->a, fn, z);
+}
+
 struct authz *rights_of_all(struct admission_req *r)
 {
-	const struct admission_reader *rd = r->reader;
 	struct authz *z = authz_new();
 
-	rd->each(rd->ctx, RBAC, "roles", STR_NONE, r->a, take_role, z);
-	rd->each(rd->ctx, RBAC, "clusterroles", STR_NONE, r->a, take_role, z);
-	rd->each(rd->ctx, RBAC, "rolebindings", STR_NONE, r->a, take_binding, z);
-	rd->each(rd->ctx, RBAC, "clusterrolebindings", STR_NONE, r->a, take_binding, z);
+	each(r, "roles", take_role, z);
+	each(r, "clusterroles", take_role, z);
+	each(r, "rolebindings", take_binding, z);
+	each(r, "clusterrolebindings", take_binding, z);
 	return z;
 }
 

@@ -59,7 +59,9 @@ static const struct json *gather(struct step *s, const char *group, const char *
 {
 	struct gathering g = {s->r->a, json_new(s->r->a, JSON_ARRAY)};
 
-	s->r->reader->each(s->r->reader->ctx, group, plural, namespace, s->r->a, keep, &g);
+	s->r->reader->each(s->r->reader->ctx,
+			   &(struct admission_scan){group, plural, namespace, STR_NONE}, s->r->a,
+			   keep, &g);
 	return g.all;
 }
 

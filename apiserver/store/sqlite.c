@@ -19,7 +19,7 @@
 #define ADVICE "nothing was changed; bring back the last backup with plumb restore --force"
 #define APPLICATION 0x506c6d62 /* "Plmb": PRAGMA application_id */
 
-#define WAL_PAGES 4000 /* a log this long is moved into the database between commits */
+#define WAL_PAGES 16000 /* a log this long, 64 MB, is moved into the database between commits */
 #define WAL_WORTH 400
 #define WAL_LONG 1000
 #define WAL_KEEP "16777216" /* bytes of log file that stay after a burst */

@@ -23,6 +23,29 @@ static bool eight_plain(const unsigned char *p)
 		 high);
 }
 
+/* Nothing but ASCII that is written as it is: nearly all there is, above all keys. Blocks may
+ * overlap. */
+static bool is_plain(const unsigned char *p, size_t n)
+{
+	unsigned char few[8] = {'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x'};
+
+	if (n < 8) {
+		if (n >= 4) {
+			memcpy(few, p, 4);
+			memcpy(few + 4, p + n - 4, 4);
+		} else if (n) {
+			few[0] = p[0];
+			few[1] = p[n / 2];
+			few[2] = p[n - 1];
+		}
+		return eight_plain(few);
+	}
+	for (size_t i = 0; i + 8 < n; i += 8)
+		if (!eight_plain(p + i))
+			return false;
+	return eight_plain(p + n - 8);
+}
+
 static size_t plain_run(const unsigned char *p, size_t n)
 {
 	size_t i = 0;
@@ -69,27 +92,33 @@ static void write_repaired(struct str s, struct buf *out)
 	json_write_string(buf_view(&text), out);
 }
 
+static void write_plain(struct str s, struct buf *out)
+{
+	char *at = buf_reserve(out, s.n + 2);
+
+	at[0] = '"';
+	if (s.n)
+		memcpy(at + 1, s.p, s.n);
+	at[s.n + 1] = '"';
+	out->n += s.n + 2;
+}
+
 void json_write_string(struct str s, struct buf *out)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
-	size_t from = 0, plain = plain_run(p, s.n);
-	char *at;
+	size_t from = 0;
 
+	if (is_plain(p, s.n)) {
+		write_plain(s, out);
+		return;
+	}
 	if (!str_is_utf8(s)) {
 		write_repaired(s, out);
 		return;
 	}
-	at = buf_reserve(out, s.n + 2);
-	at[0] = '"';
-	if (plain == s.n) {
-		if (s.n)
-			memcpy(at + 1, p, s.n);
-		at[s.n + 1] = '"';
-		out->n += s.n + 2;
-		return;
-	}
-	out->n++;
-	for (size_t i = plain; (i += plain_run(p + i, s.n - i)) < s.n; i++) {
+	buf_reserve(out, s.n + 2);
+	buf_putc(out, '"');
+	for (size_t i = 0; (i += plain_run(p + i, s.n - i)) < s.n; i++) {
 		if (p[i] == 0xe2 && !line_separator(p + i, s.n - i))
 			continue;
 		buf_put(out, p + from, i - from);
