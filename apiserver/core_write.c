@@ -190,9 +190,19 @@ static bool zone_known(struct str name)
 	return zoneinfo_find(name, &tz);
 }
 
+static const struct kind *find_served(void *arg, struct str group, struct str version,
+				      struct str plural)
+{
+	const struct served *s = core_served(arg, group, version, plural);
+
+	return s ? s->kind : NULL;
+}
+
 static struct kind_ctx context(struct op *op)
 {
 	return (struct kind_ctx){.a = op->a,
+				 .served = find_served,
+				 .served_arg = op->core,
 				 .now_ns = core_now(op->core),
 				 .warnings = &op->warnings,
 				 .zone_known = zone_known,

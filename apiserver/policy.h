@@ -42,6 +42,10 @@ struct cel_env policy_env(struct cel_var vars[POLICY_VARS], const struct policy 
 /* ps, which may be NULL, gets what is wrong, below `spec`. */
 struct policy *policy_compile(struct arena *a, const struct json *o, struct schema_problems *ps);
 
+/* Appends to `warnings` where o's expressions don't fit objects of these kinds. */
+void policy_check_types(struct arena *a, const struct json *o, const struct kind *const *kinds,
+			size_t n, struct json *warnings);
+
 /*
  * The version in which matchConstraints, or a binding's matchResources (`all`: without rules it is
  * about everything), want to see the request; NULL when it is none of theirs.

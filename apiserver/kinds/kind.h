@@ -45,6 +45,10 @@ struct kind_ctx {
 	struct schema_problems problems;     /* validate: what is wrong */
 	bool (*zone_known)(struct str name); /* of the system's time zones; NULL: don't ask */
 	struct buf *warnings;                /* one `Warning:` text a line, or NULL */
+	/* What is served under that name, definitions' kinds too; NULL = nobody can say. */
+	const struct kind *(*served)(void *arg, struct str group, struct str version,
+				     struct str plural);
+	void *served_arg;
 };
 
 struct kind_column {

@@ -102,7 +102,59 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	policy_compile(c->a, next, &c->problems);
 }
 
-/* Types are checked while compiling; what could only be known of the objects is not. */
+#define TYPES_MAX 10
+
+struct found {
+	struct kind_ctx *c;
+	const struct kind *v[TYPES_MAX];
+	size_t n;
+};
+
+static void find_kind(struct found *f, struct str group, struct str version, struct str resource)
+{
+	const struct kind *k;
+
+	if (f->n == TYPES_MAX || str_is(group, "*") || str_is(version, "*") ||
+	    str_find(resource, STR("*")) >= 0 || str_find(resource, STR("/")) >= 0)
+		return;
+	k = f->c->served(f->c->served_arg, group, version, resource);
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i] == k)
+			return;
+	if (k && k->schema)
+		f->v[f->n++] = k;
+}
+
+/* The kinds that a rule names one by one. */
+static void find_kinds(struct found *f, const struct json *rule)
+{
+	const struct json *groups = json_get(rule, STR("apiGroups")),
+			  *versions = json_get(rule, STR("apiVersions")),
+			  *resources = json_get(rule, STR("resources"));
+
+	for (size_t g = 0; g < json_len(groups); g++)
+		for (size_t v = 0; v < json_len(versions); v++)
+			for (size_t r = 0; r < json_len(resources); r++)
+				find_kind(f, json_str(json_item(groups, g)),
+					  json_str(json_item(versions, v)),
+					  json_str(json_item(resources, r)));
+}
+
+static void check_types(struct kind_ctx *c, const struct json *next, struct json *status)
+{
+	const struct json *rules = json_at(next, "spec", "matchConstraints", "resourceRules");
+	struct json *checked = json_new(c->a, JSON_OBJECT),
+		    *warnings = json_set_array(c->a, checked, "expressionWarnings");
+	struct found f = {.c = c};
+
+	for (size_t i = 0; c->served && i < json_len(rules); i++)
+		find_kinds(&f, json_item(rules, i));
+	policy_check_types(c->a, next, f.v, f.n, warnings);
+	if (!json_len(warnings))
+		json_del(checked, STR("expressionWarnings"));
+	json_set(c->a, status, STR("typeChecking"), checked);
+}
+
 static void prepare(struct kind_ctx *c, struct json *next, const struct json *live)
 {
 	int64_t generation = json_int(json_at(live, "metadata", "generation"), 0);
@@ -115,7 +167,7 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 	json_set(c->a, next, STR("status"), json_copy(c->a, json_set_object(c->a, next, "status")));
 	status = json_get(next, STR("status"));
 	json_set_int(c->a, status, "observedGeneration", generation);
-	json_set_object(c->a, status, "typeChecking");
+	check_types(c, next, status);
 }
 
 static const char *const categories[] = {"api-extensions", NULL};

@@ -8,7 +8,7 @@ import sys
 
 from client import Api, Tap, run
 
-MODULES = ["kinds", "machinery", "extension", "access", "workloads"]
+MODULES = ["kinds", "machinery", "extension", "access", "workloads", "admission"]
 WITH_NODES = ["controllers", "scheduling"]
 
 
