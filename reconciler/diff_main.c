@@ -126,6 +126,7 @@ static void plan_unit(struct diff *d, const struct json *tree)
 	while (u.run)
 		loop_run(d->r.loop);
 	print(d, &plan.report);
+	unit_far_free(&u);
 	map_del(&d->r.units, str_c(u.key));
 	obj_unref(u.o);
 	obj_unref(u.head);

@@ -234,6 +234,12 @@ void drift_on_change(struct reconciler *r, const struct obj *old, const struct o
 		return;
 	e->gone = !new && !is_past(e, old);
 	entry_saw(e, new);
+	if (e->unit->far) {
+		/* Not ours to put back, but to wait for. */
+		if (e->unit->health_until)
+			unit_health_look(e->unit);
+		return;
+	}
 	if (e->unit->run || unit_suspended(e->unit) || argo_shut(e->unit))
 		e->dirty = true;
 	else if (!is_past(e, new ? new : old))
@@ -257,7 +263,7 @@ void drift_recheck(struct unit *u)
 {
 	struct map_iter it = {0};
 
-	if (unit_suspended(u))
+	if (unit_suspended(u) || u->far)
 		return;
 	while (map_next(&u->entries, &it)) {
 		struct entry *e = it.value;

@@ -179,6 +179,7 @@ struct unit {
 	char *history;       /* status.history as it was put last, or NULL */
 	int64_t began;       /* when the reconciliation under way did; 0 = told already */
 	struct map rejected; /* ids of drift that somebody decided against */
+	struct far *far;     /* the cluster that it is applied to, where that is another one */
 	struct argo *argo;   /* where the object is an Application: argo.h; or NULL */
 };
 
@@ -202,6 +203,7 @@ struct reconciler {
 	struct map owned;          /* identity → struct entry: see entry_key */
 	struct map watches;        /* group/kind → struct kindwatch */
 	struct map gates;          /* forges: see forge_call.c */
+	struct map clusters;       /* others: see far.c */
 	struct bootstrap *bootstrap;
 	struct webhooks *webhooks;
 	struct unsupported *unsupported; /* see unsupported.h */
@@ -355,6 +357,10 @@ void unit_report(struct unit *u, const struct unit_report *rep);
 /* ---- run*.c ---- */
 void run_begin(struct unit *u);
 void run_cancel(struct unit *u);
+/* ---- far.c: spec.kubeConfig ---- */
+/* Where the unit's objects are: its client, kinds and watches. */
+struct reconciler *unit_there(const struct unit *u);
+void unit_far_free(struct unit *u);
 /* ---- farewell.c ---- */
 #define UNIT_FINALIZER "finalizers.fluxcd.io"
 /* Makes sure that deleting the Kustomization waits for us. */

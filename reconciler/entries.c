@@ -113,10 +113,10 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 	set_text(&e->kind, o->kind);
 	set_text(&e->api_version, o->api_version);
 	entry_touch(e, from, o);
-	e->resource = restmap_find(u->r->restmap, o->api_version, o->kind);
+	e->resource = restmap_find(unit_there(u)->restmap, o->api_version, o->kind);
 	e->seen = true;
 	if (e->resource)
-		map_set(&u->r->owned, owned_key(&a, e), e);
+		map_set(&unit_there(u)->owned, owned_key(&a, e), e);
 	return e;
 }
 
@@ -147,8 +147,8 @@ void entry_drop(struct unit *u, struct entry *e)
 	if (e->resource) {
 		struct str key = owned_key(&a, e);
 
-		if (map_get(&u->r->owned, key) == e)
-			map_del(&u->r->owned, key);
+		if (map_get(&unit_there(u)->owned, key) == e)
+			map_del(&unit_there(u)->owned, key);
 	}
 	map_del(&u->entries, str_c(e->id));
 	obj_unref(e->accepted);
@@ -210,7 +210,7 @@ const struct obj *entry_live(struct entry *e)
 {
 	if (!e->resource)
 		return NULL;
-	return informer_get(kindwatch_get(e->unit->r, e->resource), str_c(e->namespace),
+	return informer_get(kindwatch_get(unit_there(e->unit), e->resource), str_c(e->namespace),
 			    str_c(e->name));
 }
 

@@ -202,5 +202,5 @@ void unit_farewell(struct unit *u)
 	run->opts.unit_name = meta_name(o);
 	run->opts.unit_namespace = meta_namespace(o);
 	plan(run, o);
-	run_prune_go(run);
+	run_far(run);
 }

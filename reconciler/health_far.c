@@ -66,7 +66,7 @@ static void ask_all(struct loop *l, struct loop_timer *t)
 
 		call.impersonate = unit_acts_as(f->u, &a);
 		if (c->resource && !c->call)
-			c->call = client_call(f->u->r->client, &call, on_answer, c);
+			c->call = client_call(unit_there(f->u)->client, &call, on_answer, c);
 	}
 	loop_timer_set(l, &f->timer, PAUSE, ask_all);
 }
@@ -95,8 +95,9 @@ static void check_new(struct farchecks *f, const struct json *check)
 	c->namespace = xstrndup(ns.p, ns.n);
 	c->name = xstrndup(name.p, name.n);
 	c->kind = xstrndup(kind.p, kind.n);
-	c->resource = restmap_find(
-		f->u->r->restmap, json_str_or(json_get(check, STR("apiVersion")), STR("v1")), kind);
+	c->resource =
+		restmap_find(unit_there(f->u)->restmap,
+			     json_str_or(json_get(check, STR("apiVersion")), STR("v1")), kind);
 	say(c, HEALTH_PROGRESSING,
 	    c->resource ? STR("it was not looked at yet") : STR("the cluster has no such kind"));
 }
@@ -134,7 +135,7 @@ void farchecks_free(struct unit *u)
 		struct far_check *c = &f->v[i];
 
 		if (c->call)
-			client_call_cancel(u->r->client, c->call);
+			client_call_cancel(unit_there(u)->client, c->call);
 		free(c->namespace);
 		free(c->name);
 		free(c->kind);

@@ -278,6 +278,7 @@ static void planned_free(struct prplans *p)
 	if (!u)
 		return;
 	run_cancel(u);
+	unit_far_free(u);
 	map_del(&p->shadow.units, str_c(u->key));
 	obj_unref(u->o);
 	obj_unref(u->head);

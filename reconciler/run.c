@@ -23,10 +23,12 @@ static void run_free(struct run *run)
 
 		run->ops = op->next;
 		if (op->call)
-			client_call_cancel(run->r->client, op->call);
+			client_call_cancel(op->client, op->call);
 		loop_timer_cancel(run->r->loop, &op->timer);
 		free(op);
 	}
+	if (run->discovering)
+		restmap_cancel(unit_there(run->u)->restmap, run);
 	for (size_t i = 0; i < run->n; i++)
 		obj_unref(run->items[i].dry);
 	loop_timer_cancel(run->r->loop, &run->soon);
@@ -94,19 +96,23 @@ void run_later(struct run *run, int64_t ns, size_t i,
 	loop_timer_set(run->r->loop, &op_new(run, i, done)->timer, ns, on_time);
 }
 
+static void ask(struct client *client, const struct api_call *call, struct run_op *op)
+{
+	op->client = client;
+	op->call = client_call(client, call, on_answer, op);
+}
+
 void run_call(struct run *run, const struct api_call *call, size_t i,
 	      void (*done)(struct run *run, size_t i, const struct api_answer *answer))
 {
-	struct run_op *op = op_new(run, i, done);
-
-	op->call = client_call(run->r->client, call, on_answer, op);
+	ask(run->r->client, call, op_new(run, i, done));
 }
 
 void run_call_as(struct run *run, struct api_call *call, size_t i,
 		 void (*done)(struct run *run, size_t i, const struct api_answer *answer))
 {
 	call->impersonate = run->as;
-	run_call(run, call, i, done);
+	ask(unit_there(run->u)->client, call, op_new(run, i, done));
 }
 
 void run_fail(struct run *run, const char *reason, struct str message)
@@ -209,7 +215,7 @@ static int load(void *ctx, const char *path, struct git_files *ret, struct err *
 static enum render_scope scope(void *ctx, struct str api_version, struct str kind)
 {
 	struct run *run = ctx;
-	const struct resource *res = restmap_find(run->r->restmap, api_version, kind);
+	const struct resource *res = restmap_find(unit_there(run->u)->restmap, api_version, kind);
 
 	if (!res)
 		return SCOPE_UNKNOWN;
@@ -283,10 +289,11 @@ void run_render(struct run *run)
 		run_dry(run);
 		return;
 	}
-	if (err.code == ERR_NOT_FOUND && !run->refreshed && restmap_ready(run->r->restmap)) {
+	if (err.code == ERR_NOT_FOUND && !run->refreshed &&
+	    restmap_ready(unit_there(run->u)->restmap)) {
 		/* A kind that nobody served when discovery was read last: ask again, once. */
 		run->refreshed = true;
-		restmap_refresh(run->r->restmap, on_discovery, NULL);
+		restmap_refresh(unit_there(run->u)->restmap, on_discovery, NULL);
 		loop_timer_set(run->r->loop, &run->soon, 100 * NS_PER_MS, on_refreshed);
 		return;
 	}
@@ -303,7 +310,7 @@ static struct str text(const struct json *spec, const char *key)
 /* What this build cannot do yet is refused, not left out. */
 static const char *unsupported(const struct json *spec)
 {
-	static const char *const keys[] = {"kubeConfig", "ignore"};
+	static const char *const keys[] = {"ignore"};
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		const struct json *v = json_get(spec, str_c(keys[i]));
@@ -460,5 +467,5 @@ void run_begin(struct unit *u)
 	farchecks_free(u);
 	u->began = u->began ?: loop_now(u->r->loop);
 	digest(run, str_c(run->tree));
-	run_keys(run);
+	run_far(run);
 }

@@ -48,6 +48,7 @@ struct run_hooks {
 struct run_op {
 	struct run *run;
 	struct run_op *next, **self;
+	struct client *client;
 	struct client_call *call;
 	struct loop_timer timer; /* instead of a call: run_later */
 	size_t i;
@@ -69,7 +70,8 @@ struct run {
 	const char *as;        /* whom writes are made as: see unit_acts_as */
 	struct age_keys *keys; /* for this run alone */
 	struct rendered rendered;
-	bool refreshed; /* discovery was read anew */
+	bool refreshed;   /* discovery was read anew */
+	bool discovering; /* another cluster's is read for the first time */
 	struct run_item *items;
 	size_t n, next, inflight;
 	struct plan_prune prune;
@@ -108,6 +110,9 @@ void run_fail(struct run *run, const char *reason, struct str message);
 void run_stall(struct run *run, const char *reason, struct str message);
 void run_succeed(struct run *run, struct str message);
 
+/* far.c: the cluster that is written to; calls run_keys when done, or run_prune_go in a farewell.
+ */
+void run_far(struct run *run);
 /* run_keys.c: calls run_vars when done. */
 void run_keys(struct run *run);
 /* run_vars.c: calls run_render when done. */

@@ -23,7 +23,7 @@ static void pump(struct run *run);
 
 static const struct resource *resource_of(struct run *run, const struct rendered_object *o)
 {
-	return restmap_find(run->r->restmap, o->api_version, o->kind);
+	return restmap_find(unit_there(run->u)->restmap, o->api_version, o->kind);
 }
 
 static void send(struct run *run, size_t i, const struct json *tree, bool dry,
@@ -289,7 +289,7 @@ static bool kind_ready(struct run *run, size_t i)
 		failed(run, i, &err);
 		return false;
 	}
-	restmap_refresh(run->r->restmap, on_discovery, NULL);
+	restmap_refresh(unit_there(run->u)->restmap, on_discovery, NULL);
 	loop_timer_set(run->r->loop, &run->soon, KINDS_PAUSE, on_kinds);
 	return false;
 }
@@ -328,7 +328,7 @@ static void apply_one(struct run *run, size_t i)
 	item->entry = entry_set(run->u, &run->rendered, item->o);
 	item->entry->adopted |= item->adopted;
 	if (item->entry->resource)
-		kindwatch_get(run->r, item->entry->resource);
+		kindwatch_get(unit_there(run->u), item->entry->resource);
 	if (item->recreate)
 		run_recreate(run, i);
 	else if (item->changed && !item->entry->frozen_gone)

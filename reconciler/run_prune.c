@@ -17,7 +17,7 @@ const struct resource *plan_resource(struct run *run, const struct plan_entry *e
 						     STR_ARG(e->version))
 					: e->version;
 
-	return restmap_find(run->r->restmap, version, e->kind);
+	return restmap_find(unit_there(run->u)->restmap, version, e->kind);
 }
 
 static void append(struct arena *a, struct json *list, struct str id, struct str version)

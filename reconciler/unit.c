@@ -66,9 +66,12 @@ static void read_suspension(struct unit *u, struct arena *a)
 
 const char *unit_acts_as(const struct unit *u, struct arena *a)
 {
-	struct str name = json_str(json_at(unit_tree(u, a), "spec", "serviceAccountName"));
+	const struct json *spec = json_get(unit_tree(u, a), STR("spec"));
+	struct str name = json_str(json_get(spec, STR("serviceAccountName")));
 
-	if (!name.n && !str_is(u->o->namespace, ROOT_NAMESPACE))
+	/* Another cluster's credentials say who it is there. */
+	if (!name.n && !json_len(json_get(spec, STR("kubeConfig"))) &&
+	    !str_is(u->o->namespace, ROOT_NAMESPACE))
 		name = str_c(u->r->opts.default_service_account);
 	return name.n ? arena_printf(a, "system:serviceaccount:%.*s:%.*s", STR_ARG(u->o->namespace),
 				     STR_ARG(name))
@@ -87,6 +90,7 @@ void unit_free(struct unit *u)
 	revert_free(u);
 	free(u->reads);
 	entries_free(u);
+	unit_far_free(u);
 	map_release(&u->rejected);
 	map_del(&u->r->units, str_c(u->key));
 	obj_unref(u->o);

@@ -122,6 +122,8 @@ struct kubeconfig {
 	bool insecure;
 };
 MUST_USE int kubeconfig_load(const char *path, struct kubeconfig *ret, struct err *err);
+/* The same for one that comes from elsewhere: it may name no files and no programs. */
+MUST_USE int kubeconfig_parse(struct str text, struct kubeconfig *ret, struct err *err);
 void kubeconfig_release(struct kubeconfig *k);
 /* The text of a kubeconfig with one cluster, user and context. PEMs are embedded. */
 void kubeconfig_write(const struct kubeconfig *k, const char *cluster, const char *user,

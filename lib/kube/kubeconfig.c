@@ -53,9 +53,12 @@ static int pem_of(const struct json *o, const char *field, const char *config_pa
 	data = json_str(json_get(o, buf_view(&key)));
 	if (data.n) {
 		if (base64_decode(data, &pem))
-			return err_set(err, ERR_PARSE, "%s: %s is not base64", config_path,
-				       buf_cstr(&key));
+			return err_set(err, ERR_PARSE, "%s: %s is not base64",
+				       config_path ?: "kubeconfig", buf_cstr(&key));
 		*ret = buf_take(&pem);
+	} else if (file.n && !config_path) {
+		return err_set(err, ERR_INVALID, "%s names a file, %s-data is expected", field,
+			       field);
 	} else if (file.n) {
 		*ret = from_file(config_path, file, err);
 		return *ret ? 0 : -1;
@@ -82,7 +85,12 @@ static int fill(const struct json *config, const char *path, struct kubeconfig *
 	k->server = text_of(cluster, "server");
 	if (!k->server)
 		return err_set(err, ERR_PARSE,
-			       "%s: the current context names no cluster with a server", path);
+			       "%s: the current context names no cluster with a server",
+			       path ?: "kubeconfig");
+	if (!path && (json_get(user, STR("exec")) || json_get(user, STR("auth-provider")) ||
+		      json_str(json_get(user, STR("tokenFile"))).n))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "a kubeconfig that runs programs or names files is refused");
 	k->tls_server_name = text_of(cluster, "tls-server-name");
 	k->insecure = json_bool(json_get(cluster, STR("insecure-skip-tls-verify")), false);
 	k->token = text_of(user, "token");
@@ -105,6 +113,23 @@ int kubeconfig_load(const char *path, struct kubeconfig *ret, struct err *err)
 	if (yaml_parse(&a, buf_view(&text), 0, NULL, NULL, &docs, err))
 		return err_wrap(err, "%s", path);
 	if (!fill(docs.n ? docs.v[0] : NULL, path, ret, err))
+		return 0;
+	kubeconfig_release(ret);
+	return -1;
+}
+
+int kubeconfig_parse(struct str text, struct kubeconfig *ret, struct err *err)
+{
+	AUTO(arena) struct arena a = {0};
+	struct yaml_docs docs;
+
+	*ret = (struct kubeconfig){0};
+	if (text.n > KUBECONFIG_MAX)
+		return err_set(err, ERR_LIMIT, "a kubeconfig of more than %d bytes",
+			       KUBECONFIG_MAX);
+	if (yaml_parse(&a, text, 0, NULL, NULL, &docs, err))
+		return err_wrap(err, "kubeconfig");
+	if (!fill(docs.n ? docs.v[0] : NULL, NULL, ret, err))
 		return 0;
 	kubeconfig_release(ret);
 	return -1;
