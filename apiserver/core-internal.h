@@ -106,7 +106,7 @@ struct core {
 	struct map by_path; /* "group/version/plural" → struct served: core_kinds.c */
 	struct table **tables;
 	size_t ntables;
-	struct map by_name; /* "group//plural" → struct table */
+	struct map by_name;              /* "group//plural" → struct table */
 	struct crd *crds, *crds_retired; /* core_crd.c */
 	struct core_req *queue, **queue_end;
 	struct change *changes;
@@ -183,6 +183,7 @@ struct op {
 	struct json *notes; /* NULL = the audit log doesn't ask */
 	struct str name;    /* of the object a create is about, once it has one: for errors */
 	bool dry_run;
+	bool evicting;                   /* a deletion that says in the pod's status why */
 	struct err err;                  /* code ERR_NONE while all is well */
 	struct schema_problems problems; /* causes of ERR_INVALID */
 	struct schema_problems repeated; /* keys that the body says twice */

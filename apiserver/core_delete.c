@@ -169,6 +169,9 @@ const struct obj *core_delete_object(struct op *op, const struct obj *live,
 		return NULL;
 	set_propagation(op, json_set_object(op->a, tree, "metadata"), options);
 	mark(op, tree, grace_of(op, tree, options));
+	if (op->evicting && !live->deleted_ns)
+		condition_set(op->a, tree, "DisruptionTarget", "True", "EvictionByEvictionAPI",
+			      STR("Eviction API: evicting"), core_now(op->core));
 	*ret_gone = core_deletable(op->kind, tree);
 	if (op->dry_run)
 		return live;

@@ -139,6 +139,7 @@ void core_evict(struct op *op)
 	struct json *eviction = live ? sub_body(op) : NULL;
 	bool gone;
 
+	op->evicting = true;
 	if (eviction &&
 	    !write_ask(op, ADMIT_CREATE, sub_typed(op, eviction, "policy/v1", "Eviction"), NULL) &&
 	    !ask_budgets(op, obj_tree(live, op->a)) &&

@@ -2,6 +2,7 @@
 #include "apiserver/kinds/rules.h"
 
 #include "lib/base/cron.h"
+#include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
 
@@ -83,9 +84,14 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	struct cron parsed;
 	struct err why = {0};
 
-	(void)live;
+	struct spath meta = SPATH_FIELD(NULL, "metadata");
+
 	if (c->subresource)
 		return;
+	/* The time is put behind it. */
+	if (!live && meta_name(next).n > 52)
+		rule_invalid(c, &meta, "name", json_at(next, "metadata", "name"),
+			     "must be no more than 52 characters");
 	if (!json_str(schedule).n)
 		rule_required(c, &at, "schedule", NULL);
 	else if (str_find(json_str(schedule), STR("TZ")) >= 0)

@@ -47,6 +47,23 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 	default_int(c, rolling, "maxSurge", 0);
 }
 
+/* Either so many nodes may be without, or so many may have two. */
+static void validate_rolling(struct kind_ctx *c, const struct spath *at, const struct json *rolling)
+{
+	const struct json *unavailable = json_get(rolling, STR("maxUnavailable")),
+			  *surge = json_get(rolling, STR("maxSurge"));
+
+	if (!rolling)
+		return;
+	rule_int_or_percent_100(c, at, "maxUnavailable", unavailable);
+	rule_int_or_percent_100(c, at, "maxSurge", surge);
+	if (rule_scaled(unavailable, 100, false) && rule_scaled(surge, 100, false))
+		rule_invalid(c, at, "maxSurge", surge,
+			     "may not be set when maxUnavailable is non-zero");
+	if (!rule_scaled(unavailable, 100, false) && !rule_scaled(surge, 100, false))
+		rule_required(c, at, "maxUnavailable", "cannot be 0 when maxSurge is 0");
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
@@ -61,9 +78,8 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	rule_non_negative(c, &at, spec, "revisionHistoryLimit");
 	rule_selector_matches(c, &at, spec);
 	rule_template(c, &template_at, json_get(spec, STR("template")), "DaemonSet");
-	rule_int_or_percent(c, &rolling_at, "maxUnavailable",
-			    json_get(rolling, STR("maxUnavailable")));
-	rule_int_or_percent(c, &rolling_at, "maxSurge", json_get(rolling, STR("maxSurge")));
+	if (str_is(json_str(json_at(spec, "updateStrategy", "type")), "RollingUpdate"))
+		validate_rolling(c, &rolling_at, rolling);
 	if (live)
 		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "selector");
 }

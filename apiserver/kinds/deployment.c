@@ -72,9 +72,9 @@ static void validate_strategy(struct kind_ctx *c, const struct spath *spec_at,
 				       "may not be specified when strategy `type` is 'Recreate'");
 		return;
 	}
-	rule_int_or_percent(c, &rolling_at, "maxUnavailable", unavailable);
+	rule_int_or_percent_100(c, &rolling_at, "maxUnavailable", unavailable);
 	rule_int_or_percent(c, &rolling_at, "maxSurge", surge);
-	if (!rule_scaled(unavailable, 100, false) && !rule_scaled(surge, 100, true))
+	if (rolling && !rule_scaled(unavailable, 100, false) && !rule_scaled(surge, 100, true))
 		rule_invalid(c, &rolling_at, "maxUnavailable", unavailable,
 			     "may not be 0 when `maxSurge` is 0");
 }
@@ -83,6 +83,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 {
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
 	const struct json *spec = json_get(next, STR("spec"));
+	const struct json *deadline = json_get(spec, STR("progressDeadlineSeconds"));
 
 	if (c->subresource)
 		return;
@@ -90,6 +91,10 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	rule_non_negative(c, &at, spec, "minReadySeconds");
 	rule_non_negative(c, &at, spec, "revisionHistoryLimit");
 	rule_non_negative(c, &at, spec, "progressDeadlineSeconds");
+	if (deadline &&
+	    json_int(deadline, 0) <= json_int(json_get(spec, STR("minReadySeconds")), 0))
+		rule_invalid(c, &at, "progressDeadlineSeconds", deadline,
+			     "must be greater than minReadySeconds");
 	rule_selector_matches(c, &at, spec);
 	if (live)
 		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "selector");

@@ -122,69 +122,6 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 		 json_build(c->a, "{s:{s:S}}", "matchLabels", names[1], uid));
 }
 
-/* What only Jobs with indexes may ask for. */
-static void validate_indexes(struct kind_ctx *c, const struct spath *at, const struct json *spec)
-{
-	static const char *const only[] = {"backoffLimitPerIndex", "successPolicy"};
-	const struct json *completions = json_get(spec, STR("completions")),
-			  *most = json_get(spec, STR("maxFailedIndexes"));
-	bool indexed = str_is(json_str(json_get(spec, STR("completionMode"))), "Indexed");
-
-	if (indexed && !completions)
-		rule_required(c, at, "completions", "when completion mode is Indexed");
-	if (indexed && json_int(json_get(spec, STR("parallelism")), 0) > 100000)
-		rule_invalid(c, at, "parallelism", json_get(spec, STR("parallelism")),
-			     "must be less than or equal to 100000 when completion mode is "
-			     "Indexed");
-	for (size_t i = 0; !indexed && i < ARRAY_LEN(only); i++) {
-		const struct json *v = json_get(spec, str_c(only[i]));
-
-		if (v)
-			rule_invalid(c, at, only[i], v, "requires indexed completion mode");
-	}
-	if (most && !json_get(spec, STR("backoffLimitPerIndex")))
-		rule_required(c, at, "backoffLimitPerIndex", "when maxFailedIndexes is specified");
-	if (most && completions && json_int(most, 0) > json_int(completions, 0))
-		rule_invalid(c, at, "maxFailedIndexes", most,
-			     "must be less than or equal to completions");
-}
-
-static void validate_failure_policy(struct kind_ctx *c, const struct spath *at,
-				    const struct json *spec)
-{
-	static const char *const actions[] = {"Count", "FailIndex", "FailJob", "Ignore", NULL};
-	const struct json *policy = json_get(spec, STR("podFailurePolicy")),
-			  *rules = json_get(policy, STR("rules")),
-			  *restart = json_at(spec, "template", "spec", "restartPolicy");
-	struct spath policy_at = SPATH_FIELD(at, "podFailurePolicy"),
-		     rules_at = SPATH_FIELD(&policy_at, "rules");
-	struct spath template_at = SPATH_FIELD(at, "template"),
-		     pod_at = SPATH_FIELD(&template_at, "spec");
-
-	if (policy && !str_is(json_str(restart), "Never"))
-		rule_invalid(c, &pod_at, "restartPolicy", restart,
-			     "only \"Never\" is supported when podFailurePolicy is specified");
-	for (size_t i = 0; i < json_len(rules); i++) {
-		const struct json *rule = json_item(rules, i);
-		const struct json *action = json_get(rule, STR("action"));
-		struct spath rule_at = SPATH_INDEX(&rules_at, i);
-		bool known = false;
-
-		for (size_t k = 0; actions[k]; k++)
-			known |= str_is(json_str(action), actions[k]);
-		if (!known)
-			rule_unsupported(c, &rule_at, "action", action, actions);
-		if (str_is(json_str(action), "FailIndex") &&
-		    !json_get(spec, STR("backoffLimitPerIndex")))
-			rule_invalid(c, &rule_at, "action", action,
-				     "requires the backoffLimitPerIndex to be set");
-		if (!json_get(rule, STR("onExitCodes")) == !json_get(rule, STR("onPodConditions")))
-			rule_invalid(c, &rules_at, NULL, rule,
-				     "specifying one of OnExitCodes and OnPodConditions is "
-				     "required");
-	}
-}
-
 /* The number of indexes may change together with the parallelism only. */
 static void validate_elastic(struct kind_ctx *c, const struct spath *at, const struct json *spec,
 			     const struct json *live)
@@ -225,8 +162,9 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	podtemplate_validate(c, &template_at, template);
 	if (!str_is(json_str(policy), "OnFailure") && !str_is(json_str(policy), "Never"))
 		rule_unsupported(c, &pod_at, "restartPolicy", policy, policies);
-	validate_indexes(c, &at, spec);
-	validate_failure_policy(c, &at, spec);
+	job_validate(c, &at, spec);
+	if (!live)
+		job_validate_selector(c, &at, next);
 	if (!live)
 		return;
 	validate_elastic(c, &at, spec, json_get(live, STR("spec")));

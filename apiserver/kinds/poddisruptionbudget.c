@@ -44,8 +44,8 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	if (min && max)
 		rule_invalid(c, &at, NULL, spec,
 			     "minAvailable and maxUnavailable cannot be both set");
-	rule_int_or_percent(c, &at, "minAvailable", min);
-	rule_int_or_percent(c, &at, "maxUnavailable", max);
+	rule_int_or_percent_100(c, &at, "minAvailable", min);
+	rule_int_or_percent_100(c, &at, "maxUnavailable", max);
 	rule_selector(c, &at, "selector", json_get(spec, STR("selector")));
 }
 

@@ -31,6 +31,14 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 {
 	const struct json *value = json_get(next, STR("value"));
 
+	static const char *const known[] = {"system-node-critical", "system-cluster-critical"};
+	struct spath meta = SPATH_FIELD(NULL, "metadata");
+
+	if (str_starts(meta_name(next), STR("system-")) && !str_is(meta_name(next), known[0]) &&
+	    !str_is(meta_name(next), known[1]))
+		rule_forbidden(c, &meta, "name",
+			       "priority class names with 'system-' prefix are reserved for system "
+			       "use only");
 	if (!str_starts(meta_name(next), STR("system-")) && json_int(value, 0) > USER_MAX)
 		rule_forbidden(c, NULL, "value",
 			       "maximum allowed value of a user defined priority "

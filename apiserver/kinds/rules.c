@@ -297,6 +297,16 @@ static bool quantity_of(const struct json *v, struct quantity *ret)
 	       !quantity_parse((struct str){v->s, v->n}, ret);
 }
 
+/* Resources that an administrator added are counted in pieces. */
+static void check_whole(struct kind_ctx *c, const struct spath *at, const struct json_member *m)
+{
+	struct quantity q;
+	bool own = str_find(m->key, STR("/")) < 0 || str_find(m->key, STR("kubernetes.io/")) >= 0;
+
+	if (!own && quantity_of(&m->value, &q) && q.nano % 1000000000)
+		rule_invalid(c, at, NULL, &m->value, "must be an integer");
+}
+
 static void check_request(struct kind_ctx *c, const struct spath *at, const struct json_member *m,
 			  const struct json *limits)
 {
@@ -331,6 +341,7 @@ void rule_quantities(struct kind_ctx *c, const struct spath *at, const struct js
 		if (quantity_of(&m->value, &q) && q.nano < 0)
 			rule_invalid(c, &here, NULL, &m->value,
 				     "must be greater than or equal to 0");
+		check_whole(c, &here, m);
 	}
 	for (size_t i = 0; i < json_len(requests); i++)
 		check_request(c, at, &requests->members[i], limits);
@@ -370,4 +381,14 @@ void default_int(struct kind_ctx *c, struct json *object, const char *key, int64
 	const struct json *v = json_get(object, str_c(key));
 	if (!v || v->type == JSON_NULL)
 		json_set_int(c->a, object, key, value);
+}
+
+void rule_int_or_percent_100(struct kind_ctx *c, const struct spath *at, const char *field,
+			     const struct json *value)
+{
+	int64_t p;
+
+	rule_int_or_percent(c, at, field, value);
+	if (json_is(value, JSON_STRING) && !percent_of(json_str(value), &p) && p > 100)
+		rule_invalid(c, at, field, value, "must not be greater than 100%");
 }

@@ -59,6 +59,9 @@ void rule_port_or_name(struct kind_ctx *c, const struct spath *at, const char *f
 /* An int-or-percent that is not negative. */
 void rule_int_or_percent(struct kind_ctx *c, const struct spath *at, const char *field,
 			 const struct json *value);
+/* … and at most 100%. */
+void rule_int_or_percent_100(struct kind_ctx *c, const struct spath *at, const char *field,
+			     const struct json *value);
 /* Text that must pass name_check_…: says why when it doesn't. Absent is fine. */
 void rule_name(struct kind_ctx *c, const struct spath *at, const char *field,
 	       const struct json *value, const char *(*check)(struct str));
@@ -78,6 +81,8 @@ void pod_update_validate(struct kind_ctx *c, const struct json *next, const stru
 /* matchLabelKeys and mismatchLabelKeys of its affinity terms become a part of their selectors
  * (rules_podplacing.c). */
 void podspec_apply_label_keys(struct kind_ctx *c, struct json *pod);
+/* Gates and constraints of spreading: each once. */
+void podspec_validate_placing(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 /* Takes over into `copy` what a pod behind gates may say anew of where it goes. */
 void podspec_allow_narrower(struct kind_ctx *c, struct json *copy, const struct json *spec);
 /* A PodTemplateSpec: its metadata and its spec. */
@@ -93,6 +98,11 @@ void rule_range(struct kind_ctx *c, const struct spath *at, const struct json *o
 		const char *field, int64_t min, int64_t max);
 void containers_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+
+/* ---- Jobs (rules_job.c) ---- */
+/* What indexes, policies and owners ask of a JobSpec. */
+void job_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+void job_validate_selector(struct kind_ctx *c, const struct spath *at, const struct json *job);
 
 /* ---- roles and bindings (rules_rbac.c) ---- */
 extern const struct kind_column rbac_role_columns[], rbac_binding_columns[];

@@ -4,6 +4,8 @@
  */
 #include "apiserver/kinds/rules.h"
 
+#include "lib/kube/obj.h"
+
 #include "lib/base/pure.h"
 
 /* ---- label keys ---- */
@@ -106,4 +108,49 @@ void podspec_allow_narrower(struct kind_ctx *c, struct json *copy, const struct 
 		return;
 	affinity = json_set_object(c->a, copy, "affinity");
 	json_set(c->a, affinity, STR("nodeAffinity"), near);
+}
+
+/* ---- gates and spreading ---- */
+
+static void validate_gates(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+{
+	const struct json *gates = json_get(spec, STR("schedulingGates"));
+	struct spath all = SPATH_FIELD(at, "schedulingGates");
+
+	for (size_t i = 0; i < json_len(gates); i++) {
+		const struct json *name = json_get(json_item(gates, i), STR("name"));
+		struct spath here = SPATH_INDEX(&all, i);
+
+		rule_name(c, &here, NULL, name, name_check_qualified);
+		for (size_t k = 0; k < i; k++)
+			if (json_equal(name, json_get(json_item(gates, k), STR("name"))))
+				rule_duplicate(c, &here, NULL, name);
+	}
+	if (json_len(gates) && json_str(json_get(spec, STR("nodeName"))).n)
+		rule_forbidden(c, at, "nodeName",
+			       "cannot be set until all schedulingGates have been cleared");
+}
+
+void podspec_validate_placing(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+{
+	const struct json *list = json_get(spec, STR("topologySpreadConstraints"));
+	struct spath all = SPATH_FIELD(at, "topologySpreadConstraints");
+
+	validate_gates(c, at, spec);
+	for (size_t i = 0; i < json_len(list); i++)
+		for (size_t k = 0; k < i; k++) {
+			struct str key = json_str(json_at(json_item(list, i), "topologyKey")),
+				   when = json_str(
+					   json_at(json_item(list, i), "whenUnsatisfiable"));
+			struct spath here = SPATH_INDEX(&all, i);
+
+			if (!str_eq(key, json_str(json_at(json_item(list, k), "topologyKey"))) ||
+			    !str_eq(when,
+				    json_str(json_at(json_item(list, k), "whenUnsatisfiable"))))
+				continue;
+			rule_duplicate(c, &here, "{topologyKey, whenUnsatisfiable}",
+				       json_new_str(c->a, arena_strf(c->a, "{%.*s, %.*s}",
+								     STR_ARG(key), STR_ARG(when))));
+			break;
+		}
 }

@@ -311,6 +311,7 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 			rule_name(c, at, names[i], v, name_check_dns1123_subdomain);
 	}
 	check_scheduling(c, at, spec);
+	podspec_validate_placing(c, at, spec);
 	check_dns(c, at, spec);
 	check_security(c, at, spec);
 }

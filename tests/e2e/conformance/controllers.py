@@ -519,13 +519,51 @@ def cronjobs(api, ns):
            "cannot use TZ or CRON_TZ in schedule, use timeZone field instead")
 
 
+# ---- what may be asked for ----
+
+def refusals(api, ns):
+    ns = in_namespace(api, ns + "-refused")
+    rolling = lambda **r: {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": r}}
+    indexed = dict(completions=2, completionMode="Indexed")
+    codes = lambda *v: {"podFailurePolicy": {"rules": [{"action": "Ignore", "onExitCodes": {"operator": "In", "values": list(v)}}]}}
+    cases = [
+        (apps, "deployments", workload("v", 1, minReadySeconds=600, progressDeadlineSeconds=600), "must be greater than minReadySeconds"),
+        (apps, "deployments", workload("v", 1, strategy={"rollingUpdate": {"maxUnavailable": "110%"}}), "must not be greater than 100%"),
+        (apps, "daemonsets", workload("v", **rolling(maxUnavailable=0)), "cannot be 0 when maxSurge is 0"),
+        (apps, "daemonsets", workload("v", **rolling(maxUnavailable=1, maxSurge=1)), "may not be set when maxUnavailable is non-zero"),
+        (apps, "statefulsets", workload("v", 1, serviceName="x", **rolling(partition=-1)), "rollingUpdate.partition: Invalid value: -1"),
+        (apps, "statefulsets", workload("v", 1, serviceName="x", updateStrategy={"type": "OnDelete", "rollingUpdate": {"partition": 1}}),
+         "only allowed for updateStrategy 'RollingUpdate'"),
+        (apps, "statefulsets", workload("v", 1, serviceName="x", ordinals={"start": -1}), "spec.ordinals.start: Invalid value: -1"),
+        (batch, "jobs", job("v", selector={"matchLabels": {"a": "b"}}), "`selector` not auto-generated"),
+        (batch, "jobs", job("v", managedBy="x"), "must be a domain-prefixed path"),
+        (batch, "jobs", job("v", podReplacementPolicy="TerminatingOrFailed", **codes(1)), 'supported values: "Failed"'),
+        (batch, "jobs", job("v", **codes(0)), "must not be 0 for the In operator"),
+        (batch, "jobs", job("v", **codes(2, 1)), "must be ordered"),
+        (batch, "jobs", job("v", successPolicy={"rules": [{"succeededIndexes": "5-1"}]}, **indexed), "error parsing succeededIndexes"),
+        (batch, "jobs", job("v", successPolicy={"rules": [{"succeededCount": 9}]}, **indexed), "must be less than or equal to 2"),
+        (core, "pods", {"metadata": {"name": "v"}, "spec": template("v", topologySpreadConstraints=[
+            {"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule"}] * 2)["spec"]}, 'Duplicate value: "{a, DoNotSchedule}"'),
+        (core, "pods", {"metadata": {"name": "v"}, "spec": template("v", nodeName="n", schedulingGates=[{"name": "a"}])["spec"]},
+         "cannot be set until all schedulingGates have been cleared"),
+    ]
+    for path, plural, body, what in cases:
+        status("%s refused: %s" % (plural, what), api.post(path(ns, plural), body), 422, "Invalid", what)
+    kept = api.post(apps(ns, "statefulsets") + "?dryRun=All", workload("v", 1, serviceName="x", **rolling(maxUnavailable=2)))
+    eq("what is behind a shut gate isn't kept", kept["spec.updateStrategy.rollingUpdate"], {"partition": 0})
+    late = dict(podFailurePolicy={"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]})
+    made = api.post(batch(ns, "jobs") + "?dryRun=All", job("v", **late))
+    eq("a failure policy's defaults", (made["spec.podReplacementPolicy"], made["spec.podFailurePolicy.rules.0.onPodConditions.0.status"]),
+       ("Failed", "True"))
+
+
 # ---- disruption ----
 
 def budgets(api, ns):
     path = "/apis/policy/v1/namespaces/%s/poddisruptionbudgets" % ns
     evict = lambda p: api.post(core(ns, "pods", p["metadata"]["name"]) + "/eviction", {
         "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": p["metadata"]["name"]}})
-    api.post(apps(ns, "replicasets"), workload("guard", 3))
+    api.post(apps(ns, "replicasets"), workload("guard", 3, pod={"terminationGracePeriodSeconds": 30}))
     api.post(path, {"metadata": {"name": "two"}, "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "guard"}}}})
     b = wait_status(api, path + "/two", disruptionsAllowed=1, currentHealthy=3)
     eq("a budget counts", [dig(b, "status." + k) for k in ("currentHealthy", "desiredHealthy", "expectedPods",
@@ -560,7 +598,7 @@ def groups(api, ns):
     in_namespace(api, ns)
     one = [(f, (api, ns)) for f in (cronjobs, daemons, revisions, deployment_rollover, deployment_rollout, deployment_proportional,
                                     deployment_recreate, deployment_pause, stateful_order, stateful_canary, stateful_others,
-                                    jobs, jobs_suspended, jobs_policies, budgets)]
+                                    jobs, jobs_suspended, jobs_policies, refusals, budgets)]
     for plural, path in (("replicasets", apps), ("replicationcontrollers", core)):
         one += [(replicas, (api, ns, plural, path)), (quota_failure, (api, ns, plural, path))]
     return one
