@@ -21,6 +21,7 @@
 #define LABEL "plumb.dev/sealing-key"
 #define PREFIX "plumb-sealing-key-"
 #define MADE "plumb.dev/sealing-key-made"
+#define KUBESEAL_LABEL "sealedsecrets.bitnami.com/sealed-secrets-key"
 
 enum { PASSPHRASE_MAX = 4096 };
 
@@ -80,35 +81,54 @@ static int passphrase(const char *file, bool twice, struct buf *ret, struct err 
 
 /* ---- backup ---- */
 
-/* {"keys": [{"private", "state", "made"}]}; text of the private parts stays base64. */
-static int collect(struct client *c, struct buf *ret, size_t *ret_n, struct err *err)
+static int list(struct client *c, struct arena *a, const char *label, struct json **ret,
+		struct err *err)
 {
 	struct api_call call = {.verb = API_LIST,
 				.resource = &res_secrets,
 				.namespace = STR("kube-system"),
-				.query = "labelSelector=plumb.dev%2Fsealing-key"};
-	AUTO(arena) struct arena a = {.wipes = true};
+				.query = arena_printf(a, "labelSelector=%s", label)};
 	struct buf body = {0};
-	const struct json *list = NULL, *items;
-	struct json *keys = json_new(&a, JSON_ARRAY);
-	int rc = client_sync(c, &call, &body, err);
+	const struct json *all = NULL;
 
-	if (rc == 0)
-		list = json_parse(&a, buf_view(&body), NULL, err);
-	items = json_get(list, STR("items"));
-	for (size_t i = 0; i < json_len(items); i++) {
-		const struct json *s = json_item(items, i);
+	if (client_sync(c, &call, &body, err) == 0)
+		all = json_parse(a, arena_str(a, buf_view(&body)), NULL, err);
+	buf_wipe(&body);
+	*ret = json_get(all, STR("items"));
+	return all ? 0 : -1;
+}
+
+/* {"keys": [{"private", "state", "made"}], "kubeseal": [{"name", "cert", "key", "state"}]}; what is
+ * base64 in the Secrets stays so. */
+static int collect(struct client *c, struct buf *ret, size_t *ret_n, struct err *err)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	struct json *ours, *theirs, *keys = json_new(&a, JSON_ARRAY),
+				    *kubeseal = json_new(&a, JSON_ARRAY);
+
+	if (list(c, &a, "plumb.dev%2Fsealing-key", &ours, err) != 0 ||
+	    list(c, &a, "sealedsecrets.bitnami.com%2Fsealed-secrets-key", &theirs, err) != 0)
+		return -1;
+	for (size_t i = 0; i < json_len(ours); i++) {
+		const struct json *s = json_item(ours, i);
 
 		json_append(&a, keys,
 			    json_build(&a, "{s:S,s:S,s:S}", "private",
 				       json_str(json_at(s, "data", "private")), "state",
 				       meta_label(s, LABEL), "made", meta_annotation(s, MADE)));
 	}
-	*ret_n = json_len(keys);
-	if (list)
-		json_write(json_build(&a, "{s:o}", "keys", keys), ret);
-	buf_wipe(&body);
-	return list ? 0 : -1;
+	for (size_t i = 0; i < json_len(theirs); i++) {
+		const struct json *s = json_item(theirs, i);
+
+		json_append(&a, kubeseal,
+			    json_build(&a, "{s:S,s:S,s:S,s:S}", "name", meta_name(s), "cert",
+				       json_str(json_at(s, "data", "tls.crt")), "key",
+				       json_str(json_at(s, "data", "tls.key")), "state",
+				       meta_label(s, KUBESEAL_LABEL)));
+	}
+	*ret_n = json_len(keys) + json_len(kubeseal);
+	json_write(json_build(&a, "{s:o,s:o}", "keys", keys, "kubeseal", kubeseal), ret);
+	return 0;
 }
 
 int keys_backup(struct client *c, const char *path, const char *passphrase_file, struct err *err)
@@ -168,6 +188,24 @@ static int make_secret(struct arena *a, const struct json *key, struct json **re
 	return 0;
 }
 
+/* One of kubeseal's, taken as it is: a key that is none opens nothing.
+ */
+static int make_kubeseal(struct arena *a, const struct json *key, struct json **ret,
+			 struct err *err)
+{
+	struct str name = json_str(json_get(key, STR("name")));
+
+	if (!name.n)
+		return err_set(err, ERR_PARSE, "it has no name");
+	*ret = json_build(a, "{s:s,s:s,s:s,s:{s:s,s:S,s:{s:S}},s:{s:S,s:S}}", "apiVersion", "v1",
+			  "kind", "Secret", "type", "kubernetes.io/tls", "metadata", "namespace",
+			  "kube-system", "name", name, "labels", KUBESEAL_LABEL,
+			  json_str(json_get(key, STR("state"))), "data", "tls.crt",
+			  json_str(json_get(key, STR("cert"))), "tls.key",
+			  json_str(json_get(key, STR("key"))));
+	return 0;
+}
+
 /* 1 when it was made, 0 when it was there. */
 static int put_key(struct client *c, const struct json *key, struct err *err)
 {
@@ -176,10 +214,11 @@ static int put_key(struct client *c, const struct json *key, struct err *err)
 	AUTO(arena) struct arena a = {.wipes = true};
 	struct buf body = {0};
 	struct err why = {0};
-	struct json *o;
+	struct json *o = NULL;
 	int rc;
 
-	if (make_secret(&a, key, &o, err) != 0)
+	if (json_get(key, STR("cert")) ? make_kubeseal(&a, key, &o, err)
+				       : make_secret(&a, key, &o, err))
 		return -1;
 	json_write(o, &body);
 	call.body = buf_view(&body);
@@ -198,19 +237,21 @@ static int put_all(struct client *c, struct str plain, struct err *err)
 	AUTO(arena) struct arena a = {.wipes = true};
 	const struct json *o = json_parse(&a, plain, NULL, err);
 	const struct json *keys = json_get(o, STR("keys"));
-	size_t made = 0;
+	const struct json *theirs = json_get(o, STR("kubeseal"));
+	size_t made = 0, n = json_len(keys) + json_len(theirs);
 
 	if (!json_is(keys, JSON_ARRAY))
 		return o ? err_set(err, ERR_PARSE, "no keys in it") : -1;
-	for (size_t i = 0; i < json_len(keys); i++) {
-		int rc = put_key(c, json_item(keys, i), err);
+	for (size_t i = 0; i < n; i++) {
+		size_t ours = json_len(keys);
+		int rc = put_key(c, i < ours ? json_item(keys, i) : json_item(theirs, i - ours),
+				 err);
 
 		if (rc < 0)
 			return err_wrap(err, "key %zu", i + 1);
 		made += (size_t)rc;
 	}
-	printf("%zu of %zu key%s restored; the others were there.\n", made, json_len(keys),
-	       json_len(keys) == 1 ? "" : "s");
+	printf("%zu of %zu key%s restored; the others were there.\n", made, n, n == 1 ? "" : "s");
 	return 0;
 }
 

@@ -52,5 +52,11 @@ ok "kubeseal --re-encrypt gets another value" sh -c "[ '$(post rotate "$work/our
 k apply -f "$work/answer" >/dev/null 2>&1
 ok "which opens to the same" soon 5 value horse
 ok "nobody else may ask" sh -c "[ \"\$('$KUBECTL' --kubeconfig '$data/admin.kubeconfig' --as=eve create --raw '$proxy/v1/rotate' -f '$work/ours.json' 2>&1 | grep -c orbidden)\" -ge 1 ]"
+printf 'a long passphrase\n' >"$work/words"
+ok "its key is in the backup of keys" "$PLUMB" keys backup "$work/keys.plk" --passphrase-file "$work/words" --data-dir "$data"
+k -n kube-system delete secret -l sealedsecrets.bitnami.com/sealed-secrets-key >/dev/null
+ok "… and comes back" sh -c "'$PLUMB' keys restore '$work/keys.plk' --passphrase-file '$work/words' --data-dir '$data' | grep -q '^1 of 2 keys'"
+k delete secret db >/dev/null
+ok "… and opens what was sealed to it" soon 10 value horse
 ok "clean stop" stop
 finish
