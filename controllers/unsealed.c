@@ -9,6 +9,10 @@
 
 #include "lib/base/pure.h"
 
+#define MANAGED "sealedsecrets.bitnami.com/managed"
+#define PATCH "sealedsecrets.bitnami.com/patch"
+#define NO_OWNER "sealedsecrets.bitnami.com/skip-set-owner-references"
+
 const char *unsealed_reason(enum err_code code)
 {
 	return code == ERR_NOT_FOUND   ? "UnknownKey"
@@ -95,25 +99,60 @@ static void plan_secret_update(const struct view *v, const struct json *was,
 			json_set(v->arena, meta, str_c(meta_fields[i]),
 				 json_at(wanted, "metadata", meta_fields[i]));
 	}
-	json_set(v->arena, meta, STR("ownerReferences"),
-		 json_at(wanted, "metadata", "ownerReferences"));
+	json_del(meta, STR("ownerReferences"));
+	if (json_at(wanted, "metadata", "ownerReferences"))
+		json_set(v->arena, meta, STR("ownerReferences"),
+			 json_at(wanted, "metadata", "ownerReferences"));
 	plan_update(p, &res_secrets, new);
 }
 
-/* kubeseal's way of handing a Secret over. */
+static bool says(const struct json *o, const char *annotation)
+{
+	return str_is(meta_annotation(o, annotation), "true");
+}
+
+/* kubeseal's way of handing a Secret over, and of one that nobody is to own. */
 static bool may_take(const struct json *was, const struct json *ss)
 {
 	return !meta_controller(was) && unsealed_is_kubeseal(ss) &&
-	       str_is(meta_annotation(was, "sealedsecrets.bitnami.com/managed"), "true");
+	       (says(was, MANAGED) || says(was, NO_OWNER));
+}
+
+static void merge_map(struct arena *a, struct json *to, const char *field, const struct json *from)
+{
+	const struct json_member *m = json_members(from);
+
+	for (size_t i = 0; i < json_len(from); i++)
+		json_set(a, json_set_object(a, to, field), m[i].key, &m[i].value);
+}
+
+/* kubeseal's way of adding to a Secret of somebody else's, who asks for it by an annotation. */
+static bool plan_patch_into(const struct view *v, const struct json *was, const struct json *wanted,
+			    struct plan *p)
+{
+	struct json *new = json_copy(v->arena, was);
+	struct json *meta = json_get(new, STR("metadata"));
+
+	merge_map(v->arena, new, "data", json_get(wanted, STR("data")));
+	merge_map(v->arena, meta, "labels", json_at(wanted, "metadata", "labels"));
+	merge_map(v->arena, meta, "annotations", json_at(wanted, "metadata", "annotations"));
+	if (!json_equal(new, was))
+		plan_update(p, &res_secrets, new);
+	return true;
 }
 
 bool unsealed_plan(const struct view *v, const struct json *ss, struct json *wanted, struct plan *p)
 {
 	const struct json *was = view_get(v, &res_secrets, meta_namespace(ss), meta_name(ss));
 
-	json_append(v->arena,
-		    json_set_array(v->arena, json_get(wanted, STR("metadata")), "ownerReferences"),
-		    meta_owner_ref(v->arena, ss, true));
+	if (was && unsealed_is_kubeseal(ss) && says(was, PATCH) && !says(was, MANAGED) &&
+	    !str_eq(json_str(json_at(meta_controller(was), "uid")), meta_uid(ss)))
+		return plan_patch_into(v, was, wanted, p);
+	if (!unsealed_is_kubeseal(ss) || !says(wanted, NO_OWNER))
+		json_append(v->arena,
+			    json_set_array(v->arena, json_get(wanted, STR("metadata")),
+					   "ownerReferences"),
+			    meta_owner_ref(v->arena, ss, true));
 	if (!was) {
 		plan_create(p, &res_secrets, wanted);
 		return true;
@@ -121,7 +160,8 @@ bool unsealed_plan(const struct view *v, const struct json *ss, struct json *wan
 	if (!str_eq(json_str(json_at(meta_controller(was), "uid")), meta_uid(ss)) &&
 	    !may_take(was, ss))
 		return false;
-	if ((meta_controller(was) && same(was, wanted)) || meta_deleting(was))
+	if (((meta_controller(was) || says(wanted, NO_OWNER)) && same(was, wanted)) ||
+	    meta_deleting(was))
 		return true;
 	if (must_replace(was, wanted)) {
 		plan_delete(p, &res_secrets, was);

@@ -129,3 +129,45 @@ void test_kubeseal__leaves_it_to_sealed_secrets_where_that_runs(void **state)
 	assert_int_equal(f->writes, 0);
 	fake_free(f);
 }
+
+void test_kubeseal__adds_to_a_secret_that_asks_for_it(void **state)
+{
+	struct fake *f = cluster();
+	const struct json *s;
+
+	(void)state;
+	fake_add(f, &res_secrets,
+		 "{'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {'name': 'db', 'namespace': "
+		 "'team', 'annotations': {'sealedsecrets.bitnami.com/patch': 'true'}}, 'type': "
+		 "'Opaque', 'data': {'other': 'eA=='}}");
+	add(f, "team", sealed_strict);
+	fake_run(f, "team", "db");
+	s = fake_get(f, &res_secrets, "team", "db");
+	assert_true(str_is(password(f), "Y29ycmVjdCBob3JzZQ=="));
+	assert_true(str_is(json_str(json_at(s, "data", "other")), "eA=="));
+	assert_null(meta_controller(s));
+	assert_true(str_is(reason(f, "team"), "Synced"));
+	fake_run(f, "team", "db");
+	assert_int_equal(f->writes, 0);
+	fake_free(f);
+}
+
+void test_kubeseal__a_secret_that_nobody_is_to_own(void **state)
+{
+	struct fake *f = cluster();
+
+	(void)state;
+	add(f, "team", sealed_strict);
+	fake_merge(f, &res_kubesealed, "team", "db",
+		   "{'spec': {'template': {'metadata': {'annotations': "
+		   "{'sealedsecrets.bitnami.com/skip-set-owner-references': 'true'}}}}}");
+	fake_run(f, "team", "db");
+	assert_true(str_is(password(f), "Y29ycmVjdCBob3JzZQ=="));
+	assert_null(meta_controller(fake_get(f, &res_secrets, "team", "db")));
+	fake_run(f, "team", "db");
+	assert_int_equal(f->writes, 0);
+	fake_merge(f, &res_secrets, "team", "db", "{'data': {'password': 'eA=='}}");
+	fake_run(f, "team", "db");
+	assert_true(str_is(password(f), "Y29ycmVjdCBob3JzZQ=="));
+	fake_free(f);
+}
