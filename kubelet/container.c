@@ -308,6 +308,8 @@ static int make_config(struct make *m, struct err *err)
 	if (!p->spec.host_network)
 		in.netns = arena_strf(&m->a, "%s/netns", p->dir);
 	in.ipcns = sandbox_ipcns(&m->a, p);
+	if (json_bool(json_at(m->c->json, "securityContext", "privileged"), false))
+		in.devices = devices_list(&m->a);
 	if (sandbox_setup(p, err) || target_pidns(m, &in.pidns, err) ||
 	    make_seccomp(m, &in.seccomp, err))
 		return -1;

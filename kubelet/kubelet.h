@@ -164,6 +164,9 @@ void pod_admission(struct pod *p);
 /* A final phase that others wrote is its end. */
 void pod_notice_end(struct pod *p);
 
+/* ---- devices.c ---- */
+struct json *devices_list(struct arena *a); /* the machine's, as the runtime wants them */
+
 /* ---- logrotate.c ---- */
 void logs_rotate(struct pod *p);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -312,6 +313,14 @@ static void start(struct kubelet *k, struct http_req *r, struct pod *p, size_t i
 	pump(s);
 }
 
+static const char *why_waiting(const struct cont_obs *c)
+{
+	if (!strcmp(c->reason, "ErrImagePull"))
+		return c->image.failures > 1 ? "trying and failing to pull image"
+					     : "image can't be pulled";
+	return *c->reason ? c->reason : "ContainerCreating";
+}
+
 void logs_serve(struct kubelet *k, struct http_req *r, struct str rest)
 {
 	struct str ns = STR_NONE, name = STR_NONE, container = STR_NONE;
@@ -352,8 +361,7 @@ void logs_serve(struct kubelet *k, struct http_req *r, struct str rest)
 					 "container \"%.*s\" in pod \"%.*s\" is waiting to start: "
 					 "%s\n",
 					 STR_ARG(container), STR_ARG(name),
-					 *p->obs.c[i].reason ? p->obs.c[i].reason
-							     : "ContainerCreating"));
+					 why_waiting(&p->obs.c[i])));
 		return;
 	}
 	reply(r, 400,

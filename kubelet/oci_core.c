@@ -425,6 +425,8 @@ static int put_linux(struct arena *a, const struct oci_in *in, struct json *conf
 	put_paths(a, l, "readonlyPaths", privileged || unmask ? none : readonly);
 	if (put_sysctls(a, in, l, err))
 		return -1;
+	if (privileged && in->devices)
+		json_set(a, l, STR("devices"), in->devices);
 	if (privileged)
 		return 0;
 	if (in->seccomp)

@@ -38,6 +38,7 @@ struct oci_in {
 	uint64_t caps;     /* what this process itself may give away (CapBnd) */
 	int oom_score_adj; /* INT_MIN = leave it */
 	int64_t node_memory;
+	const struct json *devices; /* the machine's, for who is privileged; or NULL */
 	const struct json *seccomp; /* a profile to use as it is (Localhost), or NULL */
 	bool cgroup_v2;
 };

@@ -96,6 +96,7 @@ initContainers: [{name: make, image: busybox:1, command: [sh, -c, "mkdir -p /w/d
 	p root0 "$(run 'echo never' 'securityContext: {runAsUser: 0, runAsNonRoot: true}')"
 	p rights "$(run 'id; touch /x || echo readonly; grep -E "NoNewPrivs|CapEff|Seccomp:" /proc/self/status; mount -t tmpfs x /tmp || echo refused' 'securityContext: {runAsUser: 0, runAsGroup: 3, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, seccompProfile: {type: RuntimeDefault}, capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}}')" 'securityContext: {supplementalGroups: [7], fsGroup: 8}'
 	p badseccomp "$(run 'echo never' 'securityContext: {seccompProfile: {type: Localhost, localhostProfile: none.json}}')"
+	p mighty "$(run 'ls -l /dev/null /dev/full; ls /dev | wc -l; cat /proc/sys/kernel/ostype >/proc/sys/kernel/domainname && echo may' 'securityContext: {privileged: true}')"
 	# Names and namespaces.
 	p hosts "$(run 'cat /etc/hosts; hostname; cat /etc/resolv.conf')" 'hostAliases: [{ip: 9.9.9.9, hostnames: [nine, neuf]}]
 hostname: web
@@ -187,6 +188,7 @@ ok "the image's user" all "ends user Succeeded" "logs user 'uid=1234*'"
 ok "no root by the image" all "soon 20 is root $main.state.waiting.reason CreateContainerConfigError" "soon 5 said 'root Failed Error: container has runAsNonRoot and image will run as root'"
 ok "no root by the pod" soon 20 said "root0 Failed Error: container's runAsUser breaks non-root policy"
 ok "rights are what the pod says" all "ends rights Succeeded" "logs rights 'uid=0(root) gid=3 groups=7,8*readonly*CapEff:*0000000000000400*NoNewPrivs:*1*Seccomp:*2*refused*'"
+ok "a privileged container has the machine's devices" all "ends mighty Succeeded" "[ \$(k logs mighty | grep -cE '^c') = 2 ]" "[ \$(k logs mighty | grep -E '^[0-9]+\$') -ge 8 ]"
 ok "a seccomp profile that isn't there holds a container back" soon 20 sh -c "$kc get pod badseccomp -o jsonpath='{.status$main.state.waiting.message}' | grep -q 'cannot load seccomp profile'"
 
 ok "names" all "ends hosts Succeeded" "logs hosts '# Kubernetes-managed hosts file.*	web.sub.default.svc.cluster.local	web*9.9.9.9	nine	neuf*web.sub.default.svc.cluster.local*search default.svc.cluster.local svc.cluster.local cluster.local*example.com*ndots:3*'"
@@ -232,6 +234,10 @@ ok "the kubelet answers" all "raw configz | grep -q KubeletConfiguration" "raw h
 # A phase that others set is an end.
 k patch pod apart --subresource=status --type=merge -p '{"status":{"phase":"Failed","reason":"Given","message":"up"}}' >/dev/null
 ok "a pod that others gave up ends" all "soon 20 is apart $main.state.terminated.reason Error" "is apart .reason Given" "is apart .phase Failed"
+
+# Nobody's pods end with the kubelet.
+kill -9 "$(pgrep -f "^[^ ]*plumb kubelet --data-dir $data " | head -1)"
+ok "after the kubelet was killed, shared processes are still there" all "soon 15 sh -c '$kc exec shared -- sh -c \"cat /proc/[0-9]*/cmdline\" | tr \"\\000\" \" \" | grep -q \"sleep 2000\"'" "is shared $main.restartCount 0"
 
 # A deleted pod's end is told before it is gone.
 k get pod hooks -w -o 'jsonpath={.status.phase}{"\n"}' >"$work/watch" 2>&1 &
