@@ -433,7 +433,7 @@ static void find_and_go(struct front_req *r)
 		front_fail(r, &err);
 		return;
 	}
-	if (!k->owned) /* it may be another one by the time it is used */
+	if (!k->owned && k->tls) /* it may be another one by the time it is used */
 		k->owned = tls_ref(k->tls);
 	if (str_is(r->core.subresource, "proxy"))
 		k->prefix = kubelet_proxy_prefix(r);

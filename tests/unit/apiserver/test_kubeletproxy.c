@@ -172,6 +172,38 @@ void test_kubeletproxy__pages_and_methods_of_the_proxy(void **state)
 	stop_kubelet();
 }
 
+static void serve_plain(void *arg, struct http_req *r)
+{
+	(void)arg;
+	http_reply_bytes(r, &(struct http_reply){.status = 200, .content_type = "text/plain"},
+			 STR("plain\n"));
+}
+
+/* Pods and Services are mostly called without TLS. */
+void test_kubeletproxy__a_pod_in_plain_text(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct http_server *pod;
+	struct err err = {0};
+	int at;
+
+	(void)state;
+	start_kubelet();
+	pod = http_server_new(loop, &(struct http_server_opts){.handle = serve_plain}, &err);
+	at = http_server_listen(pod, "127.0.0.1:0", &err);
+	assert_true(at > 0);
+	assert_int_equal(
+		ASK(&admin, "PUT", NS "pods/p/status",
+		    "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\"},"
+		    "\"status\":{\"podIP\":\"127.0.0.1\"}}"),
+		200);
+	assert_int_equal(ASK(&admin, "GET", arena_printf(&a, NS "pods/p:%d/proxy/who", at), NULL),
+			 200);
+	assert_true(said("plain\n"));
+	http_server_free(pod);
+	stop_kubelet();
+}
+
 void test_kubeletproxy__followed_logs_come_as_they_are_written(void **state)
 {
 	struct result f = {0};
