@@ -17,6 +17,7 @@
 #include "cli/cleanup.h"
 #include "cli/datadir.h"
 #include "cli/hostnet.h"
+#include "cli/noderoutes.h"
 #include "cli/pki.h"
 #include "cli/supervisor.h"
 #include "lib/base/arena.h"
@@ -49,6 +50,7 @@ struct up {
 	struct hostnet net;
 	struct loop *loop;
 	struct supervisor *super;
+	struct noderoutes *routes; /* a server's */
 	struct node *node;
 	char host[64], address[128], node_server[128], node_listen[64], gateway[16];
 	const char *ca;
@@ -336,6 +338,16 @@ static void start_node(struct up *u, struct node *n)
 	start(u, &d);
 }
 
+static void start_routes(struct up *u)
+{
+	struct err err = {0};
+
+	u->routes = noderoutes_start(u->loop, datadir_path(&u->dir, "pki/controllers.kubeconfig"),
+				     &err);
+	if (!u->routes)
+		log_warn("no routes to the nodes' pods", "error", err.msg);
+}
+
 static void start_rest(void *p)
 {
 	struct up *u = p;
@@ -371,6 +383,8 @@ static void start_rest(void *p)
 	}
 	for (unsigned i = 0; i < u->nodes; i++)
 		start_node(u, &u->node[i]);
+	if (u->server && geteuid() == 0)
+		start_routes(u);
 }
 
 static void start_apiserver(struct up *u)
@@ -437,6 +451,7 @@ static int run(struct up *u, struct err *err)
 	supervisor_on_hopeless(u->super, on_hopeless, u);
 	start_apiserver(u);
 	loop_run(u->loop);
+	noderoutes_stop(u->routes);
 	supervisor_free(u->super);
 	for (unsigned i = 0; i < u->nodes; i++)
 		close(u->node[i].netns);

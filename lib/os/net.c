@@ -300,19 +300,20 @@ int net_route_add(struct cidr to, uint32_t via, const char *ifname, struct err *
 	struct request r;
 	char text[16];
 	struct rtmsg *m = begin_route(&r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, to);
-	unsigned index = if_nametoindex(ifname);
+	unsigned index = ifname ? if_nametoindex(ifname) : 0;
 
-	if (!index)
+	if (ifname && !index)
 		return err_sys(err, "link %s", ifname);
 	m->rtm_protocol = RTPROT_STATIC;
 	m->rtm_type = RTN_UNICAST;
 	m->rtm_scope = via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
 	if (via)
 		mnl_attr_put_u32(r.h, RTA_GATEWAY, htonl(via));
-	mnl_attr_put_u32(r.h, RTA_OIF, index);
+	if (ifname)
+		mnl_attr_put_u32(r.h, RTA_OIF, index);
 	if (talk(&r, NULL, NULL))
-		return err_sys(err, "route to %.*s/%u by %s", STR_ARG(ip4_format(to.addr, text)),
-			       to.bits, ifname);
+		return err_sys(err, "route to %.*s/%u%s%s", STR_ARG(ip4_format(to.addr, text)),
+			       to.bits, ifname ? " by " : "", ifname ? ifname : "");
 	return 0;
 }
 

@@ -44,7 +44,7 @@ MUST_USE int net_addr_add(const char *ifname, uint32_t ip, uint8_t bits,
 			  struct err *err); /* exists is success */
 MUST_USE int net_addr_del(const char *ifname, uint32_t ip, uint8_t bits,
 			  struct err *err); /* absent is success */
-/* via 0 = directly on the link; exists = replaced. */
+/* via 0 = directly on the link; exists = replaced. ifname NULL = the one that leads to via. */
 MUST_USE int net_route_add(struct cidr to, uint32_t via, const char *ifname, struct err *err);
 MUST_USE int net_route_del(struct cidr to, struct err *err); /* absent is success */
 /* True when a route other than the default overlaps c. */

@@ -93,6 +93,8 @@ ok "a pod reaches one on the other machine" soon 10 k exec p1 -- busybox wget -q
 service=$(k get svc p2 -o jsonpath='{.spec.clusterIP}')
 ok "… by its Service" soon 10 k exec p1 -- busybox wget -q -O- "http://$service/who"
 ok "… whose name it finds" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig exec p1 -- busybox nslookup p2.default.svc.cluster.local | grep -q $service"
+ok "the server's machine reaches pods" soon 5 curl -sf -m 2 "http://$p2:8080/who"
+ok "… so its API does" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get --raw /api/v1/namespaces/default/services/p2:80/proxy/who | grep -q p2"
 ok "top nodes" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig top nodes | grep -q m2"
 
 # ---- a node is nobody else
@@ -119,6 +121,7 @@ ok "… its containers went on" [ "$(k get pod p1 -o jsonpath='{.status.containe
 ok "… with new certificates, as asked" [ "$(serial kubelet-client)" != "$client" -a "$(serial kubelet)" != "$serving" ]
 ok "… by which it is served" soon 10 k exec p1 -- true
 kill "$up_pid"; wait "$up_pid" 2>/dev/null
+ok "a stopped server takes its routes away" sh -c "! ip route | grep -q 10.244"
 "$PLUMB" server --data-dir "$data" --listen 10.77.0.1:6443 >>"$work/up.log" 2>&1 &
 up_pid=$!
 ok "the server comes back" soon 20 test -e "$data/ready"
