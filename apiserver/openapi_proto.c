@@ -169,7 +169,7 @@ static void put_named(const struct row *r, const struct json *v, struct buf *out
 	const struct row value = {.number = 2, .wrap = r->wrap};
 	AUTO(buf) struct buf all = {0};
 
-	for (size_t i = 0; i < json_len(v); i++) {
+	for (size_t i = 0; json_is(v, JSON_OBJECT) && i < json_len(v); i++) {
 		AUTO(buf) struct buf pair = {0};
 		AUTO(buf) struct buf body = {0};
 		put_bytes(1, v->members[i].key, &pair);
@@ -203,10 +203,18 @@ static void put_parameter(uint8_t number, const struct json *p, struct buf *out)
 	put_bytes(number, buf_view(&outer), out);
 }
 
+static bool is_list(enum how how)
+{
+	return how == AS_TEXTS || how == AS_ANYS || how == AS_MESSAGES || how == AS_PARAMETERS;
+}
+
 static void put_value(const struct row *r, const struct json *v, struct buf *out)
 {
 	AUTO(buf) struct buf body = {0};
 
+	/* Extension servers' parts may be of any shape. */
+	if (is_list(r->how) && !json_is(v, JSON_ARRAY))
+		return;
 	switch (r->how) {
 	case AS_TEXT:
 		put_wrapped(r, json_str(v), out);
@@ -245,7 +253,7 @@ static void put_value(const struct row *r, const struct json *v, struct buf *out
 
 static void put_message(const struct message *m, const struct json *v, struct buf *out)
 {
-	for (size_t i = 0; i < json_len(v); i++) {
+	for (size_t i = 0; json_is(v, JSON_OBJECT) && i < json_len(v); i++) {
 		const struct json_member *member = &v->members[i];
 		if (m->extensions && str_starts(member->key, STR("x-"))) {
 			put_extension(m->extensions, member, out);

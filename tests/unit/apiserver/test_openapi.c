@@ -296,3 +296,36 @@ void test_openapi__of_extensions(void **state)
 	openapi_part_v2(NULL, STR("x.io"), STR("v1"), &part);
 	assert_int_equal(part.n, 0);
 }
+
+/* What extensions publish may be of any shape, and is written in either form. */
+void test_openapi__odd_parts(void **state)
+{
+	static const char *const odd[] = {
+		"[1,2,3]",
+		"{\"get\":[{\"a\":1}],\"parameters\":{\"a\":1}}",
+		"{\"get\":{\"parameters\":[[1],7,{\"in\":[\"body\"],\"schema\":[1,2]}],"
+		"\"responses\":[1,{\"a\":[]}]}}",
+		"\"text\"",
+		"null",
+	};
+	static const char *const types[] = {
+		"[1,2]", "{\"properties\":[1,2,3],\"required\":{\"a\":1},\"enum\":7}",
+		"{\"allOf\":{\"a\":1},\"items\":[[1]],\"type\":{},\"x-a\":[{}]}", "true"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(types); k++) {
+			struct openapi o = all();
+			struct buf text = {0};
+			o.external = json_build(
+				&a, "[{s:{s:{s:o},s:{s:o}}}]", "swagger", "paths",
+				"/apis/x.io/v1/a", json_parse(&a, str_c(odd[i]), NULL, NULL),
+				"definitions", "T", json_parse(&a, str_c(types[k]), NULL, NULL));
+			openapi_v2_proto(&o, &text);
+			assert_true(text.n > 1000);
+			buf_release(&text);
+			openapi_v2_json(&o, &text);
+			(void)parsed(&text);
+		}
+	}
+}
