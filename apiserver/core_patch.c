@@ -63,16 +63,37 @@ static void plain_patch(struct op *op, struct str type)
 
 /* ---- apply ---- */
 
+/* One conflict in a line; more of them by manager, each with a list of fields. */
+static void tell_conflicts(const struct apply_conflicts *c, struct buf *text)
+{
+	if (c->n == 1) {
+		buf_printf(text, "conflict with %.*s: %.*s", STR_ARG(c->v[0].manager),
+			   STR_ARG(c->v[0].field));
+		return;
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		bool told = false;
+
+		for (size_t k = 0; k < i && !told; k++)
+			told = str_eq(c->v[k].manager, c->v[i].manager);
+		if (told)
+			continue;
+		buf_printf(text, "%sconflicts with %.*s:", text->n ? "\n" : "",
+			   STR_ARG(c->v[i].manager));
+		for (size_t k = i; k < c->n; k++)
+			if (str_eq(c->v[k].manager, c->v[i].manager))
+				buf_printf(text, "\n- %.*s", STR_ARG(c->v[k].field));
+	}
+}
+
 static void conflicts(struct op *op, const struct apply_conflicts *c)
 {
 	AUTO(buf) struct buf text = {0};
 
-	for (size_t i = 0; i < c->n; i++) {
+	for (size_t i = 0; i < c->n; i++)
 		schema_problem(&op->problems, "FieldManagerConflict", c->v[i].field, 0,
 			       "conflict with %.*s", STR_ARG(c->v[i].manager));
-		buf_printf(&text, "%s%.*s: conflict with %.*s", i ? ", " : "",
-			   STR_ARG(c->v[i].field), STR_ARG(c->v[i].manager));
-	}
+	tell_conflicts(c, &text);
 	err_set(&op->err, ERR_CONFLICT, "Apply failed with %zu conflict%s: %s", c->n,
 		c->n == 1 ? "" : "s", buf_cstr(&text));
 }

@@ -337,6 +337,51 @@ def deletion(api, ns):
     status("what isn't", api.delete(at + "/odd"), 404, "NotFound", 'configmaps "odd" not found')
 
 
+def apply(api, ns):
+    at = "/apis/apps/v1/namespaces/%s/deployments/applied" % ns
+    body = lambda image="nginx:1", **spec: {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "applied"}, "spec": dict({
+        "selector": {"matchLabels": {"app": "a"}}, "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": image}]}}}, **spec)}
+    put = lambda who, b, more="": api.patch(at + "?fieldManager=%s%s" % (who, more), b, type=APPLY)
+    entries = lambda a: {(m["manager"], m["operation"], m.get("subresource")) for m in a["metadata.managedFields"]}
+    a = put("first", body(replicas=0))
+    check("an apply creates", a.code == 201 and entries(a) == {("first", "Apply", None)}, a)
+    again = put("first", body(replicas=0))
+    eq("the same again is nothing", again["metadata.managedFields"][0], a["metadata.managedFields"][0])
+    soon(lambda: api.get(at)["status.observedGeneration"])
+    c = put("second", body(replicas=1))
+    status("another value conflicts", c, 409, "Conflict", 'Apply failed with 1 conflict: conflict with "first": .spec.replicas')
+    eq("… the cause says where", (c["details.causes.0.reason"], c["details.causes.0.field"], c["details.causes.0.message"]), ("FieldManagerConflict", ".spec.replicas", 'conflict with "first"'))
+    c = put("second", body("nginx:2", replicas=1))
+    check("… two of them", c.code == 409 and c["message"].startswith('Apply failed with 2 conflicts: conflicts with "first":\n- .spec.')
+          and '\n- .spec.template.spec.containers[name="c"].image' in c["message"] and "\n- .spec.replicas" in c["message"], c)
+    f = put("second", body(replicas=0), "&force=true")
+    check("the same value is shared", f.code == 200 and {("first", "Apply", None), ("second", "Apply", None)} <= entries(f), f)
+    f = put("second", body(replicas=0, minReadySeconds=5), "&force=true")
+    f = put("second", body(replicas=0), "&force=true")
+    eq("what one leaves out goes", f["spec.minReadySeconds"], None)
+    f = put("second", body())
+    eq("… unless another says it", f["spec.replicas"], 0)
+    u = api.patch(at, {"spec": {"replicas": 2}}, type=MERGE, User_Agent="somebody/1.0")
+    check("an update takes a field", ("somebody", "Update", None) in entries(u), entries(u))
+    c = put("first", body(replicas=0))
+    check("… and conflicts", c.code == 409 and 'conflict with "somebody" using apps/v1 at 20' in c["message"], c)
+    eq("… unless forced", put("first", body(replicas=0), "&force=true")["spec.replicas"], 0)
+    d = put("dry", body(replicas=7), "&force=true&dryRun=All")
+    eq("a dry one", (d["spec.replicas"], api.get(at)["spec.replicas"]), (7, 0))
+    status("managedFields can't be applied", put("x", dict(body(), metadata={"name": "applied", "managedFields": [{"manager": "x"}]})), 400, "BadRequest", "metadata.managedFields must be nil")
+    status("another version's patch", put("x", dict(body(), apiVersion="v1")), 400, "BadRequest")
+    st = api.patch(at + "/status?fieldManager=first&force=true", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "applied"}, "status": {"conditions": [
+        {"type": "Mine", "status": "True"}]}}, type=APPLY)
+    check("status is applied beside", st.code == 200 and ("first", "Apply", "status") in entries(st), st)
+    o = api.get(at).json
+    o["metadata"].pop("resourceVersion")
+    o["metadata"]["managedFields"] = [{}]
+    eq("an empty entry takes them all away", api.put(at, o)["metadata.managedFields"], None)
+    api.delete(at)
+    gone = put("x", dict(body(), metadata={"name": "applied", "uid": "no"}))
+    check("nothing new under a uid", gone.code == 409, gone)
+
+
 def requests(api, ns):
     at = core(ns, "configmaps")
     status("a body that isn't JSON", api("POST", at, "{", type="application/json"), 400, "BadRequest")
@@ -370,5 +415,5 @@ def requests(api, ns):
 
 
 def groups(api, ns):
-    for f in (chunking, tables, discovery, version_and_health, watching, namespaces, garbage, deletion, requests):
+    for f in (chunking, tables, discovery, version_and_health, watching, namespaces, garbage, deletion, apply, requests):
         yield f, (api, ns)
