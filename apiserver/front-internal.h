@@ -46,8 +46,9 @@ struct front {
 	struct front_req *left, **left_end;   /* by left_next: their clients went away */
 	bool posted;
 	_Atomic size_t inflight[2]; /* read only, mutating: queued or in the core */
-	struct metric *requests, *seconds, *running, *refused;
-	struct map measured; /* front_measure.c */
+	struct metric *requests, *seconds, *refused;
+	struct metric_value *running[2]; /* by mutating */
+	struct map measured;             /* front_measure.c */
 };
 
 enum front_state { FRONT_QUEUED, FRONT_WAITS, FRONT_CORE, FRONT_ELSEWHERE, FRONT_DONE };

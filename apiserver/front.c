@@ -348,10 +348,8 @@ void front_turn(struct front *f)
 	front_flow_turn(f);
 	if (f->o.turned)
 		f->o.turned(f->o.arg);
-	metric_set(metric_with(f->running, "readOnly", (char *)NULL),
-		   (double)atomic_load(&f->inflight[0]));
-	metric_set(metric_with(f->running, "mutating", (char *)NULL),
-		   (double)atomic_load(&f->inflight[1]));
+	metric_set(f->running[false], (double)atomic_load(&f->inflight[0]));
+	metric_set(f->running[true], (double)atomic_load(&f->inflight[1]));
 	int64_t due = core_due(f->o.core), after = front_flow_due(f);
 	if (core_pending(f->o.core)) {
 		after = 0;

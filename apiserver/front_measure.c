@@ -4,7 +4,6 @@
  */
 #include "apiserver/front-internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/log.h"
@@ -21,6 +20,7 @@ void front_measure_new(struct front *f)
 {
 	static const double buckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 					 0.5,   1,      2.5,   5,    10,    30,   60,  0};
+	struct metric *running;
 
 	f->requests = metric_new(METRIC_COUNTER, "apiserver_request_total",
 				 "Requests by verb, resource and HTTP code.",
@@ -28,8 +28,10 @@ void front_measure_new(struct front *f)
 	f->seconds = metric_new(METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
 				"How long requests took, watches not counted.",
 				"verb,group,version,resource,subresource", buckets);
-	f->running = metric_new(METRIC_GAUGE, "apiserver_current_inflight_requests",
-				"Requests that are queued or being served.", "request_kind", NULL);
+	running = metric_new(METRIC_GAUGE, "apiserver_current_inflight_requests",
+			     "Requests that are queued or being served.", "request_kind", NULL);
+	f->running[false] = metric_with(running, "readOnly", (char *)NULL);
+	f->running[true] = metric_with(running, "mutating", (char *)NULL);
 	f->refused = metric_new(METRIC_COUNTER, "apiserver_dropped_requests_total",
 				"Requests that were answered 429.", "request_kind", NULL);
 }
@@ -112,10 +114,10 @@ static struct measured series_of(struct front_req *r, const struct labels *l)
 
 void front_measure(struct front_req *r, int status)
 {
-	char code[16];
+	const char code[] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
+			     (char)('0' + status % 10), '\0'};
 	double s = (double)(loop_now(r->f->o.loop) - r->http->received_ns) / 1e9;
 
-	snprintf(code, sizeof(code), "%d", status);
 	struct labels l = labels_of(r, code, r->resource && status != 404);
 	struct measured m = series_of(r, &l);
 

@@ -282,11 +282,25 @@ int http_split_target(struct str target, struct str *ret_path, struct str *ret_q
 	return 0;
 }
 
+/* Is there, among eight bytes, a control character or DEL? Bytes beyond ASCII may seem so, too. */
+static bool eight_suspect(const char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t v, del;
+
+	memcpy(&v, p, 8);
+	del = v ^ (ones * 0x7f);
+	return ((v - ones * 0x20) | (del - ones)) & (ones * 0x80);
+}
+
 static void put_text(struct buf *b, struct str v)
 {
 	char *p = buf_reserve(b, v.n);
+	size_t i = 0;
 
-	for (size_t i = 0; i < v.n; i++) {
+	for (; i + 8 <= v.n && !eight_suspect(v.p + i); i += 8)
+		memcpy(p + i, v.p + i, 8);
+	for (; i < v.n; i++) {
 		unsigned char c = (unsigned char)v.p[i];
 		p[i] = (char)((c < 0x20 && c != '\t') || c == 0x7f ? ' ' : c);
 	}

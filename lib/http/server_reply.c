@@ -7,6 +7,8 @@
 #include "lib/base/timefmt.h"
 #include "lib/http/server-internal.h"
 
+#define HEAD_ROOM 512 /* most heads fit */
+
 /* ---- heads ---- */
 
 void http_date(int64_t wall_s, char out[30])
@@ -42,6 +44,7 @@ static void put_date(struct buf *b)
 
 static void put_head(struct buf *b, const struct request *r, const struct http_reply *h)
 {
+	buf_reserve(b, HEAD_ROOM);
 	buf_puts(b, "HTTP/1.1 ");
 	buf_i64(b, h->status);
 	buf_putc(b, ' ');
