@@ -18,6 +18,9 @@ struct lineup {
 	bool skip[PLUGINS_MAX];
 };
 void lineup_make(const struct sched_cycle *c, struct lineup *l);
+/* A pod came (1) or left (-1) since. */
+void lineup_moved(const struct sched_cycle *c, struct lineup *l, const struct sched_pod *p,
+		  const struct sched_node *n, int sign);
 
 /* How often each reason was given, over all nodes. */
 struct tally {

@@ -43,6 +43,14 @@ void lineup_make(const struct sched_cycle *c, struct lineup *l)
 	}
 }
 
+void lineup_moved(const struct sched_cycle *c, struct lineup *l, const struct sched_pod *p,
+		  const struct sched_node *n, int sign)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->plugin[i]->moved)
+			l->plugin[i]->moved(c, l->state[i], p, n, sign);
+}
+
 void tally_add(struct arena *a, struct tally *t, const char *why)
 {
 	for (size_t i = 0; i < t->n; i++) {

@@ -42,11 +42,6 @@ int64_t *domains_at(struct domains *d, struct str name)
 	return &s->n;
 }
 
-bool domains_has(const struct domains *d, struct str name)
-{
-	return d->cap && slot(d, name.p ? name : STR(""))->name.p;
-}
-
 int64_t domains_get(const struct domains *d, struct str name)
 {
 	return d->cap ? slot(d, name.p ? name : STR(""))->n : 0;

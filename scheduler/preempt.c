@@ -25,6 +25,7 @@ struct candidate {
 struct search {
 	struct sched_cycle cycle;
 	struct sched_cache *cache;
+	struct lineup lineup;
 	struct tally tally;
 	struct candidate *v;
 	size_t n;
@@ -154,10 +155,20 @@ static int by_importance(const void *pa, const void *pb)
 static bool fits_now(struct search *s, const struct sched_node *n, struct tally *t)
 {
 	struct verdict v;
-	struct lineup l;
 
-	lineup_make(&s->cycle, &l);
-	return lineup_fits(&s->cycle, &l, n, t, &v);
+	return lineup_fits(&s->cycle, &s->lineup, n, t, &v);
+}
+
+static void take(struct search *s, const struct sched_node *n, const struct sched_pod *p)
+{
+	lineup_moved(&s->cycle, &s->lineup, p, n, -1);
+	sched_cache_del_pod(s->cache, p->uid);
+}
+
+static void give_back(struct search *s, const struct sched_node *n, struct sched_pod *p)
+{
+	lineup_moved(&s->cycle, &s->lineup, p, n, 1);
+	sched_cache_set_pod(s->cache, p, n->name);
 }
 
 static struct candidate lesser_pods(struct search *s, const struct sched_node *n)
@@ -183,10 +194,10 @@ static void reprieve(struct search *s, const struct candidate *all, const bool *
 
 		if (protected[i] != half)
 			continue;
-		sched_cache_set_pod(s->cache, p, all->node->name);
+		give_back(s, all->node, p);
 		if (fits_now(s, all->node, &ignored))
 			continue;
-		sched_cache_del_pod(s->cache, p->uid);
+		take(s, all->node, p);
 		ret->victims[ret->n++] = p;
 		ret->violating += half;
 	}
@@ -196,7 +207,7 @@ static void put_back(struct search *s, const struct candidate *all)
 {
 	for (size_t i = 0; i < all->n; i++) {
 		if (!sched_cache_pod(s->cache, all->victims[i]->uid))
-			sched_cache_set_pod(s->cache, all->victims[i], all->node->name);
+			give_back(s, all->node, all->victims[i]);
 		sched_pod_unref(all->victims[i]);
 	}
 }
@@ -213,7 +224,7 @@ static void try_node(struct search *s, const struct sched_node *n)
 	}
 	won.victims = arena_array(s->cycle.arena, all.n, sizeof(struct sched_pod *));
 	for (size_t i = 0; i < all.n; i++)
-		sched_cache_del_pod(s->cache, all.victims[i]->uid);
+		take(s, n, all.victims[i]);
 	if (fits_now(s, n, &s->tally)) {
 		for (size_t i = 0; i < all.n; i++)
 		protected[i] = violates(&budgets, all.victims[i]);
@@ -305,6 +316,7 @@ void sched_preempt(struct sched_cache *c, const struct sched_pod *pod,
 		return;
 	}
 	s.v = arena_array(a, c->n + 1, sizeof(*s.v));
+	lineup_make(&s.cycle, &s.lineup);
 	for (size_t i = 0; i < c->n && s.n < enough; i++) {
 		struct sched_node *n = c->nodes[(c->start + i) % c->n];
 

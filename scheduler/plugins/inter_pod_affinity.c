@@ -24,7 +24,8 @@ struct terms {
 };
 struct affinity {
 	struct terms near, away, like;
-	bool first_of_its_kind;  /* nobody matches `near` but the pod itself */
+	bool likes_itself;       /* the pod matches `near` */
+	int64_t alike;           /* pods that match all of `near` */
 	struct domains kept_off; /* "key=value" where a placed pod doesn't want this one */
 };
 
@@ -105,12 +106,12 @@ static bool all_pick(const struct sched_cycle *c, const struct terms *t, const s
 	return true;
 }
 
-static void count_term(struct term *t, const struct sched_node *n)
+static void count_term(struct term *t, const struct sched_node *n, int sign)
 {
 	struct str value = sched_node_label(n, t->key);
 
 	if (value.p)
-		++*domains_at(&t->pods, value);
+		*domains_at(&t->pods, value) += sign;
 }
 
 static struct str off_key(struct arena *a, struct str key, struct str value)
@@ -120,7 +121,7 @@ static struct str off_key(struct arena *a, struct str key, struct str value)
 
 /* Where a placed pod's own anti-affinity means the pod in question. */
 static void keep_off(const struct sched_cycle *c, struct affinity *s, const struct sched_pod *p,
-		     const struct sched_node *n)
+		     const struct sched_node *n, int sign)
 {
 	struct terms theirs = read_required(c, p->pod_anti_affinity, p);
 
@@ -128,26 +129,31 @@ static void keep_off(const struct sched_cycle *c, struct affinity *s, const stru
 		struct str value = sched_node_label(n, theirs.v[i].key);
 
 		if (value.p && term_picks(c, &theirs.v[i], c->pod))
-			++*domains_at(&s->kept_off, off_key(c->arena, theirs.v[i].key, value));
+			*domains_at(&s->kept_off, off_key(c->arena, theirs.v[i].key, value)) +=
+				sign;
 	}
 }
 
-static void look_at(const struct sched_cycle *c, struct affinity *s, const struct sched_pod *p,
-		    const struct sched_node *n)
+static void moved(const struct sched_cycle *c, void *state, const struct sched_pod *p,
+		  const struct sched_node *n, int sign)
 {
+	struct affinity *s = state;
+
+	if (!s)
+		return;
 	if (p->pod_anti_affinity)
-		keep_off(c, s, p, n);
+		keep_off(c, s, p, n, sign);
 	if (s->near.n && all_pick(c, &s->near, p)) {
-		s->first_of_its_kind = false;
+		s->alike += sign;
 		for (size_t i = 0; i < s->near.n; i++)
-			count_term(&s->near.v[i], n);
+			count_term(&s->near.v[i], n, sign);
 	}
 	for (size_t i = 0; i < s->away.n; i++)
 		if (term_picks(c, &s->away.v[i], p))
-			count_term(&s->away.v[i], n);
+			count_term(&s->away.v[i], n, sign);
 	for (size_t i = 0; i < s->like.n; i++)
 		if (term_picks(c, &s->like.v[i], p))
-			count_term(&s->like.v[i], n);
+			count_term(&s->like.v[i], n, sign);
 }
 
 static void *prepare(const struct sched_cycle *c)
@@ -162,10 +168,10 @@ static void *prepare(const struct sched_cycle *c)
 	s->away = read_required(c, c->pod->pod_anti_affinity, c->pod);
 	add_preferred(c, c->pod->pod_affinity, 1, &s->like);
 	add_preferred(c, c->pod->pod_anti_affinity, -1, &s->like);
-	s->first_of_its_kind = all_pick(c, &s->near, c->pod);
+	s->likes_itself = all_pick(c, &s->near, c->pod);
 	for (size_t i = 0; i < c->cache->n; i++)
 		for (size_t j = 0; j < c->cache->nodes[i]->npods; j++)
-			look_at(c, s, c->cache->nodes[i]->pods[j], c->cache->nodes[i]);
+			moved(c, s, c->cache->nodes[i]->pods[j], c->cache->nodes[i], 1);
 	return s;
 }
 
@@ -180,19 +186,22 @@ static bool kept_off(const struct sched_cycle *c, const struct affinity *s,
 	if (!s->kept_off.n)
 		return false;
 	for (uint32_t i = 0; i < n->obj->nlabels; i++)
-		if (domains_has(&s->kept_off,
+		if (domains_get(&s->kept_off,
 				off_key(c->arena, n->obj->labels[i].key, n->obj->labels[i].value)))
 			return true;
 	return false;
 }
 
+/* The first of its kind may go anywhere where the label is. */
 static bool near_holds(const struct affinity *s, const struct sched_node *n)
 {
+	bool first = s->likes_itself && !s->alike;
+
 	for (size_t i = 0; i < s->near.n; i++) {
 		const struct term *t = &s->near.v[i];
 		struct str value = sched_node_label(n, t->key);
 
-		if (!value.p || (!s->first_of_its_kind && !domains_get(&t->pods, value)))
+		if (!value.p || (!first && !domains_get(&t->pods, value)))
 			return false;
 	}
 	return true;
@@ -256,6 +265,7 @@ const struct plugin plugin_inter_pod_affinity = {
 	.order = 80,
 	.weight = 2,
 	.prepare = prepare,
+	.moved = moved,
 	.skip = skip,
 	.filter = filter,
 	.score = score,

@@ -30,6 +30,10 @@ struct plugin {
 	int weight; /* of the score; 0 = 1 */
 	/* Once for each pod, before any node: what the hooks below get as `state`. NULL = none. */
 	void *(*prepare)(const struct sched_cycle *c);
+	/* A pod came to that node (sign 1) or left it (-1) after prepare: brings the state up to
+	 * date. NULL = the state doesn't depend on other pods. */
+	void (*moved)(const struct sched_cycle *c, void *state, const struct sched_pod *p,
+		      const struct sched_node *n, int sign);
 	/* Called after prepare: true when there is nothing for this plugin to filter. */
 	bool (*skip)(const struct sched_cycle *c, const void *state);
 	/* Called after prepare: why no node will do at all; NULL = look at the nodes. */

@@ -93,19 +93,26 @@ static bool node_takes_part(const struct sched_cycle *c, const struct constraint
 	return true;
 }
 
+static bool counts(const struct sched_cycle *c, const struct constraint *k,
+		   const struct sched_pod *p)
+{
+	return str_eq(p->namespace, c->pod->namespace) && !p->obj->deleted_ns &&
+	       selector_match_obj(&k->selector, p->obj);
+}
+
 static int64_t count_on(const struct sched_cycle *c, const struct constraint *k,
 			const struct sched_node *n)
 {
 	int64_t found = 0;
 
-	for (size_t i = 0; i < n->npods; i++) {
-		const struct sched_pod *p = n->pods[i];
-
-		if (str_eq(p->namespace, c->pod->namespace) && !p->obj->deleted_ns &&
-		    selector_match_obj(&k->selector, p->obj))
-			found++;
-	}
+	for (size_t i = 0; i < n->npods; i++)
+		found += counts(c, k, n->pods[i]);
 	return found;
+}
+
+static void set_least(struct constraint *k)
+{
+	k->least = (int64_t)k->pods.n < k->min_domains ? 0 : domains_min(&k->pods);
 }
 
 static void count(const struct sched_cycle *c, const struct spread *s, struct constraint *k)
@@ -116,7 +123,7 @@ static void count(const struct sched_cycle *c, const struct spread *s, struct co
 		if (has_all_labels(s, k->hard, n) && node_takes_part(c, k, n))
 			*domains_at(&k->pods, sched_node_label(n, k->key)) += count_on(c, k, n);
 	}
-	k->least = (int64_t)k->pods.n < k->min_domains ? 0 : domains_min(&k->pods);
+	set_least(k);
 	/* The more domains, the fewer pods in each: without this, zones would outweigh nodes. */
 	k->weight = log((double)k->pods.n + 2);
 }
@@ -145,6 +152,21 @@ static void *prepare(const struct sched_cycle *c)
 				(int64_t)sched_node_pods_of(n, c->pod->owner_uid);
 	}
 	return s;
+}
+
+static void moved(const struct sched_cycle *c, void *state, const struct sched_pod *p,
+		  const struct sched_node *n, int sign)
+{
+	struct spread *s = state;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct constraint *k = &s->v[i];
+
+		if (!counts(c, k, p) || !has_all_labels(s, k->hard, n) || !node_takes_part(c, k, n))
+			continue;
+		*domains_at(&k->pods, sched_node_label(n, k->key)) += sign;
+		set_least(k);
+	}
 }
 
 static bool skip(const struct sched_cycle *c UNUSED, const void *state)
@@ -218,6 +240,7 @@ const struct plugin plugin_pod_topology_spread = {
 	.order = 70,
 	.weight = 2,
 	.prepare = prepare,
+	.moved = moved,
 	.skip = skip,
 	.filter = filter,
 	.score = score,

@@ -189,3 +189,51 @@ void test_preempt__the_room_is_kept(void **state)
 	sched_pod_unref(better);
 	sched_cache_release(&c);
 }
+
+/* Who keeps others off may have to go for it, and only they. */
+void test_preempt__anti_affinity_counts(void **state)
+{
+	static const char off[] =
+		"'affinity':{'podAntiAffinity':{'requiredDuringSchedulingIgnoredDuringExecution':["
+		"{'topologyKey':'z','labelSelector':{'matchLabels':{'app':'web'}}}]}},";
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+
+	(void)state;
+	add_node_with(&c, "n1", "'z':'1'", "", "'cpu':'10','memory':'4Gi','pods':'10'");
+	put(&c, pod_of("shy", 1, "1", "", off), "n1");
+	put(&c, pod_of("low", 1, "1", "", ""), "n1");
+	assert_string_equal(preempt(&c, pod_of("p", 9, "1", "'app':'web'", ""), &a), "n1: shy");
+	put(&c, pod_of("web", 5, "1", "'app':'web'", ""), "n1");
+	assert_string_equal(preempt(&c, pod_of("q", 9, "1", "", off), &a), "n1: web");
+	assert_string_equal(preempt(&c, pod_of("q", 3, "1", "", off), &a),
+			    "preemption: 0/1 nodes are available: 1 node(s) didn't match pod "
+			    "anti-affinity rules.");
+	sched_cache_release(&c);
+}
+
+/* A full cluster is searched in bounded time, whatever the constraint asks to be counted. */
+void test_preempt__a_big_cluster(void **state)
+{
+	static const char spread[] =
+		"'topologySpreadConstraints':[{'maxSkew':1,'topologyKey':'z','whenUnsatisfiable':"
+		"'DoNotSchedule','labelSelector':{'matchLabels':{'app':'web'}}}],";
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+	char name[30], labels[30];
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		snprintf(labels, sizeof(labels), "'z':'%d'", i % 3);
+		add_node_with(&c, name, labels, "", "'cpu':'4','memory':'4Gi','pods':'100'");
+		for (int k = 0; k < 40; k++) {
+			char pod[30];
+
+			snprintf(pod, sizeof(pod), "p%d-%d", i, k);
+			put(&c, pod_of(pod, 1, "100m", "'app':'web'", ""), name);
+		}
+	}
+	assert_memory_equal(preempt(&c, pod_of("big", 9, "3", "'app':'web'", spread), &a), "n", 1);
+	sched_cache_release(&c);
+}
