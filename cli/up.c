@@ -26,6 +26,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
 #include "lib/os/loop.h"
+#include "lib/os/ready.h"
 
 #define CLUSTER_DNS "10.96.0.10"
 #define STOP_GRACE (10 * NS_PER_S)
@@ -296,6 +297,7 @@ static void on_role_ready(void *arg)
 			"plumb: nodes join by: plumb agent --server https://%s:%d --token TOKEN, "
 			"with one of `plumb token create`\n",
 			u->advertise ? u->advertise : u->host, u->port);
+	ready_notify(u->loop);
 }
 
 static void start(struct up *u, struct args *a)
