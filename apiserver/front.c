@@ -26,6 +26,7 @@
 #define THREADS_MAX 4
 #define INFLIGHT_READ 4000
 #define INFLIGHT_WRITE 2000
+#define READ_AHEAD_MAX ((size_t)64 << 10) /* bytes of a body */
 #define DRAIN_NS (300 * NS_PER_MS)
 #define ENDED_MANY 500              /* streams */
 #define GIVE_BACK_NS (2 * NS_PER_S) /* after so many have ended */
@@ -126,7 +127,8 @@ static void convert_body(struct front_req *r)
 	r->core.content_type = STR("application/json");
 }
 
-/* JSON is read here, beside the core's thread; what is wrong with it the core will say. */
+/* JSON is read here, beside the core's thread; what is wrong with it the core will say. Only what
+ * is small: a tree takes several times its text, and hundreds may wait. */
 static void read_body(struct front_req *r)
 {
 	struct arena *a = &r->http->arena;
@@ -135,7 +137,7 @@ static void read_body(struct front_req *r)
 
 	str_cut(r->core.content_type, ';', &type, &rest);
 	type = str_trim(type);
-	if (!r->resource || !r->mutating || !r->core.body.n ||
+	if (!r->resource || !r->mutating || !r->core.body.n || r->core.body.n > READ_AHEAD_MAX ||
 	    str_is(r->core.subresource, "proxy") || (type.n && !str_ends(type, STR("json"))))
 		return;
 	r->core.repeats = limits.repeats = arena_alloc(a, sizeof(*limits.repeats));
