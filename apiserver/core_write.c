@@ -55,9 +55,7 @@ static int give_name(struct op *op, struct json *o)
 		struct str name;
 
 		rng_suffix(&op->core->rng, 5, suffix);
-		name = arena_strf(op->a, "%.*s%s",
-				  (int)MIN(prefix.n, 58 + 190 * (op->kind->name_check == NULL)),
-				  prefix.p, suffix);
+		name = arena_strf(op->a, "%.*s%s", (int)MIN(prefix.n, 58), prefix.p, suffix);
 		json_set_str(op->a, metadata(op, o), "name", name);
 		if (!table_get(op->served->table, meta_namespace(o), name))
 			return 0;

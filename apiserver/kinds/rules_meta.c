@@ -119,6 +119,62 @@ static void check_update(struct kind_ctx *c, const struct spath *at, const struc
 	}
 }
 
+static bool says(const struct json *list, const struct json *text)
+{
+	for (size_t i = 0; i < json_len(list); i++)
+		if (json_equal(json_item(list, i), text))
+			return true;
+	return false;
+}
+
+static bool is_qualified_finalizer(struct str name)
+{
+	return str_find(name, STR("/")) >= 0 || str_is(name, "orphan") ||
+	       str_is(name, "foregroundDeletion") || str_is(name, "kubernetes");
+}
+
+/* Kinds of Kubernetes' own; what is built in here but a definition there doesn't count. */
+static bool is_kubernetes(const struct kind *k)
+{
+	struct str group = str_c(k->group);
+
+	if (k->crd || str_starts(group, STR("apiextensions.")) ||
+	    str_starts(group, STR("apiregistration.")))
+		return false;
+	return str_find(group, STR(".")) < 0 || str_ends(group, STR(".k8s.io"));
+}
+
+/*
+ * A finalizer says whose it is: of Kubernetes' own kinds that is demanded (of those that were there
+ * already it never was), of others only asked for.
+ */
+static void check_finalizers(struct kind_ctx *c, const struct kind *k, const struct spath *at,
+			     const struct json *meta, const struct json *live)
+{
+	const struct json *all = json_get(meta, STR("finalizers")),
+			  *had = json_get(live, STR("finalizers"));
+	struct spath list = SPATH_FIELD(at, "finalizers");
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		struct spath one = SPATH_INDEX(&list, i);
+		struct str name = json_str(json_item(all, i));
+
+		rule_name(c, &list, NULL, json_item(all, i), name_check_qualified);
+		if (is_qualified_finalizer(name) || says(had, json_item(all, i)))
+			continue;
+		if (is_kubernetes(k))
+			rule_invalid(c, &one, NULL, json_item(all, i),
+				     "name is neither a standard finalizer name nor is it fully "
+				     "qualified");
+		else if (c->warnings)
+			buf_printf(c->warnings,
+				   "metadata.finalizers: \"%.*s\": prefer a domain-qualified "
+				   "finalizer name including a path (/) to avoid accidental "
+				   "conflicts with other finalizer writers\n",
+				   (int)MIN(name.n, 253), name.p ? name.p : "");
+	}
+}
+
 void rule_metadata(struct kind_ctx *c, const struct kind *k, const struct json *next,
 		   const struct json *live)
 {
@@ -128,10 +184,7 @@ void rule_metadata(struct kind_ctx *c, const struct kind *k, const struct json *
 	rule_labels(c, &at, "labels", json_get(meta, STR("labels")));
 	rule_annotations(c, &at, "annotations", json_get(meta, STR("annotations")));
 	check_owners(c, &at, json_get(meta, STR("ownerReferences")));
-	const struct json *finalizers = json_get(meta, STR("finalizers"));
-	struct spath list = SPATH_FIELD(&at, "finalizers");
-	for (size_t i = 0; i < json_len(finalizers); i++)
-		rule_name(c, &list, NULL, json_item(finalizers, i), name_check_qualified);
+	check_finalizers(c, k, &at, meta, json_get(live, STR("metadata")));
 	if (live)
 		check_update(c, &at, meta, json_get(live, STR("metadata")));
 }

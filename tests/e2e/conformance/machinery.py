@@ -397,6 +397,10 @@ def requests(api, ns):
     status("a bad name", api.post(at, {"metadata": {"name": "No_Good"}}), 422, "Invalid", "a lowercase RFC 1123 subdomain must consist of")
     status("another name than the path's", api.put(at + "/a", {"metadata": {"name": "b"}}), 400, "BadRequest",
            "the name of the object (b) does not match the name on the URL (a)")
+    status("a finalizer of nobody", api.post(at, {"metadata": {"name": "x", "finalizers": ["nobody"]}}), 422, "Invalid",
+           'metadata.finalizers[0]: Invalid value: "nobody": name is neither a standard finalizer name nor is it fully qualified')
+    long = api.post(at, {"metadata": {"generateName": "x" * 100}})
+    eq("a made name is not too long", (long.code, len(long["metadata.name"] or "")), (201, 63))
     status("another namespace", api.post(at, {"metadata": {"name": "x", "namespace": "default"}}), 400, "BadRequest",
            "the namespace of the provided object does not match the namespace sent on the request")
     y = api("POST", at, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yaml\n", type="application/yaml")
