@@ -268,6 +268,7 @@ bool resmetrics_serve(struct front_req *r)
 	    !r->f->o.kubelet_tls || (m->published_ns && now - m->published_ns < FRESH))
 		return false;
 	r->awaits_metrics = true;
+	front_flow_leave(r); /* seats are for those that keep the core busy */
 	r->state = FRONT_CORE;
 	list_append(&r->f->in_core, &r->link);
 	if (m->round)

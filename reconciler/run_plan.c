@@ -48,11 +48,25 @@ static enum plan_action action_of(const struct run_item *item)
 	return item->live ? PLAN_CHANGE : PLAN_CREATE;
 }
 
+/* What the dry run made of it, but for what applying would leave alone. */
+static const struct json *outcome(const struct run_item *item, struct arena *a)
+{
+	const struct json *dry = item->dry ? obj_tree(item->dry, a) : NULL;
+	struct json *v;
+
+	if (!dry || !item->scaled)
+		return dry;
+	v = json_copy(a, dry);
+	json_set(a, json_set_object(a, v, "spec"), STR("replicas"),
+		 json_at(item->scaled, "spec", "replicas"));
+	return v;
+}
+
 static void compare(struct run *run, const struct run_item *item, struct plan_change *c)
 {
 	AUTO(buf) struct buf hidden = {0};
 	AUTO(arena) struct arena a = {0};
-	const struct json *dry = item->dry ? obj_tree(item->dry, &a) : NULL;
+	const struct json *dry = outcome(item, &a);
 
 	if (!dry || !item->live)
 		return;

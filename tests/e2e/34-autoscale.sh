@@ -64,11 +64,11 @@ hpa() { k get hpa "$1" -o jsonpath="$2"; }
 hpa_is() { [ "$(hpa "$1" "$2")" = "$3" ] || { echo "$2 is $(hpa "$1" "$2"), not $3"; k get hpa "$1" -o jsonpath='{.status}'; return 1; }; }
 condition() { hpa_is "$1" "{.status.conditions[?(@.type=='$2')].status} {.status.conditions[?(@.type=='$2')].reason}" "$3"; }
 replicas() { [ "$(k get deploy "$1" -o jsonpath='{.spec.replicas}')" "$2" "$3" ]; }
-ok "kubectl autoscale" k autoscale deploy busy --cpu-percent=50 --min=1 --max=4
+ok "kubectl autoscale" k autoscale deploy busy --cpu-percent=15 --min=1 --max=4
 k patch hpa busy --type=merge -p '{"spec":{"behavior":{"scaleDown":{"stabilizationWindowSeconds":0,"policies":[{"type":"Percent","value":100,"periodSeconds":15}]}}}}' >/dev/null
 ok "it is active" soon 15 condition busy ScalingActive 'True ValidMetricFound'
 ok "… and sees that nothing is to be done" soon 5 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get hpa busy -o jsonpath='{.status.desiredReplicas}') = 1 ]"
-ok "… as kubectl get shows" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get hpa busy --no-headers | grep -qE 'Deployment/busy +(cpu: )?[0-9]+%/50% +1 +4 +1 '"
+ok "… as kubectl get shows" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get hpa busy --no-headers | grep -qE 'Deployment/busy +(cpu: )?[0-9]+%/15% +1 +4 +1 '"
 touch "$work/load/on"
 ok "load scales it up within seconds" soon 20 replicas busy -gt 1
 ok "… to the maximum" soon 30 replicas busy -eq 4
@@ -83,6 +83,7 @@ ok "… and leaves the replicas to the autoscaler" replicas busy -eq 4
 k label deploy busy app=other --overwrite >/dev/null
 ok "other drift is put back" soon 10 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get deploy busy -o jsonpath='{.metadata.labels.app}') = busy ]"
 ok "… without touching them" replicas busy -eq 4
+ok "… nor would a plan" sh -c "$PLUMB diff $repo --data-dir $data >$work/plan 2>&1; [ \$? -lt 2 ] && ! grep -q replicas $work/plan || { cat $work/plan; exit 1; }"
 ok "nobody took them for drift" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig get events -A | grep Drift | grep replicas"
 rm "$work/load/on"
 ok "without load it goes down again" soon 45 replicas busy -eq 1
