@@ -22,6 +22,7 @@ struct argo {
 	char *approved;  /* when deletion was approved last, as it is written, or NULL */
 	bool unpruned;   /* objects wait to be pruned */
 	bool refresh;    /* somebody asked for a look, and is to be told */
+	bool answer;     /* … even where nothing is new */
 	struct unitplan plan;
 	int64_t compared_generation; /* what the last comparison was of … */
 	char compared[GIT_OID_TEXT];

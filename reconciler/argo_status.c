@@ -355,6 +355,21 @@ static void put_history(struct telling *w, struct json *status, const struct jso
 	w->g->history = buf_take(&text);
 }
 
+/* Somebody asked for a look, and it was taken: the answer is when that was. */
+static bool answers(struct telling *w)
+{
+	const struct source *s = unit_source(w->u, json_get(w->t, STR("spec")));
+
+	if (!w->g->answer)
+		return false;
+	if (w->u->run || (s && (s->helper || s->secrets || s->apptoken))) {
+		argo_look_later(w->u);
+		return false;
+	}
+	w->g->answer = false;
+	return true;
+}
+
 /* `more` goes along, but is no reason to write. */
 static void put(struct telling *w, struct json *status, const struct json *more, bool always)
 {
@@ -362,6 +377,7 @@ static void put(struct telling *w, struct json *status, const struct json *more,
 	AUTO(buf) struct buf text = {0};
 	struct argo *g = w->g;
 
+	always |= answers(w);
 	json_write(status, &text);
 	if (!always && g->told && str_is(buf_view(&text), g->told))
 		return;

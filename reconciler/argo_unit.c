@@ -184,7 +184,8 @@ static void take_refresh(struct argo *g, const struct json *app)
 	body = json_new(&a, JSON_OBJECT);
 	notes = json_set_object(&a, json_set_object(&a, body, "metadata"), "annotations");
 	json_set(&a, notes, STR(ARGO_REFRESH), json_new(&a, JSON_NULL));
-	g->refresh = true;
+	g->refresh = g->answer = true;
+	argo_look_later(g->u);
 	g->compared_generation = 0;
 	if (str_is(word, "hard"))
 		g->u->full = true;

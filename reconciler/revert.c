@@ -58,11 +58,31 @@ static struct str commit_of(struct str revision)
 	return at < 0 ? revision : str_sub(revision, (size_t)at + 5, revision.n);
 }
 
+/* Argo CD's history, the newest last: commits that were synced. */
+static struct str last_synced(const struct unit *u, const struct json *o, struct arena *a)
+{
+	const struct json *history = json_at(o, "status", "history");
+	struct source *s = unit_source(u, json_get(o, STR("spec")));
+	struct err err = {0};
+	struct gitmirror *m = s ? source_git(s, &err) : NULL;
+
+	for (size_t i = json_len(history); m && i-- > 0;) {
+		struct str commit = json_str(json_get(json_item(history, i), STR("revision")));
+
+		if (commit.n && !str_is(commit, u->commit) &&
+		    !(u->reads && reads_same(m, arena_cstr(a, commit), str_c(u->reads))))
+			return commit;
+	}
+	return STR_NONE;
+}
+
 /* The latest that went well and was built from something else. */
-static struct str last_good(const struct unit *u, const struct json *o)
+static struct str last_good(const struct unit *u, const struct json *o, struct arena *a)
 {
 	const struct json *history = json_at(o, "status", "history");
 
+	if (u->argo)
+		return last_synced(u, o, a);
 	for (size_t i = 0; i < json_len(history); i++) {
 		const struct json *e = json_item(history, i);
 		struct str revision = json_str(json_at(e, "metadata", "revision"));
@@ -290,7 +310,7 @@ void revert_asked(struct unit *u)
 	str_cut(asked, '#', &to, &rest);
 	str_cut(rest, '#', &rest, &how);
 	if (str_is(to, "previous"))
-		to = last_good(u, o);
+		to = last_good(u, o, &a);
 	if (to.n)
 		begin(u, to, "Asked for with plumb rollback.", text, str_is(how, "propose"));
 	else
@@ -301,7 +321,7 @@ void revert_unhealthy(struct unit *u, struct str why)
 {
 	AUTO(arena) struct arena a = {0};
 	const struct json *o = unit_tree(u, &a);
-	struct str to = last_good(u, o), mode = meta_annotation(o, ON_FAILURE);
+	struct str to = last_good(u, o, &a), mode = meta_annotation(o, ON_FAILURE);
 
 	if ((!str_is(mode, "revert") && !str_is(mode, "propose")) || u->revert)
 		return;

@@ -11,6 +11,7 @@
 #include "lib/kube/resources.h"
 
 #define REQUESTED_AT "reconcile.fluxcd.io/requestedAt"
+#define REFRESH "argocd.argoproj.io/refresh"
 #define LOOK_EVERY (100 * NS_PER_MS)
 
 static int ask(struct unitverb *v, const struct resource *r, const char *namespace,
@@ -41,13 +42,36 @@ static int settled(struct unitverb *v, const char *name, const char *now, struct
 	return 1;
 }
 
-static int wait_for(struct unitverb *v, const char *name, const char *now, int64_t timeout,
-		    struct err *err)
+/* 1 = looked at, 0 = not yet, -1 = error. was: when it was told of last. */
+static int app_settled(struct unitverb *v, const char *name, const char *was, struct err *err)
+{
+	const struct json *o = unitverb_get(v, &res_applications, v->namespace, name, err);
+	const struct json *status = json_get(o, STR("status")),
+			  *problem = json_item(json_get(status, STR("conditions")), 0);
+	struct str sync = json_str(json_at(status, "sync", "status"));
+
+	if (!o)
+		return -1;
+	if (meta_annotation(o, REFRESH).n ||
+	    str_is(json_str(json_get(status, STR("reconciledAt"))), was) ||
+	    str_is(json_str(json_at(status, "operationState", "phase")), "Running"))
+		return 0;
+	if (problem)
+		return err_set(err, ERR_INVALID, "%.*s",
+			       STR_ARG(json_str(json_get(problem, STR("message")))));
+	printf("%s/%s: %.*s, %.*s\n", v->namespace, name, STR_ARG(sync),
+	       STR_ARG(json_str(json_at(status, "health", "status"))));
+	return 1;
+}
+
+static int wait_for(struct unitverb *v, const struct resource *r, const char *name, const char *now,
+		    int64_t timeout, struct err *err)
 {
 	const struct timespec pause = {.tv_nsec = LOOK_EVERY};
 
 	for (int64_t left = timeout; left > 0; left -= LOOK_EVERY) {
-		int rc = settled(v, name, now, err);
+		int rc = r == &res_applications ? app_settled(v, name, now, err)
+						: settled(v, name, now, err);
 
 		if (rc)
 			return rc < 0 ? -1 : 0;
@@ -56,16 +80,44 @@ static int wait_for(struct unitverb *v, const char *name, const char *now, int64
 	return err_set(err, ERR_TIMEOUT, "%s/%s is not ready yet", v->namespace, name);
 }
 
+/* Times are told in seconds: within one, nothing would be seen to change. */
+static int refresh(struct unitverb *v, const char *name, int64_t timeout, struct err *err)
+{
+	const struct json *o = unitverb_get(v, &res_applications, v->namespace, name, err);
+	const char *was =
+		o ? arena_cstr(&v->arena, json_str(json_at(o, "status", "reconciledAt"))) : NULL;
+	char now[TIME_TEXT_MAX];
+	struct timespec t;
+
+	if (!o)
+		return -1;
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (str_is(time_format(t.tv_sec * NS_PER_S, now), was))
+		nanosleep(&(const struct timespec){.tv_sec = 1}, NULL);
+	if (unitverb_patch(v, &res_applications, v->namespace, name,
+			   json_build(&v->arena, "{s:{s:{s:s}}}", "metadata", "annotations",
+				      REFRESH, "normal"),
+			   err))
+		return -1;
+	return wait_for(v, &res_applications, name, was, timeout, err);
+}
+
 static int reconcile(struct unitverb *v, const char *name, int64_t timeout, struct err *err)
 {
 	const struct json *u, *source;
 	const char *source_ns, *source_name;
+	const struct resource *r;
 	char now[TIME_TEXT_MAX];
 	struct timespec t;
 
 	if (unitverb_open(v, err))
 		return -1;
-	u = unitverb_get(v, &res_kustomizations, v->namespace, name, err);
+	r = unitverb_find(v, name, &name, err);
+	if (!r)
+		return -1;
+	if (r == &res_applications)
+		return refresh(v, name, timeout, err);
+	u = unitverb_get(v, r, v->namespace, name, err);
 	if (!u)
 		return -1;
 	clock_gettime(CLOCK_REALTIME, &t);
@@ -78,7 +130,7 @@ static int reconcile(struct unitverb *v, const char *name, int64_t timeout, stru
 	if (ask(v, &res_gitrepositories, source_ns, source_name, value, err) ||
 	    ask(v, &res_kustomizations, v->namespace, name, value, err))
 		return -1;
-	return wait_for(v, name, value, timeout, err);
+	return wait_for(v, r, name, value, timeout, err);
 }
 
 static int reconcile_main(int argc, char **argv)
@@ -94,10 +146,11 @@ static int reconcile_main(int argc, char **argv)
 
 	unitverb_defaults(&v);
 	if (flags_parse(argc, argv, flags,
-			"plumb reconcile [NAME]\n\nFetches and applies a Kustomization (root) now.",
+			"plumb reconcile [NAME]\n\nFetches and applies a Kustomization (root) or "
+			"Application now.",
 			&nargs, &err) == 0) {
 		if (nargs > 1)
-			err_set(&err, ERR_BAD_REQUEST, "name one Kustomization");
+			err_set(&err, ERR_BAD_REQUEST, "name one Kustomization or Application");
 		else if (!reconcile(&v, nargs ? argv[0] : "root", timeout, &err))
 			rc = 0;
 	}

@@ -21,13 +21,14 @@ struct wish {
 	bool propose;
 };
 
-static int ask(struct unitverb *v, const char *name, const struct wish *w, struct err *err)
+static int ask(struct unitverb *v, const struct resource *r, const char *name, const struct wish *w,
+	       struct err *err)
 {
 	const char *wish =
 		arena_printf(&v->arena, "%s#%lld%s", *w->to ? w->to : "previous",
 			     (long long)loop_wall(v->loop), w->propose ? "#propose" : "");
 
-	return unitverb_patch(v, &res_kustomizations, v->namespace, name,
+	return unitverb_patch(v, r, v->namespace, name,
 			      json_build(&v->arena, "{s:{s:{s:s,s:n}}}", "metadata", "annotations",
 					 ASK, wish, ANSWER),
 			      err);
@@ -35,13 +36,17 @@ static int ask(struct unitverb *v, const char *name, const struct wish *w, struc
 
 static int rollback(struct unitverb *v, const char *name, const struct wish *w, struct err *err)
 {
+	const struct resource *r;
+
 	if (strchr(w->to, '#'))
 		return err_set(err, ERR_BAD_REQUEST, "--to: not a revision: %s", w->to);
-	if (unitverb_open(v, err) || ask(v, name, w, err))
+	if (unitverb_open(v, err))
+		return -1;
+	r = unitverb_find(v, name, &name, err);
+	if (!r || ask(v, r, name, w, err))
 		return -1;
 	for (int waited = 0; waited < PATIENCE_MS; waited += PAUSE_MS) {
-		const struct json *o =
-			unitverb_get(v, &res_kustomizations, v->namespace, name, err);
+		const struct json *o = unitverb_get(v, r, v->namespace, name, err);
 		struct str answer = meta_annotation(o, ANSWER);
 
 		if (!o)
@@ -74,11 +79,11 @@ static int rollback_main(int argc, char **argv)
 
 	unitverb_defaults(&v);
 	if (!flags_parse(argc, argv, flags,
-			 "plumb rollback NAME\n\nTakes a Kustomization's files back to an earlier "
-			 "revision, by a commit.",
+			 "plumb rollback NAME\n\nTakes the files of a Kustomization or Application "
+			 "back to an earlier revision, by a commit.",
 			 &nargs, &err)) {
 		if (nargs != 1)
-			err_set(&err, ERR_BAD_REQUEST, "name one Kustomization");
+			err_set(&err, ERR_BAD_REQUEST, "name one Kustomization or Application");
 		else if (!rollback(&v, argv[0], &wish, &err))
 			rc = 0;
 	}
@@ -88,5 +93,6 @@ static int rollback_main(int argc, char **argv)
 	return rc;
 }
 
-const struct verb verb_rollback = {
-	.name = "rollback", .help = "take a Kustomization back by a commit", .main = rollback_main};
+const struct verb verb_rollback = {.name = "rollback",
+				   .help = "take a Kustomization or Application back by a commit",
+				   .main = rollback_main};

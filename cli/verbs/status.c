@@ -75,6 +75,27 @@ static void print_units(const struct json *units)
 	}
 }
 
+static void print_apps(const struct json *apps)
+{
+	if (!json_len(apps))
+		return;
+	printf("\n%-28s %-10s %-12s %-41s %s\n", "APPLICATION", "SYNC", "HEALTH", "REVISION",
+	       "MESSAGE");
+	for (size_t i = 0; i < json_len(apps); i++) {
+		const struct json *o = json_item(apps, i), *status = json_get(o, STR("status"));
+		char name[200];
+
+		snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(meta_namespace(o)),
+			 STR_ARG(meta_name(o)));
+		printf("%-28s %-10.*s %-12.*s %-41.*s %.*s\n", name,
+		       STR_ARG(json_str_or(json_at(status, "sync", "status"), STR("Unknown"))),
+		       STR_ARG(json_str_or(json_at(status, "health", "status"), STR("Unknown"))),
+		       STR_ARG(json_str_or(json_at(status, "sync", "revision"), STR("-"))),
+		       STR_ARG(json_str(json_get(json_item(json_get(status, STR("conditions")), 0),
+						 STR("message")))));
+	}
+}
+
 static void print_drift(const struct json *reports)
 {
 	if (!json_len(reports))
@@ -95,6 +116,7 @@ static int print_all(struct status *s)
 	} else {
 		print_nodes(json_get(s->all, STR("nodes")));
 		print_units(json_get(s->all, STR("kustomizations")));
+		print_apps(json_get(s->all, STR("applications")));
 		print_drift(json_get(s->all, STR("driftReports")));
 		return 0;
 	}
@@ -122,6 +144,7 @@ static int status(struct status *s, struct err *err)
 	s->all = json_new(&s->arena, JSON_OBJECT);
 	if (!fetch(s, &res_nodes, "nodes", err) ||
 	    !fetch(s, &res_kustomizations, "kustomizations", err) ||
+	    !fetch(s, &res_applications, "applications", err) ||
 	    !fetch(s, &res_driftreports, "driftReports", err))
 		return -1;
 	return print_all(s);

@@ -5,6 +5,7 @@
 #include "cli/verbs/unitverb.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/datadir.h"
 #include "lib/base/timefmt.h"
@@ -13,7 +14,7 @@
 void unitverb_defaults(struct unitverb *v)
 {
 	*v = (struct unitverb){
-		.data_dir = DATADIR_DEFAULT, .kubeconfig = "", .namespace = "plumb-system"};
+		.data_dir = DATADIR_DEFAULT, .kubeconfig = "", .namespace = UNITVERB_NAMESPACE};
 }
 
 int unitverb_open(struct unitverb *v, struct err *err)
@@ -54,6 +55,27 @@ const struct json *unitverb_get(struct unitverb *v, const struct resource *r, co
 	if (client_sync(v->client, &call, &body, err))
 		return NULL;
 	return json_parse(&v->arena, arena_str(&v->arena, buf_view(&body)), NULL, err);
+}
+
+const struct resource *unitverb_find(struct unitverb *v, const char *name, const char **ret_name,
+				     struct err *err)
+{
+	static const char prefix[] = "application/", theirs[] = "argocd";
+	bool app = !strncmp(name, prefix, strlen(prefix));
+	struct err why = {0};
+
+	*ret_name = app ? name + strlen(prefix) : name;
+	if (!app && unitverb_get(v, &res_kustomizations, v->namespace, name, err))
+		return &res_kustomizations;
+	if (!app && err->code != ERR_NOT_FOUND)
+		return NULL;
+	if (unitverb_get(v, &res_applications, v->namespace, *ret_name, app ? err : &why))
+		return &res_applications;
+	if (strcmp(v->namespace, UNITVERB_NAMESPACE) != 0 ||
+	    !unitverb_get(v, &res_applications, theirs, *ret_name, &why))
+		return NULL;
+	v->namespace = theirs;
+	return &res_applications;
 }
 
 int unitverb_patch(struct unitverb *v, const struct resource *r, const char *namespace,

@@ -5,6 +5,8 @@
 #include "lib/base/flags.h"
 #include "lib/kube/client.h"
 
+#define UNITVERB_NAMESPACE "plumb-system" /* when nobody names one */
+
 struct unitverb {
 	const char *data_dir, *kubeconfig, *namespace;
 	struct client *client;
@@ -27,6 +29,12 @@ void unitverb_release(struct unitverb *v);
 /* Trees are in the verb's arena. */
 const struct json *unitverb_get(struct unitverb *v, const struct resource *r, const char *namespace,
 				const char *name, struct err *err);
+/*
+ * A Kustomization by name, else the Application of that name, there or in argocd;
+ * "application/NAME" is one. *ret_name and v->namespace say where it is.
+ */
+const struct resource *unitverb_find(struct unitverb *v, const char *name, const char **ret_name,
+				     struct err *err);
 MUST_USE int unitverb_patch(struct unitverb *v, const struct resource *r, const char *namespace,
 			    const char *name, const struct json *merge, struct err *err);
 /* `plumb VERB NAME`: merge-patches spec.suspend. */

@@ -278,6 +278,19 @@ ok "… which is for them alone" soon 10 has argocd application/team '{.status.s
 project ', clusterResourceWhitelist: [{group: "*", kind: "*"}]'
 ok "without one it goes on" soon 10 teams 4
 
+# The command line knows them, too.
+ok "plumb status shows it" sh -c "'$PLUMB' status --data-dir '$data' | grep -E '^argocd/team +Synced +'"
+ok "plumb reconcile looks at it" sh -c "'$PLUMB' reconcile team --data-dir '$data' | grep -qx 'argocd/team: Synced, Healthy'"
+ok "… by its full name" "$PLUMB" reconcile application/team --data-dir "$data"
+ok "… and tells what is wrong" sh -c "! '$PLUMB' reconcile far --data-dir '$data' 2>'$work/err' && grep -q 'another cluster' '$work/err'"
+ok "a name that is neither is told" sh -c "! '$PLUMB' reconcile neither --data-dir '$data' 2>'$work/err' && grep -q neither '$work/err'"
+k -n argocd patch application team --type merge -p '{"spec":{"source":{"targetRevision":"main"}}}' >/dev/null
+sed -i 's/"4"/"5"/' "$repo/team/a.yaml"; push 'team 5'
+ok "a step forward" soon 10 teams 5
+ok "plumb rollback takes it back" sh -c "'$PLUMB' rollback team --data-dir '$data' | grep -q '^argocd/team goes back to .* on branch main'"
+ok "… by a commit" soon 15 teams 4
+git -C "$repo" pull -q --rebase
+
 ok "a path that isn't there" app nowhere 'path: nowhere'
 ok "… is said" says nowhere 'ComparisonError.*nowhere'
 ok "an ApplicationSet says that it does nothing" sh -c "printf 'apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: s, namespace: argocd}\nspec: {generators: []}\n' | $KUBECTL --kubeconfig $data/admin.kubeconfig apply -f -"
