@@ -10,6 +10,7 @@
 #include "kubelet/exec.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/logs.h"
+#include "kubelet/nodelogs.h"
 #include "kubelet/portforward.h"
 #include "kubelet/stats.h"
 #include "lib/base/log.h"
@@ -129,6 +130,8 @@ static void handle(void *arg, struct http_req *r)
 		reply(r, 405, "text/plain", STR("only GET\n"));
 	else if (str_starts(r->path, logs))
 		logs_serve(k, r, str_sub(r->path, logs.n, r->path.n));
+	else if (str_is(r->path, "/logs") || str_starts(r->path, STR("/logs/")))
+		nodelogs_serve(r, "/var/log", str_sub(r->path, 5, r->path.n));
 	else if (str_is(r->path, "/pods"))
 		serve_pods(k, r, false);
 	else if (str_is(r->path, "/runningpods") || str_is(r->path, "/runningpods/"))

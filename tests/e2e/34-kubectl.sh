@@ -63,6 +63,7 @@ ok "uncordon, taint" sh -c "$kc uncordon $node && $kc taint node $node a=b:NoSch
 k proxy --unix-socket="$work/sock" >/dev/null 2>&1 & proxy=$!
 ok "proxy on a socket" soon 5 says '"versions"' curl -s --unix-socket "$work/sock" http://localhost/api
 ok "… to a node's kubelet" says ok curl -s --unix-socket "$work/sock" "http://localhost/api/v1/nodes/$node/proxy/healthz"
+ok "… to its machine's logs" says "<pre>" curl -sL --unix-socket "$work/sock" "http://localhost/api/v1/nodes/$node/proxy/logs"
 kill "$proxy"; wait "$proxy" 2>/dev/null
 ok "delete, in the foreground" k delete -f "$work/app.yaml" --cascade=foreground --timeout=20s
 ok "… and all is gone" sh -c "[ -z \"\$($kc get pods,rs -l app=app -o name)\" ]"
