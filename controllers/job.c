@@ -60,6 +60,8 @@ static int64_t misfits_first(struct job *j)
 static void delete_active(struct job *j, int64_t n)
 {
 	for (int64_t i = 0; i < MIN(n, (int64_t)j->active.n); i++) {
+		/* Ended by us: no failure of theirs. */
+		job_let_go(j->v, j->plan, j->active.v[i]);
 		plan_delete(j->plan, &res_pods, j->active.v[i])->ignore_not_found = true;
 		plan_event(j->plan, j->was, "Normal", "SuccessfulDelete", "Deleted pod: %.*s",
 			   STR_ARG(meta_name(j->active.v[i])));

@@ -187,6 +187,12 @@ void test_job__suspended_it_has_no_pods(void **state)
 	fake_settle(f, "a", "sum");
 	assert_int_equal(running(f), 2);
 	assert_false(has(f, "Suspended"));
+	/* Whom it ends itself it doesn't count, however long they take and whatever they say. */
+	fake_merge(f, &res_jobs, "a", "sum", "{'spec':{'suspend':true,'backoffLimit':0}}");
+	fake_settle(f, "a", "sum");
+	assert_int_equal(tracked(f), 0);
+	assert_int_equal(count(f, "failed"), 0);
+	assert_false(has(f, "FailureTarget"));
 	fake_free(f);
 }
 
