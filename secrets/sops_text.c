@@ -139,8 +139,10 @@ static int open_line(struct dotenv *d, struct str line)
 	buf_putc(&aad, ':');
 	if (sops_is_value(value)) {
 		rc = sops_value_open(&d->key, value, buf_view(&aad), &plain, &type, d->err);
-		if (rc != 0)
+		if (rc != 0) {
+			buf_wipe(&plain);
 			return err_wrap(d->err, "%.*s", STR_ARG(name));
+		}
 	} else {
 		unescape(value, &plain);
 	}
