@@ -91,7 +91,7 @@ static bool ours(const struct view *v, const struct json *service)
 
 static bool is_nodes_own(int64_t port)
 {
-	static const int64_t own[] = {22, 53, 6443, 10250};
+	static const int64_t own[] = {22, 6443, 10250};
 
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		if (port == own[i])
