@@ -60,6 +60,8 @@ static void recreate_ended(struct sts *s, const struct json *pod)
 {
 	int64_t left = meta_created_ns(pod) + ENDED_AGE - s->v->now_ns;
 
+	if (meta_deleting(pod))
+		return; /* it has ended because it goes */
 	if (left > 0) {
 		plan_requeue(s->plan, left);
 		return;
@@ -70,8 +72,7 @@ static void recreate_ended(struct sts *s, const struct json *pod)
 		   str_is(json_str(json_at(pod, "status", "phase")), "Failed") ? "failed"
 									       : "succeeded",
 		   STR_ARG(meta_name(pod)));
-	if (!meta_deleting(pod))
-		sts_delete(s, pod);
+	sts_delete(s, pod);
 }
 
 /* The wanted pods in order; false when an ordered set has to wait before it goes on. */

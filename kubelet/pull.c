@@ -5,6 +5,7 @@
  * kubelet's loop; a pull is for all pods that wait for its image.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "kubelet/kubelet.h"
 #include "kubelet/main.h"
@@ -179,11 +180,28 @@ static void write_request(struct pod *p, const char *name, struct buf *out)
 	arena_release(&a);
 }
 
+/* A pull must fail before its pod's patience ends; the way out is the machine's. */
+static const char *const *pull_env(struct arena *a)
+{
+	static const char *const passed[] = {"HTTP_PROXY",    "HTTPS_PROXY", "NO_PROXY",
+					     "http_proxy",    "https_proxy", "no_proxy",
+					     "SSL_CERT_FILE", "SSL_CERT_DIR"};
+	const char **env = arena_array(a, ARRAY_LEN(passed) + 3, sizeof(*env));
+	size_t n = 0;
+
+	env[n++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	env[n++] = "RES_OPTIONS=timeout:2 attempts:2";
+	for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
+		const char *value = getenv(passed[i]);
+		if (value)
+			env[n++] = arena_printf(a, "%s=%s", passed[i], value);
+	}
+	return env;
+}
+
 static int start_pull(struct pod *p, const char *name, struct err *err)
 {
-	static const char *const env[] = {
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"RES_OPTIONS=timeout:2 attempts:2", NULL};
+	AUTO(arena) struct arena a = {0};
 	struct kubelet *k = p->k;
 	const char *argv[] = {k->program, "pull", k->images, NULL};
 	AUTO(buf) struct buf request = {0};
@@ -193,7 +211,7 @@ static int start_pull(struct pod *p, const char *name, struct err *err)
 	list_append(&k->pulls, &l->node);
 	write_request(p, name, &request);
 	struct proc_opts o = {.argv = argv,
-			      .env = env,
+			      .env = pull_env(&a),
 			      .in = buf_view(&request),
 			      .die_with_us = true,
 			      .timeout_ns = PULL_TIMEOUT_NS};
