@@ -350,24 +350,27 @@ static int encrypt_dotenv(struct making *m, struct str plain, struct buf *out, s
 	return 0;
 }
 
-static int encrypt_bound(struct making *m, struct str plain, struct buf *out, struct err *err)
+/* The same file with its annotation in it, encrypted under a rule that covers that. */
+static int encrypt_bound(const struct sops_encrypt *e, struct str plain, struct buf *out,
+			 struct err *err)
 {
-	struct sops_policy policy = *m->e->policy;
-	struct sops_encrypt e = *m->e;
+	AUTO(arena) struct arena a = {.wipes = true};
+	struct sops_policy policy = *e->policy;
+	struct sops_encrypt with = *e;
 	struct buf bound = {0};
 	int rc;
 
-	if (e.format == SOPS_BINARY || e.format == SOPS_DOTENV)
+	if (e->format == SOPS_BINARY || e->format == SOPS_DOTENV)
 		return err_set(err, ERR_UNSUPPORTED,
 			       "sops: only files with Kubernetes objects can be bound to one");
-	e.policy = &policy;
-	m->e = &e;
+	with.policy = &policy;
+	with.bind = NULL;
 	buf_reserve(&bound, plain.n * 2 + 65536); /* never moved, so that it is wiped whole */
-	rc = sops_bind_rule(m->a, &policy, err);
+	rc = sops_bind_rule(&a, &policy, err);
 	if (rc == 0)
-		rc = sops_bind(plain, e.bind, &bound, err);
+		rc = sops_bind(plain, e->bind, &bound, err);
 	if (rc == 0)
-		rc = encrypt_tree(m, buf_view(&bound), out, err);
+		rc = sops_encrypt(&with, buf_view(&bound), out, err);
 	buf_wipe(&bound);
 	return rc;
 }
@@ -385,8 +388,9 @@ int sops_encrypt(const struct sops_encrypt *e, struct str plain, struct buf *out
 		return err_set(err, ERR_UNSUPPORTED, "sops: INI files aren't supported");
 	if (plain.n > FILE_MAX)
 		return err_set(err, ERR_LIMIT, "sops: more than %d bytes", FILE_MAX);
-	rc = e->bind                    ? encrypt_bound(&m, plain, out, err)
-	     : e->format == SOPS_BINARY ? encrypt_binary(&m, plain, out, err)
+	if (e->bind)
+		return encrypt_bound(e, plain, out, err);
+	rc = e->format == SOPS_BINARY   ? encrypt_binary(&m, plain, out, err)
 	     : e->format == SOPS_DOTENV ? encrypt_dotenv(&m, plain, out, err)
 					: encrypt_tree(&m, plain, out, err);
 	if (rc != 0)
