@@ -29,7 +29,9 @@ int64_t job_index_of(const struct json *pod)
 void job_indexes_parse(struct str text, bool *flags, int64_t n)
 {
 	struct str part, first, last;
+	int64_t done = -1;
 
+	/* In order: however long the text is, no index is looked at twice. */
 	while (str_next(&text, ',', &part)) {
 		int64_t from, to;
 
@@ -37,8 +39,10 @@ void job_indexes_parse(struct str text, bool *flags, int64_t n)
 			first = last = part;
 		if (str_to_i64(first, &from) || str_to_i64(last, &to))
 			continue;
-		for (int64_t i = MAX(from, 0); i <= to && i < n; i++)
+		for (int64_t i = MAX(from, done + 1); i <= to && i < n; i++) {
 			flags[i] = true;
+			done = i;
+		}
 	}
 }
 
