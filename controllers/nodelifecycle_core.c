@@ -147,27 +147,22 @@ static bool tolerates(const struct json *o, const struct json *taint)
 	return exists || str_eq(json_str(json_at(o, "value")), json_str(json_at(taint, "value")));
 }
 
-/* Until when one taint is tolerated. Of several tolerations that match, the shortest counts. */
+/* Until when one taint is tolerated. Of several tolerations that match, the first counts. */
 static int64_t tolerated_until(const struct json *pod, const struct json *taint)
 {
-	const struct json *all = json_at(pod, "spec", "tolerations");
-	int64_t added = meta_time_ns(json_at(taint, "timeAdded")), least = INT64_MAX;
+	const struct json *all = json_at(pod, "spec", "tolerations"), *seconds;
+	int64_t added = meta_time_ns(json_at(taint, "timeAdded")), least;
 	struct str key = json_str(json_at(taint, "key"));
-	bool any = false;
+	size_t i = 0;
 
-	for (size_t i = 0; i < json_len(all); i++) {
-		const struct json *seconds = json_at(json_item(all, i), "tolerationSeconds");
-
-		if (!tolerates(json_item(all, i), taint))
-			continue;
-		any = true;
-		if (seconds)
-			least = MIN(least, MAX(json_int(seconds, 0), 0));
-	}
-	if (!any && (str_is(key, UNREACHABLE) || str_is(key, NOT_READY)))
-		least = DEFAULT_TOLERATION_S;
-	else if (!any)
+	while (i < json_len(all) && !tolerates(json_item(all, i), taint))
+		i++;
+	if (i == json_len(all) && !str_is(key, UNREACHABLE) && !str_is(key, NOT_READY))
 		return 0;
+	seconds = json_at(json_item(all, i), "tolerationSeconds");
+	if (i < json_len(all) && !seconds)
+		return INT64_MAX;
+	least = i < json_len(all) ? MAX(json_int(seconds, 0), 0) : DEFAULT_TOLERATION_S;
 	if (least > INT64_MAX / (2 * NS_PER_S))
 		return INT64_MAX;
 	return added + least * NS_PER_S;
