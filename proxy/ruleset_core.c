@@ -364,9 +364,10 @@ static const char base_table[] =
 	"	}\n"
 	"	chain filter-input {\n"
 	"		type filter hook input priority filter\n"
-	/* Where host ports are reached by 127.0.0.1, others must not reach what listens there. */
+	/* Where host ports are reached by 127.0.0.1, others must not reach what listens there,
+	 * unless somebody sent them there. */
 	"		iifname != \"lo\" ip daddr 127.0.0.0/8 ct state new,invalid,untracked "
-	"drop\n"
+	"ct status & dnat == 0 drop\n"
 	"		ct state new jump check-ips\n"
 	"		ct state new jump check-nodeports\n"
 	"	}\n"
