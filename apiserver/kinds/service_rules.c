@@ -214,7 +214,7 @@ static void check_affinity(struct kind_ctx *c, const struct spath *at, const str
 /* Members that belong to some types only. */
 static void check_outside(struct kind_ctx *c, const struct spath *at, const struct json *spec)
 {
-	if (json_get(spec, STR("externalTrafficPolicy")) && !reached_from_outside(spec))
+	if (json_str(json_get(spec, STR("externalTrafficPolicy"))).n && !reached_from_outside(spec))
 		rule_invalid(c, at, "externalTrafficPolicy",
 			     json_get(spec, STR("externalTrafficPolicy")),
 			     "may only be set for externally-accessible services");

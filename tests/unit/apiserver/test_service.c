@@ -92,6 +92,22 @@ void test_service__a_change_of_type_takes_what_belonged_to_it(void **state)
 	alone_end();
 }
 
+/* As Go's clients write what they leave open. */
+void test_service__what_is_empty_is_not_said(void **state)
+{
+	struct asked *q;
+
+	(void)state;
+	alone_begin();
+	q = put("s", "\"externalTrafficPolicy\":\"\",\"clusterIP\":\"\",\"loadBalancerClass\":null,"
+		     "\"allocateLoadBalancerNodePorts\":null,\"healthCheckNodePort\":0,"
+		     "\"sessionAffinityConfig\":{},\"ports\":[{\"port\":80,\"nodePort\":0}]");
+	if (q->status != 201)
+		fail_msg("%.*s", (int)q->body.n, q->body.p);
+	ask_free(q);
+	alone_end();
+}
+
 void test_service__a_balancer_that_needs_no_node_ports_gets_none(void **state)
 {
 	struct asked *q;
