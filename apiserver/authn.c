@@ -115,6 +115,14 @@ bool authn_impersonation(struct http_req *r, struct impersonation *ret, bool *ba
 	return true;
 }
 
+static bool has_group(const struct str *groups, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_is(groups[i], name))
+			return true;
+	return false;
+}
+
 void authn_impersonated(struct arena *a, const struct impersonation *i, struct admission_user *ret)
 {
 	static const char prefix[] = "system:serviceaccount:";
@@ -129,7 +137,10 @@ void authn_impersonated(struct arena *a, const struct impersonation *i, struct a
 		groups[n++] = STR("system:serviceaccounts");
 		groups[n++] = arena_strf(a, "system:serviceaccounts:%.*s", STR_ARG(ns));
 	}
-	groups[n++] = STR("system:authenticated");
+	bool known = !str_is(i->user, "system:anonymous");
+	if (!has_group(groups, n, "system:unauthenticated") &&
+	    !(known && has_group(groups, n, "system:authenticated")))
+		groups[n++] = known ? STR("system:authenticated") : STR("system:unauthenticated");
 	*ret = (struct admission_user){
 		.name = i->user, .uid = i->uid, .groups = groups, .ngroups = n};
 }

@@ -294,6 +294,15 @@ void test_authn__impersonation(void **state)
 	i.ngroups = 0;
 	authn_impersonated(&r.arena, &i, &u);
 	assert_int_equal(u.ngroups, 3); /* a service account's own */
+	i.user = STR("system:anonymous");
+	authn_impersonated(&r.arena, &i, &u);
+	assert_int_equal(u.ngroups, 1);
+	assert_true(str_is(u.groups[0], "system:unauthenticated"));
+	i.user = STR("jane");
+	i.groups[0] = STR("system:authenticated");
+	i.ngroups = 1;
+	authn_impersonated(&r.arena, &i, &u);
+	assert_int_equal(u.ngroups, 1);
 	arena_release(&r.arena);
 	r = request(h + 1, 2);
 	assert_true(authn_impersonation(&r, &i, &bad));
