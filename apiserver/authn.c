@@ -65,6 +65,45 @@ int authn_token(const struct authn *x, struct arena *a, struct str token, int64_
 	return service_account(x->tokens, a, token, now_s, ret, err);
 }
 
+static struct str first_header(const struct http_req *r, const char *const *names, size_t n)
+{
+	struct str s = STR_NONE;
+
+	for (size_t i = 0; i < n && !s.n; i++)
+		s = http_header(&r->headers, names[i]);
+	return s;
+}
+
+static bool is_one_of(struct str name, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_ieq(name, str_c(names[i])))
+			return true;
+	return false;
+}
+
+/* A proxy names somebody else; itself it is nobody. */
+static int from_proxy(const struct authn *x, struct http_req *r, struct identity *ret,
+		      struct err *err)
+{
+	struct str name = first_header(r, x->proxy_user, x->nproxy_user);
+	struct str *groups;
+	size_t n = 0;
+
+	bool allowed = x->nproxy_names == 0;
+	for (size_t i = 0; i < x->nproxy_names; i++)
+		allowed |= strcmp(x->proxy_names[i], r->peer_cn) == 0;
+	if (!allowed || !name.n)
+		return err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
+	groups = arena_array(&r->arena, r->headers.n + 1, sizeof(*groups));
+	for (size_t i = 0; i < r->headers.n; i++)
+		if (is_one_of(r->headers.v[i].name, x->proxy_group, x->nproxy_group))
+			groups[n++] = r->headers.v[i].value;
+	groups[n++] = STR("system:authenticated");
+	ret->user = (struct admission_user){.name = name, .groups = groups, .ngroups = n};
+	return 0;
+}
+
 static void nobody(struct identity *ret)
 {
 	static const struct str groups[] = {{"system:unauthenticated", 22}};
@@ -79,6 +118,8 @@ int authn_request(const struct authn *x, struct http_req *r, int64_t now_s, stru
 	struct str h = http_header(&r->headers, "Authorization");
 
 	*ret = (struct identity){0};
+	if (r->peer_cn && r->peer_cn[0] && r->peer_is_proxy)
+		return from_proxy(x, r, ret, err);
 	if (r->peer_cn && r->peer_cn[0])
 		return from_certificate(r, ret);
 	if (!h.p && x->anonymous) {

@@ -26,6 +26,9 @@ struct authn {
 	struct oidc *oidc;
 	struct oidc_fetch *oidc_fetch;
 	bool anonymous; /* who shows nothing is system:anonymous */
+	/* Whose name a proxy may tell: certificates' names (none = all), and in which headers. */
+	const char *const *proxy_names, *const *proxy_user, *const *proxy_group;
+	size_t nproxy_names, nproxy_user, nproxy_group;
 };
 
 struct identity {

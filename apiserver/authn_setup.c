@@ -72,10 +72,25 @@ static int open_abac(struct authn_setup *s, struct err *err)
 	return s->abac ? 0 : err_wrap(err, "--authorization-policy-file");
 }
 
+/* The headers are believed of whom the authority of proxies vouches for, and of nobody else. */
+static void set_proxies(struct authn_setup *s)
+{
+	static const char *const user[] = {"X-Remote-User"}, *const group[] = {"X-Remote-Group"};
+	struct authn *x = &s->authn;
+
+	x->proxy_names = s->proxy_names.v;
+	x->nproxy_names = s->proxy_names.n;
+	x->proxy_user = s->proxy_user.n ? s->proxy_user.v : user;
+	x->nproxy_user = s->proxy_user.n ? s->proxy_user.n : 1;
+	x->proxy_group = s->proxy_group.n ? s->proxy_group.v : group;
+	x->nproxy_group = s->proxy_group.n ? s->proxy_group.n : 1;
+}
+
 int authn_setup_open(struct authn_setup *s, struct loop *l, struct err *err)
 {
 	struct buf text = {0};
 
+	set_proxies(s);
 	if (open_audit(s, err) || open_abac(s, err))
 		return -1;
 	if (s->token_file) {
@@ -108,6 +123,9 @@ void authn_setup_close(struct authn_setup *s)
 	audit_policy_free(s->audit_policy);
 	free(s->required.v);
 	free(s->algs.v);
+	free(s->proxy_names.v);
+	free(s->proxy_user.v);
+	free(s->proxy_group.v);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -122,12 +140,12 @@ struct seen {
 struct tls_reload {
 	struct tls_reload_opts o;
 	struct loop_timer timer;
-	struct seen seen[3];
+	struct seen seen[4];
 };
 
 static bool look(struct tls_reload *r)
 {
-	const char *paths[] = {r->o.files.ca, r->o.files.cert, r->o.files.key};
+	const char *paths[] = {r->o.files.ca, r->o.files.cert, r->o.files.key, r->o.files.proxy_ca};
 	bool changed = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {

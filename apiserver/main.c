@@ -81,6 +81,14 @@ static int parse(struct apiserver *s, int argc, char **argv, struct err *err)
 		 "static tokens: lines of token,user,uid,\"group,group\""},
 		{"anonymous-auth", 0, FLAG_BOOL, &s->authn.authn.anonymous, NULL,
 		 "who shows nothing is system:anonymous"},
+		{"requestheader-client-ca-file", 0, FLAG_STRING, &s->authn.proxy_ca, "FILE",
+		 "who vouches for proxies that tell in headers who somebody is"},
+		{"requestheader-allowed-names", 0, FLAG_STRINGS, &s->authn.proxy_names, "NAME",
+		 "such a proxy's certificate (any)"},
+		{"requestheader-username-headers", 0, FLAG_STRINGS, &s->authn.proxy_user, "HEADER",
+		 "where it names the user (X-Remote-User)"},
+		{"requestheader-group-headers", 0, FLAG_STRINGS, &s->authn.proxy_group, "HEADER",
+		 "where it names groups (X-Remote-Group)"},
 		{"oidc-issuer-url", 0, FLAG_STRING, &s->authn.oidc.issuer_url, "URL",
 		 "whose ID tokens are taken"},
 		{"oidc-client-id", 0, FLAG_STRING, &s->authn.oidc.client_id, "ID",
@@ -159,7 +167,8 @@ static struct tls_files serving_files(struct apiserver *s)
 {
 	return (struct tls_files){.ca = in_dir(s, "pki/ca.crt"),
 				  .cert = in_dir(s, "pki/apiserver.crt"),
-				  .key = in_dir(s, "pki/apiserver.key")};
+				  .key = in_dir(s, "pki/apiserver.key"),
+				  .proxy_ca = s->authn.proxy_ca};
 }
 
 static struct tls_files calling_files(struct apiserver *s)

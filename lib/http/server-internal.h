@@ -96,7 +96,7 @@ struct conn {
 	int64_t waits_until;
 	struct wire wire;
 	enum conn_state state;
-	bool identified;
+	bool identified, peer_is_proxy;
 	bool doomed;       /* to be closed at the end of the turn */
 	bool last_request; /* close after the answer */
 	bool paused;       /* upgraded: don't read */

@@ -101,6 +101,7 @@ void conn_identify(struct conn *c)
 	    ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1) {
 		c->peer_cn = xstrdup(info.common_name);
 		c->peer_orgs = split_orgs(buf_view(&info.organizations));
+		c->peer_is_proxy = tls_is_proxy(c->wire.ssl, x);
 		c->peer_until_ns = (int64_t)timegm(&tm) * NS_PER_S;
 	}
 	cert_info_release(&info);
@@ -270,6 +271,7 @@ static void dispatch(struct conn *c)
 	if (c->peer_cn && loop_wall(c->shard->loop) < c->peer_until_ns) {
 		r->pub.peer_cn = c->peer_cn;
 		r->pub.peer_orgs = c->peer_orgs;
+		r->pub.peer_is_proxy = c->peer_is_proxy;
 	}
 	r->last = !r->head.keep_alive || c->shard->draining;
 	r->handled = true;

@@ -12,7 +12,11 @@ struct tls_ctx {
 	_Atomic uint32_t refs;
 	SSL_CTX *ssl;
 	bool server, insecure;
+	STACK_OF(X509) * proxies; /* tls_files.proxy_ca, or NULL */
 };
+
+/* Whether the certificate, which has been verified, is a proxy's. */
+bool tls_is_proxy(const SSL *ssl, X509 *x);
 
 /* OpenSSL's oldest queued error behind the message; empties the queue. Returns -1. */
 int tls_err(struct err *err, enum err_code code, const char *what);

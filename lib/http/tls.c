@@ -123,6 +123,56 @@ static int load_trust(SSL_CTX *ssl, const struct tls_files *f, bool server, stru
 	return 0;
 }
 
+/* An authority of both kinds could not tell a person from a proxy that speaks for people. */
+static bool is_trusted(SSL_CTX *ssl, X509 *x)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509 *other = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+
+		if (other && EVP_PKEY_eq(X509_get0_pubkey(other), X509_get0_pubkey(x)) == 1)
+			return true;
+	}
+	return false;
+}
+
+static int load_proxies(struct tls_ctx *c, const char *path, struct err *err)
+{
+	AUTO(buf) struct buf pem = {0};
+	X509 *x;
+	int n;
+
+	if (!path)
+		return 0;
+	if (read_whole(path, &pem, err))
+		return -1;
+	c->proxies = sk_X509_new_null();
+	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+		sk_X509_push(c->proxies, x);
+	BIO_free(bio);
+	ERR_clear_error();
+	n = sk_X509_num(c->proxies);
+	for (int i = 0; i < n; i++)
+		if (is_trusted(c->ssl, sk_X509_value(c->proxies, i)))
+			return err_set(err, ERR_BAD_REQUEST,
+				       "%s: proxies need an authority of their own", path);
+	return n ? trust_pem(c->ssl, buf_view(&pem), true, err)
+		 : err_set(err, ERR_PARSE, "%s: no certificate", path);
+}
+
+bool tls_is_proxy(const SSL *ssl, X509 *x)
+{
+	const struct tls_ctx *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	for (int i = 0; c && c->proxies && i < sk_X509_num(c->proxies); i++)
+		if (X509_verify(x, X509_get0_pubkey(sk_X509_value(c->proxies, i))) == 1)
+			return true;
+	ERR_clear_error();
+	return false;
+}
+
 /* The first certificate is ours, the others are the chain up to the authority. */
 static int use_chain(SSL_CTX *ssl, struct str pem, struct err *err)
 {
@@ -231,7 +281,9 @@ struct tls_ctx *tls_server_new(const struct tls_files *f, struct err *err)
 	SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(c->ssl, 1);
 	SSL_CTX_set_alpn_select_cb(c->ssl, choose_alpn, NULL);
-	if (load_trust(c->ssl, f, true, err) || load_identity(c->ssl, f, err)) {
+	SSL_CTX_set_app_data(c->ssl, c);
+	if (load_trust(c->ssl, f, true, err) || load_proxies(c, f->proxy_ca, err) ||
+	    load_identity(c->ssl, f, err)) {
 		tls_unref(&c);
 		return NULL;
 	}
@@ -270,5 +322,6 @@ void tls_unref(struct tls_ctx **c)
 	if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	SSL_CTX_free(x->ssl);
+	sk_X509_pop_free(x->proxies, X509_free);
 	free(x);
 }

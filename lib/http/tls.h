@@ -16,6 +16,8 @@ struct tls_files {
 	const char *cert, *key;               /* PEM files; NULL = none */
 	struct str ca_pem, cert_pem, key_pem; /* instead of files */
 	bool insecure;                        /* clients only: do not verify */
+	const char *proxy_ca; /* servers only: PEM file of further authorities, whose certificates
+				 name proxies; none of them may be one of ca's; NULL = none */
 };
 /* Server: asks for client certificates and accepts those of ca; a connection without one is let in
  * unauthenticated. */

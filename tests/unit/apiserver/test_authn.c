@@ -229,3 +229,111 @@ void test_authn__new_connections_see_the_new_certificate(void **state)
 	buf_release(&k);
 	teardown();
 }
+
+/* ---- proxies that name people ---- */
+
+static struct buf proxy_cert, proxy_key;
+
+/* With a certificate of the proxies' authority, to the server as it is. */
+static void connect_proxy(struct who *w, const char *cn, const char *org)
+{
+	struct buf own_cert = ca_cert, own_key = ca_key, cert = {0}, key = {0};
+	struct err err = {0};
+
+	ca_cert = proxy_cert;
+	ca_key = proxy_key;
+	issue(cn, org, &cert, &key);
+	ca_cert = own_cert;
+	ca_key = own_key;
+	w->tls = tls_client_new(&(struct tls_files){.ca_pem = buf_view(&ca_cert),
+						    .cert_pem = buf_view(&cert),
+						    .key_pem = buf_view(&key)},
+				&err);
+	w->client = http_client_new(
+		loop, &(struct http_client_opts){.host = "127.0.0.1", .port = port, .tls = w->tls},
+		&err);
+	assert_non_null(w->client);
+	buf_release(&cert);
+	buf_release(&key);
+}
+
+static int whoami(struct who *w)
+{
+	return ask(w, "POST", SELF, SELF_BODY, "X-Remote-User", "ann", "X-Remote-Group", "ops",
+		   "x-remote-group", "devs", (char *)NULL);
+}
+
+static void show_proxies(const char *path, struct str ca, bool good)
+{
+	struct buf c = {0}, k = {0};
+	struct err err = {0};
+
+	write_file(path, ca);
+	issue("kube-apiserver", NULL, &c, &k);
+	struct tls_ctx *tls = tls_server_new(&(struct tls_files){.ca_pem = buf_view(&ca_cert),
+								 .cert_pem = buf_view(&c),
+								 .key_pem = buf_view(&k),
+								 .proxy_ca = path},
+					     &err);
+	assert_int_equal(tls != NULL, good);
+	if (tls)
+		front_set_tls(front, tls);
+	else
+		assert_non_null(strstr(err.msg, "an authority of their own"));
+	tls_unref(&tls);
+	buf_release(&c);
+	buf_release(&k);
+}
+
+void test_authn__proxies_tell_who_somebody_is(void **state)
+{
+	static const char *const names[] = {"front"}, *const user[] = {"X-Remote-User"},
+				 *const group[] = {"X-Remote-Group"};
+	struct authn x = {.proxy_names = names,
+			  .nproxy_names = 1,
+			  .proxy_user = user,
+			  .nproxy_user = 1,
+			  .proxy_group = group,
+			  .nproxy_group = 1};
+	struct err err = {0};
+	struct who front_proxy, other, boss;
+	char path[] = "/tmp/plumb-test-proxy-XXXXXX";
+
+	(void)state;
+	more_authn = &x;
+	setup();
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(ca_create("proxies", loop_wall(loop), 3600, &proxy_cert, &proxy_key, &err),
+			 0);
+	show_proxies(path, buf_view(&ca_cert), false); /* the cluster's own */
+	show_proxies(path, buf_view(&proxy_cert), true);
+	connect_proxy(&front_proxy, "front", NULL);
+	connect_proxy(&other, "other", NULL);
+	connect_proxy(&boss, "front", "system:masters");
+	for (int i = 0; i < 2; i++) { /* a resumed session is no other person's */
+		assert_int_equal(whoami(&front_proxy), 201);
+		assert_true(said("\"username\":\"ann\""));
+		assert_true(said("\"groups\":[\"ops\",\"devs\",\"system:authenticated\"]"));
+		leave(&front_proxy);
+		connect_proxy(&front_proxy, "front", NULL);
+	}
+	assert_int_equal(ASK(&front_proxy, "POST", SELF, SELF_BODY), 401);
+	assert_int_equal(whoami(&other), 401);
+	/* What its certificate says of itself counts for nothing. */
+	assert_int_equal(ASK(&boss, "GET", CM, NULL), 401);
+	assert_int_equal(ASK(&boss, "GET", CM, NULL, "X-Remote-User", "ann"), 403);
+	/* Nobody else's headers are believed. */
+	assert_int_equal(whoami(&alice), 201);
+	assert_true(said("\"username\":\"alice\""));
+	assert_int_equal(whoami(&nobody), 401);
+	leave(&front_proxy);
+	leave(&other);
+	leave(&boss);
+	teardown();
+	more_authn = NULL;
+	unlink(path);
+	buf_release(&proxy_cert);
+	buf_release(&proxy_key);
+}
