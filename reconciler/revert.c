@@ -218,12 +218,67 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 
 /* ---- the commit ---- */
 
+struct past {
+	struct gitmirror *m;
+	struct arena *a;
+	const char *commit;
+	struct reads reads;
+};
+
+static int load(void *ctx, const char *path, struct git_files *ret, struct err *err)
+{
+	struct past *p = ctx;
+
+	reads_note(&p->reads, p->m, p->commit, str_c(path));
+	return git_manifests(p->m, p->a, p->commit, path, ret, err);
+}
+
+static enum render_scope scope(void *ctx, struct str api_version, struct str kind)
+{
+	(void)ctx;
+	(void)api_version;
+	(void)kind;
+	return SCOPE_NAMESPACED;
+}
+
+/* What the build read then: files that a base has lost since come back with it. As far as it can be
+ * built without its keys. */
+static void reads_then(struct source *s, const struct json *spec, struct past *p, const char *path)
+{
+	const struct render_env env = {.load = load, .scope = scope, .ctx = p};
+	const struct render_opts o = {
+		.path = path, .components = json_get(spec, STR("components")), .build_only = true};
+	struct rendered r = {0};
+	struct err err = {0};
+
+	p->m = source_git(s, &err);
+	if (p->m && !render(p->a, &env, &o, &r, &err))
+		rendered_release(&r);
+}
+
+static void add_beside(struct arena *a, struct json *list, struct str reads, const char *path,
+		       struct str to)
+{
+	struct str id, file;
+
+	while (reads_next(&reads, &id, &file)) {
+		bool listed = !id.n || reads_below(file, str_c(path));
+
+		for (size_t i = 0; i < json_len(list) && !listed; i++)
+			listed = str_eq(json_str(json_get(json_item(list, i), STR("path"))), file);
+		if (!listed)
+			json_append(a, list,
+				    json_build(a, "{s:S,s:S}", "path", file, "commit", to));
+	}
+}
+
 static struct json *restore_list(const struct unit *u, const struct json *spec, struct str to,
 				 struct arena *a, struct err *err)
 {
 	struct json *list = json_new(a, JSON_ARRAY);
 	char *path = git_clean_path(a, json_str(json_get(spec, STR("path"))), err);
-	struct str rest = str_c(u->reads), id, file;
+	struct past past = {.a = a, .commit = arena_cstr(a, to)};
+	struct source *s = unit_source(u, spec);
 
 	if (!path)
 		return NULL;
@@ -234,11 +289,11 @@ static struct json *restore_list(const struct unit *u, const struct json *spec, 
 	}
 	json_append(a, list, json_build(a, "{s:s,s:S}", "path", path, "commit", to));
 	/* What it is built from beside its path goes back, too. */
-	while (reads_next(&rest, &id, &file)) {
-		if (id.n && !reads_below(file, str_c(path)))
-			json_append(a, list,
-				    json_build(a, "{s:S,s:S}", "path", file, "commit", to));
-	}
+	add_beside(a, list, arena_str(a, str_c(u->reads)), path, to);
+	if (s)
+		reads_then(s, spec, &past, path);
+	add_beside(a, list, arena_str(a, buf_view(&past.reads.text)), path, to);
+	reads_release(&past.reads);
 	return list;
 }
 

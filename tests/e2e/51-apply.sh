@@ -300,6 +300,19 @@ ok "… is forth again" soon 10 value back a 2
 ok "a revision that isn't there is refused" sh -c "! '$PLUMB' rollback back --to 1234567890123456789012345678901234567890 --data-dir '$data'"
 "$PLUMB" rollback back --data-dir "$data" >/dev/null
 git -C "$repo" pull -q --rebase origin main
+# A base beside it that lost a file meanwhile has it again.
+mkdir -p "$repo/over" "$repo/under"
+printf 'resources: [../under]\n' >"$repo/over/kustomization.yaml"
+printf 'resources: [one.yaml, two.yaml]\n' >"$repo/under/kustomization.yaml"
+config one '"1"' >"$repo/under/one.yaml"; config two '"1"' >"$repo/under/two.yaml"
+unit over over; push 'a base'
+ok "a base is applied" soon 10 value two a 1
+printf 'resources: [one.yaml]\n' >"$repo/under/kustomization.yaml"; git -C "$repo" rm -q under/two.yaml; config one '"2"' >"$repo/under/one.yaml"; push 'less of it'
+ok "… and what it no longer has is gone" soon 10 absent configmap two
+ok "a rollback" "$PLUMB" rollback over --data-dir "$data"
+ok "… brings back what the base had" soon 10 value two a 1
+ok "… as it was" value one a 1
+git -C "$repo" pull -q --rebase origin main
 annotations='plumb.dev/on-failure: revert' unit back back 'wait: true' 'timeout: 3s'
 config back '"5"' >"$repo/back/back.yaml"; push 'with a net'
 ok "healthy" soon 10 says back Ready 'True ReconciliationSucceeded'
