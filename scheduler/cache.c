@@ -230,7 +230,7 @@ void sched_cache_set_pod(struct sched_cache *c, struct sched_pod *pod, struct st
 	account(n, pod, 1);
 	account_claims(c, pod, 1);
 	map_set(&c->pods, pod->uid, pod);
-	c->with_anti_affinity += pod->pod_anti_affinity != NULL;
+	c->with_affinity += pod->pod_affinity || pod->pod_anti_affinity;
 }
 
 void sched_cache_del_pod(struct sched_cache *c, struct str uid)
@@ -243,7 +243,7 @@ void sched_cache_del_pod(struct sched_cache *c, struct str uid)
 	n = map_get(&c->by_name, p->node_name);
 	account(n, p, -1);
 	account_claims(c, p, -1);
-	c->with_anti_affinity -= p->pod_anti_affinity != NULL;
+	c->with_affinity -= p->pod_affinity || p->pod_anti_affinity;
 	for (size_t i = 0; i < n->npods; i++) {
 		if (n->pods[i] != p)
 			continue;

@@ -92,8 +92,8 @@ struct sched_cache {
 	struct map by_name;        /* every struct sched_node, known or only named by pods */
 	struct sched_node **nodes; /* those that exist, in the order of arrival */
 	size_t n, cap;
-	struct map pods;           /* uid → struct sched_pod, each on its node */
-	size_t with_anti_affinity; /* pods that keep others away */
+	struct map pods;      /* uid → struct sched_pod, each on its node */
+	size_t with_affinity; /* pods that want others near or away */
 	/* What volumes come from, see volumes.c: struct sched_object by key. */
 	struct map claims, volumes, classes;
 	struct map claim_users; /* claim's key → number of pods on nodes (uintptr_t) */

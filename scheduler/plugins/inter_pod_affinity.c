@@ -27,6 +27,7 @@ struct affinity {
 	bool likes_itself;       /* the pod matches `near` */
 	int64_t alike;           /* pods that match all of `near` */
 	struct domains kept_off; /* "key=value" where a placed pod doesn't want this one */
+	struct domains liked;    /* … and how much placed pods would like it there */
 };
 
 static struct term read_term(const struct sched_cycle *c, const struct json *j,
@@ -134,6 +135,35 @@ static void keep_off(const struct sched_cycle *c, struct affinity *s, const stru
 	}
 }
 
+static void like(const struct sched_cycle *c, struct affinity *s, const struct terms *theirs,
+		 const struct sched_node *n)
+{
+	for (size_t i = 0; i < theirs->n; i++) {
+		const struct term *t = &theirs->v[i];
+		struct str value = sched_node_label(n, t->key);
+
+		if (value.p && term_picks(c, t, c->pod))
+			*domains_at(&s->liked, off_key(c->arena, t->key, value)) += t->weight;
+	}
+}
+
+/* What a placed pod prefers of others speaks for and against nodes, too; that it must have such
+ * pods near counts a little. */
+static void hear(const struct sched_cycle *c, struct affinity *s, const struct sched_pod *p,
+		 const struct sched_node *n)
+{
+	struct terms must = read_required(c, p->pod_affinity, p), may = {0};
+
+	for (size_t i = 0; i < must.n; i++)
+		must.v[i].weight = 1;
+	like(c, s, &must, n);
+	add_preferred(c, p->pod_affinity, 1, &may);
+	add_preferred(c, p->pod_anti_affinity, -1, &may);
+	for (size_t i = 0; i < may.n; i++)
+		may.v[i].home = p->namespace;
+	like(c, s, &may, n);
+}
+
 static void moved(const struct sched_cycle *c, void *state, const struct sched_pod *p,
 		  const struct sched_node *n, int sign)
 {
@@ -143,6 +173,8 @@ static void moved(const struct sched_cycle *c, void *state, const struct sched_p
 		return;
 	if (p->pod_anti_affinity)
 		keep_off(c, s, p, n, sign);
+	if (!c->filters_only && (p->pod_affinity || p->pod_anti_affinity))
+		hear(c, s, p, n);
 	if (s->near.n && all_pick(c, &s->near, p)) {
 		s->alike += sign;
 		for (size_t i = 0; i < s->near.n; i++)
@@ -160,10 +192,10 @@ static void *prepare(const struct sched_cycle *c)
 {
 	struct affinity *s;
 
-	if (!c->pod->pod_affinity && !c->pod->pod_anti_affinity && !c->cache->with_anti_affinity)
+	if (!c->pod->pod_affinity && !c->pod->pod_anti_affinity && !c->cache->with_affinity)
 		return NULL;
 	s = arena_alloc(c->arena, sizeof(*s));
-	s->kept_off.a = c->arena;
+	s->kept_off.a = s->liked.a = c->arena;
 	s->near = read_required(c, c->pod->pod_affinity, c->pod);
 	s->away = read_required(c, c->pod->pod_anti_affinity, c->pod);
 	add_preferred(c, c->pod->pod_affinity, 1, &s->like);
@@ -232,8 +264,7 @@ static bool filter(const struct sched_cycle *c, const void *state, const struct 
 	return why->n == 0;
 }
 
-static int64_t score(const struct sched_cycle *c UNUSED, const void *state,
-		     const struct sched_node *n)
+static int64_t score(const struct sched_cycle *c, const void *state, const struct sched_node *n)
 {
 	const struct affinity *s = state;
 	int64_t sum = 0;
@@ -244,6 +275,9 @@ static int64_t score(const struct sched_cycle *c UNUSED, const void *state,
 		if (value.p)
 			sum += s->like.v[i].weight * domains_get(&s->like.v[i].pods, value);
 	}
+	for (uint32_t i = 0; s && s->liked.n && i < n->obj->nlabels; i++)
+		sum += domains_get(&s->liked, off_key(c->arena, n->obj->labels[i].key,
+						      n->obj->labels[i].value));
 	return sum;
 }
 

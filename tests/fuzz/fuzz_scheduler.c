@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			abort();
 		sched_cache_del_pod(&c, arena_str(&a, it.key));
 	}
-	if (c.by_name.n || c.n || c.with_anti_affinity)
+	if (c.by_name.n || c.n || c.with_affinity)
 		abort();
 	sched_cache_release(&c);
 	return 0;

@@ -212,3 +212,36 @@ void test_plugins__affinity_follows_and_the_first_may_start(void **state)
 	}
 	sched_cache_release(&c);
 }
+
+/* What those that are there prefer counts, too. */
+void test_plugins__placed_pods_preferences_are_heard(void **state)
+{
+	static const char wish[] =
+		"'affinity':{'%s':{'preferredDuringSchedulingIgnoredDuringExecution':[{'weight':"
+		"100,"
+		"'podAffinityTerm':{'topologyKey':'kubernetes.io/hostname','labelSelector':{"
+		"'matchLabels':{'app':'loud'}}}}]}}";
+	char text[400];
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 6; seed++) {
+		struct sched_cache c = {0};
+		AUTO(arena) struct arena a = {0};
+		struct sched_pod *p;
+
+		zones(&c);
+		snprintf(text, sizeof(text), wish, "podAntiAffinity");
+		p = make_pod("shy", "", text);
+		sched_cache_set_pod(&c, p, STR("a1"));
+		sched_pod_unref(p);
+		assert_string_not_equal(
+			place(&c, make_pod("l1", "'labels':{'app':'loud'}", ""), seed, &a), "a1");
+		snprintf(text, sizeof(text), wish, "podAffinity");
+		p = make_pod("fan", "", text);
+		sched_cache_set_pod(&c, p, STR("b1"));
+		sched_pod_unref(p);
+		assert_string_equal(
+			place(&c, make_pod("l2", "'labels':{'app':'loud'}", ""), seed, &a), "b1");
+		sched_cache_release(&c);
+	}
+}
