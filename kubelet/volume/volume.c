@@ -360,18 +360,25 @@ static bool sub_path_ok(struct str path)
 	return path.n < PATH_MAX && path.p[0] != '/' && !memchr(path.p, 0, path.n);
 }
 
-/* Opens sub inside volume, making folders that are missing, never leaving it. */
+/* Opens sub inside volume, making folders that are missing, never leaving it. Whoever may write to
+ * the volume may write there: as kube, new folders have the volume's mode. */
 static int open_sub(const char *volume, const char *sub, struct err *err)
 {
 	AUTO(fd) int root = open(volume, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd;
+	struct stat st;
+	int fd, rc;
 
 	if (root < 0)
 		return err_sys(err, "%s", volume);
 	fd = fs_open_in(root, sub, O_PATH, 0, NULL);
 	if (fd >= 0)
 		return fd;
-	if (fs_mkdirs_in(root, sub, 0755, err))
+	if (fstat(root, &st))
+		return err_sys(err, "%s", volume);
+	mode_t mask = umask(0);
+	rc = fs_mkdirs_in(root, sub, st.st_mode & 0777, err);
+	(void)umask(mask);
+	if (rc)
 		return err_wrap(err, "failed to create subPath \"%s\"", sub);
 	return fs_open_in(root, sub, O_PATH, 0, err);
 }

@@ -87,6 +87,8 @@ initContainers:
   - {name: o, configMap: {name: later, optional: true}}'
 	p subexpr "$(run 'cat /v/f; ls /all' 'env: [{name: ME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], volumeMounts: [{name: w, mountPath: /v, subPathExpr: "dir/$(ME)"}, {name: w, mountPath: /all}]')" 'volumes: [{name: w, emptyDir: {}}]
 initContainers: [{name: make, image: busybox:1, command: [sh, -c, "mkdir -p /w/dir/subexpr && echo found >/w/dir/subexpr/f"], volumeMounts: [{name: w, mountPath: /w}]}]'
+	p subnew "$(run 'touch /v/x /g/x && stat -c %a /v; stat -c %g /g' 'securityContext: {runAsUser: 1000}, volumeMounts: [{name: w, mountPath: /v, subPath: a/b}, {name: w, mountPath: /g, subPath: c}]')" 'securityContext: {fsGroup: 77}
+volumes: [{name: w, emptyDir: {}}]'
 	p subbad "$(run 'echo never' 'env: [{name: ME, value: ".."}], volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(ME)"}]')" 'volumes: [{name: w, emptyDir: {}}]'
 	p submiss "$(run 'echo never' 'volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(NONE)"}]')" 'volumes: [{name: w, emptyDir: {}}]'
 	p nodir "$(run 'echo never' 'volumeMounts: [{name: w, mountPath: /v}]')" 'volumes: [{name: w, hostPath: {path: /no/such/dir, type: Directory}}]'
@@ -179,6 +181,8 @@ k delete configmap later >/dev/null
 ok "… and go" soon 20 sh -c "! $kc exec updates -- ls /o | grep -q f"
 ok "subPathExpr takes the environment" all "ends subexpr Succeeded" "logs subexpr 'found
 dir'"
+ok "a new subPath is as open as its volume" all "ends subnew Succeeded" "logs subnew '2777
+77'"
 ok "… and refuses what leads out" all "soon 20 is subbad $main.state.waiting.reason CreateContainerConfigError"
 ok "… and what has no value" all "soon 20 is submiss $main.state.waiting.reason CreateContainerConfigError" "is submiss $main.state.waiting.message 'missing value for \"NONE\"'"
 ok "a hostPath of another type is named" soon 20 said 'nodir FailedMount MountVolume.SetUp failed for volume "w" : hostPath type check failed: /no/such/dir is not a directory'
