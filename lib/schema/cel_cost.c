@@ -13,10 +13,11 @@
 
 #include "lib/base/pure.h"
 
-#define BODY_MAX UINT64_C(3145728) /* of a request: what bounds whatever has no bound of its own   \
-				    */
-#define TRAVERSE 0.1               /* a character */
-#define REGEX 0.25                 /* a character of a pattern */
+#define BODY_MAX                                                                                   \
+	UINT64_C(3145728) /* of a request: what bounds whatever has no bound of its own            \
+			   */
+#define TRAVERSE 0.1      /* a character */
+#define REGEX 0.25        /* a character of a pattern */
 #define LIST 10
 #define MAP 30
 
