@@ -129,6 +129,7 @@ static void probe_service(struct extension *e, const struct endpoint *at)
 		&(struct http_client_opts){
 			.host = arena_printf(&a, "%s.%s.svc", e->service, e->namespace),
 			.connect_to = at->host,
+			.lookup_apart = true,
 			.port = at->port,
 			.tls = e->tls},
 		&err);

@@ -243,6 +243,8 @@ static void warn_of_age(struct op *op)
 			   k->version, k->kind, k->group, k->stored->version, k->kind);
 	if (k->flags & KIND_READ_ONLY)
 		buf_printf(&op->warnings, "%s %s is deprecated in v1.19+\n", k->version, k->kind);
+	if (op->notes && op->warnings.n)
+		json_set_str(op->a, op->notes, "k8s.io/deprecated", STR("true"));
 }
 
 static bool find_kind(struct op *op)

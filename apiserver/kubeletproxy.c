@@ -336,6 +336,7 @@ static void start(void *arg)
 	k->client = http_client_new(h->loop,
 				    &(struct http_client_opts){.host = k->host,
 							       .connect_to = k->connect_to,
+							       .lookup_apart = true,
 							       .port = k->port,
 							       .tls = k->tls},
 				    &err);

@@ -232,6 +232,7 @@ static void begin_node(void *arg, const struct obj *o)
 		.connect_to = arena_cstr(&a, address_of(status)),
 		.port = (int)json_int(json_at(status, "daemonEndpoints", "kubeletEndpoint", "Port"),
 				      KUBELET_PORT),
+		.lookup_apart = true,
 		.tls = m->f->o.kubelet_tls};
 	struct err err = {0};
 	struct asked *k;

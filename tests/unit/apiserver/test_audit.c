@@ -316,6 +316,7 @@ static void break_rules(void)
 			     "{\"metadata\":{\"name\":\"default\"}}"),
 			 201);
 	assert_int_equal(ASK(&admin, "POST", "/api/v1/namespaces/strict/pods", pod), 201);
+	assert_int_equal(ASK(&admin, "GET", "/apis/batch/v1beta1/cronjobs", NULL), 200);
 }
 
 static void check_notes(const char *log)
@@ -326,6 +327,8 @@ static void check_notes(const char *log)
 			 "\\\"message\\\":\\\"no \\\\\\\"maps\\\\\\\"\\\",\\\"policy\\\":\\\"p\\\","
 			 "\\\"binding\\\":\\\"b\\\",\\\"expressionIndex\\\":1,"
 			 "\\\"validationActions\\\":[\\\"Audit\\\"]}]\""));
+	assert_true(has_line(log, "\"requestURI\":\"/apis/batch/v1beta1/cronjobs\"",
+			     "\"stage\":\"ResponseComplete\"", "\"k8s.io/deprecated\":\"true\""));
 	assert_true(has_line(log, "\"name\":\"loud\"",
 			     "\"pod-security.kubernetes.io/enforce-policy\":\"privileged:latest\"",
 			     "\"pod-security.kubernetes.io/audit-violations\":\"would violate "
