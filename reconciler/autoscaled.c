@@ -58,3 +58,18 @@ const struct json *autoscaled_keep(struct arena *a, const struct json *declared,
 		json_del(spec, STR("replicas"));
 	return copy;
 }
+
+bool autoscaled_by_any(const struct json *list, const struct json *object)
+{
+	const struct json *items = json_get(list, STR("items"));
+
+	for (size_t i = 0; i < json_len(items); i++) {
+		const struct json *to = json_at(json_item(items, i), "spec", "scaleTargetRef");
+
+		if (str_eq(json_str(json_get(to, STR("name"))), meta_name(object)) &&
+		    str_eq(json_str(json_get(to, STR("kind"))),
+			   json_str(json_get(object, STR("kind")))))
+			return true;
+	}
+	return false;
+}

@@ -1,7 +1,7 @@
 /*
  * Replicas that an autoscaler decides on: git may say how many to begin with, but once a
  * HorizontalPodAutoscaler has scaled the object the number is no drift, and no commit sets it back.
- * Told by the field's owner, so it holds until somebody else writes the number. Pure.
+ * Told by the field's owner; a run that finds the autoscaler gone applies git's number again. Pure.
  */
 #ifndef PLUMB_RECONCILER_AUTOSCALED_H
 #define PLUMB_RECONCILER_AUTOSCALED_H
@@ -15,5 +15,8 @@ bool autoscaled(const struct json *live);
  * be NULL. */
 const struct json *autoscaled_keep(struct arena *a, const struct json *declared,
 				   const struct json *live);
+
+/* Whether one of the HorizontalPodAutoscalers in a list is about the object. */
+bool autoscaled_by_any(const struct json *list, const struct json *object);
 
 #endif

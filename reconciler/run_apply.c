@@ -131,6 +131,28 @@ static void note_past_drift(struct run *run, struct run_item *item, const struct
 		drift_decide(e, o->tree, &l);
 }
 
+/* The field's owner stays when its autoscaler goes: git's number counts again then. */
+static void on_autoscalers(struct run *run, size_t i, const struct api_answer *answer)
+{
+	AUTO(arena) struct arena a = {0};
+	struct run_item *item = &run->items[i];
+	const struct json *list =
+		answer->err.code ? NULL : json_parse(&a, answer->body, NULL, NULL);
+
+	if (list && !autoscaled_by_any(list, item->o->tree))
+		item->scaled = NULL;
+	pump(run);
+}
+
+static void find_autoscaler(struct run *run, size_t i)
+{
+	struct api_call list = {.verb = API_LIST,
+				.resource = &res_horizontalpodautoscalers,
+				.namespace = run->items[i].o->namespace};
+
+	run_call_as(run, &list, i, on_autoscalers);
+}
+
 static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 {
 	AUTO(arena) struct arena a = {0};
@@ -138,8 +160,10 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 	const struct json *live =
 		answer->err.code ? NULL : json_parse(&a, answer->body, NULL, NULL);
 
-	if (autoscaled(live))
+	if (autoscaled(live)) {
 		item->scaled = json_copy(&run->arena, live);
+		find_autoscaler(run, i);
+	}
 	if (run->u->plan)
 		item->live = live ? json_copy(&run->arena, live) : NULL;
 	else if (!item->listed)

@@ -87,6 +87,13 @@ ok "… nor would a plan" sh -c "$PLUMB diff $repo --data-dir $data >$work/plan 
 ok "nobody took them for drift" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig get events -A | grep Drift | grep replicas"
 rm "$work/load/on"
 ok "without load it goes down again" soon 45 replicas busy -eq 1
+sed -i 's/replicas: 1/replicas: 2/' "$repo/busy.yaml"
+push 'two to begin with'
+ok "git's number is only where it begins" soon 10 applied
+ok "… as long as there is the autoscaler" replicas busy -eq 1
+k delete hpa busy >/dev/null
+"$PLUMB" reconcile root --data-dir "$data" >/dev/null
+ok "… and counts again when that is gone" soon 10 replicas busy -eq 2
 
 k apply -f - >/dev/null <<'Y'
 apiVersion: autoscaling/v2

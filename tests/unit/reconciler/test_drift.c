@@ -234,3 +234,19 @@ void test_drift__what_is_applied_leaves_them_alone(void **state)
 	assert_int_equal(json_int(json_at(git, "spec", "replicas"), 0), 1);
 	arena_release(&a);
 }
+
+void test_drift__whether_an_autoscaler_is_still_there(void **state)
+{
+	struct arena a = {0};
+	const struct json *git = yaml(&a, GIT);
+
+	(void)state;
+	assert_true(autoscaled_by_any(
+		yaml(&a, "items: [{spec: {scaleTargetRef: {kind: StatefulSet, name: d}}},"
+			 " {spec: {scaleTargetRef: {kind: Deployment, name: d}}}]"),
+		git));
+	assert_false(autoscaled_by_any(
+		yaml(&a, "items: [{spec: {scaleTargetRef: {kind: Deployment, name: e}}}]"), git));
+	assert_false(autoscaled_by_any(yaml(&a, "items: []"), git));
+	arena_release(&a);
+}
