@@ -86,8 +86,9 @@ static int inside(void *arg, struct err *err)
 	    net_link_up("eth0", err) || net_route_add(everywhere, s->gateway, "eth0", err) ||
 	    net_sysctl("net/ipv4/ip_forward", "1", err))
 		return -1;
-	/* Bridged pod traffic must pass the proxy's rules too; the module may be absent. */
-	(void)!net_sysctl("net/bridge/bridge-nf-call-iptables", "1", NULL);
+	/* Bridged pod traffic must pass the proxy's rules too; the kubelet tells when it doesn't.
+	 */
+	(void)!net_bridge_filter(NULL);
 	return 0;
 }
 

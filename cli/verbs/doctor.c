@@ -21,6 +21,7 @@
 #include "lib/os/fs.h"
 #include "lib/os/lazy.h"
 #include "lib/os/net.h"
+#include "lib/os/proc.h"
 
 enum verdict { GOOD, POOR, BAD };
 
@@ -203,6 +204,24 @@ static struct finding forwarding(const char *dir)
 		       : say(GOOD, "off; plumb up switches it on");
 }
 
+static struct finding bridges(const char *dir)
+{
+	const char *const argv[] = {"modprobe", "-q", "--dry-run", "br_netfilter", NULL};
+	struct proc_opts o = {.argv = argv, .timeout_ns = 10 * NS_PER_S};
+	struct proc_result r = {0};
+	bool loads;
+
+	(void)dir;
+	if (fs_exists("/proc/sys/net/bridge"))
+		return say(GOOD, "filtered");
+	loads = !proc_run(&o, &r, NULL) && !r.status;
+	proc_result_release(&r);
+	return loads ? say(GOOD, "not filtered yet; br_netfilter is there")
+		     : say(POOR,
+			   "no br_netfilter in this kernel: Services fail between pods of one "
+			   "node, and policies don't hold there");
+}
+
 static struct finding seccomp(const char *dir)
 {
 	(void)dir;
@@ -293,10 +312,11 @@ static const struct {
 	const char *name;
 	struct finding (*look)(const char *dir);
 } checks[] = {
-	{"root", root},           {"OCI runtime", runtime},   {"conmon", conmon},
-	{"cgroups", cgroups},     {"overlay", overlay},       {"links", links},
-	{"nftables", nftables},   {"forwarding", forwarding}, {"seccomp", seccomp},
-	{"data directory", disk}, {"name servers", names},    {"gpg", gpg},
+	{"root", root},         {"OCI runtime", runtime},   {"conmon", conmon},
+	{"cgroups", cgroups},   {"overlay", overlay},       {"links", links},
+	{"nftables", nftables}, {"forwarding", forwarding}, {"bridges", bridges},
+	{"seccomp", seccomp},   {"data directory", disk},   {"name servers", names},
+	{"gpg", gpg},
 };
 
 static const char *const words[] = {[GOOD] = "ok", [POOR] = "lacking", [BAD] = "missing"};

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/codec.h"
+#include "lib/base/log.h"
 #include "lib/os/fs.h"
 
 /* The link that holds the node's address: what other nodes are reached by. */
@@ -54,6 +55,7 @@ void podnet_release(struct podnet *n)
 
 int podnet_set_cidr(struct podnet *n, struct str text, struct err *err)
 {
+	struct err filter = {0};
 	struct cidr c;
 
 	if (cidr_parse(text, &c) || c.bits > 29 || c.bits < 8)
@@ -69,9 +71,13 @@ int podnet_set_cidr(struct podnet *n, struct str text, struct err *err)
 	    net_addr_add(PODNET_BRIDGE, c.addr + 1, c.bits, err) ||
 	    net_link_up(PODNET_BRIDGE, err) || net_sysctl("net/ipv4/ip_forward", "1", err))
 		return -1;
-	/* Where bridged packets pass the packet filter, a pod's own Service works behind its bridge
-	 * port. */
-	(void)!net_sysctl("net/bridge/bridge-nf-call-iptables", "1", NULL);
+	/* Only then a pod's own Service works behind its bridge port, and policies hold. */
+	if (net_bridge_filter(&filter))
+		log_warn(
+			"pods of this node talk past the packet filter: no NetworkPolicies between "
+			"them, and Services fail where client and server are neighbours (modprobe "
+			"br_netfilter)",
+			"because", filter.msg);
 	n->cidr = c;
 	n->ready = true;
 	return 0;

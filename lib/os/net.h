@@ -53,6 +53,9 @@ bool net_route_overlaps(struct cidr c);
 MUST_USE int net_routes_flush(struct cidr c, struct err *err);
 MUST_USE int net_sysctl(const char *name, const char *value,
 			struct err *err); /* "net/ipv4/ip_forward" */
+/* What bridges of this namespace carry passes its packet filter; loads the kernel's module for it
+ * when need be. */
+MUST_USE int net_bridge_filter(struct err *err);
 /* Address of the interface that the default route leaves by, or of the first one that is up and not
  * loopback; 0 = none. */
 uint32_t net_default_ip(void);
