@@ -87,14 +87,13 @@ static bool same(const struct json *v, const json_t *w)
 	return false;
 }
 
-static void beside(const struct json *v, struct str in)
+static void beside(const struct json *v, struct str in, size_t flags)
 {
 	json_error_t e;
 
 	if (memchr(in.p ? in.p : "", 0, in.n)) /* the other one overlooks them */
 		return;
-	json_t *w = json_loadb(in.p, in.n,
-			       JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
+	json_t *w = json_loadb(in.p, in.n, JSON_DECODE_ANY | JSON_ALLOW_NUL | flags, &e);
 
 	if (w && v && !same(v, w))
 		abort();
@@ -120,6 +119,31 @@ static void write_indented(const struct json *v, struct buf *out)
 	json_write_pretty(v, 2, out);
 }
 
+static void count(void *arg, struct str path)
+{
+	(void)path;
+	++*(size_t *)arg;
+}
+
+/* Where keys may be said twice the last one counts; where none is, nothing differs. */
+static void repeated(struct arena *a, struct str in, const struct json *strict)
+{
+	struct json_repeats repeats = {0};
+	struct json_limits limits = {.repeats = &repeats};
+	struct err err = {0};
+	struct json *v = json_parse(a, in, &limits, &err);
+	size_t told = 0;
+
+	if (strict && (!v || repeats.n || !json_equal(v, strict)))
+		abort();
+	if (!v)
+		return;
+	beside(v, in, 0);
+	json_repeats_each(v, &repeats, count, &told);
+	if (err.code != ERR_NONE || told > repeats.n)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct str in = {(const char *)data, n}, key, value;
@@ -132,7 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (value.n && (value.p < in.p || value.p + value.n > in.p + in.n))
 			abort();
 	if (v || !strstr(err.msg, "too deeply"))
-		beside(v, in);
+		beside(v, in, JSON_REJECT_DUPLICATES);
+	repeated(&a, in, v);
 	if (!v)
 		return 0;
 	again(&a, v, json_write);
