@@ -12,6 +12,8 @@ static int admit(struct admission_req *r, struct err *err)
 	if (!r->object || !(r->kind->flags & KIND_NAMESPACED) || !r->reader->quota ||
 	    (r->op != ADMIT_CREATE && r->op != ADMIT_UPDATE))
 		return 0;
+	if (r->problems && r->problems->n)
+		return 0; /* it is refused for what it says, which is the better answer */
 	return r->reader->quota(r->reader->ctx, r, err);
 }
 

@@ -78,6 +78,7 @@ def quota_pods(api, ns, q):
     q.used(requests_example_com__dongle="2")
     status("one that doesn't", api.post(at, pod("more", {"cpu": "600m", "memory": "100Mi"})), 403, "Forbidden", "exceeded quota: test-quota")
     status("… of something extended", api.post(at, pod("more", dict(fits, memory="100Mi"), {"example.com/dongle": "2"})), 403, "Forbidden", "requests.example.com/dongle=2")
+    status("what is wrong is told first", api.post(at, {"metadata": {"name": "bad"}, "spec": {"containers": []}}), 422, "Invalid", "spec.containers: Required value")
     status("one that doesn't say", api.post(at, pod("more")), 403, "Forbidden", "failed quota: test-quota: must specify cpu")
     a.json["metadata"].pop("resourceVersion")  # the scheduler writes, too
     a.json["spec"]["containers"][0]["resources"]["requests"] = {"cpu": "100m", "memory": "100Mi"}
