@@ -305,6 +305,8 @@ void core_watch(struct op *op);
 struct json *write_decode(struct op *op);
 /* The body as JSON; keys said twice are noted, and write_check says what comes of them. */
 struct json *write_parse(struct op *op);
+/* Creates what an apply or a PUT didn't find, if the caller may; answers. */
+void core_make_missing(struct op *op, struct json *next, bool tracked);
 /* Whether an applied configuration says only what its kind has. */
 int write_check_applied(struct op *op, const struct json *config);
 /* Against the kind's schema; drops what may not stay. -1 with op->err when that ends it. */

@@ -73,6 +73,9 @@ struct core_req {
 	enum core_form form;
 	struct str form_version; /* "v1" of meta.k8s.io */
 	struct admission_user user;
+	/* Whether the caller may create the object, where an apply or a PUT would: 0, or -1 with
+	 * err. Asked on the core's thread; NULL = yes. */
+	int (*may_create)(struct core_req *r, struct err *err);
 	struct str user_agent; /* its first word is the default field manager */
 	const struct core_sink *sink;
 	void *user_data;

@@ -203,7 +203,7 @@ static void apply(struct op *op)
 	else if (config && !apply_preconditions(op, config, live))
 		next = applied(op, config, live ? convert_view(op->a, op->kind, live) : NULL);
 	if (next && !live) {
-		core_create_object(op, next, false);
+		core_make_missing(op, next, false);
 		return;
 	}
 	if (next)

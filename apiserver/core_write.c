@@ -523,6 +523,23 @@ void core_create(struct op *op)
 		op_answer_error(op);
 }
 
+void core_make_missing(struct op *op, struct json *next, bool tracked)
+{
+	if (op->req->may_create && op->req->may_create(op->req, &op->err)) {
+		op_answer_error(op);
+		return;
+	}
+	json_set_str(op->a, metadata(op, next), "name", op->req->name);
+	core_create_object(op, next, tracked);
+}
+
+/* A writer that has seen the object does not mean another of that name. */
+static bool makes(const struct op *op, const struct json *next)
+{
+	return op->kind->flags & KIND_PUT_MAKES && !op->req->subresource.n && !meta_uid(next).n &&
+	       !json_str(json_at(next, "metadata", "resourceVersion")).n;
+}
+
 void core_update(struct op *op)
 {
 	const struct obj *live = op_live(op), *o = NULL;
@@ -533,7 +550,10 @@ void core_update(struct op *op)
 			"the name of the object (%.*s) does not match the name on the URL (%.*s)",
 			(int)MIN(meta_name(next).n, 200), meta_name(next).p,
 			(int)MIN(op->req->name.n, 200), op->req->name.p);
-	else if (next && !live)
+	else if (next && !live && makes(op, next)) {
+		core_make_missing(op, next, true);
+		return;
+	} else if (next && !live)
 		err_set(&op->err, ERR_NOT_FOUND, "%s%s%s \"%.*s\" not found", op->kind->plural,
 			op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(op->req->name));
 	else if (next)

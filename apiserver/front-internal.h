@@ -116,6 +116,8 @@ void front_json(struct front_req *r, int status, const struct json *v);
 void front_status(struct http_req *h, const struct err *err, const struct core_req *about);
 /* What a request that isn't even whole is told. */
 void front_refusal(void *front, int status, struct buf *out);
+/* core_req.may_create of requests that come from outside. */
+int front_may_create(struct core_req *c, struct err *err);
 bool front_may(struct front_req *r, const struct authz_ask *q, struct buf *why);
 extern const struct core_sink front_sink;
 

@@ -155,6 +155,7 @@ static void fill_core_req(struct front_req *r)
 	r->core.form_version = r->accepts.form_version;
 	r->core.user_agent = http_header(&h->headers, "User-Agent");
 	r->core.sink = &front_sink;
+	r->core.may_create = front_may_create;
 	r->core.user_data = r;
 	r->core.arena = &h->arena;
 }

@@ -193,6 +193,26 @@ static int authorize(struct front_req *r, struct err *err)
 	return -1;
 }
 
+int front_may_create(struct core_req *c, struct err *err)
+{
+	static const char prefix[] = "system:node:";
+	struct front_req *r = CONTAINER_OF(c, struct front_req, core);
+	struct str u = r->who.user.name, node = str_sub(u, sizeof(prefix) - 1, u.n);
+	struct authz_ask q = {.user = &r->who.user,
+			      .verb = STR("create"),
+			      .group = c->group,
+			      .resource = c->resource,
+			      .namespace = c->namespace,
+			      .name = c->name};
+	bool fenced = (str_is(c->resource, "nodes") || str_is(c->resource, "leases")) &&
+		      str_starts(u, str_c(prefix)) && user_in_group(&r->who.user, "system:nodes");
+
+	if (front_may(r, &q, NULL) && (!fenced || str_eq(c->name, node)))
+		return 0;
+	forbidden(r, &q, err);
+	return -1;
+}
+
 /* What the fence around nodes (rights.c) can't see in a request's attributes. */
 static int check_node(struct front_req *r, struct err *err)
 {

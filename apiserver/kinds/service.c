@@ -128,8 +128,8 @@ const struct kind kind_service = {
 	.plural = "services",
 	.short_names = short_names,
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_UNCONDITIONAL_UPDATE |
-		 KIND_SHOWS_GONE,
+	.flags = KIND_PUT_MAKES | KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META |
+		 KIND_UNCONDITIONAL_UPDATE | KIND_SHOWS_GONE,
 	.schema_name = "io.k8s.api.core.v1.Service",
 	.subresources = subresources,
 	.columns = columns,

@@ -3,7 +3,7 @@ import base64
 import json
 import ssl
 
-from client import JSON_PATCH, MERGE, STRATEGIC, Api, check, dig, eq, soon, status
+from client import APPLY, JSON_PATCH, MERGE, STRATEGIC, Api, check, dig, eq, soon, status
 from kinds import request
 
 AUTHZ = "/apis/authorization.k8s.io/v1/"
@@ -114,6 +114,29 @@ def roles(api, ns):
     status("… not by everybody", Api(api.kubeconfig, token=helper(api, ns), headers={"Impersonate-User": "x"}).get("/version"), 403, "Forbidden", 'cannot impersonate resource "users"')
 
 
+def creation(api, ns):
+    """What isn't there is made by an apply, and by a PUT of some kinds: of those who may create."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/" % ns
+    api.post(rbac + "roles", {"metadata": {"name": "changer"}, "rules": [{"apiGroups": ["", "coordination.k8s.io"], "resources": ["configmaps", "leases"], "verbs": ["get", "patch", "update"]}]})
+    api.post(rbac + "rolebindings", {"metadata": {"name": "changer"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "changer"},
+                                     "subjects": [{"kind": "User", "name": "e2e-changer", "apiGroup": "rbac.authorization.k8s.io"}]})
+    me = Api(api.kubeconfig, headers={"Impersonate-User": "e2e-changer"})
+    cm = lambda who: who.patch(core(ns, "configmaps") + "/made?fieldManager=x", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made"}, "data": {"a": "b"}}, type=APPLY)
+    status("an apply that creates needs the right to", cm(me), 403, "Forbidden", 'configmaps "made" is forbidden: User "e2e-changer" cannot create resource "configmaps" in API group ""')
+    eq("… who has it creates", cm(api).code, 201)
+    eq("… then patching is enough", cm(me).code, 200)
+    lease = "/apis/coordination.k8s.io/v1/namespaces/%s/leases/made" % ns
+    put = lambda who, at=lease, **meta: who.put(at, {"metadata": dict({"name": "made"}, **meta), "spec": {}})
+    status("a PUT that creates, too", put(me), 403, "Forbidden", "cannot create resource")
+    eq("… for who may", put(api).code, 201)
+    api.delete(lease)
+    status("… but not what was seen before", put(api, resourceVersion="5"), 404, "NotFound")
+    status("… nor what is no such kind", put(api, core(ns, "secrets") + "/made"), 404, "NotFound")
+    for plural, body in (("endpoints", {"subsets": []}), ("limitranges", {"spec": {"limits": []}}), ("services", {"spec": {"ports": [{"port": 80}]}})):
+        eq("… of " + plural, api.put(core(ns, plural) + "/made", dict(body, metadata={"name": "made"})).code, 201)
+        api.delete(core(ns, plural) + "/made")
+
+
 def certificates(api, ns):
     def make(name, signer="example.com/e2e-" + "signer", **spec):
         return api.post(CSRS, {"metadata": {"generateName": name, "labels": {"csr": "x"}}, "spec": dict({"request": request(), "signerName": signer,
@@ -181,5 +204,5 @@ def flows(api, ns):
 
 
 def groups(api, ns):
-    for f in (service_accounts, tokens, roles, certificates, flows):
+    for f in (service_accounts, tokens, roles, creation, certificates, flows):
         yield f, (api, ns)
