@@ -417,3 +417,40 @@ void test_job__adopts_and_releases_with_the_finalizer(void **state)
 	assert_int_equal(count(f, "active"), 2);
 	fake_free(f);
 }
+
+static const char *some_pod(struct fake *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].r == &res_pods && pod_active(f->v[i].tree))
+			return arena_cstr(&f->arena, meta_name(f->v[i].tree));
+	return NULL;
+}
+
+/* Told to wait, it makes no new pod while the old one may still be at work. */
+void test_job__waits_for_the_end_where_asked(void **state)
+{
+	static const char *const policies[] = {"TerminatingOrFailed", "Failed"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+		struct fake *f = start(NULL);
+		const char *name = some_pod(f);
+
+		fake_merge(f, &res_jobs, "a", "sum",
+			   arena_printf(&f->arena, "{'spec':{'podReplacementPolicy':'%s'}}",
+					policies[i]));
+		fake_merge(f, &res_pods, "a", name,
+			   "{'metadata':{'deletionTimestamp':'2023-01-01T00:00:00Z'},'spec':{"
+			   "'nodeName':'n'}}");
+		fake_settle(f, "a", "sum");
+		assert_int_equal(running(f), i ? 1 : 2);
+		assert_int_equal(count(f, "terminating"), 1);
+		assert_int_equal(count(f, "failed"), i ? 0 : 1);
+		fake_merge(f, &res_pods, "a", name, "{'status':{'phase':'Failed'}}");
+		f->now_ns += 60 * NS_PER_S;
+		fake_settle(f, "a", "sum");
+		assert_int_equal(running(f), 2);
+		assert_int_equal(count(f, "failed"), 1);
+		fake_free(f);
+	}
+}
