@@ -227,6 +227,7 @@ static const struct controller_index indexes[] = {
 
 const struct controller controller_disruption = {
 	.name = "disruption",
+	.component = "controllermanager",
 	.watches = watches,
 	.indexes = indexes,
 	.reconcile = reconcile,

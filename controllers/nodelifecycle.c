@@ -156,6 +156,7 @@ static const struct controller_index indexes[] = {
 
 const struct controller controller_nodelifecycle = {
 	.name = "nodelifecycle",
+	.component = "node-controller",
 	.watches = watches,
 	.indexes = indexes,
 	.reconcile = reconcile,

@@ -304,6 +304,7 @@ static const struct controller_index indexes[] = {
 
 const struct controller controller_persistentvolumeclaim = {
 	.name = "persistentvolumeclaim",
+	.component = "persistentvolume-controller",
 	.watches = watches,
 	.indexes = indexes,
 	.reconcile = reconcile,

@@ -34,6 +34,7 @@ static const struct controller_index indexes[] = {
 
 const struct controller controller_replicationcontroller = {
 	.name = "replicationcontroller",
+	.component = "replication-controller",
 	.watches = watches,
 	.indexes = indexes,
 	.reconcile = reconcile,

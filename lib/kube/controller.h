@@ -114,6 +114,7 @@ struct controller_index {
 };
 struct controller {
 	const char *name;                       /* "deployment" */
+	const char *component;                  /* whose its events are; NULL = NAME-controller */
 	const struct controller_watch *watches; /* ended by a NULL resource */
 	const struct controller_index *indexes; /* likewise, or NULL */
 	reconcile_fn *reconcile;

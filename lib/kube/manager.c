@@ -200,7 +200,8 @@ void manager_add(struct manager *m, const struct controller *c, const void *conf
 {
 	struct runner *r = xalloc(sizeof(*r));
 	size_t n = watch_count(c);
-	char *component = xasprintf("%s-controller", c->name);
+	char *component =
+		c->component ? xstrdup(c->component) : xasprintf("%s-controller", c->name);
 
 	*r = (struct runner){.manager = m, .controller = c, .config = config};
 	r->queue = workqueue_new(m->client->loop, c->name, retry);
