@@ -286,16 +286,39 @@ static void on_up(void *arg, struct http_tunnel *t, const struct http_answer *a)
 		     &(struct http_reply){.status = 101, .headers = heads, .nheaders = n}, &k->up);
 }
 
+/* What a page behind the proxy must know to write links, and who asks: said by us alone. The
+ * browser's cookies are the page's own, nothing here reads them. */
+static size_t add_forwarded(const struct kubelet_call *k, struct http_header *heads, size_t n)
+{
+	struct http_req *h = k->r->http;
+	struct str cookie = http_header(&h->headers, "Cookie"), ip, port;
+
+	for (size_t i = 0; i < n; i++)
+		if (str_ieq(str_sub(heads[i].name, 0, 12), STR("X-Forwarded-")))
+			heads[i--] = heads[--n];
+	str_rcut(str_c(h->remote), ':', &ip, &port);
+	heads[n++] = (struct http_header){STR("X-Forwarded-For"), ip};
+	heads[n++] =
+		(struct http_header){STR("X-Forwarded-Host"), http_header(&h->headers, "Host")};
+	heads[n++] = (struct http_header){STR("X-Forwarded-Proto"), STR("https")};
+	heads[n++] = (struct http_header){STR("X-Forwarded-Uri"), h->raw_path};
+	if (cookie.n)
+		heads[n++] = (struct http_header){STR("Cookie"), cookie};
+	return n;
+}
+
 static void call(struct kubelet_call *k, bool upgrade)
 {
 	struct http_req *h = k->r->http;
 	struct http_header *heads = arena_array(&h->arena, HEADERS_MAX + k->nheads, sizeof(*heads));
-	size_t n = pass_headers(&h->headers, heads, HEADERS_MAX - 2);
+	size_t n = pass_headers(&h->headers, heads, HEADERS_MAX - 7);
 	const char *type = arena_cstr(&h->arena, http_header(&h->headers, "Content-Type"));
 
 	for (size_t i = 0; k->prefix.n && i < n; i++) /* pages must be readable here */
 		if (str_ieq(heads[i].name, STR("Accept-Encoding")))
 			heads[i--] = heads[--n];
+	if (k->prefix.n)
+		n = add_forwarded(k, heads, n);
 	for (size_t i = 0; i < k->nheads; i++)
 		heads[n++] = k->heads[i];
 	if (upgrade) {

@@ -175,6 +175,10 @@ void test_kubeletproxy__pages_and_methods_of_the_proxy(void **state)
 static void serve_plain(void *arg, struct http_req *r)
 {
 	(void)arg;
+	/* What it needs to write links, and who asks. */
+	assert_true(str_ends(http_header(&r->headers, "X-Forwarded-Uri"), STR("/proxy/who")));
+	assert_true(str_is(http_header(&r->headers, "X-Forwarded-Proto"), "https"));
+	assert_true(str_is(http_header(&r->headers, "X-Forwarded-For"), "127.0.0.1"));
 	http_reply_bytes(r, &(struct http_reply){.status = 200, .content_type = "text/plain"},
 			 STR("plain\n"));
 }
