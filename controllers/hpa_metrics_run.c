@@ -154,7 +154,7 @@ static bool get_pod_metrics(struct turn *t)
 			      &(struct api_call){.verb = API_LIST,
 						 .resource = &pod_metrics,
 						 .namespace = t->obj->namespace,
-						 .query = buf_cstr(&query)},
+						 .query = arena_cstr(&t->a, buf_view(&query))},
 			      on_pod_metrics, t);
 	return false;
 }
@@ -310,8 +310,8 @@ static bool get_values(struct turn *t)
 	struct err err = {0};
 
 	if (!value_path(t, &path, &err)) {
-		t->call = client_raw(t->s->h->client, buf_cstr(&path), "application/json",
-				     on_values, t);
+		t->call = client_raw(t->s->h->client, arena_cstr(&t->a, buf_view(&path)),
+				     "application/json", on_values, t);
 		if (t->call)
 			return false;
 		err_set(&err, ERR_UNSUPPORTED, "this client reaches no metrics API");
