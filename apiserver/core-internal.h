@@ -191,8 +191,9 @@ struct op {
 	int denial_code;
 	const struct json *delete_options; /* of a delete */
 	bool pure_body; /* what admission sees is a body (a Scale), not an object of the kind */
-	bool *changed;  /* core_webhook.c */
-	int round;      /* of the webhook that is asked, and its place among its like */
+	const struct obj *live; /* of a custom resource's update; or NULL */
+	bool *changed;          /* core_webhook.c */
+	int round;              /* of the webhook that is asked, and its place among its like */
 	size_t index;
 	/* core_park.c */
 	struct parked *memo;        /* of a repeated attempt */

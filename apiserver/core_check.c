@@ -184,6 +184,18 @@ static int check_schema(struct op *op, const struct kind *k, struct json *v)
 	return 0;
 }
 
+/* A schema that has become stricter is no hindrance to changing something else. */
+static void check_limits(struct op *op, const struct kind *k, const struct json *v)
+{
+	size_t before = op->problems.n;
+
+	schema_check(k->schema, v, &op->problems, NULL);
+	if (op->problems.n == before || !op->live)
+		return;
+	op->problems.n = before;
+	schema_check_update(k->schema, v, obj_tree(op->live, op->a), &op->problems);
+}
+
 /*
  * Custom resources: unknown fields go, then nulls, then defaults come, and what is there then is
  * checked. Values that are wrong are always causes of a 422.
@@ -200,7 +212,7 @@ static int check_custom(struct op *op, const struct kind *k, struct json *v)
 	schema_prune(k->schema, v);
 	crd_schema_drop_nulls(k->schema, v);
 	schema_default(op->a, k->schema, v);
-	schema_check(k->schema, v, &op->problems, NULL);
+	check_limits(op, k, v);
 	for (size_t i = 0; i < op->problems.n; i++)
 		if (!op->problems.v[i].field.n)
 			return err_set(&op->err, ERR_BAD_REQUEST, "%.*s",

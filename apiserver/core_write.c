@@ -460,6 +460,7 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 	const struct kind *asked = op->kind, *stored = op->served->table->kind;
 	const struct obj *o;
 
+	op->live = live;
 	if (write_check(op, next))
 		return NULL;
 	if (asked->stored && !asked->crd)

@@ -16,7 +16,13 @@
 struct check {
 	struct schema_problems *problems, *unknown;
 	struct arena *a;
+	const struct json *old; /* of an update; or NULL */
 };
+
+static const struct json *old_at(const struct check *c, const struct spath *at)
+{
+	return at ? at->old : c->old;
+}
 
 static void check(struct check *c, const struct schema *s, const struct json *v,
 		  const struct spath *at);
@@ -254,6 +260,7 @@ static void check_object(struct check *c, const struct schema *s, const struct j
 	const struct json_member *m = json_members(v);
 	for (size_t i = 0; i < json_len(v); i++) {
 		struct spath here = {.up = at, .name = m[i].key, .in = s};
+		here.old = json_get(old_at(c, at), m[i].key);
 		const struct schema_field *f = schema_field(s, m[i].key);
 		if (f) {
 			check(c, f->type, &m[i].value, &here);
@@ -280,6 +287,7 @@ static void check_array(struct check *c, const struct schema *s, const struct js
 {
 	for (size_t i = 0; i < json_len(v); i++) {
 		struct spath here = {.up = at, .index = i, .in = s};
+		here.old = schema_same_item(s, old_at(c, at), json_item(v, i));
 		check(c, s->item, json_item(v, i), &here);
 	}
 	if (s->flags & SCHEMA_F_CUSTOM)
@@ -292,6 +300,7 @@ static void check_map(struct check *c, const struct schema *s, const struct json
 	const struct json_member *m = json_members(v);
 	for (size_t i = 0; i < json_len(v); i++) {
 		struct spath here = {.up = at, .name = m[i].key, .in = s};
+		here.old = json_get(old_at(c, at), m[i].key);
 		check(c, s->item, &m[i].value, &here);
 	}
 }
@@ -362,8 +371,8 @@ static void check_value(struct check *c, const struct schema *s, const struct js
 	}
 }
 
-static void check(struct check *c, const struct schema *s, const struct json *v,
-		  const struct spath *at)
+static void check_one(struct check *c, const struct schema *s, const struct json *v,
+		      const struct spath *at)
 {
 	if (v->type == JSON_NULL) {
 		if (s->flags & SCHEMA_F_CUSTOM && s->type != SCHEMA_ANY &&
@@ -382,12 +391,34 @@ static void check(struct check *c, const struct schema *s, const struct json *v,
 		limits_check(c->problems, s, v, at);
 }
 
+static void check(struct check *c, const struct schema *s, const struct json *v,
+		  const struct spath *at)
+{
+	const struct json *old = old_at(c, at);
+	size_t before = c->problems->n, dropped = c->problems->dropped;
+
+	check_one(c, s, v, at);
+	if (!old || c->problems->n == before || !json_equal(v, old))
+		return;
+	c->problems->n = before;
+	c->problems->dropped = dropped;
+}
+
 void schema_check(const struct schema *s, const struct json *v, struct schema_problems *problems,
 		  struct schema_problems *unknown)
 {
 	struct check c = {.problems = problems, .unknown = unknown, .a = problems->a};
 	if (unknown && !unknown->a)
 		unknown->a = problems->a;
+	if (s && v)
+		check(&c, s, v, NULL);
+}
+
+void schema_check_update(const struct schema *s, const struct json *v, const struct json *old,
+			 struct schema_problems *problems)
+{
+	struct check c = {.problems = problems, .a = problems->a, .old = old};
+
 	if (s && v)
 		check(&c, s, v, NULL);
 }

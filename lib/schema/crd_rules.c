@@ -13,6 +13,7 @@
 #include "lib/schema/cel.h"
 #include "lib/schema/crd_cost.h"
 #include "lib/schema/path.h"
+#include "lib/schema/schema-internal.h"
 
 #include "lib/base/pure.h"
 
@@ -394,23 +395,6 @@ static void check_rule(struct walk *w, const struct schema *s, const struct rule
 	}
 }
 
-/* The item of a list with keys that had the same keys. */
-static const struct json *same_item(const struct schema *s, const struct json *old,
-				    const struct json *item)
-{
-	for (size_t i = 0; s->list == SCHEMA_LIST_MAP && i < json_len(old); i++) {
-		const struct json *o = json_item(old, i);
-		bool same = true;
-
-		for (size_t k = 0; same && k < SCHEMA_KEYS_MAX && s->keys[k]; k++)
-			same = json_equal(json_get(o, str_c(s->keys[k])),
-					  json_get(item, str_c(s->keys[k])));
-		if (same)
-			return o;
-	}
-	return NULL;
-}
-
 static void check_below(struct walk *w, const struct schema *s, const struct json *next,
 			const struct json *old, const struct spath *at)
 {
@@ -431,7 +415,7 @@ static void check_below(struct walk *w, const struct schema *s, const struct jso
 
 		if (w->stopped)
 			return;
-		check(w, s->item, item, same_item(s, old, item), &here);
+		check(w, s->item, item, schema_same_item(s, old, item), &here);
 	}
 }
 

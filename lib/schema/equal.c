@@ -154,3 +154,19 @@ bool schema_equal(const struct schema *s, const struct json *a, const struct jso
 	}
 	return json_equal(a, b);
 }
+
+const struct json *schema_same_item(const struct schema *s, const struct json *old,
+				    const struct json *item)
+{
+	for (size_t i = 0; s->list == SCHEMA_LIST_MAP && i < json_len(old); i++) {
+		const struct json *o = json_item(old, i);
+		bool same = true;
+
+		for (size_t k = 0; same && k < SCHEMA_KEYS_MAX && s->keys[k]; k++)
+			same = json_equal(json_get(o, str_c(s->keys[k])),
+					  json_get(item, str_c(s->keys[k])));
+		if (same)
+			return o;
+	}
+	return NULL;
+}

@@ -13,6 +13,7 @@ struct spath {
 	size_t index;
 	const struct schema *in; /* type that the step was taken in; may be NULL */
 	bool key;                /* name is a map key: written as [name] */
+	const struct json *old;  /* what stood here before, where that is looked at; or NULL */
 };
 
 /* A step into a field, an item, a map's entry. `up` must outlive it. */

@@ -19,6 +19,10 @@ static inline bool schema_absent(const struct json *v)
 	return !v || v->type == JSON_NULL;
 }
 
+/* The item of a list with keys that had the same keys; NULL also of other lists. */
+const struct json *schema_same_item(const struct schema *s, const struct json *old,
+				    const struct json *item);
+
 /* Limits of custom resources' values, as their CRD says. */
 struct schema_limits {
 	const struct json *min, *max, *multiple_of;

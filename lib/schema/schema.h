@@ -121,6 +121,10 @@ void schema_problem(struct schema_problems *ps, const char *reason, struct str f
  */
 void schema_check(const struct schema *s, const struct json *v, struct schema_problems *problems,
 		  struct schema_problems *unknown);
+/* The same of an update of `old`: what is wrong with values that were so before, in a place that
+ * can be told to be the same, is let pass. */
+void schema_check_update(const struct schema *s, const struct json *v, const struct json *old,
+			 struct schema_problems *problems);
 /* Fills absent fields that have a default, in place (v must be the caller's to change). */
 void schema_default(struct arena *a, const struct schema *s, struct json *v);
 /* Drops unknown fields in place, as the decoder of built-in kinds and CRD pruning do. Also drops

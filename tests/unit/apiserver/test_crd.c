@@ -244,3 +244,96 @@ void test_crd__survives_a_restart(void **state)
 	core_free(again);
 	teardown();
 }
+
+/* ---- schemas that become stricter ---- */
+
+#define TS "/apis/example.com/v1/namespaces/default/ts"
+#define MERGE "application/merge-patch+json"
+
+/* ' stands for ". */
+static char *quoted(const char *text)
+{
+	static char out[4096];
+
+	snprintf(out, sizeof(out), "%s", text);
+	for (char *p = out; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	return out;
+}
+
+static void set_schema(const char *spec)
+{
+	char body[4096];
+
+	snprintf(body, sizeof(body),
+		 "[{'op':'replace','path':'/spec/versions/0/schema/openAPIV3Schema','value':{'type'"
+		 ":'object','properties':{'spec':%s}}}]",
+		 spec);
+	if (patch(CRDS "/ts.example.com", "application/json-patch+json", quoted(body)) != 200)
+		fail_msg("%s", buf_cstr(&last.body));
+}
+
+#define KEYED(item)                                                                                \
+	"{'type':'array','x-kubernetes-list-type':'map','x-kubernetes-list-map-keys':['k'],'"      \
+	"items':" item "}"
+#define LAX "{'type':'object','x-kubernetes-preserve-unknown-fields':true}"
+#define FIELD "{'type':'string','enum':['notfoo']}"
+#define ITEM "{'type':'object','required':['k'],'properties':{'k':{'type':'string'},'f':" FIELD "}}"
+#define STRICT                                                                                     \
+	"{'type':'object','required':['needed'],'properties':{'f':" FIELD                          \
+	",'needed':{'type':'string'},'n':{'type':'integer','x-kubernetes-validations':[{'rule':"   \
+	"'self > 5'}]},'s':{'type':'object','properties':{'f':" FIELD                              \
+	"}},'l':" KEYED(ITEM) ",'m':{'type':'object','additionalProperties':" FIELD                \
+			      "},'a':{'type':'array','items':" FIELD "}}}"
+
+void test_crd__what_was_wrong_before_may_stay(void **state)
+{
+	static const char crd[] =
+		"{'metadata':{'name':'ts.example.com'},'spec':{'group':'example.com','scope':"
+		"'Namespaced','names':{'plural':'ts','kind':'T'},'versions':[{'name':'v1','served':"
+		"true,'storage':true,'schema':{'openAPIV3Schema':{'type':'object','properties':{"
+		"'spec':" LAX "}}}}]}}";
+	static const char t[] = "{'apiVersion':'example.com/"
+				"v1','kind':'T','metadata':{'name':'t'},'spec':{'f':'foo',"
+				"'n':3,'s':{'f':'foo'},'l':[{'k':'one','f':'foo'},{'k':'two'}],'m':"
+				"{'x':'foo'},'a':["
+				"'foo','notfoo']}}";
+	static const struct {
+		const char *body;
+		int status;
+	} cases[] = {
+		{"{'metadata':{'labels':{'a':'b'}}}", 200},
+		/* Something else in the same object: what is wrong with the object itself counts.
+		 */
+		{"{'spec':{'f':'notfoo'}}", 422},
+		{"{'spec':{'needed':'x'}}", 200},
+		{"{'spec':{'f':'bar'}}", 422},
+		{"{'spec':{'s':{'f':'bar'}}}", 422},
+		{"{'spec':{'m':{'y':'notfoo'}}}", 200},
+		{"{'spec':{'m':{'y':'bar'}}}", 422},
+		{"{'spec':{'l':[{'k':'two'},{'k':'one','f':'foo'},{'k':'three','f':'notfoo'}]}}",
+		 200},
+		{"{'spec':{'l':[{'k':'one','f':'foo'},{'k':'four','f':'foo'}]}}", 422},
+		/* Items of a list without keys are nobody's successors. */
+		{"{'spec':{'a':['foo','notfoo','notfoo']}}", 422},
+		{"{'spec':{'n':4}}", 422},
+		{"{'spec':{'n':null}}", 200},
+	};
+
+	(void)state;
+	setup();
+	assert_int_equal(ASK(&admin, "POST", CRDS, quoted(crd)), 201);
+	assert_int_equal(ASK(&admin, "POST", TS, quoted(t)), 201);
+	set_schema(STRICT);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (patch(TS "/t", MERGE, quoted(cases[i].body)) != cases[i].status)
+			fail_msg("%s: %d %s", cases[i].body, last.status, buf_cstr(&last.body));
+	/* A new one has no past. */
+	assert_int_equal(
+		ASK(&admin, "POST", TS,
+		    quoted("{'apiVersion':'example.com/v1','kind':'T','metadata':{'name':'u'},"
+			   "'spec':{'needed':'x','f':'foo'}}")),
+		422);
+	teardown();
+}
