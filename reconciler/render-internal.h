@@ -44,6 +44,9 @@ MUST_USE int render_bind_refuse(struct render *r, uint32_t file, struct str plai
 /* Refuses an object, with the name that it will have, that holds what is bound to another. */
 MUST_USE int render_bind_check(struct render *r, const struct rendered_object *o, struct err *err);
 
+/* A Secret's data may be whole files that sops encrypted (kubectl create secret --from-file). */
+MUST_USE int render_decrypt_data(struct render *r, const struct rendered_object *o,
+				 struct err *err);
 /* Everything below a folder, or what its kustomization.yaml names. */
 MUST_USE int render_folder(struct render *r, const struct git_files *files, struct str dir,
 			   struct err *err);

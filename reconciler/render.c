@@ -360,6 +360,9 @@ static int finish(struct render *r, struct err *err)
 		    render_bind_check(r, obj, err))
 			return -1;
 		clean(r, obj);
+		if (str_is(obj->kind, "Secret") && !obj->group.n &&
+		    render_decrypt_data(r, obj, err))
+			return -1;
 		render_metadata(r->a, obj->tree, json_get(o->common_metadata, STR("labels")),
 				json_get(o->common_metadata, STR("annotations")));
 		render_metadata(r->a, obj->tree, owner, NULL);

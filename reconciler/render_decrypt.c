@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "lib/base/codec.h"
 #include "reconciler/render-internal.h"
 #include "secrets/sops.h"
 
@@ -88,20 +89,19 @@ static bool looks_encrypted(enum sops_format format, struct str bytes)
 	return str_find(bytes, STR("ENC[AES256_GCM,")) >= 0 && str_find(bytes, STR("sops")) >= 0;
 }
 
-int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str *ret,
-			 struct err *err)
+/* A file as bytes, wherever it was met; *ret is what it was when it isn't encrypted. */
+static int decrypt(struct render *r, uint32_t file, struct sops_file *in, struct str *ret,
+		   struct err *err)
 {
-	uint32_t file = render_file_number(r, f);
 	AUTO(buf) struct buf plain = {0};
 	struct sops_report report;
-	struct sops_file in = {
-		.keys = r->o->keys, .format = sops_format_of(f->path), .bytes = f->data};
 	struct err why = {0};
 
-	*ret = f->data;
-	if (!looks_encrypted(in.format, f->data))
+	*ret = in->bytes;
+	in->keys = r->o->keys;
+	if (!looks_encrypted(in->format, in->bytes))
 		return 0;
-	if (!in.keys)
+	if (!in->keys)
 		return render_fail(r, file, 0, err,
 				   "encrypted with sops, but the Kustomization has no "
 				   "spec.decryption");
@@ -110,12 +110,54 @@ int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str 
 			r, file, 0, err,
 			"encrypted with sops, and bound to no object: a generator's file "
 			"can't be, and this cluster wants all to be");
-	if (sops_open_bytes(&in, &plain, &report, &why))
+	if (sops_open_bytes(in, &plain, &report, &why))
 		return render_fail(r, file, 0, err, "cannot decrypt: %s", why.msg);
 	*ret = arena_str(r->a, buf_view(&plain));
 	buf_wipe(&plain);
-	if ((in.format == SOPS_YAML || in.format == SOPS_JSON) &&
+	if ((in->format == SOPS_YAML || in->format == SOPS_JSON) &&
 	    render_bind_refuse(r, file, *ret, err))
 		return -1;
 	return check_mac(r, file, 1, &report, err);
+}
+
+int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str *ret,
+			 struct err *err)
+{
+	struct sops_file in = {.format = sops_format_of(f->path), .bytes = f->data};
+
+	return decrypt(r, render_file_number(r, f), &in, ret, err);
+}
+
+static int decrypt_entry(struct render *r, const struct rendered_object *o, struct json_member *m,
+			 struct err *err)
+{
+	AUTO(buf) struct buf raw = {0};
+	struct sops_file in = {.format = sops_format_of(m->key)};
+	struct buf text = {0};
+	struct str opened;
+
+	if (base64_decode_lines(json_str(&m->value), &raw) != 0)
+		return 0;
+	in.bytes = buf_view(&raw);
+	if (decrypt(r, o->file, &in, &opened, err))
+		return err_wrap(err, "data.%.*s", STR_ARG(m->key));
+	if (opened.p == raw.p)
+		return 0;
+	base64_encode(opened, &text);
+	m->value = *json_new_str(r->a, buf_view(&text));
+	m->value.flags |= JSON_F_SENSITIVE;
+	buf_wipe(&text);
+	return 0;
+}
+
+int render_decrypt_data(struct render *r, const struct rendered_object *o, struct err *err)
+{
+	struct json *data = json_get(o->tree, STR("data"));
+	struct json_member *m = json_members(data);
+
+	/* Without keys they are what they are, as Flux has it. */
+	for (size_t i = 0; m && r->o->keys && i < json_len(data); i++)
+		if (json_is(&m[i].value, JSON_STRING) && decrypt_entry(r, o, &m[i], err))
+			return -1;
+	return 0;
 }

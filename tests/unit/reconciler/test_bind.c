@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/codec.h"
 #include "lib/kube/obj.h"
 #include "reconciler/render.h"
 #include "secrets/age.h"
@@ -266,4 +267,21 @@ void test_bind__what_was_encrypted_is_flagged_in_generators_and_patches(void **s
 			assert_false(json_at(o, "data", "open")->flags & JSON_F_SENSITIVE);
 		end(&w);
 	}
+}
+
+void test_bind__no_secrets_data_takes_the_whole_file(void **state)
+{
+	struct world w;
+	AUTO(buf) struct buf coded = {0};
+
+	(void)state;
+	begin(&w, true);
+	base64_encode(w.files[1].data, &coded);
+	w.files[0].data =
+		arena_strf(&w.a,
+			   "apiVersion: v1\nkind: Secret\nmetadata: {name: mine, namespace: "
+			   "thief}\ndata:\n  x.yaml: %s\n",
+			   buf_cstr(&coded));
+	w.n = 1;
+	refused(&w, "bound to its object");
 }

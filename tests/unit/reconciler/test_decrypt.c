@@ -217,3 +217,45 @@ void test_decrypt__bytes_for_a_generator(void **state)
 	rendered_release(&out);
 	arena_release(&w.a);
 }
+
+/* A file that sops encrypted and somebody made a Secret of: opened, as Flux does it. */
+void test_decrypt__files_within_a_secrets_data(void **state)
+{
+	struct world w = {0};
+	AUTO(buf) struct buf coded = {0};
+	AUTO(buf) struct buf plain = {0};
+	const struct json *v;
+
+	(void)state;
+	base64_encode(str_c(dotenv), &coded);
+	assert_int_equal(
+		build(&w,
+		      arena_printf(&w.a,
+				   "apiVersion: v1\nkind: Secret\nmetadata: {name: x, namespace: "
+				   "y}\ndata:\n  token.env: %s\n  other: YQ==\n",
+				   buf_cstr(&coded)),
+		      identity),
+		0);
+	v = json_at(w.out.v[0].tree, "data", "token.env");
+	assert_int_equal(base64_decode(json_str(v), &plain), 0);
+	assert_true(str_is(buf_view(&plain), "TOKEN=env-hunter3-env\n"));
+	assert_true(v->flags & JSON_F_SENSITIVE);
+	assert_true(str_is(json_str(json_at(w.out.v[0].tree, "data", "other")), "YQ=="));
+	rendered_release(&w.out);
+	/* Without keys it stays as it is; with others' it is an error. */
+	assert_int_equal(
+		build(&w,
+		      arena_printf(&w.a,
+				   "apiVersion: v1\nkind: Secret\nmetadata: {name: x, namespace: "
+				   "y}\ndata:\n  token.env: %s\n",
+				   buf_cstr(&coded)),
+		      NULL),
+		0);
+	rendered_release(&w.out);
+	assert_refused(&w,
+		       arena_printf(&w.a,
+				    "apiVersion: v1\nkind: Secret\nmetadata: {name: x, namespace: "
+				    "y}\ndata:\n  token.env: %s\n",
+				    buf_cstr(&coded)),
+		       stranger, "data.token.env: app/secret.yaml: cannot decrypt");
+}
