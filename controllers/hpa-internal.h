@@ -55,8 +55,7 @@ struct turn {
 	size_t failed;
 	struct err first_failure;
 	const char *first_reason;
-	bool failing; /* an error ends it */
-	bool rescaled;
+	bool rescaled, told; /* told: an event spoke of a failure */
 };
 
 /* ---- hpa_metrics_run.c ---- */

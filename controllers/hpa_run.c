@@ -103,6 +103,7 @@ static void warn(struct turn *t, bool is_new, const char *reason, const char *me
 	if (!is_new && now - t->s->told_ns < TELL_AGAIN)
 		return;
 	t->s->told_ns = now;
+	t->told = true;
 	recorder_event(t->s->h->recorder, t->hpa, "Warning", reason, "%s", message);
 }
 
@@ -225,7 +226,7 @@ void hpa_turn_measured(struct turn *t)
 	struct hpa_verdict v = {0};
 
 	if (t->failed >= n || (t->failed && t->best < t->replicas)) {
-		warn(t, false, "FailedComputeMetricsReplicas",
+		warn(t, t->told, "FailedComputeMetricsReplicas",
 		     arena_printf(&t->a,
 				  "invalid metrics (%zu invalid out of %zu), first error is: %s",
 				  t->failed, n, t->first_failure.msg));
