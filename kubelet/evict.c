@@ -200,6 +200,7 @@ static void look_at_node(struct kubelet *k)
 	struct node_room room = node_room(k);
 	bool memory = room.memory < room.memory_low, disk = room.storage < room.storage_low;
 
+	images_collect(k, &room);
 	if (memory != k->memory_low || disk != k->storage_low)
 		node_report_soon(k);
 	else if (memory || disk)

@@ -1,13 +1,16 @@
 /*
- * What the Node says of its images: names and sizes. Must never walk all of them at once: a few
- * are measured each time evict.c looks, and what isn't measured yet isn't told. On the kubelet's
- * loop; the sizes live as long as the kubelet.
+ * What the Node says of its images, names and sizes; and room made by removing some. Must never
+ * walk all of them at once: a few are measured each time evict.c looks, and what isn't measured yet
+ * isn't told. On the kubelet's loop; the sizes live as long as the kubelet.
  */
 #include <stdlib.h>
 
 #include "kubelet/kubelet.h"
+#include "lib/base/log.h"
 
 #define AT_ONCE 5
+#define COLLECT_FREE_PERCENT 15 /* as kube: from 85 % on, and not what has just come */
+#define COLLECT_AGE_S 120
 #define TOLD_MAX 50 /* as kube's nodeStatusMaxImages */
 
 struct scan {
@@ -111,10 +114,72 @@ void images_look(struct kubelet *k)
 	free(s);
 }
 
+/* ---- making room ---- */
+
+struct oldest {
+	struct kubelet *k;
+	struct arena *a;
+	struct str name;
+	int64_t age_s;
+};
+
+static bool used_here(struct kubelet *k, struct str name)
+{
+	AUTO(arena) struct arena a = {0};
+	struct map_iter it = {0};
+	struct str normal;
+
+	while (map_next(&k->by_uid, &it)) {
+		const struct pod *p = it.value;
+		for (size_t i = 0; i < p->spec.n; i++) {
+			if (!image_name_normal(&a, p->spec.c[i].image, &normal, &(struct err){0}) &&
+			    str_eq(normal, name))
+				return true;
+		}
+	}
+	return false;
+}
+
+static int find_oldest(void *arg, const struct image *img)
+{
+	struct oldest *o = arg;
+	int64_t age_s = image_pulled_ago(o->k->images, img->name, loop_wall(o->k->loop));
+
+	if (age_s < COLLECT_AGE_S || age_s <= o->age_s || used_here(o->k, img->name))
+		return 0;
+	o->name = arena_str(o->a, img->name);
+	o->age_s = age_s;
+	return 0;
+}
+
+static void on_collected(void *arg, struct proc_result *r UNUSED)
+{
+	((struct kubelet *)arg)->collecting = NULL;
+}
+
+void images_collect(struct kubelet *k, const struct node_room *room)
+{
+	AUTO(arena) struct arena a = {0};
+	struct oldest o = {.k = k, .a = &a};
+
+	if (k->collecting || !k->program || !room->storage_all ||
+	    room->storage > room->storage_all / 100 * COLLECT_FREE_PERCENT ||
+	    image_each(k->images, find_oldest, &o, &(struct err){0}) || !o.name.n)
+		return;
+	const char *argv[] = {k->program,   "image",          "rm", arena_cstr(&a, o.name),
+			      "--data-dir", k->role.data_dir, NULL};
+	struct proc_opts opts = {.argv = argv, .die_with_us = true};
+	log_info("the disk gets full: removing an image that is not in use", "image", argv[3]);
+	k->collecting = proc_start(k->loop, &opts, on_collected, k, NULL);
+}
+
 void images_forget(struct kubelet *k)
 {
 	struct map_iter it = {0};
 
+	if (k->collecting)
+		proc_cancel(k->collecting, true);
+	k->collecting = NULL;
 	while (map_next(&k->image_sizes, &it))
 		free(it.value);
 	map_release(&k->image_sizes);

@@ -60,6 +60,7 @@ struct kubelet {
 	/* images.c */
 	struct map image_sizes; /* int64_t, by id */
 	bool images_told;       /* all that there are */
+	struct proc *collecting;
 	/* classes.c */
 	struct informer *classes; /* RuntimeClasses, once a pod names one */
 	/* evict.c */
@@ -176,9 +177,16 @@ void pod_image(struct pod *p, size_t i);
 bool image_possible(struct pod *p, size_t i); /* or are too many being fetched? */
 void pulls_stop(struct kubelet *k);
 
+/* What there is of the node, and when it is little. */
+struct node_room {
+	int64_t memory, memory_low, storage, storage_low, storage_all;
+};
+
 /* ---- images.c ---- */
 struct json *images_list(struct kubelet *k, struct arena *a); /* for status.images */
 void images_look(struct kubelet *k);                          /* measures a few, tells when done */
+/* Removes one that came from a registry and nobody here uses, where the disk gets full. */
+void images_collect(struct kubelet *k, const struct node_room *room);
 void images_forget(struct kubelet *k);
 
 /* ---- classes.c: pods that name a RuntimeClass ---- */
@@ -251,10 +259,6 @@ void localvolumes_stop(struct kubelet *k);
 void node_start(struct kubelet *k);
 void node_stop(struct kubelet *k);
 void kubelet_check_ready(struct kubelet *k);
-/* What there is of the node, and when it is little. */
-struct node_room {
-	int64_t memory, memory_low, storage, storage_low;
-};
 struct node_room node_room(const struct kubelet *k);
 void node_report_soon(struct kubelet *k);
 

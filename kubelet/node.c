@@ -78,7 +78,8 @@ struct node_room node_room(const struct kubelet *k)
 	return (struct node_room){.memory = memory_available(),
 				  .memory_low = NODE_MEMORY_LOW,
 				  .storage = known ? (int64_t)(v.f_bavail * v.f_frsize) : INT64_MAX,
-				  .storage_low = all / NODE_STORAGE_SHARE};
+				  .storage_low = all / NODE_STORAGE_SHARE,
+				  .storage_all = all};
 }
 
 static void facts(struct kubelet *k, struct arena *a, struct node_facts *f)

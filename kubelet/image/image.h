@@ -85,6 +85,8 @@ MUST_USE int image_pull(const char *dir, struct str name, const struct json *aut
 			bool *ret_fetched, struct err *err);
 /* Has the name's image come from a registry? Then *ret is the digest of its manifest. */
 bool image_pulled(const char *dir, struct str normal, struct buf *ret);
+/* Seconds since it was fetched; 0 when it wasn't. */
+int64_t image_pulled_ago(const char *dir, struct str normal, int64_t now_ns);
 MUST_USE int image_set_pulled(const char *dir, struct str normal, struct str digest,
 			      struct err *err);
 struct image_import {

@@ -11,9 +11,11 @@
 #include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/codec.h"
+#include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
 
 static const char *const folders[] = {"refs", "configs", "layers", "tmp"};
@@ -77,6 +79,8 @@ int image_layer_dir(struct str digest, char out[LAYER_NAME_MAX], struct err *err
 	snprintf(out, LAYER_NAME_MAX, "%.32s", hex.p);
 	return 0;
 }
+
+#define PULL_MAX_S 3600
 
 static void pulled_path(const char *dir, struct str name, char out[PATH_MAX])
 {
@@ -247,6 +251,15 @@ bool image_pulled(const char *dir, struct str normal, struct buf *ret)
 	return !fs_read(path, 128, ret, NULL);
 }
 
+int64_t image_pulled_ago(const char *dir, struct str normal, int64_t now_ns)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	pulled_path(dir, normal, path);
+	return stat(path, &st) ? 0 : MAX(now_ns / NS_PER_S - st.st_mtim.tv_sec, 0);
+}
+
 int image_set_pulled(const char *dir, struct str normal, struct str digest, struct err *err)
 {
 	char path[PATH_MAX];
@@ -403,6 +416,15 @@ static void keep_mounted(struct kept *k)
 		closedir(d);
 }
 
+/* What is being fetched isn't rubbish, as long as that may take. */
+static bool in_the_making(const char *path, const char *name)
+{
+	struct stat st;
+
+	return !strncmp(name, "pull-", 5) && !lstat(path, &st) &&
+	       time(NULL) - st.st_mtim.tv_sec < PULL_MAX_S;
+}
+
 static int sweep(const char *dir, const char *folder, const char *prefix, const struct kept *k,
 		 struct err *err)
 {
@@ -417,7 +439,8 @@ static int sweep(const char *dir, const char *folder, const char *prefix, const 
 		if (e->d_name[0] == '.' || str_find(buf_view(&k->used), str_c(needle)) >= 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s/%s", dir, folder, e->d_name);
-		rc = fs_remove_tree(path, err);
+		if (!in_the_making(path, e->d_name))
+			rc = fs_remove_tree(path, err);
 	}
 	if (d)
 		closedir(d);

@@ -3,12 +3,14 @@
 . "$(dirname "$0")/lib.sh"
 need_root "pulling"
 command -v python3 >/dev/null || skip_all "pulling" "needs python3"
+# A disk of its own, that can be filled.
+mkdir -p "$data" && mount -t tmpfs -o size=96m,mode=700 plumb-pull "$data" || skip_all "pulling" "needs to mount a tmpfs"
 busybox_image byhand:latest >/dev/null
 start
 kc="$KUBECTL --kubeconfig $data/admin.kubeconfig"
 node=$(k get nodes -o 'jsonpath={.items[0].metadata.name}')
 R=127.0.0.1:5057
-trap 'kill $registry 2>/dev/null; cleanup' EXIT
+trap 'kill $registry 2>/dev/null; cleanup 2>/dev/null; umount -l "$data" 2>/dev/null; rm -rf "$work"' EXIT
 # Where the kubelet is: in the node's own network.
 nsenter --net="$data/nodes/$node/netns" python3 "$(dirname "$0")/registry.py" 5057 "$work/fs" >"$work/registry.log" 2>&1 &
 registry=$!
@@ -73,5 +75,14 @@ ok "by hand, too" nsenter --net="$data/nodes/$node/netns" "$PLUMB" image pull --
 kill $registry
 p offline "$R/some/image:1" | k apply -f - >/dev/null
 ok "what was fetched once runs without its registry" ends offline Succeeded
+# Where the disk gets full, what came from a registry and isn't in use goes.
+used=$(df --output=used -k "$data" | tail -1)
+dd if=/dev/zero of="$data/ballast" bs=1k count=$((98304 * 92 / 100 - used)) 2>/dev/null
+touch -d '1 hour ago' "$data"/images/pulled/*
+has() { "$PLUMB" image ls --data-dir "$data" | grep -q "$1"; }
+gone() { ! has "$1"; }
+ok "an image that isn't in use makes room" soon 40 gone "$R/some/byhand:1"
+ok "… another stays, since its pod is there" has "$R/some/image:1"
+ok "… and what was put there by hand" has byhand
 ok "clean stop" stop
 finish

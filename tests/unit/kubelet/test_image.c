@@ -251,3 +251,28 @@ void test_image__a_file_that_is_no_archive_is_told(void **state)
 	assert_int_equal(err.code, ERR_CORRUPT);
 	world_release(&w);
 }
+
+void test_image__what_came_from_a_registry_is_known(void **state)
+{
+	struct world w;
+	struct arena a = {0};
+	AUTO(buf) struct buf digest = {0};
+	struct str name = STR("r.example/x:1"), id;
+	struct err err = {0};
+
+	(void)state;
+	world_init(&w);
+	assert_int_equal(image_store_init(w.images, &err), 0);
+	assert_int_equal(image_put(w.images, name, STR("{}"), &id, &a, &err), 0);
+	assert_false(image_pulled(w.images, name, &digest));
+	assert_int_equal(image_set_pulled(w.images, name, STR("sha256:1"), &err), 0);
+	assert_true(image_pulled(w.images, name, &digest));
+	assert_true(str_is(buf_view(&digest), "sha256:1"));
+	assert_int_equal(image_pulled_ago(w.images, name, INT64_MAX) > 1000, 1);
+	/* Put there by hand, it is no registry's any more. */
+	assert_int_equal(image_put(w.images, name, STR("{}"), &id, &a, &err), 0);
+	assert_false(image_pulled(w.images, name, &digest));
+	assert_int_equal(image_pulled_ago(w.images, name, INT64_MAX), 0);
+	arena_release(&a);
+	world_release(&w);
+}
