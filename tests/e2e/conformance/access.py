@@ -3,7 +3,7 @@ import base64
 import json
 import ssl
 
-from client import APPLY, JSON_PATCH, MERGE, STRATEGIC, Api, check, dig, eq, soon, status
+from client import APPLY, JSON_PATCH, MERGE, STRATEGIC, Api, check, eq, soon, status
 from kinds import request
 
 AUTHZ = "/apis/authorization.k8s.io/v1/"

@@ -9,7 +9,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from client import JSON_PATCH, MERGE, Api, check, dig, eq, soon, status
+from client import JSON_PATCH, check, dig, eq, namespace, soon, status
 from extension import CRDS, define, version
 
 REG = "/apis/admissionregistration.k8s.io/v1/"
@@ -136,19 +136,13 @@ class Registered:
         self.api.delete(self.at)
 
 
-def in_namespace(api, name):
-    api.post("/api/v1/namespaces", {"metadata": {"name": name}})
-    soon(lambda: api.get(core(name, "serviceaccounts") + "/default").code == 200)
-    return name
-
-
 def configmap(api, ns, name="cm", data=None):
     api.delete(core(ns, "configmaps") + "/" + name)
     return api.post(core(ns, "configmaps"), {"metadata": {"name": name}, "data": data or {"mutation-start": "yes"}})
 
 
 def mutating(api, ns):
-    ns = in_namespace(api, ns + "-mutating")
+    ns = namespace(api, ns + "-mutating")
     one, two = hook(ns, "adding-1", "/add1", [rule(["configmaps"])]), hook(ns, "adding-2", "/add2", [rule(["configmaps"])])
     with Registered(api, MUTATING, "e2e-ordered", one, two) as r:
         w = r.answer["webhooks.0"]
@@ -182,7 +176,7 @@ def mutating(api, ns):
 
 
 def validating(api, ns):
-    ns, free = in_namespace(api, ns + "-validating"), in_namespace(api, ns + "-exempt")
+    ns, free = namespace(api, ns + "-validating"), namespace(api, ns + "-exempt")
     every = ("CREATE", "UPDATE", "DELETE")
     with Registered(api, VALIDATING, "e2e-deny-bad", hook(ns, "deny-bad", "/bad", [rule(["configmaps", "pods"], every)])) as r:
         status("denied", configmap(api, ns, data={"a": "offending"}), 400, None, 'admission webhook "deny-bad.k8s.io" denied the request: the object contains offending data')
@@ -273,7 +267,7 @@ def conversion(api, ns):
 
 
 def policies(api, ns):
-    ns = in_namespace(api, ns + "-policy")
+    ns = namespace(api, ns + "-policy")
     match = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns}}, "resourceRules": [rule(["deployments"], ["CREATE", "UPDATE"], ["apps"])]}
     pol, bind = REG + "validatingadmissionpolicies", REG + "validatingadmissionpolicybindings"
     make = lambda name, expression, **more: api.post(pol, {"metadata": {"name": name}, "spec": dict({"matchConstraints": match, "validations": [

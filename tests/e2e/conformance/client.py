@@ -184,6 +184,27 @@ def soon(what, seconds=10):
         time.sleep(0.03)
 
 
+def updated(api, path, change, read=None):
+    """The answer to a PUT of what change() made of the object; again when somebody wrote in between."""
+    answer = {}
+
+    def attempt():
+        o = api.get(read or path).json
+        change(o)
+        answer["last"] = api.put(path, o)
+        return answer["last"].code != 409
+    soon(attempt, 5)
+    return answer["last"]
+
+
+def namespace(api, name):
+    """Makes it, and waits until pods can be made in it."""
+    api.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    at = "/api/v1/namespaces/%s/" % name
+    soon(lambda: api.get(at + "serviceaccounts/default").code == 200 and api.get(at + "configmaps/kube-root-ca.crt").code == 200, 20)
+    return name
+
+
 def run(groups):
     """Runs each group in a thread of a few; a group that fails with an exception is one failed test."""
     groups = list(groups)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 
-from client import APPLY, JSON_PATCH, MERGE, STRATEGIC, check, dig, eq, soon, status
+from client import APPLY, JSON_PATCH, MERGE, STRATEGIC, check, dig, eq, soon, status, updated
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEPLOYMENT = """{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "my-dep", %s "labels": {"app": "x"}},
@@ -129,9 +129,7 @@ def life_of_definitions(api, ns):
     s = api.get(crd)
     check("names are accepted", s["status.acceptedNames"] == {"plural": plural, "singular": "life", "kind": "Life", "listKind": "LifeList"}
           and s["status.storedVersions"] == ["v1"] and s["spec.conversion"] == {"strategy": "None"}, s["status"])
-    o = s.json
-    o["status"]["conditions"].append({"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set from e2e test"})
-    u = api.put(crd + "/status", o)
+    u = updated(api, crd + "/status", lambda o: o["status"]["conditions"].append({"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set from e2e test"}))
     check("its status is updated", u["status.conditions.2.type"] == "StatusUpdate", u)
     p = api.patch(crd + "/status", [{"op": "add", "path": "/status/conditions/-", "value": {"type": "StatusPatch", "status": "True"}}], type=JSON_PATCH)
     check("… and patched", p.code == 200 and p["status.conditions.3.type"] == "StatusPatch", p)

@@ -2,7 +2,7 @@
 import base64
 import subprocess
 
-from client import APPLY, JSON_PATCH, check, dig, eq, soon, status
+from client import APPLY, JSON_PATCH, check, dig, eq, soon, status, updated
 
 POD = {"containers": [{"name": "c", "image": "i"}]}
 TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": POD}
@@ -195,9 +195,8 @@ def objects(api, at, coll, one, made, label, resource, gv):
     p = api.patch(one, {"metadata": {"annotations": {"patched": "true"}}})
     check(at + "patch", p.code == 200 and p["metadata.annotations.patched"] == "true"
           and p["metadata.annotations.dry"] is None, p)
+    u = updated(api, one, lambda o: o["metadata"]["annotations"].update(updated="true"))
     o = api.get(one).json
-    o["metadata"]["annotations"]["updated"] = "true"
-    u = api.put(one, o)
     check(at + "update", u.code == 200 and u["metadata.annotations.updated"] == "true", u)
     o["metadata"]["resourceVersion"] = "1"
     status(at + "a stale update", api.put(one, o), 409, "Conflict", "the object has been modified; please apply your "
@@ -234,14 +233,14 @@ def subresources(api, at, one, plural, found, gv):
     p = api.patch(one + "/status", {"metadata": {"annotations": {"patchedstatus": "true"}}})
     want = None if plural in STATUS_ALONE else "true"
     check(at + "status is patched", p.code == 200 and p["metadata.annotations.patchedstatus"] == want, p)
-    u = api.put(one + "/status", api.get(one).json)
+    u = updated(api, one + "/status", lambda o: None, read=one)
     check(at + "status is updated", u.code == 200, u)
 
 
 def watched(at, watch, made):
     seen = set()
     for _ in range(40):
-        e = watch.next(3)
+        e = watch.next()
         if e is None or e["type"] == "MODIFIED" and dig(e, "object.metadata.annotations.applied"):
             break
         seen.add((e["type"], dig(e, "object.metadata.name")))
@@ -267,10 +266,10 @@ def ended(api, at, coll, made, label, plural, watch):
                 api.patch(coll + "/" + item["metadata"]["name"], [{"op": "remove", "path": "/metadata/finalizers"}], type=JSON_PATCH)
         return not left["n"]["items"]
 
-    check(at + "nothing is left", soon(empty, 5), left["n"])
+    check(at + "nothing is left", soon(empty), left["n"])
     deleted = set()
     while len(deleted) < 3:
-        e = watch.until("DELETED", timeout=3)
+        e = watch.until("DELETED")
         if not e:
             break
         deleted.add(dig(e, "object.metadata.name"))

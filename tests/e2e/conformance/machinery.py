@@ -1,7 +1,7 @@
 """Lists in chunks, tables, discovery, watches, garbage collection, namespaces, health: what every kind shares."""
 import threading
 
-from client import APPLY, JSON_PATCH, MERGE, STRATEGIC, Api, check, dig, eq, soon, status
+from client import APPLY, JSON_PATCH, MERGE, STRATEGIC, Api, check, dig, eq, namespace, soon, status, updated
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 POD = {"containers": [{"name": "c", "image": "registry.k8s.io/pause:3.10"}]}
@@ -11,13 +11,8 @@ def core(ns, plural):
     return "/api/v1/namespaces/%s/%s" % (ns, plural)
 
 
-def in_namespace(api, name):
-    api.post("/api/v1/namespaces", {"metadata": {"name": name}})
-    return name
-
-
 def chunking(api, ns):
-    ns = in_namespace(api, ns + "-chunks")
+    ns = namespace(api, ns + "-chunks")
     at = core(ns, "podtemplates")
     for i in range(40):
         api.post(at, {"metadata": {"name": "template-%04d" % i}, "template": {"spec": POD}})
@@ -211,9 +206,7 @@ def namespaces(api, ns):
         {"type": "StatusPatch", "status": "True", "reason": "E2E", "message": "Patched by an e2e test"}]}})
     check("its status is patched", s["metadata.annotations.e2e-patched-ns-status"] == name
           and s["status.conditions.0.type"] == "StatusPatch" and s["status.phase"] == "Active", s)
-    o = api.get(at + "/status").json
-    o["status"]["conditions"].append({"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Updated"})
-    u = api.put(at + "/status", o)
+    u = updated(api, at + "/status", lambda o: o["status"]["conditions"].append({"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Updated"}))
     eq("its status is updated", [c["type"] for c in u["status.conditions"]], ["StatusPatch", "StatusUpdate"])
     o = api.get(at).json
     o["spec"]["finalizers"] = ["e2e.example.com/fakeFinalizer"]
@@ -229,7 +222,7 @@ def namespaces(api, ns):
     status("takes nothing new", r, 403, "Forbidden", "because it is being terminated")
     eq("… and says why", r["details.causes.0.reason"], "NamespaceTerminating")
     cond = soon(lambda: [c["type"] for c in api.get(at)["status.conditions"] or [] if c["status"] == "True"
-                         and c["type"] == "NamespaceFinalizersRemaining"])
+                         and c["type"] == "NamespaceFinalizersRemaining"], 20)
     check("says what holds it", cond, api.get(at))
     api.patch(core(name, "pods") + "/p", [{"op": "remove", "path": "/metadata/finalizers"}], type=JSON_PATCH)
     check("is gone in the end", soon(lambda: api.get(at).code == 404), api.get(at))
@@ -250,7 +243,7 @@ def pods_of(api, ns, name):
 
 
 def garbage(api, ns):
-    ns = in_namespace(api, ns + "-gc")
+    ns = namespace(api, ns + "-gc")
     at = core(ns, "replicationcontrollers")
     for how in ("Background", "Foreground", "Orphan"):
         n = how.lower()

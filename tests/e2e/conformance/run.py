@@ -6,7 +6,7 @@ play nodes, which want a cluster without others.
 import importlib
 import sys
 
-from client import Api, Tap, run
+from client import Api, Tap, namespace, run
 
 MODULES = ["kinds", "machinery", "extension", "access", "workloads", "admission"]
 WITH_NODES = ["controllers", "scheduling"]
@@ -26,7 +26,7 @@ def main():
         groups = [(f, a) for f, a in module.groups(api, ns)
                   if not wanted or name in wanted or f.__name__ in wanted or set(map(str, a)) & wanted]
         if groups:
-            api.post("/api/v1/namespaces", {"metadata": {"name": ns}})
+            namespace(api, ns)
         todo += groups
     run(todo)
     print("# %d checks, %d failed" % (Tap.count, Tap.bad))

@@ -1,5 +1,5 @@
 """Quotas and limits, disruption budgets, the status and scale of workloads, pods' own rules, events, leases, services."""
-from client import JSON_PATCH, MERGE, STRATEGIC, check, dig, eq, soon, status
+from client import JSON_PATCH, MERGE, STRATEGIC, check, dig, eq, namespace, soon, status, updated
 
 HARD = {"pods": "5", "services": "10", "services.nodeports": "1", "services.loadbalancers": "1", "replicationcontrollers": "10",
         "resourcequotas": "1", "secrets": "10", "configmaps": "10", "persistentvolumeclaims": "10", "cpu": "1", "memory": "500Mi",
@@ -10,12 +10,6 @@ POD = {"containers": [{"name": "c", "image": "registry.k8s.io/pause:3.10"}], "te
 
 def core(ns, plural):
     return "/api/v1/namespaces/%s/%s" % (ns, plural)
-
-
-def in_namespace(api, name):
-    api.post("/api/v1/namespaces", {"metadata": {"name": name}})
-    soon(lambda: api.get(core(name, "configmaps") + "/kube-root-ca.crt").code == 200)
-    return name
 
 
 def pod(name, requests=None, limits=None, **spec):
@@ -37,7 +31,7 @@ class Quota:
 
 
 def quota_life(api, ns):
-    ns = in_namespace(api, ns + "-quota")
+    ns = namespace(api, ns + "-quota")
     q = Quota(api, ns)
     q.used(resourcequotas="1", configmaps="1", pods="0", cpu="0", services="0")
     q.used(**{k.replace(".", "_").replace("/", "__"): "0" for k in HARD if "gold" in k})
@@ -89,7 +83,7 @@ def quota_pods(api, ns, q):
 
 
 def quota_scopes(api, ns):
-    ns = in_namespace(api, ns + "-scopes")
+    ns = namespace(api, ns + "-scopes")
     best = Quota(api, ns, "besteffort", {"pods": "5"}, scopes=["BestEffort"])
     rest = Quota(api, ns, "not-besteffort", {"pods": "5"}, scopes=["NotBestEffort"])
     ends = Quota(api, ns, "terminating", {"pods": "5", "requests.cpu": "1"}, scopes=["Terminating"])
@@ -126,9 +120,7 @@ def quota_status(api, ns):
     at = core(ns, "resourcequotas")
     a = api.post(at, {"metadata": {"name": "life", "labels": {"q": "life"}}, "spec": {"hard": {"cpu": "500m", "memory": "500Mi"}}})
     check("status is promptly calculated", soon(lambda: api.get(at + "/life")["status.hard"] == {"cpu": "500m", "memory": "500Mi"}), api.get(at + "/life"))
-    u = api.get(at + "/life").json
-    u["status"]["hard"] = {"cpu": "1", "memory": "1Gi"}
-    a = api.put(at + "/life/status", u)
+    a = updated(api, at + "/life/status", lambda o: o["status"].update(hard={"cpu": "1", "memory": "1Gi"}))
     eq("status is updated", a["status.hard"], {"cpu": "1", "memory": "1Gi"})
     check("… and put right again", soon(lambda: api.get(at + "/life")["status.hard"] == {"cpu": "500m", "memory": "500Mi"}), api.get(at + "/life"))
     api.patch(at + "/life", {"spec": {"hard": {"cpu": "2", "memory": "2Gi"}}})
@@ -142,7 +134,7 @@ def quota_status(api, ns):
 
 
 def limits(api, ns):
-    ns = in_namespace(api, ns + "-limits")
+    ns = namespace(api, ns + "-limits")
     at = core(ns, "limitranges")
     a = api.post(at, {"metadata": {"name": "l"}, "spec": {"limits": [{"type": "Container", "min": {"cpu": "50m", "memory": "100Mi"}, "max": {"cpu": "500m", "memory": "500Mi"},
         "default": {"cpu": "500m", "memory": "500Mi"}, "defaultRequest": {"cpu": "100m", "memory": "200Mi"}}]}})
@@ -170,9 +162,7 @@ def budgets(api, ns):
     eq("patched", p["spec.maxUnavailable"], 1)
     check("… is processed", soon(lambda: api.get(at + "/foo")["status.observedGeneration"] == 3), api.get(at + "/foo"))
     soon(lambda: not api.get(at + "/foo")["status.disruptedPods"])
-    o = api.get(at + "/foo").json
-    o["status"]["disruptedPods"] = {"pod1": "2030-01-01T00:00:00Z"}
-    s = api.put(at + "/foo/status", o)
+    s = updated(api, at + "/foo/status", lambda o: o["status"].update(disruptedPods={"pod1": "2030-01-01T00:00:00Z"}))
     eq("status is updated", list(s["status.disruptedPods"] or {}), ["pod1"])
     s = api.patch(at + "/foo/status", {"metadata": {"annotations": {"e": "x"}}, "status": {"disruptedPods": {"pod2": "2030-01-01T00:00:00Z"}}})
     check("status is patched", "pod2" in (s["status.disruptedPods"] or {}), s)
@@ -195,13 +185,7 @@ def scales(api, ns):
         s = api.get(one + "/scale")
         check(name + " scale", s["kind"] == "Scale" and s["apiVersion"] == "autoscaling/v1" and s["spec.replicas"] == 1
               and s["status.selector"] == "s=x" and s["metadata.uid"] == a["metadata.uid"], s)
-        u = {}
-
-        def update():  # the status may change in between
-            u["a"] = api.put(one + "/scale", dict(api.get(one + "/scale").json, spec={"replicas": 2}))
-            return u["a"].code == 200
-        soon(update)
-        u = u["a"]
+        u = updated(api, one + "/scale", lambda o: o.update(spec={"replicas": 2}))
         eq("… is updated", (u["spec.replicas"], api.get(one)["spec.replicas"]), (2, 2))
         p = api.patch(one + "/scale", {"spec": {"replicas": 3}})
         eq("… is patched", (p["spec.replicas"], api.get(one)["metadata.generation"]), (3, 3))
