@@ -19,8 +19,12 @@ const struct json *argo_project(const struct unit *u, struct arena *a)
 {
 	struct str name =
 		json_str_or(json_at(obj_tree(u->o, a), "spec", "project"), STR("default"));
-	const struct obj *o = informer_get(u->r->projects_informer, u->o->namespace, name);
+	const struct obj *o;
 
+	/* `plumb diff` asks what would change, not whether it may. */
+	if (!u->r->projects_informer)
+		return NULL;
+	o = informer_get(u->r->projects_informer, u->o->namespace, name);
 	return o ? obj_tree(o, a) : NULL;
 }
 

@@ -12,16 +12,16 @@
 #include "lib/base/log.h"
 #include "lib/kube/resources.h"
 #include "lib/os/fs.h"
+#include "reconciler/argo.h"
 #include "reconciler/gitwork.h"
 #include "reconciler/main.h"
-#include "reconciler/run.h"
 
 struct diff {
 	struct reconciler r;
 	struct source source;
 	struct arena arena;
 	const char *data_dir, *kubeconfig, *namespace, *source_name, *ref, *output;
-	const char *folder;
+	const char *folder, *url; /* url: of the source */
 	enum plan_format format;
 	char *store; /* where a snapshot of the folder is, to be removed */
 	struct err err;
@@ -119,7 +119,8 @@ static void plan_unit(struct diff *d, const struct json *tree)
 		return;
 	unit_take(&u, o);
 	obj_unref(o);
-	u.key = xasprintf("%.*s/%.*s", STR_ARG(u.o->namespace), STR_ARG(u.o->name));
+	u.key = xasprintf("%s%.*s/%.*s", u.argo ? "application/" : "", STR_ARG(u.o->namespace),
+			  STR_ARG(u.o->name));
 	plan.report.unit = arena_str(&plan.arena, str_c(u.key));
 	map_set(&d->r.units, str_c(u.key), &u);
 	run_begin(&u);
@@ -130,6 +131,7 @@ static void plan_unit(struct diff *d, const struct json *tree)
 	map_del(&d->r.units, str_c(u.key));
 	obj_unref(u.o);
 	obj_unref(u.head);
+	argo_free(&u);
 	free(u.key);
 	free(u.broken);
 	arena_release(&plan.arena);
@@ -153,6 +155,25 @@ static bool wanted(const struct diff *d, const struct json *o, int n, char **nam
 	return false;
 }
 
+/* Applications name an address: that of the GitRepository, or they are named themselves. */
+static bool wanted_app(const struct diff *d, const struct json *o, int n, char **names)
+{
+	static const char prefix[] = "application/";
+	const struct json *source = json_at(o, "spec", "source");
+
+	if (!n)
+		return d->url && str_is(json_str(json_get(source, STR("repoURL"))), d->url);
+	for (int i = 0; i < n; i++) {
+		bool app = !strncmp(names[i], prefix, strlen(prefix));
+
+		if (str_is(meta_name(o), names[i] + (app ? strlen(prefix) : 0)) &&
+		    (str_is(meta_namespace(o), d->namespace) ||
+		     str_is(meta_namespace(o), "argocd")))
+			return true;
+	}
+	return false;
+}
+
 /* Whatever source a Kustomization names, the checkout stands in for it. */
 static void stand_in(struct diff *d, const struct json *o)
 {
@@ -168,16 +189,67 @@ static void stand_in(struct diff *d, const struct json *o)
 			NULL);
 }
 
-static int plan_all(struct diff *d, int n, char **names, struct err *err)
+static const struct json *list(struct diff *d, const struct resource *r, struct err *err)
 {
 	AUTO(buf) struct buf body = {0};
-	struct api_call call = {.verb = API_LIST, .resource = &res_kustomizations};
-	const struct json *items;
-	size_t found = 0;
+	struct api_call call = {.verb = API_LIST, .resource = r};
+	const struct json *all;
 
 	if (client_sync(d->r.client, &call, &body, err))
+		return NULL;
+	all = json_parse(&d->arena, arena_str(&d->arena, buf_view(&body)), NULL, err);
+	return all ? json_get(all, STR("items")) : NULL;
+}
+
+static void find_url(struct diff *d)
+{
+	struct err none = {0};
+	const struct json *items = list(d, &res_gitrepositories, &none);
+
+	for (size_t i = 0; i < json_len(items); i++) {
+		const struct json *o = json_item(items, i);
+		struct str key = obj_key(&d->arena, meta_namespace(o), meta_name(o));
+
+		if (str_is(key, d->source_name))
+			d->url = arena_cstr(&d->arena, json_str(json_at(o, "spec", "url")));
+	}
+}
+
+/* As the reconciler would sync it now; what was asked of it is asked of that one. */
+static int plan_apps(struct diff *d, int n, char **names, size_t *found, struct err *err)
+{
+	const struct json *items = list(d, &res_applications, err);
+
+	if (!items)
 		return -1;
-	items = json_get(json_parse(&d->arena, buf_view(&body), NULL, err), STR("items"));
+	find_url(d);
+	for (size_t i = 0; i < json_len(items); i++) {
+		struct json *o = json_item(items, i), *t;
+		struct err why = {0};
+
+		if (!wanted_app(d, o, n, names))
+			continue;
+		json_set_str(&d->arena, o, "apiVersion", STR("argoproj.io/v1alpha1"));
+		json_set_str(&d->arena, o, "kind", STR("Application"));
+		json_del(o, STR("operation"));
+		json_del(json_at(o, "metadata", "annotations"), STR(ARGO_REFRESH));
+		if (application_translate(&d->arena, o, &t, &why))
+			return err_set(err, why.code, "application %.*s: %s", STR_ARG(meta_name(o)),
+				       why.msg);
+		stand_in(d, t);
+		plan_unit(d, o);
+		++*found;
+	}
+	return 0;
+}
+
+static int plan_all(struct diff *d, int n, char **names, struct err *err)
+{
+	const struct json *items = list(d, &res_kustomizations, err);
+	size_t found = 0;
+
+	if (!items)
+		return -1;
 	d->list = json_new(&d->arena, JSON_ARRAY);
 	for (size_t i = 0; i < json_len(items); i++) {
 		struct json *o = json_item(items, i);
@@ -190,10 +262,12 @@ static int plan_all(struct diff *d, int n, char **names, struct err *err)
 		plan_unit(d, o);
 		found++;
 	}
+	if (plan_apps(d, n, names, &found, err))
+		return -1;
 	if (n ? found < (size_t)n : !found)
 		return err_set(err, ERR_NOT_FOUND,
-			       n ? "no such Kustomization in namespace %s"
-				 : "no Kustomization is built from %s",
+			       n ? "no such Kustomization or Application in namespace %s"
+				 : "no Kustomization or Application is built from %s",
 			       n ? d->namespace : d->source_name);
 	return 0;
 }

@@ -77,7 +77,8 @@ matches() { local v; v=$("${@:2}"); case $v in $1) ;; *) echo "'$v' is not like 
 # Also lets pushes come without pauses again, which drift that comes all the time is met with.
 restart() { kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"; }
 
-start --nodes 0 --repo "file://$work/acme/shop.git" --path app --forge "github=$at" --webhook-listen 127.0.0.1:0
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$work/hook.key" -out "$work/hook.crt" 2>/dev/null
+start --nodes 0 --repo "file://$work/acme/shop.git" --path app --forge "github=$at" --webhook-listen 127.0.0.1:0 --webhook-cert "$work/hook.crt" --webhook-key "$work/hook.key"
 ok "applied" soon 10 is colour blue
 k -n plumb-system create secret generic forge --from-literal=token=wrong >/dev/null
 k -n plumb-system patch gitrepository root --type merge -p '{"spec":{"secretRef":{"name":"forge"}}}' >/dev/null
@@ -205,7 +206,8 @@ sed -i '/on-failure/s/plumb.dev\/on-failure: propose, //; /wait: true/d; /timeou
 sed -i '/^kind: Pod/,$d; $d' "$repo/shop/objects.yaml"; tail -3 "$repo/shop/objects.yaml" | grep -q -- '^apiVersion' && sed -i '$d' "$repo/shop/objects.yaml"; push 'without'
 
 # --- webhooks
-hooks=http://127.0.0.1:$(sed -n 's/.*listening for webhooks.* port=\([0-9]*\).*/\1/p' "$data/log/reconciler.log" | tail -1)
+export CURL_CA_BUNDLE=$work/hook.crt
+hooks=https://127.0.0.1:$(sed -n 's/.*listening for webhooks.* port=\([0-9]*\).*/\1/p' "$data/log/reconciler.log" | tail -1)
 k -n plumb-system create secret generic hook --from-literal=token=h00k-t0ken >/dev/null
 k apply -f - >/dev/null <<'Y'
 apiVersion: notification.toolkit.fluxcd.io/v1
@@ -226,6 +228,7 @@ hook() { curl -s -o /dev/null -w '%{http_code}' "$@" -H 'X-GitHub-Event: push' -
 ok "a signature that fits is taken" same "$(hook "$hooks$path" -H "X-Hub-Signature-256: $(sign h00k-t0ken)")" 200
 ok "… and acted upon" soon 3 grep -q 'webhook receiver=plumb-system/push' "$data/log/reconciler.log"
 ok "one that doesn't is refused" same "$(hook "$hooks$path" -H "X-Hub-Signature-256: $(sign wrong)")" 401
+ok "it listens with TLS only" sh -c "! curl -sf -o /dev/null 'http://${hooks#https://}$path'"
 ok "none, too" same "$(hook "$hooks$path")" 401
 ok "an unknown path is nothing" same "$(hook "$hooks/hook/0")" 404
 head -c 4000000 /dev/zero | tr '\0' x >"$work/large"

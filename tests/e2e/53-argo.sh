@@ -292,6 +292,12 @@ ok "plumb rollback takes it back" sh -c "'$PLUMB' rollback team --data-dir '$dat
 ok "… by a commit" soon 15 teams 4
 git -C "$repo" pull -q --rebase
 
+rm -rf "$work/checkout"; cp -r "$repo" "$work/checkout"; sed -i 's/a: "4"/a: "6"/' "$work/checkout/team/a.yaml"
+differs() { "$PLUMB" diff "$work/checkout" "$@" --data-dir "$data" >"$work/diff"; [ $? -eq 1 ]; }
+ok "plumb diff says what a checkout would change" differs team
+ok "… in it" grep -q '"4" → "6"' "$work/diff"
+ok "… by its full name, too" differs application/team
+ok "plumb diff of nothing new is quiet" "$PLUMB" diff "$repo" application/team --data-dir "$data"
 ok "a path that isn't there" app nowhere 'path: nowhere'
 ok "… is said" says nowhere 'ComparisonError.*nowhere'
 ok "an ApplicationSet says that it does nothing" sh -c "printf 'apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: s, namespace: argocd}\nspec: {generators: []}\n' | $KUBECTL --kubeconfig $data/admin.kubeconfig apply -f -"
