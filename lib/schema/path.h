@@ -21,7 +21,8 @@ struct spath {
 #define SPATH_INDEX(above, i) ((struct spath){.up = (above), .index = (i)})
 #define SPATH_KEY(above, k) ((struct spath){.up = (above), .name = (k), .key = true})
 
-/* "spec.containers[0].image"; map keys as labels[a.b]. In the arena. */
+/* "spec.containers[0].image"; map keys as labels[a.b], those of definitions' types as labels.a.b
+ * unless the step says `key`: so Kubernetes' OpenAPI validator names them. In the arena. */
 struct str spath_text(struct arena *a, const struct spath *p);
 /* Without indexes and map keys, as Go's decoder names fields: "spec.containers.image". */
 struct str spath_go(struct arena *a, const struct spath *p);

@@ -99,7 +99,8 @@ static void spath_put(struct buf *b, const struct spath *p)
 	spath_put(b, p->up);
 	if (!p->name.p) {
 		buf_printf(b, "[%zu]", p->index);
-	} else if (p->key || (p->in && p->in->type == SCHEMA_MAP)) {
+	} else if (p->key ||
+		   (p->in && p->in->type == SCHEMA_MAP && !(p->in->flags & SCHEMA_F_CUSTOM))) {
 		buf_printf(b, "[%.*s]", STR_ARG(p->name));
 	} else {
 		if (b->n)

@@ -329,6 +329,8 @@ void test_crd__what_was_wrong_before_may_stay(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		if (patch(TS "/t", MERGE, quoted(cases[i].body)) != cases[i].status)
 			fail_msg("%s: %d %s", cases[i].body, last.status, buf_cstr(&last.body));
+	assert_int_equal(patch(TS "/t", MERGE, quoted("{'spec':{'m':{'z':'bar'}}}")), 422);
+	assert_true(said("\"field\":\"spec.m.z\""));
 	/* A new one has no past. */
 	assert_int_equal(
 		ASK(&admin, "POST", TS,
