@@ -237,3 +237,69 @@ void test_preempt__a_big_cluster(void **state)
 	assert_memory_equal(preempt(&c, pod_of("big", 9, "3", "'app':'web'", spread), &a), "n", 1);
 	sched_cache_release(&c);
 }
+
+static bool fits(struct sched_cache *c, struct sched_pod *p, const char *node, struct arena *a)
+{
+	struct sched_result r;
+
+	sched_pick(c, p, 1, a, &r);
+	return r.node && str_is(r.node->name, node);
+}
+
+/* Whatever is there: without its victims the pod fits, and none of them went for nothing. */
+void test_preempt__enough_go_and_nobody_for_nothing(void **state)
+{
+	struct rng rng;
+	int made = 0;
+
+	(void)state;
+	rng_seed(&rng, 7);
+	for (int round = 0; round < 150; round++) {
+		struct sched_cache c = {0};
+		AUTO(arena) struct arena a = {0};
+		struct sched_pod *p, *gone[64];
+		struct sched_result of;
+		struct preemption r;
+		char cpu[16], name[16];
+		size_t before;
+		const char *node;
+
+		add_node(&c, "n");
+		for (int i = 0; i < 9; i++) {
+			snprintf(name, sizeof(name), "p%d", i);
+			snprintf(cpu, sizeof(cpu), "%dm", 50 + (int)rng_below(&rng, 500));
+			place(&c, pod_of(name, (int)rng_below(&rng, 5), cpu, "", ""), 1, &a);
+		}
+		snprintf(cpu, sizeof(cpu), "%dm", 300 + (int)rng_below(&rng, 1700));
+		p = pod_of("new", 3, cpu, "", "");
+		sched_pick(&c, p, 1, &a, &of);
+		before = c.pods.n;
+		if (!of.node) {
+			sched_preempt(&c, p, &of, &a, &r);
+			assert_int_equal(c.pods.n, before);
+		}
+		if (of.node || !r.node) {
+			sched_pod_unref(p);
+			sched_cache_release(&c);
+			continue;
+		}
+		made++;
+		node = arena_cstr(&a, r.node->name);
+		for (size_t i = 0; i < r.n; i++) {
+			assert_true(r.victims[i]->priority < p->priority);
+			gone[i] = sched_pod_ref(r.victims[i]);
+		}
+		for (size_t i = 0; i < r.n; i++)
+			sched_cache_del_pod(&c, gone[i]->uid);
+		assert_true(fits(&c, p, node, &a));
+		for (size_t i = 0; i < r.n; i++) {
+			sched_cache_set_pod(&c, gone[i], str_c(node));
+			assert_false(fits(&c, p, node, &a));
+			sched_cache_del_pod(&c, gone[i]->uid);
+			sched_pod_unref(gone[i]);
+		}
+		sched_pod_unref(p);
+		sched_cache_release(&c);
+	}
+	assert_true(made > 20);
+}
