@@ -199,7 +199,7 @@ int sealkey_find(const struct sealkey_opts *o, struct seal_pub *ret, char **ret_
 	} else if ((*ret_from = in_repository(&text)) != NULL) {
 		rc = 0;
 	} else {
-		*ret_from = xstrdup("the API");
+		*ret_from = xstrdup(SEALKEY_API);
 		rc = from_api(o, &text, err);
 		if (rc != 0)
 			return err_wrap(err, "no public key: neither --key FILE nor "

@@ -10,8 +10,9 @@ struct sealkey_opts {
 	const char *kubeconfig; /* "" = DIR/admin.kubeconfig */
 	const char *data_dir;
 };
+#define SEALKEY_API "the API"
 /* In this order: --cert; .plumb/cluster.pub here or in a folder above; the API. *ret_from (caller
- * frees) says where. */
+ * frees) says where, SEALKEY_API for the last. */
 MUST_USE int sealkey_find(const struct sealkey_opts *o, struct seal_pub *ret, char **ret_from,
 			  struct err *err);
 /* A client with the admin's credentials; *ret_loop is the caller's to free after it. NULL on error.

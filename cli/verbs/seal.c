@@ -30,7 +30,7 @@ struct seal {
 	const char *identity;
 	struct flag_list sops;
 	struct sopsfile sopsfile; /* under work */
-	bool validate, recipients, in_place, bind;
+	bool validate, recipients, in_place, bind, from_api;
 	enum seal_scope scope;
 	struct seal_pub pub;
 	struct json *made; /* from --literal and --from-file */
@@ -237,7 +237,8 @@ static bool asks_cluster(const struct seal *s)
 static int validate(struct seal *s, struct err *err)
 {
 	struct yaml_docs docs;
-	const struct sealvalidate v = {&docs, &s->pub, asks_cluster(s) ? &s->where : NULL};
+	const struct sealvalidate v = {&docs, &s->pub,
+				       asks_cluster(s) || s->from_api ? &s->where : NULL};
 
 	return read_docs(s, &docs, err) || sealvalidate(&v, &s->out, err) ? -1 : 0;
 }
@@ -280,10 +281,15 @@ static int run(struct seal *s, struct err *err)
 	if (s->validate && asks_cluster(s)) {
 		if (validate(s, err) != 0)
 			return -1;
-	} else if (s->sops.n ? work_sops(s, err)
-			     : sealkey_find(&s->where, &s->pub, &from, err) != 0 ||
-				       work(s, err) != 0) {
-		return -1;
+	} else if (s->sops.n) {
+		if (work_sops(s, err) != 0)
+			return -1;
+	} else {
+		if (sealkey_find(&s->where, &s->pub, &from, err) != 0)
+			return -1;
+		s->from_api = str_is(str_c(from), SEALKEY_API);
+		if (work(s, err) != 0)
+			return -1;
 	}
 	if (s->out.n && fwrite(s->out.p, 1, s->out.n, stdout) != s->out.n)
 		return err_sys(err, "standard output");

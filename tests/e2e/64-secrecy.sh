@@ -10,7 +10,7 @@ token=t0p-s3cret-t0ken
 repo=$work/repo
 # word WAY: what is planted there; recognisable, and long enough for its base64 to be so too.
 word() { echo "c4n4ry-$1-Kq7vZx3"; }
-ways="sealed kubeseal sops generator subst live typed drift invalid refused number name env binary"
+ways="planned sealed kubeseal sops generator subst live typed drift invalid refused number name env binary"
 
 age-keygen -o "$work/keys.txt" 2>/dev/null
 to=$(age-keygen -y "$work/keys.txt")
@@ -98,6 +98,15 @@ k patch secret hush -p "{\"stringData\":{\"word\":\"$(word drift)\"}}" >/dev/nul
 k patch configmap settings --type merge -p "{\"data\":{\"colour\":\"pink\",\"url\":\"db://u:$(word subst)@other\"}}" >/dev/null
 says() { curl -sf "$at/_/state" | grep -qF -- "$1"; }
 ok "drift comes as a pull request" soon 60 says data.colour
+# --- a plan on people's pull request, of another value of the same Secrets
+git -C "$repo" checkout -qb feature
+secret hush stringData word "$(word planned)" "" >"$repo/good/hush.yaml"
+printf 'WORD=%s\n' "$(word planned)" >"$repo/good/gen.env"
+for f in good/hush.yaml good/gen.env; do "$PLUMB" seal --sops "$repo/$f" --age "$to" -i; done
+git -C "$repo" commit -qam 'another word' && git -C "$repo" push -q "$work/acme/shop.git" feature
+curl -sf -XPOST "$at/_/open" -d '{"head":"feature","base":"main","title":"another word","body":""}' >/dev/null
+ok "a plan tells of another pull request" soon 30 says 'plumb-plan default'
+ok "… that a Secret would change" says hush
 # --- sealed values
 printf %s "$(word sealed)" >"$work/plain"
 "$PLUMB" seal --data-dir "$data" --name sealed -n default --from-file "word=$work/plain" | k apply -f - >/dev/null
