@@ -5,6 +5,7 @@
  */
 #include "apiserver/crd.h"
 #include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_crd.h"
 #include "apiserver/kinds/rules_webhooks.h"
 
 #include "lib/json/jsonpath.h"
@@ -271,11 +272,14 @@ static void check_version(struct kind_ctx *c, struct str at, const struct json *
 
 static void check_versions(struct kind_ctx *c, const struct json *versions)
 {
+	static const struct spath spec = {.name = STR("spec")};
+	struct spath all = SPATH_FIELD(&spec, "versions");
 	size_t storages = 0;
 
 	for (size_t i = 0; i < json_len(versions); i++) {
 		const struct json *v = json_item(versions, i);
 		struct str at = arena_strf(c->a, "spec.versions[%zu]", i);
+		struct spath here = SPATH_INDEX(&all, i);
 
 		storages += json_bool(json_get(v, STR("storage")), false);
 		for (size_t j = 0; j < i; j++)
@@ -283,6 +287,8 @@ static void check_versions(struct kind_ctx *c, const struct json *versions)
 				invalid(c, STR("spec.versions"), text_at(v, "name"),
 					"must contain unique version names");
 		check_version(c, at, v);
+		if (!c->subresource)
+			crd_selectable_validate(c, &here, v);
 	}
 	if (storages != 1)
 		schema_problem(&c->problems, "FieldValueInvalid", STR("spec.versions"), 0,
@@ -382,6 +388,8 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 			       "Invalid value: true: cannot set to true, set "
 			       "x-kubernetes-preserve-unknown-fields to true in "
 			       "spec.versions[*].schema instead");
+	if (!c->subresource)
+		crd_approval_validate(c, next, live);
 	if (live)
 		check_fixed(c, next, live);
 }

@@ -1,5 +1,6 @@
 /* RuntimeClasses: ways to run a pod's containers. Pure. */
 #include "apiserver/kinds/rules.h"
+#include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
 
@@ -12,6 +13,9 @@ static const struct kind_column columns[] = {
 
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
+	if (json_str(json_get(next, STR("handler"))).n)
+		rule_name(c, NULL, "handler", json_get(next, STR("handler")),
+			  name_check_dns1123_label);
 	if (live)
 		rule_immutable(c, NULL, next, live, "handler");
 }

@@ -151,6 +151,30 @@ def life_of_definitions(api, ns):
     check("… which is gone", soon(lambda: api.get(crd).code == 404 and api.get(coll).code == 404), api.get(coll))
 
 
+def refused(api, ns):
+    """Definitions that make no sense."""
+    def make(group="bad.example.com", name="foos", meta=None, **spec):
+        return api.post(CRDS, {"metadata": dict({"name": name + "." + group}, **(meta or {})), "spec": dict({
+            "group": group, "scope": "Cluster", "names": {"plural": "foos", "kind": "Foo"}, "versions": [version()]}, **spec)})
+    props = lambda p: {"type": "object", "properties": {"a": p}}
+    for why, a in (("must be spec.names.plural", make(name="x")),
+                   ("must have exactly one version marked as storage version", make(versions=[version(storage=False)])),
+                   ("must contain unique version names", make(versions=[version(), version(storage=False)])),
+                   ("properties[a].type: Required value: must not be empty for specified object fields", make(versions=[version(schema=props({}))])),
+                   ("properties[a].default: Invalid value", make(versions=[version(schema=props({"type": "string", "default": 3}))])),
+                   ("x-kubernetes-validations[0].rule: Invalid value", make(versions=[version(schema=props({"type": "string", "x-kubernetes-validations": [{"rule": "self.foo"}]}))])),
+                   ("spec.versions[0].selectableFields[0].jsonPath: Invalid value: \".spec.none\": is an invalid path", make(versions=[version(selectableFields=[{"jsonPath": ".spec.none"}])])),
+                   ("must point to a field of type string, boolean or integer", make(versions=[version(selectableFields=[{"jsonPath": ".spec"}])])),
+                   ("must not point to fields in metadata", make(versions=[version(selectableFields=[{"jsonPath": ".metadata.name"}])])),
+                   ('metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups must have approval annotation', make("bad.k8s.io")),
+                   ('with either a URL or a reason starting with \"unapproved\"', make("bad.k8s.io", meta={"annotations": {"api-approved.kubernetes.io": "yes"}})),
+                   ("scope", make(scope="Weird")), ("cannot set to true", make(preserveUnknownFields=True))):
+        check("refused: " + why, a.code == 422 and why in a["message"], a)
+    a = make("ok.k8s.io", meta={"annotations": {"api-approved.kubernetes.io": "unapproved, a test"}})
+    eq("a protected group, with a word about it", a.code, 201)
+    api.delete(CRDS + "/foos.ok.k8s.io")
+
+
 def selectable(api, ns):
     prop = {"type": "object", "properties": {"spec": {"type": "object", "properties": {
         "color": {"type": "string"}, "size": {"type": "string"}, "quantity": {"type": "integer"}}}}}
@@ -258,5 +282,5 @@ def discovered(api, ns):
 
 
 def groups(api, ns):
-    for f in (typed_fields, custom_fields, life_of_definitions, selectable, defaults, openapi, discovered):
+    for f in (typed_fields, custom_fields, life_of_definitions, refused, selectable, defaults, openapi, discovered):
         yield f, (api, ns)
