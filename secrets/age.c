@@ -152,6 +152,20 @@ int age_keys_parse(struct age_keys *k, struct str text, struct err *err)
 	return 0;
 }
 
+/* What other programs know and this one doesn't, by its name; NULL for anything else. */
+static const char *foreign(struct str text)
+{
+	if (str_starts(text, STR("ssh-")))
+		return "of ssh keys only ssh-ed25519 is supported";
+	if (str_starts(text, STR("age1pq1")))
+		return "post-quantum recipients aren't supported";
+	if (str_starts(text, STR("age1")) && str_find(str_sub(text, 4, text.n), STR("1")) > 0)
+		return "plugins aren't supported";
+	return str_find(text, STR("AGE-SECRET-KEY-")) >= 0
+		       ? "this is an identity: keep it secret, and give its recipient (age1…)"
+		       : NULL;
+}
+
 int age_recipient_parse(struct str text, struct age_recipient *ret, struct err *err)
 {
 	AUTO(buf) struct buf key = {0};
@@ -159,6 +173,10 @@ int age_recipient_parse(struct str text, struct age_recipient *ret, struct err *
 	*ret = (struct age_recipient){.ssh = false};
 	if (age_ssh_is_recipient(text))
 		return age_ssh_recipient(text, ret, err);
+	if (decode_key(text, hrp_recipient, &key) != 0 && foreign(text))
+		/* Not the text: it may be a secret. */
+		return err_set(err, ERR_UNSUPPORTED, "%s", foreign(text));
+	buf_reset(&key);
 	if (decode_key(text, hrp_recipient, &key) != 0)
 		return err_set(err, ERR_PARSE, "%.*s: not an age recipient (X25519)",
 			       (int)MIN(text.n, 100), text.p ? text.p : "");

@@ -291,6 +291,27 @@ void test_age__every_change_of_a_file_for_ssh_is_refused(void **state)
 	age_keys_free(k);
 }
 
+void test_age__recipients_of_others_are_refused_by_name(void **state)
+{
+	static const char *const rows[][2] = {{"ssh-rsa AAAA", "ssh-ed25519"},
+					      {"age1pq1qqqq", "post-quantum"},
+					      {"age1yubikey1qqqq", "plugins"},
+					      {"age1xyz", "not an age recipient"}};
+	struct age_recipient r;
+	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(age_recipient_parse(str_c(rows[i][0]), &r, &err), -1);
+		if (!strstr(err.msg, rows[i][1]))
+			fail_msg("%s: %s", rows[i][0], err.msg);
+	}
+	/* Somebody mistook one for the other: it isn't repeated. */
+	assert_int_equal(age_recipient_parse(str_trim(str_c(identity)), &r, &err), -1);
+	assert_null(strstr(err.msg, "SECRET-KEY-1"));
+	assert_non_null(strstr(err.msg, "keep it secret"));
+}
+
 void test_age__a_passphrase_is_refused_by_name(void **state)
 {
 	struct age_keys *k = keys();
