@@ -4,6 +4,7 @@
  * scheduler sees to it that nobody has to ask. Pure; memory in the caller's arena.
  */
 #include "proxy/ruleset.h"
+#include "proxy/udp.h"
 
 #include "lib/base/pure.h"
 
@@ -62,5 +63,26 @@ void rules_of_host_ports(struct arena *a, const struct json *pod, struct rules *
 
 		for (size_t j = 0; j < json_len(ports); j++)
 			put_port(a, json_item(ports, j), ip_text(a, ip), ret);
+	}
+}
+
+void udp_of_host_ports(struct arena *a, const struct json *pod, struct udp_fronts *f)
+{
+	const struct json *containers = json_at(pod, "spec", "containers");
+
+	for (size_t i = 0; i < json_len(containers); i++) {
+		const struct json *ports = json_get(json_item(containers, i), STR("ports"));
+
+		for (size_t j = 0; j < json_len(ports); j++) {
+			const struct json *port = json_item(ports, j);
+			int64_t host = json_int(json_get(port, STR("hostPort")), 0);
+			uint32_t ip = 0;
+
+			if (proto_of(port) != IPPROTO_UDP || host <= 0 || host > UINT16_MAX)
+				continue;
+			if (ip4_parse(json_str(json_get(port, STR("hostIP"))), &ip))
+				ip = 0;
+			udp_add_gone(a, f, ip, (uint16_t)host);
+		}
 	}
 }

@@ -15,29 +15,64 @@ struct hostports {
 	struct informer *pods;
 	char *selector;
 	struct map with; /* keys of pods that have rules → non-NULL */
+	struct arena left_in;
+	struct udp_fronts left; /* to be told of at the next transaction */
 	bool told;
 };
+
+/* Mostly there is nothing to read: not even the tree. */
+static const struct json *read_pod(const struct obj *o, struct arena *a, struct rules *ret)
+{
+	const struct json *tree;
+
+	if (!o || str_find(o->bytes, STR("\"hostPort\"")) < 0)
+		return NULL;
+	tree = obj_tree(o, a);
+	rules_of_host_ports(a, tree, ret);
+	return tree;
+}
+
+static bool same(const struct rules *a, const struct rules *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!str_eq(a->v[i].object, b->v[i].object) || !str_eq(a->v[i].key, b->v[i].key) ||
+		    !str_eq(a->v[i].text, b->v[i].text))
+			return false;
+	return true;
+}
 
 static void on_pod(void *arg, const struct obj *old, const struct obj *new)
 {
 	const struct obj *o = new ? new : old;
 	AUTO(arena) struct arena a = {0};
 	struct hostports *h = arg;
-	struct rules rules = {0};
+	struct rules had = {0}, rules = {0};
+	const struct json *was = read_pod(old, &a, &had), *is = read_pod(new, &a, &rules);
 	struct str key =
 		arena_strf(&a, "hostport/%.*s/%.*s", STR_ARG(o->namespace), STR_ARG(o->name));
 
-	/* Mostly there is nothing to read: not even the tree. */
-	if (new &&str_find(new->bytes, STR("\"hostPort\"")) >= 0)
-		rules_of_host_ports(&a, obj_tree(new, &a), &rules);
-	if (!rules.n && !map_has(&h->with, key))
+	if (same(&had, &rules))
 		return;
 	if (rules.n)
 		map_set(&h->with, key, h);
 	else
 		map_del(&h->with, key);
 	ruleset_put_rules(h->o.rules, key, &rules);
+	if (was)
+		udp_of_host_ports(&h->left_in, was, &h->left);
+	if (is)
+		udp_of_host_ports(&h->left_in, is, &h->left);
 	h->o.changed(h->o.arg);
+}
+
+void hostports_left(struct hostports *h, struct arena *a, struct udp_fronts *f)
+{
+	for (size_t i = 0; i < h->left.n; i++)
+		udp_add_gone(a, f, h->left.v[i].ip, h->left.v[i].port);
+	h->left = (struct udp_fronts){0};
+	arena_reset(&h->left_in);
 }
 
 static void on_progress(void *arg)
@@ -71,6 +106,7 @@ void hostports_stop(struct hostports *h)
 		return;
 	informer_free(h->pods);
 	map_release(&h->with);
+	arena_release(&h->left_in);
 	free(h->selector);
 	free(h);
 }

@@ -4,6 +4,7 @@
 
 #include "lib/kube/client.h"
 #include "proxy/ruleset.h"
+#include "proxy/udp.h"
 
 struct hostports_opts {
 	struct client *client;
@@ -17,6 +18,8 @@ struct hostports;
 struct hostports *hostports_start(const struct hostports_opts *o);
 void hostports_stop(struct hostports *h); /* NULL is fine */
 bool hostports_synced(const struct hostports *h);
+/* The addresses whose UDP flows the changes since the last call have made stale; into `a`. */
+void hostports_left(struct hostports *h, struct arena *a, struct udp_fronts *f);
 /* Does any pod of this node have one? */
 bool hostports_any(const struct hostports *h);
 

@@ -217,6 +217,7 @@ static void sync_now(struct loop *l, struct loop_timer *t)
 		schedule(p, RETRY_NS);
 		return;
 	}
+	hostports_left(p->hostports, &a, &fronts);
 	forget_stale(p, &fronts);
 	/* Host ports are reached by 127.0.0.1, too, now that the table guards what listens there.
 	 */

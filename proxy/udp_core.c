@@ -25,6 +25,11 @@ static void add(struct arena *a, struct udp_fronts *f, uint32_t ip, uint16_t por
 	f->v[f->n++] = (struct udp_front){ip, port, behind};
 }
 
+void udp_add_gone(struct arena *a, struct udp_fronts *f, uint32_t ip, uint16_t port)
+{
+	add(a, f, ip, port, NULL);
+}
+
 void udp_add(struct arena *a, struct udp_fronts *f, const struct service *s)
 {
 	for (size_t i = 0; i < s->nports; i++) {

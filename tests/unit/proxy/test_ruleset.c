@@ -795,3 +795,23 @@ void test_udp__an_address_that_is_gone_takes_its_flows_along(void **state)
 	assert_true(udp_gone(&f, &other));
 	udp_before_free(before);
 }
+
+void test_udp__a_host_ports_flows_are_decided_anew(void **state)
+{
+	struct net_flow flow = {0xac1e000a, 5353, 0x0af40005, 53}, tcp = flow, own = flow;
+	AUTO(arena) struct arena a = {0};
+	struct udp_fronts f = {0};
+
+	(void)state;
+	udp_of_host_ports(&a,
+			  parse(&a, "{\"spec\":{\"containers\":[{\"ports\":[{\"containerPort\":53,"
+				    "\"hostPort\":5353,\"protocol\":\"UDP\"},{\"containerPort\":53,"
+				    "\"hostPort\":5354}]}]}}"),
+			  &f);
+	assert_int_equal(f.n, 1);
+	assert_true(udp_gone(&f, &flow));
+	tcp.to_port = 5354;
+	assert_false(udp_gone(&f, &tcp));
+	own.served_by = own.to; /* the node's own server: not translated */
+	assert_false(udp_gone(&f, &own));
+}
