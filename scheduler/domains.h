@@ -18,6 +18,6 @@ struct domains {
 /* The count of `name`, made as 0 when it is new. Valid until the next new one. */
 int64_t *domains_at(struct domains *d, struct str name);
 int64_t domains_get(const struct domains *d, struct str name); /* 0 when absent */
-int64_t domains_min(const struct domains *d); /* 0 when empty */
+int64_t domains_min(const struct domains *d);                  /* 0 when empty */
 
 #endif
