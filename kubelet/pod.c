@@ -163,13 +163,38 @@ static bool grow(struct pod *p)
 	return true;
 }
 
+static bool meta_differs(const struct json *a, const struct json *b)
+{
+	static const char *const parts[] = {"labels", "annotations"};
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const struct json *x = json_at(a, "metadata", parts[i]);
+		const struct json *y = json_at(b, "metadata", parts[i]);
+		if (!x != !y || (x && !json_equal(x, y)))
+			return true;
+	}
+	return false;
+}
+
+/* Files of the downward API show labels and annotations, and a start may have failed for one. */
+static void follow_meta(struct pod *p)
+{
+	struct payload_in in = pod_payload_in(p);
+	struct err err = {0};
+
+	pod_retry_now(&p->obs);
+	if (p->obs.volumes.state == PART_READY && !pod_stopping(&p->spec, &p->obs) &&
+	    volumes_update(p->dir, &in, &err))
+		log_warn("cannot update a volume", "pod", p->uid, "error", err.msg);
+}
+
 void pod_update(struct pod *p, const struct obj *o)
 {
 	struct arena a = {0};
 	struct pod_spec spec;
 	const struct json *tree;
 	struct err err = {0};
-	bool was_deleting = p->spec.deleting, grown;
+	bool was_deleting = p->spec.deleting, grown, renamed;
 
 	if (o->revision > p->api->revision) {
 		obj_unref(p->api);
@@ -181,6 +206,7 @@ void pod_update(struct pod *p, const struct obj *o)
 		arena_release(&a);
 		return;
 	}
+	renamed = meta_differs(p->tree, tree);
 	pod_refs(&spec, use_ref, p);
 	pod_refs(&p->spec, drop_ref, p);
 	const struct obj *old = p->obj;
@@ -193,6 +219,8 @@ void pod_update(struct pod *p, const struct obj *o)
 	grown = grow(p);
 	if (grown || (spec.deleting && !was_deleting))
 		save_pod(p);
+	if (renamed)
+		follow_meta(p);
 	notice_images(p);
 	pod_notice_end(p);
 	pod_wake(p);

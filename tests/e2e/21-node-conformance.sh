@@ -91,6 +91,7 @@ initContainers: [{name: make, image: busybox:1, command: [sh, -c, "mkdir -p /w/d
 volumes: [{name: w, emptyDir: {}}]'
 	p subbad "$(run 'echo never' 'env: [{name: ME, value: ".."}], volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(ME)"}]')" 'volumes: [{name: w, emptyDir: {}}]'
 	p submiss "$(run 'echo never' 'volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(NONE)"}]')" 'volumes: [{name: w, emptyDir: {}}]'
+	p healing "$(run 'ls /w' 'env: [{name: SUB, valueFrom: {fieldRef: {fieldPath: "metadata.annotations["}}}], volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(SUB)/x"}, {name: w, mountPath: /w}]')" 'volumes: [{name: w, emptyDir: {}}]' | sed "s/metadata.annotations\[/metadata.annotations['sub']/"
 	p nodir "$(run 'echo never' 'volumeMounts: [{name: w, mountPath: /v}]')" 'volumes: [{name: w, hostPath: {path: /no/such/dir, type: Directory}}]'
 	# Users and rights.
 	image=user:1 p user ""
@@ -174,8 +175,9 @@ b=\"2\"tmpfs
 wrote'"
 ok "a token is its user's and group's alone" all "ends token Succeeded" "logs token '640 1001 1002'"
 soon 20 is updates .phase Running
-k annotate pod updates note=second --overwrite >/dev/null; k create configmap later --from-literal=f=came >/dev/null
+k annotate pod updates note=second --overwrite >/dev/null
 ok "downward files follow annotations" soon 20 sh -c "$kc exec updates -- cat /d/notes | grep -q 'note=\"second\"'"
+k create configmap later --from-literal=f=came >/dev/null
 ok "an optional ConfigMap may come later" soon 20 sh -c "[ \"\$($kc exec updates -- cat /o/f)\" = came ]"
 k delete configmap later >/dev/null
 ok "… and go" soon 20 sh -c "! $kc exec updates -- ls /o | grep -q f"
@@ -185,6 +187,8 @@ ok "a new subPath is as open as its volume" all "ends subnew Succeeded" "logs su
 77'"
 ok "… and refuses what leads out" all "soon 20 is subbad $main.state.waiting.reason CreateContainerConfigError"
 ok "… and what has no value" all "soon 20 is submiss $main.state.waiting.reason CreateContainerConfigError" "is submiss $main.state.waiting.message 'missing value for \"NONE\"'"
+k annotate pod healing sub=found >/dev/null
+ok "… and starts once it has one" all "ends healing Succeeded" "logs healing found"
 ok "a hostPath of another type is named" soon 20 said 'nodir FailedMount MountVolume.SetUp failed for volume "w" : hostPath type check failed: /no/such/dir is not a directory'
 ok "mounts are told" is modes "$main.volumeMounts[0].mountPath" /c
 
