@@ -181,18 +181,21 @@ static int page_expired(struct op *op, struct str key)
 
 static int page_continue(struct op *op, struct str token, struct page *p)
 {
-	struct str id, rest, offset, key;
+	struct str id, rest, offset, key, namespace, name;
 	AUTO(buf) struct buf last = {0};
 	uint64_t snapshot, at;
 	struct snapshot *s;
 
 	if (!str_cut(token, '.', &id, &rest) || !str_cut(rest, '.', &offset, &key) ||
-	    str_to_u64(id, &snapshot) || str_to_u64(offset, &at) || base64url_decode(key, &last))
+	    str_to_u64(id, &snapshot) || str_to_u64(offset, &at) || base64url_decode(key, &last) ||
+	    !str_cut(arena_str(op->a, buf_view(&last)), '/', &namespace, &name))
 		return err_set(&op->err, ERR_BAD_REQUEST, "continue key is not valid: \"%.*s\"",
 			       (int)MIN(token.n, 50), token.p);
-	if (!snapshot)
-		return !str_cut(arena_str(op->a, buf_view(&last)), '/', &p->after_namespace,
-				&p->after);
+	if (!snapshot) {
+		p->after_namespace = namespace;
+		p->after = name;
+		return 0;
+	}
 	s = snapshot_find(op->core, snapshot);
 	if (s &&
 	    (s->table != op->served->table || !str_eq(op->req->namespace, str_c(s->namespace))))

@@ -45,6 +45,9 @@ def chunking(api, ns):
     more = api.get(at + "?limit=20&continue=" + rest["metadata.continue"])
     eq("… and so on", [i["metadata"]["name"] for i in more["items"]][-1], "template-0039")
     status("a token that is none", api.get(at + "?limit=10&continue=xyz"), 400, "BadRequest", "continue key is not valid")
+    for odd in ("0.0.YWJj", "0.0.", "1.2", "0.0.!!", "0.99999999999999999999.YS9i"):
+        status("… " + odd, api.get(at + "?limit=10&continue=" + odd), 400, "BadRequest", "continue key is not valid")
+    eq("one that leads behind everything", api.get(at + "?limit=10&continue=0.0.eno_L3p6eno")["items"], [])
     status("a token with a revision", api.get(at + "?resourceVersion=3&continue=" + token), 400, "BadRequest",
            "specifying resource version is not allowed when using continue")
     status("a negative limit", api.get(at + "?limit=-1"), 400)
