@@ -248,7 +248,17 @@ static void check_columns(struct kind_ctx *c, struct str at, const struct json *
 	}
 }
 
-static void check_version(struct kind_ctx *c, struct str at, const struct json *v)
+static const struct json *schema_in(const struct json *versions, struct str name)
+{
+	for (size_t i = 0; i < json_len(versions); i++)
+		if (str_eq(text_at(json_item(versions, i), "name"), name))
+			return json_at(json_item(versions, i), "schema", "openAPIV3Schema");
+	return NULL;
+}
+
+/* A schema that was good enough before is not judged again: limits may have become tighter. */
+static void check_version(struct kind_ctx *c, struct str at, const struct json *v,
+			  const struct json *before)
 {
 	const struct json *schema = json_at(v, "schema", "openAPIV3Schema");
 	struct str name = text_at(v, "name");
@@ -258,19 +268,20 @@ static void check_version(struct kind_ctx *c, struct str at, const struct json *
 			"a DNS-1035 label must consist of lower case alphanumeric characters or "
 			"'-', start with an alphabetic character, and end with an alphanumeric "
 			"character");
-	if (schema)
+	if (!schema)
+		required(c, arena_strf(c->a, "%.*s.schema.openAPIV3Schema", STR_ARG(at)),
+			 "schemas are required");
+	else if (!before || !json_equal(schema, before))
 		crd_schema_check(schema,
 				 arena_strf(c->a, "%.*s.schema.openAPIV3Schema", STR_ARG(at)),
 				 &c->problems);
-	else
-		required(c, arena_strf(c->a, "%.*s.schema.openAPIV3Schema", STR_ARG(at)),
-			 "schemas are required");
 	check_columns(c, at, json_get(v, STR("additionalPrinterColumns")));
 	check_scale(c, arena_strf(c->a, "%.*s.subresources.scale", STR_ARG(at)),
 		    json_at(v, "subresources", "scale"));
 }
 
-static void check_versions(struct kind_ctx *c, const struct json *versions)
+static void check_versions(struct kind_ctx *c, const struct json *versions,
+			   const struct json *before)
 {
 	static const struct spath spec = {.name = STR("spec")};
 	struct spath all = SPATH_FIELD(&spec, "versions");
@@ -286,7 +297,7 @@ static void check_versions(struct kind_ctx *c, const struct json *versions)
 			if (str_eq(text_at(v, "name"), text_at(json_item(versions, j), "name")))
 				invalid(c, STR("spec.versions"), text_at(v, "name"),
 					"must contain unique version names");
-		check_version(c, at, v);
+		check_version(c, at, v, schema_in(before, text_at(v, "name")));
 		if (!c->subresource)
 			crd_selectable_validate(c, &here, v);
 	}
@@ -379,7 +390,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 		return; /* only metadata: what stands stays acceptable */
 	check_group(c, next);
 	check_names(c, json_get(spec, STR("names")));
-	check_versions(c, versions_of(next));
+	check_versions(c, versions_of(next), versions_of(live));
 	check_conversion(c, json_get(spec, STR("conversion")));
 	check_stored(c, next);
 	if (json_bool(json_get(spec, STR("preserveUnknownFields")), false))
