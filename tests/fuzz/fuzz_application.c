@@ -5,8 +5,30 @@
 
 #include "lib/kube/obj.h"
 #include "reconciler/application.h"
+#include "reconciler/argo_project.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int zone(void *ctx, struct str name, int64_t at_s, int32_t *ret)
+{
+	(void)ctx;
+	*ret = (int32_t)(at_s % 50000);
+	return name.n & 1 ? 0 : -1;
+}
+
+/* It as its own AppProject: what shuts says why. */
+static void project(const struct json *v)
+{
+	const struct project_clock clock = {.now_ns = INT64_C(1772668800000000000), .zone = zone};
+	struct err err = {0};
+
+	if (project_window(v, v, &clock, false, &err))
+		assert(err.msg[0]);
+	if (project_permits(v, STR("apps"), STR("Deployment"), STR("shop"), &err))
+		assert(err.msg[0]);
+	if (project_permits(v, STR(""), STR("Namespace"), STR_NONE, &err))
+		assert(err.msg[0]);
+}
 
 /* The bytes as JSON; and as a pattern beside a text, split at the first zero. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -25,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    (json_at(app, "metadata", "annotations") &&
 	     !json_is(json_at(app, "metadata", "annotations"), JSON_OBJECT)))
 		return 0;
+	project(app);
 	argo_phase_of(app);
 	argo_wave(app);
 	argo_tracking(&a, STR("x"), app);

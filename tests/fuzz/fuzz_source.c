@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/kube/client.h"
 #include "reconciler/gitmodules.h"
 #include "reconciler/knownhosts.h"
 #include "reconciler/oci.h"
@@ -66,6 +67,19 @@ static void registries(struct arena *a, struct str text)
 	(void)!oci_login_find(a, auth, "h", &login, NULL);
 }
 
+/* A kubeconfig of a tenant's; a text that cosign may have signed. */
+static void strangers(struct arena *a, struct str text)
+{
+	struct kubeconfig k;
+
+	if (!kubeconfig_parse(text, &k, NULL)) {
+		if (!k.server)
+			abort();
+		kubeconfig_release(&k);
+	}
+	(void)!cosign_payload(a, text, STR("sha256:00"), NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const unsigned char sum[32];
@@ -77,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Exactly as long as it is, so that a read beyond it is seen. */
 	text.n = size - 1;
 	text.p = memcpy(malloc(size), data + 1, size - 1);
-	switch ((uint8_t)(data[0] - '0') % 5) {
+	switch ((uint8_t)(data[0] - '0') % 6) {
 	case 0:
 		ranges(&a, text);
 		break;
@@ -90,8 +104,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 3:
 		signatures(&a, text);
 		break;
-	default:
+	case 4:
 		registries(&a, text);
+		break;
+	default:
+		strangers(&a, text);
 		break;
 	}
 	free((char *)text.p);
