@@ -16,20 +16,24 @@ static struct str notes_text(const struct op *op)
 	return arena_str(op->a, str_sub(buf_view(&text), 1, text.n - 1));
 }
 
+/* In the turn's memory: with its answer a request is over, and a refused watch's memory gone. */
 void op_answer_blocks(struct op *op, int status, struct block **blocks, size_t n)
 {
-	struct reply *r = arena_alloc(op->a, sizeof(*r));
+	struct reply *r = arena_alloc(&op->core->turn, sizeof(*r));
 
 	if (op->parked) { /* what an abandoned attempt would have said */
 		for (size_t i = 0; i < n; i++)
 			block_unref(blocks[i]);
 		return;
 	}
-	*r = (struct reply){.req = op->req,
-			    .status = status,
-			    .blocks = blocks,
-			    .nblocks = n,
-			    .retry_after_s = op->err.retry_after_s};
+	*r = (struct reply){
+		.req = op->req,
+		.status = status,
+		.blocks = op->a == &op->core->turn
+				  ? blocks
+				  : arena_dup(&op->core->turn, blocks, n * sizeof(struct block *)),
+		.nblocks = n,
+		.retry_after_s = op->err.retry_after_s};
 	r->warnings = arena_str(op->a, buf_view(&op->warnings));
 	r->notes = notes_text(op);
 	*op->core->replies_end = r;

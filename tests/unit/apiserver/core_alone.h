@@ -58,6 +58,8 @@ static void on_core_answer(struct core_req *r, const struct core_answer *a)
 		buf_str(&q->body, a->blocks[i]->data);
 	buf_str(&q->warnings, a->warnings);
 	buf_str(&q->notes, a->notes);
+	if (r->verb == CORE_WATCH) /* as for requests from outside: with the answer they are over */
+		arena_release(&q->a);
 }
 
 static void on_core_begin(struct core_req *r, const struct core_answer *head)

@@ -450,3 +450,24 @@ void test_core_watch__goes_on_after_a_restart_when_nothing_was_missed(void **sta
 	leave(q);
 	end();
 }
+
+void test_core_watch__a_refused_one_is_over_with_its_answer(void **state)
+{
+	static const char *const refused[] = {
+		"/api/v1/namespaces/n/configmaps?watch=1&resourceVersion=x",
+		"/api/v1/namespaces/n/configmaps?watch=1&sendInitialEvents=true",
+		"/api/v1/namespaces/n/configmaps?watch=1&fieldSelector=no.such%3D1",
+		"/api/v1/namespaces/n/configmaps?watch=1&labelSelector=%3D%3D",
+	};
+
+	(void)state;
+	alone_begin();
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		struct asked *q = ask_core("GET", refused[i], NULL, NULL);
+
+		assert_true(q->status >= 400);
+		assert_true(told(q, "\"status\":\"Failure\""));
+		ask_free(q);
+	}
+	alone_end();
+}
