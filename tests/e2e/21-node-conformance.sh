@@ -255,7 +255,7 @@ follower=$!
 soon 5 grep -q started "$work/hooks.log"
 k delete pod hooks --grace-period=5 --timeout=20s >/dev/null
 ok "a pod that was deleted ends Succeeded" soon 5 grep -q Succeeded "$work/watch"
-ok "preStop ran before SIGTERM" grep -q stopping "$work/hooks.log"
+ok "preStop ran before SIGTERM" soon 5 grep -q stopping "$work/hooks.log"
 kill $watcher $follower 2>/dev/null; wait $watcher $follower 2>/dev/null
 k delete pod --all --timeout=60s >/dev/null
 ok "nothing of a pod is left" soon 10 sh -c "! find $data/nodes/*/pods -mindepth 1 -maxdepth 1 | grep -q . && ! pgrep -f '^[^ ]*plumb pause $data'"
