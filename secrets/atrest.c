@@ -18,28 +18,48 @@ enum {
 	TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
 	MAGIC = 4,
 	ID = 8,
-	HEAD = MAGIC + ID + NONCE,
+	WRAPPED = NONCE + KEY + TAG,
+	HEAD = MAGIC + ID + WRAPPED, /* before the nonce */
+	HEAD_1 = MAGIC + ID,         /* … in version 1 */
 };
-static const char magic[MAGIC] = {'P', 'L', 'R', 1};
+static const char magic[MAGIC] = {'P', 'L', 'R', 2}, magic_1[MAGIC] = {'P', 'L', 'R', 1};
 
-struct data_key {
+struct root_key {
 	uint8_t id[ID];
-	uint8_t key[KEY];
+	uint8_t wrap[KEY]; /* wraps data keys */
+	uint8_t v1[KEY];   /* what version 1 sealed with */
 };
 
 struct atrest {
 	size_t n;
-	struct data_key keys[ATREST_KEYS_MAX];
+	struct root_key keys[ATREST_KEYS_MAX];
+	uint8_t data[KEY];  /* seals from this load on */
+	uint8_t head[HEAD]; /* of what it seals: magic, root key's id, itself wrapped */
 };
 
-static void derive(const uint8_t root[KEY], struct data_key *ret)
+static void derive(const uint8_t root[KEY], struct root_key *ret)
 {
-	static const char use[] = "plumb.dev/at-rest/v1", name[] = "plumb.dev/at-rest/v1/id";
+	static const char wrap[] = "plumb.dev/at-rest/v2/wrap", v1[] = "plumb.dev/at-rest/v1",
+			  name[] = "plumb.dev/at-rest/v1/id";
 	uint8_t id[crypto_generichash_BYTES];
 
-	crypto_generichash(ret->key, KEY, (const uint8_t *)use, sizeof(use), root, KEY);
+	crypto_generichash(ret->wrap, KEY, (const uint8_t *)wrap, sizeof(wrap), root, KEY);
+	crypto_generichash(ret->v1, KEY, (const uint8_t *)v1, sizeof(v1), root, KEY);
 	crypto_generichash(id, sizeof(id), (const uint8_t *)name, sizeof(name), root, KEY);
 	memcpy(ret->id, id, ID);
+}
+
+/* A new data key, wrapped under the first root key. */
+static void make_data_key(struct atrest *a)
+{
+	uint8_t *nonce = a->head + MAGIC + ID;
+
+	randombytes_buf(a->data, KEY);
+	memcpy(a->head, magic, MAGIC);
+	memcpy(a->head + MAGIC, a->keys[0].id, ID);
+	randombytes_buf(nonce, NONCE);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(nonce + NONCE, NULL, a->data, KEY, a->head,
+						   MAGIC + ID, NULL, nonce, a->keys[0].wrap);
 }
 
 struct atrest *atrest_from(struct str keys, struct err *err)
@@ -63,6 +83,7 @@ struct atrest *atrest_from(struct str keys, struct err *err)
 	a->n = keys.n / KEY;
 	for (size_t i = 0; i < a->n; i++)
 		derive((const uint8_t *)keys.p + i * KEY, &a->keys[i]);
+	make_data_key(a);
 	sodium_mprotect_readonly(a);
 	return a;
 }
@@ -135,31 +156,27 @@ void atrest_free(struct atrest *a)
 	sodium_free(a);
 }
 
+static bool is_version_1(struct str bytes)
+{
+	return bytes.n >= MAGIC && !memcmp(bytes.p, magic_1, MAGIC);
+}
+
 bool atrest_is_sealed(struct str bytes)
 {
-	return bytes.n >= MAGIC && !memcmp(bytes.p, magic, MAGIC);
+	return is_version_1(bytes) || (bytes.n >= MAGIC && !memcmp(bytes.p, magic, MAGIC));
 }
 
 bool atrest_is_old(void *arg, struct str sealed)
 {
 	const struct atrest *a = arg;
 
-	return atrest_is_sealed(sealed) && sealed.n >= HEAD &&
-	       memcmp(sealed.p + MAGIC, a->keys[0].id, ID) != 0;
-}
-
-/* Associated data: magic, key id, store key. */
-static void associate(const uint8_t id[ID], struct str key, struct buf *out)
-{
-	buf_put(out, magic, MAGIC);
-	buf_put(out, id, ID);
-	buf_str(out, key);
+	return is_version_1(sealed) || (atrest_is_sealed(sealed) && sealed.n >= HEAD &&
+					memcmp(sealed.p + MAGIC, a->keys[0].id, ID) != 0);
 }
 
 int atrest_seal(void *arg, struct str key, struct str plain, struct buf *out, struct err *err)
 {
 	const struct atrest *a = arg;
-	const struct data_key *k = &a->keys[0];
 	AUTO(buf) struct buf ad = {0};
 	uint8_t nonce[NONCE];
 	unsigned long long n;
@@ -167,19 +184,19 @@ int atrest_seal(void *arg, struct str key, struct str plain, struct buf *out, st
 
 	(void)err;
 	randombytes_buf(nonce, sizeof(nonce));
-	associate(k->id, key, &ad);
-	buf_put(out, magic, MAGIC);
-	buf_put(out, k->id, ID);
+	buf_put(&ad, a->head, HEAD);
+	buf_str(&ad, key);
+	buf_put(out, a->head, HEAD);
 	buf_put(out, nonce, NONCE);
 	at = buf_reserve(out, plain.n + TAG);
 	crypto_aead_xchacha20poly1305_ietf_encrypt((uint8_t *)at, &n, (const uint8_t *)plain.p,
 						   plain.n, (const uint8_t *)ad.p, ad.n, NULL,
-						   nonce, k->key);
+						   nonce, a->data);
 	out->n += n;
 	return 0;
 }
 
-static const struct data_key *find(const struct atrest *a, const char *id)
+static const struct root_key *find(const struct atrest *a, const char *id)
 {
 	for (size_t i = 0; i < a->n; i++)
 		if (!memcmp(a->keys[i].id, id, ID))
@@ -187,27 +204,60 @@ static const struct data_key *find(const struct atrest *a, const char *id)
 	return NULL;
 }
 
+/* The data key in an envelope's head; -1 when it was tampered with. */
+static int unwrap(const struct atrest *a, const struct root_key *k, const uint8_t *head,
+		  uint8_t ret[KEY])
+{
+	const uint8_t *nonce = head + MAGIC + ID;
+
+	if (!memcmp(head, a->head, HEAD)) {
+		memcpy(ret, a->data, KEY);
+		return 0;
+	}
+	return crypto_aead_xchacha20poly1305_ietf_decrypt(ret, NULL, NULL, nonce + NONCE, KEY + TAG,
+							  head, MAGIC + ID, nonce, k->wrap);
+}
+
+/* Nonce and ciphertext behind a head of n bytes. */
+static int open_behind(size_t n, const uint8_t data[KEY], struct str key, struct str sealed,
+		       struct buf *out)
+{
+	AUTO(buf) struct buf ad = {0};
+	const uint8_t *nonce = (const uint8_t *)sealed.p + n;
+	unsigned long long len;
+	char *at = buf_reserve(out, sealed.n);
+
+	buf_put(&ad, sealed.p, n);
+	buf_str(&ad, key);
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt((uint8_t *)at, &len, NULL, nonce + NONCE,
+						       sealed.n - n - NONCE, (const uint8_t *)ad.p,
+						       ad.n, nonce, data))
+		return -1;
+	out->n += len;
+	return 0;
+}
+
 int atrest_open(void *arg, struct str key, struct str sealed, struct buf *out, struct err *err)
 {
 	const struct atrest *a = arg;
-	const struct data_key *k;
-	AUTO(buf) struct buf ad = {0};
-	unsigned long long n;
-	char *at;
+	const struct root_key *k;
+	size_t head = is_version_1(sealed) ? HEAD_1 : HEAD;
+	uint8_t data[KEY];
+	int rc;
 
-	if (!atrest_is_sealed(sealed) || sealed.n < HEAD + TAG)
+	if (!atrest_is_sealed(sealed) || sealed.n < head + NONCE + TAG)
 		return err_set(err, ERR_CORRUPT, "%.*s: not an encrypted object", STR_ARG(key));
 	k = find(a, sealed.p + MAGIC);
 	if (!k)
 		return err_set(err, ERR_CORRUPT,
 			       "%.*s: encrypted under a root key that is not here", STR_ARG(key));
-	associate(k->id, key, &ad);
-	at = buf_reserve(out, sealed.n - HEAD);
-	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-		    (uint8_t *)at, &n, NULL, (const uint8_t *)sealed.p + HEAD, sealed.n - HEAD,
-		    (const uint8_t *)ad.p, ad.n, (const uint8_t *)sealed.p + MAGIC + ID, k->key))
-		return err_set(err, ERR_CORRUPT, "%.*s: damaged, or copied from another object",
-			       STR_ARG(key));
-	out->n += n;
-	return 0;
+	if (head == HEAD_1)
+		rc = open_behind(head, k->v1, key, sealed, out);
+	else
+		rc = unwrap(a, k, (const uint8_t *)sealed.p, data) ||
+		     open_behind(head, data, key, sealed, out);
+	sodium_memzero(data, sizeof(data));
+	return rc ? err_set(err, ERR_CORRUPT, "%.*s: damaged, or copied from another object",
+			    STR_ARG(key))
+		  : 0;
 }

@@ -161,7 +161,7 @@ def sops_open(path, identities):
 
 def at_rest(store, root_key, prefix):
     root = open(root_key, "rb").read()[:32]
-    key, key_id = blake(32, b"plumb.dev/at-rest/v1\0", root), blake(32, b"plumb.dev/at-rest/v1/id\0", root)[:8]
+    wrap, key_id = blake(32, b"plumb.dev/at-rest/v2/wrap\0", root), blake(32, b"plumb.dev/at-rest/v1/id\0", root)[:8]
     db = sqlite3.connect("file:%s?mode=ro" % store, uri=True)
     columns = [r[1] for r in db.execute("pragma table_info(object)")]
     n = 0
@@ -172,9 +172,10 @@ def at_rest(store, root_key, prefix):
         value = value if isinstance(value, bytes) else value.encode()
         if not name.startswith(prefix.encode()):
             continue
-        assert value[:4] == b"PLR\1" and value[4:12] == key_id, "not under this key"
-        aead, iv = xchacha(key, value[12:36])
-        print(name.decode(), aead.decrypt(iv, value[36:], value[:12] + name).decode())
+        assert value[:4] == b"PLR\2" and value[4:12] == key_id, "not under this key"
+        aead, iv = xchacha(wrap, value[12:36])
+        aead, iv = xchacha(aead.decrypt(iv, value[36:84], value[:12]), value[84:108])
+        print(name.decode(), aead.decrypt(iv, value[108:], value[:84] + name).decode())
         n += 1
     return n
 

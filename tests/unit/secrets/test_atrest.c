@@ -44,6 +44,61 @@ void test_atrest__opens_only_what_it_sealed(void **state)
 	atrest_free(a);
 }
 
+/* Stores that an earlier version wrote stay readable, and are written anew. */
+void test_atrest__version_1(void **state)
+{
+	static const char v1[] = "PLR\x01\x81\xb7\xf4\x17\xed\x31\x09\x18\x00\x01\x02\x03\x04\x05"
+				 "\x06\x07\x08\x09\x0a\x0b"
+				 "\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x40\xa8\x66\x3f"
+				 "\xa8\xf3\x02\x7e\x90\x47"
+				 "\x77\x8b\xce\xc4\xdb\xf6\x9f\xc7\xe8\x29\x37\x26\x2c";
+	struct atrest *a = atrest_from((struct str){two_keys, 32}, NULL);
+	struct str sealed = {v1, sizeof(v1) - 1};
+	AUTO(buf) struct buf out = {0};
+	struct err err = {0};
+
+	(void)state;
+	assert_non_null(a);
+	assert_true(atrest_is_sealed(sealed));
+	assert_true(atrest_is_old(a, sealed));
+	assert_int_equal(atrest_open(a, row, sealed, &out, &err), 0);
+	assert_string_equal(buf_cstr(&out), "hunter2");
+	for (size_t n = 0; n < sealed.n; n++)
+		assert_int_equal(atrest_open(a, row, str_sub(sealed, 0, n), &out, &err), -1);
+	atrest_free(a);
+}
+
+/* Each load seals under a data key of its own, which lies with what it sealed. */
+void test_atrest__data_keys(void **state)
+{
+	struct atrest *one = atrest_from((struct str){two_keys, 32}, NULL);
+	struct atrest *two = atrest_from((struct str){two_keys, 32}, NULL);
+	AUTO(buf) struct buf first = {0};
+	AUTO(buf) struct buf second = {0};
+	AUTO(buf) struct buf out = {0};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(atrest_seal(one, row, STR("hunter2"), &first, &err), 0);
+	assert_int_equal(atrest_seal(two, row, STR("hunter2"), &second, &err), 0);
+	assert_memory_equal(first.p, second.p, 12);
+	assert_memory_not_equal(first.p + 12, second.p + 12, 72);
+	assert_int_equal(atrest_open(two, row, buf_view(&first), &out, &err), 0);
+	assert_string_equal(buf_cstr(&out), "hunter2");
+	buf_reset(&out);
+	/* Another's data key doesn't open it, nor does a changed one. */
+	for (size_t bit = 0; bit < 84 * 8; bit++) {
+		first.p[bit / 8] ^= (char)(1 << bit % 8);
+		assert_int_equal(atrest_open(two, row, buf_view(&first), &out, &err), -1);
+		first.p[bit / 8] ^= (char)(1 << bit % 8);
+	}
+	memcpy(first.p + 12, second.p + 12, 72);
+	assert_int_equal(atrest_open(two, row, buf_view(&first), &out, &err), -1);
+	assert_false(atrest_is_old(one, buf_view(&second)));
+	atrest_free(one);
+	atrest_free(two);
+}
+
 void test_atrest__rotation(void **state)
 {
 	struct atrest *old = atrest_from((struct str){two_keys + 32, 32}, NULL);
