@@ -15,6 +15,7 @@
 #include <git2/signature.h>
 #include <git2/tree.h>
 
+#include "lib/base/fault.h"
 #include "reconciler/gitcompose.h"
 #include "reconciler/gitremote-internal.h"
 
@@ -26,6 +27,18 @@ static int on_reference(const char *name, const char *status, void *arg)
 	if (status)
 		snprintf(s->refused, sizeof(s->refused), "%s: %s", name, status);
 	return 0;
+}
+
+/* Between looking and pushing somebody may have pushed: what the remote says now must be what was
+ * decided upon. */
+static int on_negotiation(const git_push_update **updates, size_t n, void *arg)
+{
+	struct gitauth *g = arg;
+	struct gitsession *s = CONTAINER_OF(g, struct gitsession, auth);
+
+	for (size_t i = 0; i < n; i++)
+		s->moved |= !git_oid_equal(&updates[i]->src, &s->lease);
+	return s->moved ? GIT_EUSER : 0;
 }
 
 static int updates_read(struct gitsession *s, const struct json *files, git_tree_update *u,
@@ -203,11 +216,15 @@ static int send(struct gitsession *s, const char *refspec, struct err *err)
 	git_push_options_init(&o, GIT_PUSH_OPTIONS_VERSION);
 	o.callbacks = s->callbacks;
 	o.callbacks.push_update_reference = on_reference;
+	o.callbacks.push_negotiation = on_negotiation;
 	o.custom_headers = s->headers;
 	o.follow_redirects =
 		s->auth.header ? GIT_REMOTE_REDIRECT_NONE : GIT_REMOTE_REDIRECT_INITIAL;
 	gitauth_proxy(&s->auth, &o.proxy_opts);
+	FAULT_POINT("git.before_push");
 	rc = git_remote_push(s->remote, &specs, &o);
+	if (s->moved)
+		return err_set(err, ERR_CONFLICT, "somebody pushed meanwhile: left as it is");
 	if (rc < 0)
 		return gr_fail(s, err, rc, "push");
 	if (s->refused[0])
@@ -259,6 +276,8 @@ static struct json *push(struct gitsession *s, const struct json *request, struc
 			return answer_commit(s, &tip);
 	}
 	git_remote_disconnect(s->remote);
+	if (found)
+		git_oid_cpy(&s->lease, &tip);
 	if (gone)
 		return !found || !send(s, arena_printf(s->a, ":%s", ref), err)
 			       ? json_new(s->a, JSON_OBJECT)

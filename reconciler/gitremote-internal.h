@@ -21,6 +21,8 @@ struct gitsession {
 	struct json *there;          /* … and found */
 	char refused[300];           /* what the remote said about a pushed reference */
 	char limit[120];             /* why a transfer was ended by us */
+	git_oid lease; /* where a branch must still be to be pushed to; zero = nowhere */
+	bool moved;    /* it wasn't */
 };
 
 /* Opens the mirror (made when it isn't there) and prepares the remote. */

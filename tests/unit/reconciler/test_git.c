@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/fault.h"
 #include "lib/os/fs.h"
 #include "lib/os/proc.h"
 #include "reconciler/git.h"
@@ -448,6 +449,31 @@ void test_git__a_persons_commit_is_never_overwritten(void **state)
 	theirs = sh(w, "git -C repo rev-parse HEAD");
 	assert_null(push(w, base, "a: 3\n", &err));
 	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_string_equal(sh(w, "git -C bare.git rev-parse plumb/drift/c/n-u"), theirs);
+	done(w);
+}
+
+/* Somebody pushes between our look at the branch and our push. */
+void test_git__nor_one_that_comes_in_between(void **state)
+{
+	struct world *w;
+	struct err err = {0};
+	char *base, *theirs;
+
+	setup((void **)&w);
+	(void)state;
+	base = fetch_main(w);
+	assert_non_null(push(w, base, "a: 2\n", &err));
+	theirs =
+		sh(w, "cd repo; git fetch -q origin plumb/drift/c/n-u; git checkout -q FETCH_HEAD; "
+		      "echo mine >>app/a.yaml; git commit -qam mine; git rev-parse HEAD; "
+		      "(sleep 0.2; git push -q origin HEAD:plumb/drift/c/n-u) </dev/null "
+		      ">/dev/null 2>&1 &");
+	setenv("PLUMB_FAULT", "git.before_push=sleep:1500@1!", 1);
+	fault_init();
+	assert_null(push(w, base, "a: 3\n", &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_non_null(strstr(err.msg, "somebody pushed meanwhile"));
 	assert_string_equal(sh(w, "git -C bare.git rev-parse plumb/drift/c/n-u"), theirs);
 	done(w);
 }
