@@ -11,6 +11,7 @@
 
 #include "apiserver/aggregate-internal.h"
 #include "apiserver/discovery.h"
+#include "apiserver/extra.h"
 #include "apiserver/kubeletproxy-internal.h"
 #include "apiserver/resolve.h"
 #include "lib/base/codec.h"
@@ -148,6 +149,45 @@ static void probe_service(struct extension *e, const struct endpoint *at)
 						       .arg = e});
 }
 
+static struct str port_name(const struct json *service, int port)
+{
+	const struct json *ports = json_at(service, "spec", "ports");
+
+	for (size_t i = 0; i < json_len(ports); i++) {
+		const struct json *p = json_item(ports, i);
+		if (json_int(json_get(p, STR("port")), 0) == port)
+			return json_str(json_get(p, STR("name")));
+	}
+	return STR_NONE;
+}
+
+static const struct obj *find_named(const struct extension *e, const char *plural)
+{
+	const struct core *c = e->g->f->o.core;
+	const struct kind *k = core_kind_find(c, STR(""), STR("v1"), str_c(plural));
+
+	return k ? core_get(c, k, str_c(e->namespace), str_c(e->service)) : NULL;
+}
+
+/* There is a Service with that port, and nobody behind it. */
+static void judge_absent(struct extension *e)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct obj *service = find_named(e, "services");
+	struct str name = service ? port_name(obj_tree(service, &a), e->port) : STR_NONE;
+
+	if (!find_named(e, "endpoints"))
+		judge(e, false, "EndpointsNotFound",
+		      arena_printf(&a, "cannot find endpoints for service/%s in \"%s\"", e->service,
+				   e->namespace));
+	else
+		judge(e, false, "MissingEndpoints",
+		      arena_printf(&a,
+				   "endpoints for service/%s in \"%s\" have no addresses with "
+				   "port name \"%.*s\"",
+				   e->service, e->namespace, STR_ARG(name)));
+}
+
 static void probe(struct loop *l, struct loop_timer *t)
 {
 	struct extension *e = CONTAINER_OF(t, struct extension, timer);
@@ -170,11 +210,7 @@ static void probe(struct loop *l, struct loop_timer *t)
 		      arena_printf(&a, "service/%s in \"%s\" is not listening on port %d",
 				   e->service, e->namespace, e->port));
 	else
-		judge(e, false, "MissingEndpoints",
-		      arena_printf(&a,
-				   "endpoints for service/%s in \"%s\" have no addresses with "
-				   "port %d",
-				   e->service, e->namespace, e->port));
+		judge_absent(e);
 }
 
 /* ---- coming and going ---- */
@@ -405,7 +441,8 @@ static struct extension *find_path(struct aggregate *g, struct str path)
 static void name_caller(struct front_req *r, struct kubelet_call *k)
 {
 	const struct admission_user *u = &r->who.user;
-	struct http_header *v = arena_array(&r->http->arena, u->ngroups + 2, sizeof(*v));
+	struct arena *a = &r->http->arena;
+	struct http_header *v = arena_array(a, u->ngroups + u->nextra + 2, sizeof(*v));
 
 	k->heads = v;
 	v[k->nheads++] = (struct http_header){STR("X-Remote-User"), u->name};
@@ -413,6 +450,11 @@ static void name_caller(struct front_req *r, struct kubelet_call *k)
 		v[k->nheads++] = (struct http_header){STR("X-Remote-Group"), u->groups[i]};
 	if (u->uid.n)
 		v[k->nheads++] = (struct http_header){STR("X-Remote-Uid"), u->uid};
+	for (size_t i = 0; i < u->nextra; i++) {
+		struct str key = user_extra_escape(a, u->extra[i].key);
+		v[k->nheads++] = (struct http_header){
+			arena_strf(a, "X-Remote-Extra-%.*s", STR_ARG(key)), u->extra[i].value};
+	}
 }
 
 bool aggregate_serve(struct front_req *r)

@@ -5,6 +5,7 @@
  */
 #include "apiserver/audit.h"
 
+#include "apiserver/extra.h"
 #include "lib/base/timefmt.h"
 #include "lib/json/json.h"
 
@@ -46,7 +47,9 @@ static void write_user(const char *name, const struct admission_user *u, struct 
 							  : ",\"groups\":[");
 		json_write_string(u->groups[i], out);
 	}
-	buf_puts(out, u->ngroups ? "]}" : "}");
+	buf_puts(out, u->ngroups ? "]" : "");
+	user_extra_write(u, out);
+	buf_putc(out, '}');
 }
 
 static void write_reference(const struct audit_event *e, struct buf *out)

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "apiserver/extra.h"
 #include "apiserver/oidc.h"
 
 #define GROUPS_MAX 64
@@ -22,7 +23,37 @@ static int from_certificate(struct http_req *r, struct identity *ret)
 	ret->user.name = arena_str(&r->arena, str_c(r->peer_cn));
 	ret->user.groups = groups;
 	ret->user.ngroups = n;
+	if (r->peer_sha256)
+		user_extra_credential(&r->arena,
+				      arena_strf(&r->arena, "X509SHA256=%s", r->peer_sha256),
+				      &ret->user);
 	return 0;
+}
+
+static void add_extra(struct user_extra *v, size_t *n, const char *key, struct str value)
+{
+	if (value.n)
+		v[(*n)++] = (struct user_extra){str_c(key), value};
+}
+
+/* In the order of their keys. */
+static void token_extra(struct arena *a, const struct token_claims *c, struct admission_user *u)
+{
+	struct user_extra *v = arena_array(a, 5, sizeof(*v));
+	bool pod = str_is(c->bound_kind, "pod") && c->bound_name.n && c->bound_uid.n;
+
+	if (c->id.n)
+		add_extra(v, &u->nextra, EXTRA_CREDENTIAL,
+			  arena_strf(a, "JTI=%.*s", STR_ARG(c->id)));
+	if (c->node_name.n) {
+		add_extra(v, &u->nextra, EXTRA_NODE_NAME, c->node_name);
+		add_extra(v, &u->nextra, EXTRA_NODE_UID, c->node_uid);
+	}
+	if (pod) {
+		add_extra(v, &u->nextra, EXTRA_POD_NAME, c->bound_name);
+		add_extra(v, &u->nextra, EXTRA_POD_UID, c->bound_uid);
+	}
+	u->extra = v;
 }
 
 static int service_account(struct tokens *t, struct arena *a, struct str jwt, int64_t now_s,
@@ -44,6 +75,7 @@ static int service_account(struct tokens *t, struct arena *a, struct str jwt, in
 		.groups = groups,
 		.ngroups = 3,
 	};
+	token_extra(a, c, &ret->user);
 	return 0;
 }
 
@@ -101,6 +133,10 @@ static int from_proxy(const struct authn *x, struct http_req *r, struct identity
 			groups[n++] = r->headers.v[i].value;
 	groups[n++] = STR("system:authenticated");
 	ret->user = (struct admission_user){.name = name, .groups = groups, .ngroups = n};
+	for (size_t i = 0; i < x->nproxy_extra; i++)
+		if (user_extra_read(&r->arena, &r->headers, str_c(x->proxy_extra[i]), &ret->user,
+				    err))
+			return -1;
 	return 0;
 }
 
@@ -135,25 +171,28 @@ int authn_request(const struct authn *x, struct http_req *r, int64_t now_s, stru
 	return 0;
 }
 
-bool authn_impersonation(struct http_req *r, struct impersonation *ret, bool *bad)
+int authn_impersonation(struct http_req *r, struct impersonation *ret, struct err *err)
 {
-	static const char extra[] = "Impersonate-Extra-";
+	struct admission_user said = {0};
 
 	*ret = (struct impersonation){.user = http_header(&r->headers, "Impersonate-User"),
 				      .uid = http_header(&r->headers, "Impersonate-Uid")};
-	*bad = false;
+	if (user_extra_read(&r->arena, &r->headers, STR("Impersonate-Extra-"), &said, err))
+		return -1;
+	ret->extra = said.extra;
+	ret->nextra = said.nextra;
 	ret->groups = arena_array(&r->arena, r->headers.n, sizeof(*ret->groups));
 	for (size_t i = 0; i < r->headers.n; i++) {
 		const struct http_header *h = &r->headers.v[i];
 		if (str_ieq(h->name, STR("Impersonate-Group")))
 			ret->groups[ret->ngroups++] = h->value;
-		if (str_ieq(str_sub(h->name, 0, sizeof(extra) - 1), str_c(extra)))
-			ret->extra = true;
 	}
-	if (!ret->user.n && !ret->uid.n && !ret->ngroups && !ret->extra)
-		return false;
-	*bad = !ret->user.n;
-	return true;
+	if (ret->user.n)
+		return 1;
+	if (!ret->uid.n && !ret->ngroups && !ret->nextra)
+		return 0;
+	return err_set(err, ERR_BAD_REQUEST,
+		       "requested impersonation of groups, uid or extra without a user");
 }
 
 static bool has_group(const struct str *groups, size_t n, const char *name)
@@ -183,5 +222,11 @@ void authn_impersonated(struct arena *a, const struct impersonation *i, struct a
 	    !(known && has_group(groups, n, "system:authenticated")))
 		groups[n++] = known ? STR("system:authenticated") : STR("system:unauthenticated");
 	*ret = (struct admission_user){
-		.name = i->user, .uid = i->uid, .groups = groups, .ngroups = n};
+		.name = i->user,
+		.uid = i->uid,
+		.groups = groups,
+		.ngroups = n,
+		.extra = i->extra,
+		.nextra = i->nextra,
+	};
 }

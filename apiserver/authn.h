@@ -28,7 +28,8 @@ struct authn {
 	bool anonymous; /* who shows nothing is system:anonymous */
 	/* Whose name a proxy may tell: certificates' names (none = all), and in which headers. */
 	const char *const *proxy_names, *const *proxy_user, *const *proxy_group;
-	size_t nproxy_names, nproxy_user, nproxy_group;
+	const char *const *proxy_extra; /* what these headers' names begin with */
+	size_t nproxy_names, nproxy_user, nproxy_group, nproxy_extra;
 };
 
 struct identity {
@@ -70,10 +71,11 @@ struct impersonation {
 	struct str user, uid;
 	struct str *groups;
 	size_t ngroups;
-	bool extra; /* Impersonate-Extra-… is there */
+	const struct user_extra *extra;
+	size_t nextra;
 };
-/* False when there are none. ERR through *bad when groups come without a user. */
-bool authn_impersonation(struct http_req *r, struct impersonation *ret, bool *bad);
+/* 1 = there are some, 0 = none; -1 when groups and the like come without a user, or too much. */
+MUST_USE int authn_impersonation(struct http_req *r, struct impersonation *ret, struct err *err);
 /* The user that an impersonation makes. */
 void authn_impersonated(struct arena *a, const struct impersonation *i, struct admission_user *ret);
 

@@ -75,7 +75,8 @@ static int open_abac(struct authn_setup *s, struct err *err)
 /* The headers are believed of whom the authority of proxies vouches for, and of nobody else. */
 static void set_proxies(struct authn_setup *s)
 {
-	static const char *const user[] = {"X-Remote-User"}, *const group[] = {"X-Remote-Group"};
+	static const char *const user[] = {"X-Remote-User"}, *const group[] = {"X-Remote-Group"},
+				 *const extra[] = {"X-Remote-Extra-"};
 	struct authn *x = &s->authn;
 
 	x->proxy_names = s->proxy_names.v;
@@ -84,6 +85,8 @@ static void set_proxies(struct authn_setup *s)
 	x->nproxy_user = s->proxy_user.n ? s->proxy_user.n : 1;
 	x->proxy_group = s->proxy_group.n ? s->proxy_group.v : group;
 	x->nproxy_group = s->proxy_group.n ? s->proxy_group.n : 1;
+	x->proxy_extra = s->proxy_extra.n ? s->proxy_extra.v : extra;
+	x->nproxy_extra = s->proxy_extra.n ? s->proxy_extra.n : 1;
 }
 
 int authn_setup_open(struct authn_setup *s, struct loop *l, struct err *err)
@@ -126,6 +129,7 @@ void authn_setup_close(struct authn_setup *s)
 	free(s->proxy_names.v);
 	free(s->proxy_user.v);
 	free(s->proxy_group.v);
+	free(s->proxy_extra.v);
 	memset(s, 0, sizeof(*s));
 }
 

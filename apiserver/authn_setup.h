@@ -20,7 +20,7 @@ struct authn_setup {
 	struct oidc_opts oidc;
 	struct flag_list required, algs;
 	const char *proxy_ca;
-	struct flag_list proxy_names, proxy_user, proxy_group;
+	struct flag_list proxy_names, proxy_user, proxy_group, proxy_extra;
 	const char *authorization_mode, *authorization_policy_file;
 	const char *audit_policy_file, *audit_mode;
 	struct audit_log_opts audit;

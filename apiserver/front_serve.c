@@ -22,6 +22,18 @@ bool front_may(struct front_req *r, const struct authz_ask *q, struct buf *why)
 
 /* ---- impersonation ---- */
 
+static int may_impersonate(struct front_req *r, const struct authz_ask *q, struct err *err)
+{
+	if (front_may(r, q, NULL))
+		return 0;
+	return err_set(err, ERR_FORBIDDEN,
+		       "%.*s \"%.*s\" is forbidden: User \"%.*s\" cannot impersonate resource "
+		       "\"%.*s%s%.*s\" in API group \"%.*s\" at the cluster scope",
+		       STR_ARG(q->resource), STR_ARG(q->name), STR_ARG(r->who.user.name),
+		       STR_ARG(q->resource), q->subresource.n ? "/" : "", STR_ARG(q->subresource),
+		       STR_ARG(q->group));
+}
+
 static int may_act_as(struct front_req *r, const char *group, const char *resource, struct str name,
 		      struct err *err)
 {
@@ -39,28 +51,34 @@ static int may_act_as(struct front_req *r, const char *group, const char *resour
 		q.namespace = ns;
 		q.name = account;
 	}
-	if (front_may(r, &q, NULL))
-		return 0;
-	return err_set(err, ERR_FORBIDDEN,
-		       "%.*s \"%.*s\" is forbidden: User \"%.*s\" cannot impersonate resource "
-		       "\"%.*s\" in API group \"%s\" at the cluster scope",
-		       STR_ARG(q.resource), STR_ARG(q.name), STR_ARG(r->who.user.name),
-		       STR_ARG(q.resource), group);
+	return may_impersonate(r, &q, err);
+}
+
+/* Each value by itself: the key is the subresource. */
+static int may_say(struct front_req *r, const struct impersonation *i, struct err *err)
+{
+	struct authz_ask q = {.user = &r->who.user,
+			      .verb = STR("impersonate"),
+			      .group = STR("authentication.k8s.io"),
+			      .resource = STR("userextras")};
+
+	for (size_t n = 0; n < i->nextra; n++) {
+		q.subresource = i->extra[n].key;
+		q.name = i->extra[n].value;
+		if (may_impersonate(r, &q, err))
+			return -1;
+	}
+	return 0;
 }
 
 static int impersonate(struct front_req *r, struct err *err)
 {
 	struct impersonation i;
-	bool bad;
+	int some = authn_impersonation(r->http, &i, err);
 
-	if (!authn_impersonation(r->http, &i, &bad))
-		return 0;
-	if (bad)
-		return err_set(err, ERR_BAD_REQUEST,
-			       "requested impersonation of groups, uid or extra without a user");
-	if (i.extra && may_act_as(r, "authentication.k8s.io", "userextras", STR_NONE, err))
-		return -1;
-	if (may_act_as(r, "", "users", i.user, err))
+	if (some <= 0)
+		return some;
+	if (may_act_as(r, "", "users", i.user, err) || may_say(r, &i, err))
 		return -1;
 	if (i.uid.n && may_act_as(r, "authentication.k8s.io", "uids", i.uid, err))
 		return -1;

@@ -89,6 +89,8 @@ static int parse(struct apiserver *s, int argc, char **argv, struct err *err)
 		 "where it names the user (X-Remote-User)"},
 		{"requestheader-group-headers", 0, FLAG_STRINGS, &s->authn.proxy_group, "HEADER",
 		 "where it names groups (X-Remote-Group)"},
+		{"requestheader-extra-headers-prefix", 0, FLAG_STRINGS, &s->authn.proxy_extra,
+		 "PREFIX", "how headers begin that say more of the user (X-Remote-Extra-)"},
 		{"oidc-issuer-url", 0, FLAG_STRING, &s->authn.oidc.issuer_url, "URL",
 		 "whose ID tokens are taken"},
 		{"oidc-client-id", 0, FLAG_STRING, &s->authn.oidc.client_id, "ID",

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "apiserver/extra.h"
 #include "apiserver/tokens.h"
 #include "lib/base/codec.h"
 #include "lib/http/jws.h"
@@ -328,5 +329,8 @@ int oidc_verify(struct oidc *o, struct arena *a, struct str text, int64_t now_s,
 		return err_set(err, ERR_UNAUTHORIZED, "malformed token");
 	if (check_claims(o, c, now_s, err) || read_name(o, a, c, ret, err))
 		return -1;
+	struct str id = json_str(json_get(c, STR("jti")));
+	if (id.n)
+		user_extra_credential(a, arena_strf(a, "JTI=%.*s", STR_ARG(id)), ret);
 	return read_groups(o, a, c, ret, err);
 }

@@ -4,6 +4,7 @@
  * one user about another without the right to create the review, which was checked before. The
  * core's thread.
  */
+#include "apiserver/extra.h"
 #include "apiserver/front-internal.h"
 #include "lib/base/timefmt.h"
 #include "lib/os/loop.h"
@@ -13,27 +14,15 @@
 
 /* ---- who ---- */
 
-static void write_user(struct arena *a, struct json *to, const struct identity *i)
+static void write_user(struct arena *a, struct json *to, const struct admission_user *u)
 {
-	const struct admission_user *u = &i->user;
-
 	json_set_str(a, to, "username", u->name);
 	if (u->uid.n)
 		json_set_str(a, to, "uid", u->uid);
 	struct json *groups = json_set_array(a, to, "groups");
 	for (size_t n = 0; n < u->ngroups; n++)
 		json_append_str(a, groups, u->groups[n]);
-	if (!i->token)
-		return;
-	struct json *extra = json_set_object(a, to, "extra");
-	json_append_str(a, json_set_array(a, extra, "authentication.kubernetes.io/credential-id"),
-			arena_strf(a, "JTI=%.*s", STR_ARG(i->claims.id)));
-	if (!str_is(i->claims.bound_kind, "pod"))
-		return;
-	json_append_str(a, json_set_array(a, extra, "authentication.kubernetes.io/pod-name"),
-			i->claims.bound_name);
-	json_append_str(a, json_set_array(a, extra, "authentication.kubernetes.io/pod-uid"),
-			i->claims.bound_uid);
+	user_extra_put(a, u, to);
 }
 
 static int self_subject(struct front_req *r, struct json *o, struct err *err)
@@ -41,7 +30,8 @@ static int self_subject(struct front_req *r, struct json *o, struct err *err)
 	struct arena *a = &r->http->arena;
 
 	(void)err;
-	write_user(a, json_set_object(a, json_set_object(a, o, "status"), "userInfo"), &r->who);
+	write_user(a, json_set_object(a, json_set_object(a, o, "status"), "userInfo"),
+		   &r->who.user);
 	return 0;
 }
 
@@ -86,7 +76,7 @@ static int token_review(struct front_req *r, struct json *o, struct err *err)
 		return 0;
 	}
 	json_set_bool(a, status, "authenticated", true);
-	write_user(a, json_set_object(a, status, "user"), &who);
+	write_user(a, json_set_object(a, status, "user"), &who.user);
 	json_set(a, status, STR("audiences"), audiences);
 	return 0;
 }

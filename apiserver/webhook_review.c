@@ -4,6 +4,7 @@
  */
 #include "apiserver/webhook.h"
 
+#include "apiserver/extra.h"
 #include "lib/base/codec.h"
 #include "lib/kube/obj.h"
 
@@ -68,7 +69,9 @@ static void put_user(struct buf *out, const struct admission_user *u)
 		buf_puts(out, i ? "," : ",\"groups\":[");
 		json_write_string(u->groups[i], out);
 	}
-	buf_puts(out, u->ngroups ? "]}," : "},");
+	buf_puts(out, u->ngroups ? "]" : "");
+	user_extra_write(u, out);
+	buf_puts(out, "},");
 }
 
 static void put_value(struct buf *out, const char *key, const struct json *v)

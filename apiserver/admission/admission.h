@@ -32,10 +32,17 @@ struct admission_reader {
 	void *ctx;
 };
 
+/* One value of what else is known of a user (apiserver/extra.h). */
+struct user_extra {
+	struct str key, value;
+};
+
 struct admission_user {
 	struct str name, uid;
 	const struct str *groups;
 	size_t ngroups;
+	const struct user_extra *extra; /* by key; those of one key stand together, as they came */
+	size_t nextra;
 };
 
 struct admission_req {

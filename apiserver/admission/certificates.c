@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "apiserver/admission/rights_of_all.h"
+#include "apiserver/extra.h"
 #include "lib/base/codec.h"
 #include "lib/http/tls.h"
 
@@ -29,6 +30,7 @@ static void stamp(struct admission_req *r)
 	groups = json_set_array(r->a, spec, "groups");
 	for (size_t i = 0; i < r->user.ngroups; i++)
 		json_append_str(r->a, groups, r->user.groups[i]);
+	user_extra_put(r->a, &r->user, spec);
 }
 
 static int forbid(struct admission_req *r, struct err *err, const char *why, struct str signer)

@@ -108,6 +108,7 @@ struct conn {
 	char remote[64];
 	char *peer_cn;
 	const char **peer_orgs;
+	char *peer_sha256;
 	int64_t peer_until_ns; /* the certificate's end */
 };
 

@@ -35,6 +35,7 @@ struct http_req {
 	struct str body;                  /* complete, bounded by max_body */
 	const char *peer_cn;              /* from a verified client certificate, or NULL */
 	const char *const *peer_orgs;     /* NULL-terminated, or NULL */
+	const char *peer_sha256;          /* of that certificate, in hex; NULL without one */
 	bool peer_is_proxy;               /* its certificate is of tls_files.proxy_ca */
 	char remote[64];                  /* "ip:port" */
 	int64_t received_ns;              /* loop_now() of its thread */

@@ -281,6 +281,7 @@ void shard_bury(struct shard *s)
 		struct conn *c = CONTAINER_OF(it, struct conn, all);
 		list_remove(it);
 		free(c->peer_cn);
+		free(c->peer_sha256);
 		for (size_t i = 0; c->peer_orgs && c->peer_orgs[i]; i++)
 			free((char *)(uintptr_t)c->peer_orgs[i]);
 		free(c->peer_orgs);

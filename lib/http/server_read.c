@@ -84,6 +84,18 @@ static const char **split_orgs(struct str lines)
 	return v;
 }
 
+static char *fingerprint(const X509 *x)
+{
+	AUTO(buf) struct buf hex = {0};
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	if (X509_digest(x, EVP_sha256(), sum, &n) != 1)
+		return NULL;
+	hex_encode((struct str){(const char *)sum, n}, &hex);
+	return xstrndup(hex.p, hex.n);
+}
+
 /* A certificate that didn't verify names nobody. */
 void conn_identify(struct conn *c)
 {
@@ -101,6 +113,7 @@ void conn_identify(struct conn *c)
 	    ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1) {
 		c->peer_cn = xstrdup(info.common_name);
 		c->peer_orgs = split_orgs(buf_view(&info.organizations));
+		c->peer_sha256 = fingerprint(x);
 		c->peer_is_proxy = tls_is_proxy(c->wire.ssl, x);
 		c->peer_until_ns = (int64_t)timegm(&tm) * NS_PER_S;
 	}
@@ -271,6 +284,7 @@ static void dispatch(struct conn *c)
 	if (c->peer_cn && loop_wall(c->shard->loop) < c->peer_until_ns) {
 		r->pub.peer_cn = c->peer_cn;
 		r->pub.peer_orgs = c->peer_orgs;
+		r->pub.peer_sha256 = c->peer_sha256;
 		r->pub.peer_is_proxy = c->peer_is_proxy;
 	}
 	r->last = !r->head.keep_alive || c->shard->draining;

@@ -61,6 +61,7 @@ ok "… and in the index" sh -c "$KC get --raw /openapi/v3 | grep -q 'apis/ext.e
 ok "list" sh -c "$KC get fruits -o name | grep -q 'fruit.ext.example.com/apple'"
 ok "get, in the caller's name" sh -c "[ \"\$($KC get fruit apple -o jsonpath={.metadata.annotations.user})\" = plumb-admin ]"
 ok "… with the caller's groups" sh -c "$KC get fruit apple -o jsonpath={.metadata.annotations.groups} | grep -q system:masters"
+ok "… with what else is known of them" sh -c "$KC get fruit apple -o jsonpath={.metadata.annotations.extra} | grep -q '^x-remote-extra-authentication.kubernetes.io%2fcredential-id=X509SHA256=[0-9a-f]*$'"
 ok "… by our certificate" sh -c "[ \"\$($KC get fruit apple -o jsonpath={.metadata.annotations.cert})\" = front-proxy-client ]"
 ok "… of whom one acts as" sh -c "[ \"\$($KC get fruit apple --as=jane --as-group=system:masters -o jsonpath={.metadata.annotations.user})\" = jane ]"
 ok "who may not is refused here" sh -c "$KC get fruits --as=jane 2>&1 | grep -q Forbidden"
@@ -68,7 +69,7 @@ ok "who may not is refused here" sh -c "$KC get fruits --as=jane 2>&1 | grep -q 
 k config view --raw -o 'jsonpath={.users[0].user.client-certificate-data}' | base64 -d >"$work/me.crt"
 k config view --raw -o 'jsonpath={.users[0].user.client-key-data}' | base64 -d >"$work/me.key"
 server=$(k config view -o 'jsonpath={.clusters[0].cluster.server}')
-ok "headers of the caller's own are not believed" sh -c "curl -sk --cert $work/me.crt --key $work/me.key -H 'X-Remote-User: mallory' -H 'X-Remote-Group: evil' $server/apis/ext.example.com/v1/namespaces/default/fruits/apple | grep -q '\"user\": *\"plumb-admin\"'"
+ok "headers of the caller's own are not believed" sh -c "curl -sk --cert $work/me.crt --key $work/me.key -H 'X-Remote-User: mallory' -H 'X-Remote-Group: evil' -H 'X-Remote-Extra-Evil: evil' $server/apis/ext.example.com/v1/namespaces/default/fruits/apple | grep -q '\"user\": *\"plumb-admin\"'"
 ok "… nor their groups" sh -c "! grep -q 'mallory\|evil' $work/fruits.log"
 ok "what it refuses is told as it says it" sh -c "$KC get fruit pear 2>&1 | grep -q 'the server could not find the requested resource'"
 apiservice "$work/other.crt"
@@ -77,7 +78,9 @@ apiservice "$work/tls.crt"
 ok "… and one that is" available v1.ext.example.com 'default/fruits  *True'
 kill "$fruits_pid"
 k delete endpointslice fruits-1 >/dev/null
-ok "its endpoints go" available v1.ext.example.com 'False (MissingEndpoints)'
+ok "its endpoints go" available v1.ext.example.com 'False (EndpointsNotFound)'
+printf 'apiVersion: v1\nkind: Endpoints\nmetadata: {name: fruits, namespace: default}\n' | k apply -f - >/dev/null
+ok "… nobody is in them" available v1.ext.example.com 'False (MissingEndpoints)'
 k delete apiservice v1.ext.example.com >/dev/null
 ok "the group goes with it" sh -c "! $KC api-resources 2>&1 | grep -q fruits"
 ok "clean stop" stop

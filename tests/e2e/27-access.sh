@@ -28,6 +28,13 @@ is() { local want=$1; shift; local got; got=$(code "$@"); [ "$got" = "$want" ] |
 
 ok "the policy file lets ann read" as sesame-1 -n kube-system get pods
 ok "… and only that" is 403 -H "Authorization: Bearer sesame-1" -X DELETE "$server/api/v1/namespaces/default/configmaps/kube-root-ca.crt"
+self=(-H 'Content-Type: application/json' -d '{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}' "$server/apis/authentication.k8s.io/v1/selfsubjectreviews")
+ok "a token is known by its id" is 201 -H "Authorization: Bearer $(k create token default)" "${self[@]}"
+ok "… which its holder is told" grep -q '"extra":{"authentication.kubernetes.io/credential-id":."JTI=[0-9a-f-]*".}' "$work/out"
+for i in certificate key; do k config view --raw -o "jsonpath={.users[0].user.client-$i-data}" | base64 -d >"$work/me.$i"; done
+ok "who acts as somebody says more of them" is 201 --cert "$work/me.certificate" --key "$work/me.key" -H 'Impersonate-User: jane' \
+	-H 'Impersonate-Extra-Example.com%2FTeam: red' "${self[@]}"
+ok "… which is passed on" grep -q '"extra":{"example.com/team":."red".}' "$work/out"
 ok "bob may nothing" is 403 -H "Authorization: Bearer sesame-2" "$server/api/v1/pods"
 ok "a wrong token is nobody's" is 401 -H "Authorization: Bearer sesame-3" "$server/version"
 ok "who shows nothing may see the version" is 200 "$server/version"
@@ -53,6 +60,7 @@ request ns "$work/s.csr" kubernetes.io/kubelet-serving "server auth"
 ok "it asks for a serving certificate" is 201 --cert "$work/n.crt" --key "$work/n.key" -H "Content-Type: application/json" -d "@$work/ns.json" "$server/apis/certificates.k8s.io/v1/certificatesigningrequests"
 ok "… which people approve" k certificate approve ns
 ok "… and which then names what it asked for" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get csr ns -o 'jsonpath={.status.certificate}' | base64 -d | openssl x509 -noout -ext subjectAltName | grep -q 'DNS:nx, IP Address:10.1.2.3'"
+ok "… and by which credential it was asked for" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get csr ns -o 'jsonpath={.spec.extra}' | grep -q '^{\"authentication.kubernetes.io/credential-id\":.\"X509SHA256=[0-9a-f]*\".}$'"
 k -n kube-system delete secret bootstrap-token-abcdef >/dev/null
 ok "the token is worth nothing once its Secret is gone" is 401 "${boot[@]}" "$server/api"
 
@@ -66,6 +74,7 @@ k create secret generic hidden --from-literal=k=very-secret-text >/dev/null
 k create configmap seen --from-literal=k=shown-text >/dev/null
 ok "the log tells what was written" soon 5 grep -q '"responseObject":{"kind":"ConfigMap".*shown-text' "$work/audit.log"
 ok "… and who was refused" grep -q '"username":"bob".*"code":403' "$work/audit.log"
+ok "… and by which credential" grep -q '"username":"plumb-admin".*"extra":{"authentication.kubernetes.io/credential-id":."X509SHA256=' "$work/audit.log"
 ok "… and no secrets" sh -c "grep -q '\"name\":\"hidden\"' $work/audit.log && ! grep -q -e very-secret -e dmVyeS1zZWNyZXQ -e 0123456789abcdef $work/audit.log"
 ok "each line is an Event" sh -c "! grep -v '^{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",.*}$' $work/audit.log"
 finish

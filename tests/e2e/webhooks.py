@@ -89,6 +89,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         user = self.headers.get("X-Remote-User", "")
         groups = ",".join(self.headers.get_all("X-Remote-Group", []))
+        extra = ",".join(k.lower() + "=" + v for k, v in self.headers.items() if k.lower().startswith("x-remote-extra-"))
         cert = dict(x[0] for x in self.connection.getpeercert().get("subject", ())) if self.connection.getpeercert() else {}
         print("GET", self.path, user, groups, cert.get("commonName", "-"), flush=True)
         path = self.path.split("?")[0]
@@ -112,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
                  "annotations": {"user": user, "cert": cert.get("commonName", "")}}}]})
         elif path.endswith("/fruits/apple"):
             self.answer(200, {"kind": "Fruit", "apiVersion": "ext.example.com/v1", "metadata": {"name": "apple", "namespace": "default",
-                        "annotations": {"user": user, "groups": groups, "cert": cert.get("commonName", "")}}})
+                        "annotations": {"user": user, "groups": groups, "extra": extra, "cert": cert.get("commonName", "")}}})
         else:
             self.answer(404, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404,
                               "message": "the server could not find the requested resource"})

@@ -89,6 +89,7 @@ static const struct core_sink test_sink = {.answer = on_core_answer,
 static struct asked *ask_core(const char *method, const char *target, const char *type,
 			      const char *body)
 {
+	static const struct user_extra extra = {{"scopes", 6}, {"view", 4}};
 	struct asked *q = xalloc(sizeof(*q));
 	struct str path, query;
 
@@ -98,7 +99,7 @@ static struct asked *ask_core(const char *method, const char *target, const char
 	q->req.content_type = str_c(type ? type : "application/json");
 	q->req.body = body ? arena_str(&q->a, str_c(body)) : STR_NONE;
 	q->req.form_version = STR("v1");
-	q->req.user = (struct admission_user){.name = STR("bob")};
+	q->req.user = (struct admission_user){.name = STR("bob"), .extra = &extra, .nextra = 1};
 	q->req.user_agent = STR("test");
 	q->req.sink = &test_sink;
 	q->req.ask = asking;

@@ -152,7 +152,12 @@ void test_audit__a_line_is_one_line_and_keeps_secrets(void **state)
 {
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf line = {0};
-	struct admission_user u = {.name = STR("e\"v\ne"), .groups = ops, .ngroups = 1};
+	static const struct user_extra more[] = {{{"k", 1}, {"a\nb", 3}}, {{"k", 1}, {"c", 1}}};
+	struct admission_user u = {.name = STR("e\"v\ne"),
+				   .groups = ops,
+				   .ngroups = 1,
+				   .extra = more,
+				   .nextra = ARRAY_LEN(more)};
 	struct audit_event e = {.level = AUDIT_RESPONSE,
 				.stage = AUDIT_COMPLETE,
 				.id = "id-1",
@@ -177,6 +182,7 @@ void test_audit__a_line_is_one_line_and_keeps_secrets(void **state)
 	const struct json *v = json_parse(&a, buf_view(&line), NULL, NULL);
 	assert_non_null(v);
 	assert_true(str_is(json_str(json_at(v, "user", "username")), "e\"v\ne"));
+	assert_int_equal(json_len(json_at(v, "user", "extra", "k")), 2);
 	assert_true(str_is(json_str(json_at(v, "requestObject", "data", "k")), "v"));
 	assert_true(str_is(json_str(json_at(v, "responseObject", "data", "k")), "w"));
 	assert_int_equal(json_int(json_at(v, "responseStatus", "code"), 0), 200);

@@ -260,7 +260,7 @@ static void connect_proxy(struct who *w, const char *cn, const char *org)
 static int whoami(struct who *w)
 {
 	return ask(w, "POST", SELF, SELF_BODY, "X-Remote-User", "ann", "X-Remote-Group", "ops",
-		   "x-remote-group", "devs", (char *)NULL);
+		   "x-remote-group", "devs", "x-remote-extra-Scopes", "view", (char *)NULL);
 }
 
 static void show_proxies(const char *path, struct str ca, bool good)
@@ -288,13 +288,16 @@ static void show_proxies(const char *path, struct str ca, bool good)
 void test_authn__proxies_tell_who_somebody_is(void **state)
 {
 	static const char *const names[] = {"front"}, *const user[] = {"X-Remote-User"},
-				 *const group[] = {"X-Remote-Group"};
+				 *const group[] = {"X-Remote-Group"},
+				 *const extra[] = {"X-Remote-Extra-"};
 	struct authn x = {.proxy_names = names,
 			  .nproxy_names = 1,
 			  .proxy_user = user,
 			  .nproxy_user = 1,
 			  .proxy_group = group,
-			  .nproxy_group = 1};
+			  .nproxy_group = 1,
+			  .proxy_extra = extra,
+			  .nproxy_extra = 1};
 	struct err err = {0};
 	struct who front_proxy, other, boss;
 	char path[] = "/tmp/plumb-test-proxy-XXXXXX";
@@ -316,6 +319,7 @@ void test_authn__proxies_tell_who_somebody_is(void **state)
 		assert_int_equal(whoami(&front_proxy), 201);
 		assert_true(said("\"username\":\"ann\""));
 		assert_true(said("\"groups\":[\"ops\",\"devs\",\"system:authenticated\"]"));
+		assert_true(said("\"extra\":{\"scopes\":[\"view\"]}"));
 		leave(&front_proxy);
 		connect_proxy(&front_proxy, "front", NULL);
 	}
@@ -327,6 +331,7 @@ void test_authn__proxies_tell_who_somebody_is(void **state)
 	/* Nobody else's headers are believed. */
 	assert_int_equal(whoami(&alice), 201);
 	assert_true(said("\"username\":\"alice\""));
+	assert_false(said("scopes"));
 	assert_int_equal(whoami(&nobody), 401);
 	leave(&front_proxy);
 	leave(&other);

@@ -9,6 +9,7 @@
 
 #include "apiserver/accept.h"
 #include "apiserver/authn.h"
+#include "apiserver/extra.h"
 #include "apiserver/tokens.h"
 #include "lib/base/codec.h"
 #include "lib/http/tls.h"
@@ -216,6 +217,15 @@ static struct http_req request(struct http_header *h, size_t n)
 	return (struct http_req){.headers = {.v = h, .n = n}};
 }
 
+static const char *extra_of(struct arena *a, const struct admission_user *u)
+{
+	AUTO(buf) struct buf text = {0};
+
+	buf_putc(&text, '0');
+	user_extra_write(u, &text);
+	return arena_cstr(a, str_sub(buf_view(&text), 1, text.n));
+}
+
 void test_authn__certificate_names_user_and_groups(void **state)
 {
 	static const char *const orgs[] = {"system:nodes", "x", NULL};
@@ -226,10 +236,14 @@ void test_authn__certificate_names_user_and_groups(void **state)
 	(void)state;
 	r.peer_cn = "system:node:n1";
 	r.peer_orgs = orgs;
+	r.peer_sha256 = "00ff";
 	assert_int_equal(authn_request(&(struct authn){0}, &r, 0, &who, &err), 0);
 	assert_true(str_is(who.user.name, "system:node:n1"));
 	assert_int_equal(who.user.ngroups, 3);
 	assert_true(str_is(who.user.groups[2], "system:authenticated"));
+	assert_string_equal(extra_of(&r.arena, &who.user),
+			    ",\"extra\":{\"authentication.kubernetes.io/credential-id\":"
+			    "[\"X509SHA256=00ff\"]}");
 	arena_release(&r.arena);
 }
 
@@ -283,11 +297,10 @@ void test_authn__impersonation(void **state)
 	struct http_req r = request(h, 3);
 	struct impersonation i;
 	struct admission_user u;
-	bool bad;
+	struct err err = {0};
 
 	(void)state;
-	assert_true(authn_impersonation(&r, &i, &bad));
-	assert_false(bad);
+	assert_int_equal(authn_impersonation(&r, &i, &err), 1);
 	assert_int_equal(i.ngroups, 2);
 	authn_impersonated(&r.arena, &i, &u);
 	assert_int_equal(u.ngroups, 3);
@@ -305,10 +318,102 @@ void test_authn__impersonation(void **state)
 	assert_int_equal(u.ngroups, 1);
 	arena_release(&r.arena);
 	r = request(h + 1, 2);
-	assert_true(authn_impersonation(&r, &i, &bad));
-	assert_true(bad);
+	assert_int_equal(authn_impersonation(&r, &i, &err), -1);
+	assert_int_equal(err.code, ERR_BAD_REQUEST);
 	arena_release(&r.arena);
 	r = request(NULL, 0);
-	assert_false(authn_impersonation(&r, &i, &bad));
+	assert_int_equal(authn_impersonation(&r, &i, &err), 0);
 	arena_release(&r.arena);
+}
+
+void test_authn__a_token_tells_its_pod_and_node(void **state)
+{
+	AUTO(buf) struct buf jwt = {0};
+	AUTO(arena) struct arena a = {0};
+	struct tokens *t = make_tokens();
+	struct token_claims c = claims;
+	struct authn x = {.tokens = t};
+	struct identity who = {0};
+	struct err err = {0};
+
+	(void)state;
+	c.node_uid = STR("uid-3");
+	assert_int_equal(token_sign(t, &c, &jwt, &err), 0);
+	assert_int_equal(authn_token(&x, &a, buf_view(&jwt), 1500, &who, &err), 0);
+	assert_string_equal(
+		extra_of(&a, &who.user),
+		",\"extra\":{\"authentication.kubernetes.io/credential-id\":[\"JTI=id\"],"
+		"\"authentication.kubernetes.io/node-name\":[\"node-1\"],"
+		"\"authentication.kubernetes.io/node-uid\":[\"uid-3\"],"
+		"\"authentication.kubernetes.io/pod-name\":[\"p-0\"],"
+		"\"authentication.kubernetes.io/pod-uid\":[\"uid-2\"]}");
+	c.bound_kind = c.bound_name = c.bound_uid = c.node_name = c.node_uid = STR_NONE;
+	buf_reset(&jwt);
+	assert_int_equal(token_sign(t, &c, &jwt, &err), 0);
+	assert_int_equal(authn_token(&x, &a, buf_view(&jwt), 1500, &who, &err), 0);
+	assert_string_equal(
+		extra_of(&a, &who.user),
+		",\"extra\":{\"authentication.kubernetes.io/credential-id\":[\"JTI=id\"]}");
+	tokens_free(t);
+}
+
+void test_extra__keys_of_headers(void **state)
+{
+	struct http_header h[] = {{STR("Impersonate-Extra-Scopes"), STR("view")},
+				  {STR("impersonate-extra-Example.com%2FTeam%20one"), STR("a\"b")},
+				  {STR("Impersonate-Extra-scopes"), STR("")},
+				  {STR("Impersonate-Extra-Z%zz"), STR("odd")},
+				  {STR("Impersonate-Extra-y%FF"), STR("not text")},
+				  {STR("Impersonate-Extr"), STR("none")},
+				  {STR("X-Impersonate-Extra-A"), STR("none")}};
+	AUTO(arena) struct arena a = {0};
+	struct http_headers all = {.v = h, .n = ARRAY_LEN(h)};
+	struct admission_user u = {.name = STR("bob")};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(user_extra_read(&a, &all, STR("Impersonate-Extra-"), &u, &err), 0);
+	assert_string_equal(extra_of(&a, &u), ",\"extra\":{\"example.com/team one\":[\"a\\\"b\"],"
+					      "\"scopes\":[\"view\",\"\"],\"y%ff\":[\"not text\"],"
+					      "\"z%zz\":[\"odd\"]}");
+	struct json *o = json_new(&a, JSON_OBJECT);
+	user_extra_put(&a, &u, o);
+	assert_int_equal(json_len(json_at(o, "extra")), 4);
+	assert_int_equal(json_len(json_at(o, "extra", "scopes")), 2);
+	assert_true(str_is(json_str(json_item(json_at(o, "extra", "scopes"), 0)), "view"));
+	/* Another prefix adds to it. */
+	assert_int_equal(user_extra_read(&a, &all, STR("X-Impersonate-Extra-"), &u, &err), 0);
+	assert_int_equal(u.nextra, 6);
+	assert_true(str_is(u.extra[0].key, "a"));
+	assert_true(str_is(user_extra_escape(&a, STR("example.com/team one")),
+			   "example.com%2Fteam%20one"));
+}
+
+void test_extra__has_an_end(void **state)
+{
+	struct http_header h[EXTRA_VALUES_MAX + 1];
+	AUTO(arena) struct arena a = {0};
+	struct http_headers all = {.v = h, .n = EXTRA_VALUES_MAX + 1};
+	struct admission_user u = {0};
+	struct err err = {0};
+	char *big = xalloc(EXTRA_BYTES_MAX + 1);
+
+	(void)state;
+	for (size_t i = 0; i < all.n; i++)
+		h[i] = (struct http_header){arena_strf(&a, "X-%zu", all.n - i), STR("v")};
+	assert_int_equal(user_extra_read(&a, &all, STR("X-"), &u, &err), -1);
+	assert_int_equal(err.code, ERR_BAD_REQUEST);
+	assert_null(u.extra);
+	all.n--;
+	assert_int_equal(user_extra_read(&a, &all, STR("X-"), &u, &err), 0);
+	assert_int_equal(u.nextra, EXTRA_VALUES_MAX);
+	for (size_t i = 1; i < u.nextra; i++)
+		assert_true(str_cmp(u.extra[i - 1].key, u.extra[i].key) < 0);
+	u = (struct admission_user){0};
+	memset(big, 'x', EXTRA_BYTES_MAX);
+	h[0].value = str_c(big);
+	assert_int_equal(user_extra_read(&a, &all, STR("X-"), &u, &err), -1);
+	assert_int_equal(user_extra_read(&a, &all, STR_NONE, &u, &err), 0);
+	assert_int_equal(u.nextra, 0);
+	free(big);
 }

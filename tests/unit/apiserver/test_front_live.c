@@ -33,6 +33,69 @@ void test_front_live__who_may_what(void **state)
 	teardown();
 }
 
+#define SELF "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+#define SELF_BODY "{\"kind\":\"SelfSubjectReview\",\"apiVersion\":\"authentication.k8s.io/v1\"}"
+
+static void give_alice(const char *rules)
+{
+	AUTO(arena) struct arena a = {0};
+	const char *path = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+
+	assert_int_equal(ASK(&admin, "POST", path,
+			     arena_printf(&a,
+					  "{\"metadata\":{\"name\":\"a\"},\"rules\":[{\"verbs\":["
+					  "\"impersonate\"],\"apiGroups\":[\"\"],\"resources\":["
+					  "\"users\"]},%s]}",
+					  rules)),
+			 201);
+	assert_int_equal(
+		ASK(&admin, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+		    "{\"metadata\":{\"name\":\"a\"},\"roleRef\":{\"apiGroup\":"
+		    "\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\",\"name\":\"a\"},"
+		    "\"subjects\":[{\"kind\":\"User\",\"name\":\"alice\",\"apiGroup\":"
+		    "\"rbac.authorization.k8s.io\"}]}"),
+		201);
+}
+
+void test_front_live__what_else_is_known_of_a_user(void **state)
+{
+	(void)state;
+	setup();
+	assert_int_equal(ASK(&alice, "POST", SELF, SELF_BODY), 201);
+	assert_true(said("\"extra\":{\"authentication.kubernetes.io/credential-id\":["
+			 "\"X509SHA256="));
+	assert_int_equal(ASK(&admin, "POST", SELF, SELF_BODY, "Impersonate-User", "bob",
+			     "Impersonate-Extra-Example.com%2fTeam", "red",
+			     "impersonate-extra-example.com%2fTeam", "blue"),
+			 201);
+	assert_true(said("\"extra\":{\"example.com/team\":[\"red\",\"blue\"]}"));
+	assert_false(said("X509SHA256"));
+	assert_int_equal(ASK(&admin, "POST", SELF, SELF_BODY, "Impersonate-Extra-a", "b"), 400);
+	/* Each value needs a right of its own. */
+	give_alice("{\"verbs\":[\"impersonate\"],\"apiGroups\":[\"authentication.k8s.io\"],"
+		   "\"resources\":[\"userextras/scopes\"],\"resourceNames\":[\"view\"]}");
+	assert_int_equal(ASK(&alice, "POST", SELF, SELF_BODY, "Impersonate-User", "bob",
+			     "Impersonate-Extra-Scopes", "view"),
+			 201);
+	assert_true(said("\"extra\":{\"scopes\":[\"view\"]}"));
+	assert_int_equal(ASK(&alice, "POST", SELF, SELF_BODY, "Impersonate-User", "bob",
+			     "Impersonate-Extra-Scopes", "view", "Impersonate-Extra-Scopes",
+			     "edit"),
+			 403);
+	assert_true(said("cannot impersonate resource \\\"userextras/scopes\\\" in API group "
+			 "\\\"authentication.k8s.io\\\" at the cluster scope"));
+	assert_int_equal(ASK(&alice, "POST", SELF, SELF_BODY, "Impersonate-User", "bob",
+			     "Impersonate-Extra-Team", "view"),
+			 403);
+	/* A review that names some is a review. */
+	assert_int_equal(ASK(&admin, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+			     "{\"spec\":{\"user\":\"bob\",\"extra\":{\"scopes\":[\"view\"]},"
+			     "\"nonResourceAttributes\":{\"path\":\"/\",\"verb\":\"get\"}}}"),
+			 201);
+	assert_true(said("\"extra\":{\"scopes\":[\"view\"]}"));
+	teardown();
+}
+
 void test_front_live__objects(void **state)
 {
 	(void)state;

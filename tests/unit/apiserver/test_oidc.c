@@ -118,6 +118,10 @@ void test_oidc__whom_a_token_names(void **state)
 	assert_true(str_is(user.name, "ann"));
 	assert_int_equal(user.ngroups, 2);
 	assert_true(str_is(user.groups[0], "oidc:g"));
+	assert_int_equal(user.nextra, 0);
+	assert_int_equal(verify(x, token(&a, &s, HEAD("k1"), BODY(",\"jti\":\"j-1\""))), ERR_NONE);
+	assert_int_equal(user.nextra, 1);
+	assert_true(str_is(user.extra[0].value, "JTI=j-1"));
 	t = token(&a, &s, "{\"alg\":\"ES256\"}", BODY(",\"groups\":\"solo\""));
 	assert_int_equal(verify(x, t), ERR_NONE); /* no kid: any key */
 	assert_true(str_is(user.groups[0], "oidc:solo"));

@@ -398,11 +398,13 @@ void test_webhook__conditions_decide_too(void **state)
 	configure(VALIDATING, "v",
 		  HOOK("a", ALL_CMS ",\"matchConditions\":[{\"name\":\"c\",\"expression\":"
 				    "\"object.metadata.name != 'skip-me'\"},{\"name\":\"d\","
-				    "\"expression\":\"request.userInfo.username == 'bob'\"}]"));
+				    "\"expression\":\"request.userInfo.username == 'bob' && "
+				    "request.userInfo.extra['scopes'] == ['view']\"}]"));
 	assert_int_equal(status_of("POST", CMS, NULL, CM("skip-me", "")), 201);
 	assert_int_equal(made, 0);
 	q = ask_core("POST", CMS, NULL, CM("x", ""));
 	assert_int_equal(ncalls, 1);
+	assert_true(called_with("\"username\":\"bob\",\"extra\":{\"scopes\":[\"view\"]}}"));
 	answer_review("\"allowed\":true");
 	assert_int_equal(q->status, 201);
 	ask_free(q);
