@@ -1,4 +1,5 @@
-# Repositories over ssh (a real sshd) and https (git's own backend behind TLS and a password).
+# Repositories over ssh (a real sshd) and https (git's own backend behind nginx, with TLS and a password; without nginx and
+# fcgiwrap, behind a few lines of Python).
 . tests/e2e/lib.sh
 for t in git curl openssl python3 ssh-keygen "$KUBECTL"; do command -v "$t" >/dev/null || skip_all "remote repositories" "needs $t"; done
 sshd=$(command -v sshd || true); sshd=${sshd:-/usr/sbin/sshd}
@@ -34,6 +35,7 @@ END
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
 	-keyout "$work/tls.key" -out "$work/tls.crt" 2>/dev/null
+write_https_py() {
 cat >"$work/https.py" <<'END'
 import base64, http.server, os, ssl, subprocess, sys
 class Git(http.server.BaseHTTPRequestHandler):
@@ -58,9 +60,53 @@ s = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Git)
 c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); c.load_cert_chain(sys.argv[3], sys.argv[4]); s.socket = c.wrap_socket(s.socket, server_side=True)
 s.serve_forever()
 END
+}
 https_port=$(free_port)
-python3 "$work/https.py" "$https_port" "$work/srv" "$work/tls.crt" "$work/tls.key" "$backend" & https_pid=$!
-servers_down() { kill "$sshd_pid" "$https_pid" 2>/dev/null; wait "$sshd_pid" "$https_pid" 2>/dev/null; }
+nginx=$(command -v nginx || true); nginx=${nginx:-/usr/sbin/nginx}
+fcgiwrap=$(command -v fcgiwrap || true); fcgiwrap=${fcgiwrap:-/usr/sbin/fcgiwrap}
+front_nginx() { # nginx judges the passwords, and one bearer token beside them
+	mkdir -p "$work/nginx"
+	for login in bot:s3cret x-access-token:4pp-t0ken; do
+		echo "${login%%:*}:$(printf %s "${login#*:}" | openssl passwd -apr1 -stdin)"
+	done >"$work/nginx/users"
+	cat >"$work/nginx/conf" <<END
+daemon off; user root; worker_processes 1; pid $work/nginx/pid; error_log $work/nginx/error.log;
+events { worker_connections 64; }
+http {
+	access_log $work/nginx/access.log;
+	client_body_temp_path $work/nginx/body; proxy_temp_path $work/nginx/proxy; fastcgi_temp_path $work/nginx/fastcgi;
+	uwsgi_temp_path $work/nginx/uwsgi; scgi_temp_path $work/nginx/scgi;
+	map \$http_authorization \$realm { default git; "Bearer t0ken" off; }
+	server {
+		listen 127.0.0.1:$https_port ssl; server_name localhost;
+		ssl_certificate $work/tls.crt; ssl_certificate_key $work/tls.key;
+		auth_basic \$realm; auth_basic_user_file $work/nginx/users;
+		client_max_body_size 0;
+		location / {
+			fastcgi_pass unix:$work/nginx/cgi;
+			fastcgi_param SCRIPT_FILENAME $backend;
+			fastcgi_param GIT_PROJECT_ROOT $work/srv;
+			fastcgi_param GIT_HTTP_EXPORT_ALL 1;
+			fastcgi_param PATH_INFO \$uri;
+			fastcgi_param QUERY_STRING \$query_string;
+			fastcgi_param REQUEST_METHOD \$request_method;
+			fastcgi_param CONTENT_TYPE \$content_type;
+			fastcgi_param CONTENT_LENGTH \$content_length;
+			fastcgi_param REMOTE_USER bot;
+			fastcgi_param REMOTE_ADDR \$remote_addr;
+		}
+	}
+}
+END
+	"$fcgiwrap" -s "unix:$work/nginx/cgi" 2>"$work/nginx/cgi.log" & https_pid=$!
+	"$nginx" -e "$work/nginx/error.log" -c "$work/nginx/conf" & https_pid="$https_pid $!"
+}
+front_python() {
+	write_https_py
+	python3 "$work/https.py" "$https_port" "$work/srv" "$work/tls.crt" "$work/tls.key" "$backend" & https_pid=$!
+}
+if [ -x "$nginx" ] && [ -x "$fcgiwrap" ]; then front_nginx; else front_python; fi
+servers_down() { kill $sshd_pid $https_pid 2>/dev/null; wait $sshd_pid $https_pid 2>/dev/null; }
 trap 'servers_down; cleanup' EXIT
 
 # ---- sources ----
@@ -93,6 +139,11 @@ source_of over-https "https://localhost:$https_port/r.git" login | k apply -f - 
 k -n plumb-system delete kustomization over-ssh --wait=false >/dev/null
 k -n plumb-system delete gitrepository over-ssh >/dev/null
 page https three; push three
+if [ -d "$work/nginx" ]; then
+	ok "nginx stands before git, and asks for a password" sh -c "curl -si --cacert '$work/tls.crt' 'https://localhost:$https_port/r.git/info/refs' | tr -d '\\r' | grep -qx 'Server: nginx.*' && grep -q '\" 401 ' '$work/nginx/access.log'"
+else
+	skip "git behind nginx" "needs nginx and fcgiwrap (Debian packages nginx-light, fcgiwrap); a Python front stands in"
+fi
 ok "a repository over https with a password and a CA of its own is applied" soon 15 word https three
 k create secret generic wrong -n plumb-system --from-literal=username=bot --from-literal=password=no --from-file=ca.crt="$work/tls.crt" >/dev/null
 source_of bad-login "https://localhost:$https_port/r.git" wrong | k apply -f - >/dev/null
