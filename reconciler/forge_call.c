@@ -75,6 +75,14 @@ static struct str ca_of(const struct json *secret)
 	return ca.n ? ca : key_of(secret, "caFile");
 }
 
+/* What spec.proxySecretRef names, see add_auth in source_request.c. */
+static const struct json *proxy_of(const struct json *secret)
+{
+	const struct json *proxy = json_get(secret, STR("proxy"));
+
+	return json_is(proxy, JSON_OBJECT) ? proxy : NULL;
+}
+
 /* ---- calls ---- */
 
 static void call_free(struct forge_call *c)
@@ -167,7 +175,8 @@ static void send(struct gate *g, struct forge_call *c, struct str token)
 	const struct forge_ops *ops = c->repo.ops;
 	struct forge_request q;
 	struct json *headers = json_new(&a, JSON_OBJECT);
-	struct webcall w = {.headers = headers, .ca = ca_of(c->secret)};
+	struct webcall w = {
+		.headers = headers, .ca = ca_of(c->secret), .proxy = proxy_of(c->secret)};
 
 	if (c->ask.verb == FORGE_TOKEN) {
 		struct forge_answer answer = {.token = token};
@@ -238,7 +247,10 @@ static int fetch_app_token(struct gate *g, struct forge_call *c, struct err *err
 	char *jwt = forge_app_token(&a, key_of(c->secret, "githubAppID"),
 				    key_of(c->secret, "githubAppPrivateKey"),
 				    loop_wall(g->r->loop) / NS_PER_S, err);
-	struct webcall w = {.method = "POST", .headers = headers, .ca = ca_of(c->secret)};
+	struct webcall w = {.method = "POST",
+			    .headers = headers,
+			    .ca = ca_of(c->secret),
+			    .proxy = proxy_of(c->secret)};
 	int64_t number;
 
 	if (!jwt)

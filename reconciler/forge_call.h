@@ -18,8 +18,8 @@ typedef void forge_done(void *arg, const struct forge_answer *answer, const stru
 struct forge_call;
 /*
  * secret: keys of a Secret, decoded: token, else bearerToken, else password; or githubAppID,
- * githubAppInstallationID and githubAppPrivateKey; ca.crt. All is copied. done comes in a later
- * turn. err.retry_after_s says when it is worth while to ask again.
+ * githubAppInstallationID and githubAppPrivateKey; ca.crt; proxy: {address, …}. All is copied. done
+ * comes in a later turn. err.retry_after_s says when it is worth while to ask again.
  */
 struct forge_call *forge_call(struct reconciler *r, const struct forge_repo *repo,
 			      const struct json *secret, const struct forge_ask *ask,

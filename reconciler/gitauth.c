@@ -209,6 +209,8 @@ void gitauth_callbacks(struct gitauth *g, git_remote_callbacks *c)
 void gitauth_proxy(struct gitauth *g, git_proxy_options *o)
 {
 	git_proxy_options_init(o, GIT_PROXY_OPTIONS_VERSION);
+	/* Else the machine's, by https_proxy, http_proxy and no_proxy. */
+	o->type = GIT_PROXY_AUTO;
 	if (!g->proxy)
 		return;
 	o->type = GIT_PROXY_SPECIFIED;

@@ -94,6 +94,13 @@ bool source_app(struct source *s, const struct json *secrets,
 		return true;
 	}
 	json_write(secrets, &t->secrets);
+	/* By the road that git takes. */
+	if (json_get(secrets, STR("proxy"))) {
+		struct json *with = json_copy(&a, auth);
+
+		json_set(&a, with, STR("proxy"), json_get(secrets, STR("proxy")));
+		auth = with;
+	}
 	t->call = forge_call(s->r, &repo, auth, &q, on_token, t);
 	return true;
 }

@@ -40,7 +40,9 @@ static struct str branch_found(const struct source *s)
 struct str source_branch(const struct source *s, struct arena *a)
 {
 	const struct json *ref = json_at(obj_tree(s->o, a), "spec", "ref");
-	static const char *const others[] = {"tag", "semver", "name", "commit"};
+	const struct str heads = STR("refs/heads/");
+	static const char *const others[] = {"tag", "semver", "commit"};
+	struct str name = json_str(json_get(ref, STR("name")));
 
 	if (json_get(ref, STR("any")))
 		return branch_found(s);
@@ -50,6 +52,8 @@ struct str source_branch(const struct source *s, struct arena *a)
 		if (json_str(json_get(ref, str_c(others[i]))).n)
 			return STR_NONE;
 	}
+	if (name.n)
+		return str_starts(name, heads) ? str_sub(name, heads.n, name.n) : STR_NONE;
 	return json_str_or(json_get(ref, STR("branch")), STR("master"));
 }
 

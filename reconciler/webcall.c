@@ -9,6 +9,7 @@
 
 #include "lib/base/timefmt.h"
 #include "lib/http/client.h"
+#include "lib/http/proxied.h"
 
 #define TIMEOUT_DEFAULT (20 * NS_PER_S)
 #define ANSWER_MAX (6u << 20)
@@ -71,6 +72,8 @@ struct githelper *webcall_start(struct loop *l, const struct webcall *c, githelp
 		json_set_str(&a, request, "contentType", c->content_type);
 	if (c->ca.n)
 		json_set_str(&a, request, "ca", c->ca);
+	if (c->proxy)
+		json_set(&a, request, STR("proxy"), c->proxy);
 	return githelper_start(l, "web-call", request, limit + 2 * NS_PER_S, done, arg);
 }
 
@@ -88,26 +91,31 @@ static const char *const kept[] = {
 	"ratelimit-remaining", "ratelimit-reset",       "content-type",
 };
 
+static struct json *answer_make(struct arena *a, int status, const struct http_headers *from,
+				struct str body)
+{
+	struct json *answer = json_build(a, "{s:i,s:S}", "status", status, "body",
+					 str_is_utf8(body) ? arena_str(a, body) : STR(""));
+	struct json *headers = json_set_object(a, answer, "headers");
+
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		struct str v = http_header(from, kept[i]);
+
+		if (v.p && v.n < 200 && str_is_utf8(v))
+			json_set_str(a, headers, kept[i], arena_str(a, v));
+	}
+	return answer;
+}
+
 static void on_answer(void *arg, const struct http_answer *answer)
 {
 	struct call *c = arg;
-	struct str body = str_is_utf8(answer->body) ? answer->body : STR("");
-	struct json *headers;
 
 	loop_stop(c->loop);
-	if (!answer->status) {
+	if (answer->status)
+		c->answer = answer_make(c->a, answer->status, &answer->headers, answer->body);
+	else
 		c->err = *answer->err;
-		return;
-	}
-	c->answer = json_build(c->a, "{s:i,s:S}", "status", answer->status, "body",
-			       arena_str(c->a, body));
-	headers = json_set_object(c->a, c->answer, "headers");
-	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
-		struct str v = http_header(&answer->headers, kept[i]);
-
-		if (v.p && v.n < 200 && str_is_utf8(v))
-			json_set_str(c->a, headers, kept[i], arena_str(c->a, v));
-	}
 }
 
 static bool header_valid(struct str s)
@@ -157,6 +165,41 @@ static struct http_client *connect_to(struct call *c, const struct weburl *url, 
 	return client;
 }
 
+/* NULL where it is absent, or would end early in there. */
+static const char *word(struct arena *a, const struct json *from, const char *key)
+{
+	struct str v = str_trim(json_str(json_get(from, str_c(key))));
+
+	return v.n && header_valid(v) ? arena_cstr(a, v) : NULL;
+}
+
+static struct json *by_proxy(struct arena *a, const struct json *request,
+			     const struct http_call *call, struct err *err)
+{
+	const struct json *proxy = json_get(request, STR("proxy"));
+	struct http_proxied q = {.method = call->method,
+				 .url = word(a, request, "url"),
+				 .headers = call->headers,
+				 .nheaders = call->nheaders,
+				 .content_type = call->content_type,
+				 .body = call->body,
+				 .ca = json_str(json_get(request, STR("ca"))),
+				 .timeout_ns = call->timeout_ns,
+				 .max_body = ANSWER_MAX,
+				 .proxy = word(a, proxy, "address"),
+				 .proxy_user = word(a, proxy, "username"),
+				 .proxy_password = word(a, proxy, "password")};
+	struct http_proxied_answer answer;
+
+	if (proxy && !q.proxy) {
+		err_set(err, ERR_INVALID, "spec.proxySecretRef: address is missing");
+		return NULL;
+	}
+	if (http_proxied_call(a, &q, &answer, err))
+		return NULL;
+	return answer_make(a, answer.status, &answer.headers, answer.body);
+}
+
 struct json *webcall_run(struct arena *a, const struct json *request, struct err *err)
 {
 	struct call c = {.a = a};
@@ -175,6 +218,8 @@ struct json *webcall_run(struct arena *a, const struct json *request, struct err
 	if (weburl_parse(json_str(json_get(request, STR("url"))), &url, err) ||
 	    headers_of(a, request, &call, err))
 		return NULL;
+	if (json_get(request, STR("proxy")) || http_proxy_named())
+		return by_proxy(a, request, &call, err);
 	call.path = url.path;
 	c.loop = loop_new();
 	client = connect_to(&c, &url, json_str(json_get(request, STR("ca"))), err);

@@ -15,6 +15,8 @@ struct webcall {
 	struct str body, content_type;
 	struct str ca;      /* PEM in place of the system's authorities; STR_NONE */
 	int64_t timeout_ns; /* 0 = 20 s */
+	/* {address, username, password}; NULL = the machine's, where its environment names one */
+	const struct json *proxy;
 };
 /* The answer is {status, headers: {lower-case name: text}, body}; body is "" where it is no text.
  */

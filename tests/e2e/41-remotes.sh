@@ -178,11 +178,21 @@ source_of bearer "https://localhost:$https_port/r.git" bearer | k apply -f - >/d
 ok "a bearer token opens" soon 15 word https five
 source_gone bearer
 cat >"$work/proxy.py" <<'END'
-import base64, http.server, select, socket, sys
+import base64, http.server, select, socket, sys, urllib.error, urllib.request
 class Proxy(http.server.BaseHTTPRequestHandler):
+    def stranger(self):
+        if self.headers.get("Proxy-Authorization") == "Basic " + base64.b64encode(b"out:pr0xy").decode(): return False
+        self.send_response(407); self.send_header("Proxy-Authenticate", 'Basic realm="proxy"'); self.send_header("Content-Length", "0"); self.end_headers(); return True
+    def do_POST(self):
+        if self.stranger(): return
+        open(sys.argv[3], "a").write(self.path + "\n")
+        heads = {k: v for k, v in self.headers.items() if not k.startswith("Proxy-")}
+        asked = urllib.request.Request(self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0)), heads, method="POST")
+        try: answer = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked)
+        except urllib.error.HTTPError as e: answer = e
+        body = answer.read(); self.send_response(answer.status); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
     def do_CONNECT(self):
-        if self.headers.get("Proxy-Authorization") != "Basic " + base64.b64encode(b"out:pr0xy").decode():
-            self.send_response(407); self.send_header("Proxy-Authenticate", 'Basic realm="proxy"'); self.send_header("Content-Length", "0"); self.end_headers(); return
+        if self.stranger(): return
         there = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
         self.send_response(200); self.end_headers(); open(sys.argv[3], "a").write(self.path + "\n")
         pair = [self.connection, there]
@@ -212,11 +222,12 @@ app_tests() {
 	app app 12345; app stranger-app 4
 	page https seven; push seven
 	source_gone proxied
-	source_of app "https://localhost:$https_port/r.git" app | sed 's/secretRef:/provider: github, secretRef:/' | k apply -f - >/dev/null
+	source_of app "https://localhost:$https_port/r.git" app | sed 's/secretRef:/provider: github, proxySecretRef: {name: proxy}, secretRef:/' | k apply -f - >/dev/null
 	ok "a GitHub App's repository is applied" soon 15 word https seven
 	page https eight; push eight
 	ok "… and followed" soon 15 word https eight
 	ok "… with one token" sh -c "[ \"\$(curl -s http://127.0.0.1:$(cat "$work/forge.port")/_/state | grep -c access_tokens)\" = 1 ]"
+	ok "… asked for through the proxy" grep -q "^http://127.0.0.1:.*/access_tokens" "$work/proxied"
 	source_of stranger-app "https://localhost:$https_port/r.git" stranger-app | k apply -f - >/dev/null
 	ok "an App that nobody knows is told" soon 15 message stranger-app 'token of the GitHub App'
 	source_of no-app "https://localhost:$https_port/r.git" login | sed 's/secretRef:/provider: github, secretRef:/' | k apply -f - >/dev/null

@@ -285,9 +285,9 @@ ok "plumb reconcile looks at it" sh -c "'$PLUMB' reconcile team --data-dir '$dat
 ok "… by its full name" "$PLUMB" reconcile application/team --data-dir "$data"
 ok "… and tells what is wrong" sh -c "! '$PLUMB' reconcile far --data-dir '$data' 2>'$work/err' && grep -q 'another cluster' '$work/err'"
 ok "a name that is neither is told" sh -c "! '$PLUMB' reconcile neither --data-dir '$data' 2>'$work/err' && grep -q neither '$work/err'"
-k -n argocd patch application team --type merge -p '{"spec":{"source":{"targetRevision":"main"}}}' >/dev/null
 sed -i 's/"4"/"5"/' "$repo/team/a.yaml"; push 'team 5'
 ok "a step forward" soon 10 teams 5
+# It follows HEAD: the commit goes to the branch that the remote's HEAD names.
 ok "plumb rollback takes it back" sh -c "'$PLUMB' rollback team --data-dir '$data' | grep -q '^argocd/team goes back to .* on branch main'"
 ok "… by a commit" soon 15 teams 4
 git -C "$repo" pull -q --rebase
