@@ -24,6 +24,10 @@ struct trial {
 	int old_net;
 };
 
+/* A program that ends when it is told to: the first process of a container that says nothing about
+ * SIGTERM doesn't, and each test would wait for its grace period to pass. */
+#define SLEEPS "\"command\":[\"sh\",\"-c\",\"trap exit TERM; sleep 1000 & wait\"]"
+
 static void start_kubelet(struct trial *t)
 {
 	struct err err = {0};
@@ -114,7 +118,9 @@ static bool event_has(struct trial *t, const char *text)
 
 static void wait_event(struct trial *t, const char *text)
 {
-	for (int i = 0; i < 100 && !event_has(t, text); i++)
+	int64_t start = loop_now(t->loop);
+
+	while (!event_has(t, text) && loop_now(t->loop) - start < 15 * NS_PER_S)
 		loop_turn(t->loop, 50);
 	assert_true(event_has(t, text));
 }
@@ -180,7 +186,9 @@ static char *log_of(struct trial *t, const char *name)
 
 static void log_has(struct trial *t, const char *name, const char *what)
 {
-	for (int i = 0; i < 100; i++) {
+	int64_t start = loop_now(t->loop);
+
+	while (loop_now(t->loop) - start < 15 * NS_PER_S) {
 		AUTO(free) char *text = log_of(t, name);
 		if (strstr(text, what))
 			return;
@@ -265,8 +273,8 @@ void test_kubelet__what_is_missing_is_told_and_heals(void **state)
 	WORLD_NEEDS_CONTAINERS();
 	begin(&t);
 	add_pod(&t, "cfg", "",
-		"\"command\":[\"sleep\",\"1000\"],\"envFrom\":[{\"configMapRef\":{\"name\":"
-		"\"late\"}}]");
+		SLEEPS ",\"envFrom\":[{\"configMapRef\":{\"name\":"
+		       "\"late\"}}]");
 	wait_pod(&t, "cfg", "CreateContainerConfigError");
 	wait_pod(&t, "cfg", "configmap \\\"late\\\" not found");
 	fake_add(&t.api, &res_configmaps,
@@ -327,8 +335,8 @@ void test_kubelet__probes_and_hooks(void **state)
 		"\"startupProbe\":{\"tcpSocket\":{\"port\":8080},\"periodSeconds\":1}");
 	wait_pod(&t, "web", "\"ready\":true");
 	add_pod(&t, "sick", "",
-		"\"command\":[\"sleep\",\"1000\"],\"livenessProbe\":{\"exec\":{\"command\":["
-		"\"false\"]},\"periodSeconds\":1,\"failureThreshold\":1}");
+		SLEEPS ",\"livenessProbe\":{\"exec\":{\"command\":["
+		       "\"false\"]},\"periodSeconds\":1,\"failureThreshold\":1}");
 	wait_pod(&t, "sick", "\"restartCount\":1");
 	wait_event(&t, "Liveness probe failed");
 	delete_pod(&t, "sick");
@@ -346,8 +354,8 @@ void test_kubelet__init_containers_and_sidecars(void **state)
 	add_pod(&t, "multi",
 		"\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"e\",\"emptyDir\":{}}],"
 		"\"initContainers\":["
-		"{\"name\":\"side\",\"image\":\"busybox:1\",\"restartPolicy\":\"Always\","
-		"\"command\":[\"sleep\",\"1000\"]},"
+		"{\"name\":\"side\",\"image\":\"busybox:1\",\"restartPolicy\":\"Always\"," SLEEPS
+		"},"
 		"{\"name\":\"first\",\"image\":\"busybox:1\",\"command\":[\"sh\",\"-c\",\"echo "
 		"made >/e/f\"],"
 		"\"volumeMounts\":[{\"name\":\"e\",\"mountPath\":\"/e\"}]}],",
@@ -365,8 +373,8 @@ void test_kubelet__pods_outlive_it(void **state)
 	(void)state;
 	WORLD_NEEDS_CONTAINERS();
 	begin(&t);
-	add_pod(&t, "stays", "", "\"command\":[\"sleep\",\"1000\"]");
-	add_pod(&t, "goes", "", "\"command\":[\"sleep\",\"1000\"]");
+	add_pod(&t, "stays", "", SLEEPS);
+	add_pod(&t, "goes", "", SLEEPS);
 	wait_pod(&t, "stays", "\"phase\":\"Running\"");
 	wait_pod(&t, "goes", "\"phase\":\"Running\"");
 	struct pod *p = map_get(&t.k.by_uid, STR("uid-2"));
@@ -376,7 +384,8 @@ void test_kubelet__pods_outlive_it(void **state)
 	fake_remove(&t.api, fake_find(&t.api, &res_pods, "d", "goes"));
 	assert_int_equal(kill(pid, 0), 0);
 	start_kubelet(&t);
-	for (int i = 0; i < 100 && t.k.by_uid.n > 1; i++)
+	int64_t start = loop_now(t.loop);
+	while (t.k.by_uid.n > 1 && loop_now(t.loop) - start < 15 * NS_PER_S)
 		loop_turn(t.loop, 50);
 	assert_int_equal(t.k.by_uid.n, 1);
 	p = map_get(&t.k.by_uid, STR("uid-2"));
@@ -396,14 +405,16 @@ void test_kubelet__a_start_that_was_cut_off_is_done_again(void **state)
 	(void)state;
 	WORLD_NEEDS_CONTAINERS();
 	begin(&t);
-	add_pod(&t, "cut", "", "\"command\":[\"sleep\",\"1000\"]");
+	add_pod(&t, "cut", "", SLEEPS);
 	struct pod *p = NULL;
-	for (int i = 0; i < 500; i++) {
+	int64_t start = loop_now(t.loop);
+	while (loop_now(t.loop) - start < 15 * NS_PER_S) {
 		p = map_get(&t.k.by_uid, STR("uid-2"));
 		if (p && p->obs.c[0].state == CONT_STARTING)
 			break;
 		loop_turn(t.loop, 5);
 	}
+	assert_non_null(p);
 	assert_int_equal(p->obs.c[0].state, CONT_STARTING);
 	kubelet_release(&t.k);
 	usleep(100000); /* conmon and crun go on by themselves */
@@ -596,7 +607,8 @@ void test_kubelet__logs_go_to_the_api_server_alone(void **state)
 	struct tls_ctx *nobody = client_of(&a, NULL), *node = client_of(&a, "system:nodes"),
 		       *api = client_of(&a, "plumb:apiserver");
 	add_pod(&t, "talks", "",
-		"\"command\":[\"sh\",\"-c\",\"echo one; echo two; echo three; exec sleep 1000\"]");
+		"\"command\":[\"sh\",\"-c\",\"echo one; echo two; echo three; trap exit TERM; "
+		"sleep 1000 & wait\"]");
 	wait_pod(&t, "talks", "\"phase\":\"Running\"");
 	log_has(&t, "talks", "three");
 	assert_int_equal(ask(&t, nobody, "/healthz", &q), 200);
