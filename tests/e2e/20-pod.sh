@@ -61,9 +61,9 @@ ok "… and as an event" soon 15 sh -c "$KUBECTL --kubeconfig $data/admin.kubeco
 
 pod stubborn Always '["sh","-c","trap \"\" TERM; while :; do sleep 1; done"]' | k apply -f - >/dev/null
 soon 15 phase stubborn Running
-ok "a container that ignores SIGTERM is gone after its grace" sh -c "timeout 10 $KUBECTL --kubeconfig $data/admin.kubeconfig delete pod stubborn"
+ok "a container that ignores SIGTERM is gone after its grace" sh -c "timeout 40 $KUBECTL --kubeconfig $data/admin.kubeconfig delete pod stubborn"
 
-k delete pod --all --timeout=30s >/dev/null
+k delete pod --all --timeout=60s >/dev/null
 uidless() { ! find "$data"/nodes/*/pods -mindepth 1 -maxdepth 1 2>/dev/null | grep -q . && ! grep -q "$data/nodes/.*/pods" /proc/self/mountinfo; }
 ok "deleted pods leave no directory and no mount" soon 10 uidless
 ok "clean stop" stop

@@ -253,7 +253,7 @@ watcher=$!
 k logs -f hooks >"$work/hooks.log" 2>&1 &
 follower=$!
 soon 5 grep -q started "$work/hooks.log"
-k delete pod hooks --grace-period=5 --timeout=20s >/dev/null
+k delete pod hooks --grace-period=5 --timeout=60s >/dev/null
 ok "a pod that was deleted ends Succeeded" soon 5 grep -q Succeeded "$work/watch"
 ok "preStop ran before SIGTERM" soon 5 grep -q stopping "$work/hooks.log"
 kill $watcher $follower 2>/dev/null; wait $watcher $follower 2>/dev/null

@@ -62,6 +62,6 @@ ok "… is stored" is v1 d host d:83
 kill "$hooks_pid"; wait "$hooks_pid" 2>/dev/null
 ok "without the webhook the stored version is still there" is v1 a host a:90
 ok "… the other is not" sh -c "$KC get hosts.v2.example.com a 2>&1 | grep -q 'conversion webhook for example.com/v2, Kind=Host failed'"
-ok "the definition can be deleted all the same" k delete crd hosts.example.com --timeout=20s
+ok "the definition can be deleted all the same" k delete crd hosts.example.com --timeout=60s
 ok "clean stop" stop
 finish

@@ -66,7 +66,7 @@ data = bytes(range(256)) * 40960
 good = []
 def one():
 	s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-	s.settimeout(40)
+	s.settimeout(60)
 	def send():
 		s.sendall(data)
 		s.shutdown(socket.SHUT_WR)
@@ -91,24 +91,37 @@ exec_input() { [ "$(kk exec -i echo -- md5sum <"$work/file")" = "$(md5sum <"$wor
 exec_output() { [ "$(kk exec echo -- dd if=/dev/zero bs=1M count=20 2>/dev/null | wc -c)" = 20971520 ]; }
 # A command that doesn't read all it is given still gets its word out.
 exec_unread() { kk exec -i echo -- sh -c 'head -c 10 >/dev/null; echo enough' <"$work/file" 2>/dev/null | grep -q enough; }
+# What is typed into a terminal, as soon as it says something; its size may arrive after that.
+typed() { soon 10 grep -q . "$work/tty"; sleep 1; echo "until stty size | grep -q '^33 99'; do sleep 0.1; done; stty size; exit $1"; sleep 1; }
 exec_tty() {
-	(sleep 1; echo 'stty size; exit 5') |
-		timeout 20 script -qec "stty rows 33 cols 99; $K --kubeconfig $data/admin.kubeconfig exec -it echo -- sh" /dev/null >"$work/tty"
+	: >"$work/tty"
+	typed 5 | timeout 60 script -qec "stty rows 33 cols 99; $K --kubeconfig $data/admin.kubeconfig exec -it echo -- sh" /dev/null >"$work/tty"
 	[ $? = 5 ] && grep -q '^33 99' "$work/tty"
 }
 copy() { kk cp "$work/file" echo:/tmp/file && rm -f "$work/back" && kk cp echo:/tmp/file "$work/back" && cmp "$work/file" "$work/back"; }
-attach() { (sleep 1; echo "$1"; sleep 1) | timeout 3 "$K" --kubeconfig "$data/admin.kubeconfig" attach -i talk | grep -q "got $1"; }
+# The input stays open, so the client has to be ended.
+mkfifo "$work/fifo"
+attach() {
+	exec 7<>"$work/fifo"
+	"$K" --kubeconfig "$data/admin.kubeconfig" attach -i talk <&7 >"$work/attach" 2>&1 &
+	local pid=$! rc
+	echo "$1" >&7
+	soon 10 grep -q "got $1" "$work/attach"; rc=$?
+	kill $pid; wait $pid 2>/dev/null
+	exec 7>&-
+	return $rc
+}
 # The end of the input ends the program, that its client: by itself and well.
 attach_once() { (sleep 1; echo x) | kk attach -i "$1" >"$work/once" && grep -q '^end' "$work/once"; }
 attach_tty() {
-	(sleep 1; echo 'stty size; exit'; sleep 1) |
-		timeout 10 script -qec "stty rows 33 cols 99; $K --kubeconfig $data/admin.kubeconfig attach -it $1" /dev/null >"$work/tty"
+	: >"$work/tty"
+	typed 0 | timeout 60 script -qec "stty rows 33 cols 99; $K --kubeconfig $data/admin.kubeconfig attach -it $1" /dev/null >"$work/tty"
 	grep -q '^33 99' "$work/tty"
 }
 forward() {
 	"$K" --kubeconfig "$data/admin.kubeconfig" port-forward pod/echo :9000 >"$work/forward" 2>&1 &
 	local pid=$! rc
-	soon 10 grep -q 127.0.0.1 "$work/forward" && timeout 60 python3 "$work/parallel.py" "$(sed -n 's/.*127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")"
+	soon 10 grep -q 127.0.0.1 "$work/forward" && timeout 120 python3 "$work/parallel.py" "$(sed -n 's/.*127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")"
 	rc=$?
 	kill $pid; wait $pid 2>/dev/null
 	return $rc
@@ -116,7 +129,7 @@ forward() {
 forward_refused() {
 	"$K" --kubeconfig "$data/admin.kubeconfig" port-forward pod/echo :81 >"$work/forward" 2>&1 &
 	local pid=$! rc
-	soon 10 grep -q 127.0.0.1 "$work/forward" && curl -s -m 5 "http://127.0.0.1:$(sed -n 's/.*127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")/"
+	soon 10 grep -q 127.0.0.1 "$work/forward" && curl -s -m 20 "http://127.0.0.1:$(sed -n 's/.*127.0.0.1:\([0-9]*\) .*/\1/p' "$work/forward")/"
 	soon 5 grep -q 'error forwarding port 81 to pod' "$work/forward"; rc=$?
 	kill $pid 2>/dev/null; wait $pid 2>/dev/null
 	return $rc
@@ -141,11 +154,11 @@ for K in "$KUBECTL" "${KUBECTL_OLD:-/tmp/k120/usr/bin/kubectl}" /usr/lib/google-
 	ok "kubectl $v: attach -it" attach_tty "term$n"
 	ok "kubectl $v: port-forward, ten connections of 10 MB each way" forward
 	ok "kubectl $v: port-forward names a port that nobody listens on" forward_refused
-	ok "kubectl $v: run -i --rm" sh -c "echo typed | timeout 30 $K --kubeconfig $data/admin.kubeconfig run job$n -i --rm --restart=Never --image=busybox:2 --command -- cat | grep -q typed"
+	ok "kubectl $v: run -i --rm" sh -c "echo typed | timeout 60 $K --kubeconfig $data/admin.kubeconfig run job$n -i --rm --restart=Never --image=busybox:2 --command -- cat | grep -q typed"
 done
 
 debug() {
-	timeout 20 "$KUBECTL" --kubeconfig "$data/admin.kubeconfig" debug echo -c see --target=main --image=busybox:2 -- sh -c 'cat /proc/1/cmdline; sleep 1000' &&
+	timeout 60 "$KUBECTL" --kubeconfig "$data/admin.kubeconfig" debug echo -c see --target=main --image=busybox:2 -- sh -c 'cat /proc/1/cmdline; sleep 1000' &&
 		soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig logs echo -c see | grep -q echod" &&
 		[ "$(kk exec echo -c see -- echo inside)" = inside ] && k get pod echo | grep -q '1/1'
 }
@@ -248,10 +261,10 @@ else:
 	assert got[2] == struct.pack("<H", 81) and got[3].startswith(struct.pack("<H", 81)), got
 PY
 for proto in v4.channel.k8s.io v4.base64.channel.k8s.io channel.k8s.io base64.channel.k8s.io ""; do
-	ok "WebSocket ${proto:-without a protocol}: exec" timeout 30 python3 "$work/ws.py" "$data/admin.kubeconfig" 'exec?command=sh&command=-c&command=read+l;echo+$l;exit+3&stdin=true&stdout=true&stderr=true' "$proto"
+	ok "WebSocket ${proto:-without a protocol}: exec" timeout 60 python3 "$work/ws.py" "$data/admin.kubeconfig" 'exec?command=sh&command=-c&command=read+l;echo+$l;exit+3&stdin=true&stdout=true&stderr=true' "$proto"
 done
 for proto in v4.channel.k8s.io v4.base64.channel.k8s.io; do
-	ok "WebSocket $proto: port-forward of two ports" timeout 30 python3 "$work/ws.py" "$data/admin.kubeconfig" 'portforward?ports=9000&ports=81' "$proto"
+	ok "WebSocket $proto: port-forward of two ports" timeout 60 python3 "$work/ws.py" "$data/admin.kubeconfig" 'portforward?ports=9000&ports=81' "$proto"
 done
 ok "clean stop" stop
 finish

@@ -74,14 +74,14 @@ ok "a probe that takes too long has failed" soon 20 restarted hangs
 ok "a postStart hook that fails restarts" all "soon 20 restarted badhook" "soon 5 said 'badhook FailedPostStartHook'"
 ok "postStart by HTTP, with its headers" soon 20 sh -c "$kc exec target -- cat /tmp/said | grep -q 'post yes kube-lifecycle/1.32'"
 soon 10 is calls $main.ready true
-k delete pod calls --grace-period=5 --timeout=20s >/dev/null
+k delete pod calls --grace-period=5 --timeout=60s >/dev/null
 ok "preStop by HTTP" sh -c "$kc exec target -- cat /tmp/said | grep -q '^pre '"
 t0=$(date +%s%N)
-k delete pod naps --grace-period=4 --timeout=20s >/dev/null
+k delete pod naps --grace-period=4 --timeout=60s >/dev/null
 ms=$((($(date +%s%N) - t0) / 1000000))
 ok "preStop by sleep takes its time, then SIGKILL waits for the grace (took $ms ms)" test "$ms" -ge 2000 -a "$ms" -lt 8000
 ok "a redirection to elsewhere is an answer" all "is away $main.restartCount 0" "is away $main.ready true"
 ok "what is unwell was never ready" is unwell $main.ready false
-ok "pods go" k delete pod --all --timeout=30s
+ok "pods go" k delete pod --all --timeout=60s
 ok "clean stop" stop
 finish

@@ -41,7 +41,7 @@ spec:
   containers: [{name: main, image: "busybox:1", command: [sleep, "10000"]}]
 Y
 k apply -f "$work/app.yaml" >/dev/null
-ok "the rollout ends" k rollout status deployment/who --timeout=30s
+ok "the rollout ends" k rollout status deployment/who --timeout=60s
 ok "pods are spread over both nodes" sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pods -l app=who -o jsonpath='{range .items[*]}{.spec.nodeName}{\"\n\"}{end}' | sort -u | wc -l) = 2 ]"
 ip=$(k get svc who -o jsonpath='{.spec.clusterIP}')
 hit() { for _ in $(seq 60); do curl -s -m 2 "http://$1/" | cut -d' ' -f1; done | sort -u | grep -c .; }
@@ -55,6 +55,6 @@ done
 ok "pods of two nodes reach each other" sh -c "for p in \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pods -l app=who -o jsonpath='{.items[*].status.podIP}'); do curl -sf -m 2 http://\$p:8080/ >/dev/null || exit 1; done"
 k scale deployment who --replicas=0 >/dev/null
 ok "without endpoints a connection is refused, not hung" soon 15 sh -c "! curl -s -m 1 http://$ip/ && [ \$(curl -s -m 2 -o /dev/null -w '%{errormsg}' http://$ip/ | grep -ci 'timed out') = 0 ]"
-k delete -f "$work/app.yaml" --timeout=20s >/dev/null
+k delete -f "$work/app.yaml" --timeout=60s >/dev/null
 ok "clean stop" stop
 finish

@@ -47,8 +47,8 @@ spec:
   containers: [{name: main, image: "busybox:1", command: [sleep, "10000"]}]
 Y
 k apply -f "$work/app.yaml" >/dev/null
-ok "the pods run" k rollout status statefulset/db --timeout=30s
-ok "so does the client" k wait --for=condition=ready pod/client --timeout=20s
+ok "the pods run" k rollout status statefulset/db --timeout=60s
+ok "so does the client" k wait --for=condition=ready pod/client --timeout=60s
 look() { k exec client -- busybox nslookup "$@" 2>&1; }
 get() { # get NAME [PORT]
 	local ip

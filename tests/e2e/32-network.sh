@@ -31,7 +31,7 @@ Y
 	pod far "$n2" "{name: http, containerPort: 80}"
 	pod host "$n1" "{containerPort: 7080}" "hostNetwork: true" 7080 no
 } | k apply -f - >/dev/null
-ok "pods are ready" k wait --for=condition=Ready pod --all --timeout=20s
+ok "pods are ready" k wait --for=condition=Ready pod --all --timeout=60s
 # ask POD ADDRESS PORT: what answers there, as the pod sees it
 ask() { k exec "$1" -- sh -c "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 $2 $3" | sed -n 's/^I am //p'; }
 is() { [ "$(ask "$1" "$2" "$3")" = "$4" ]; }
@@ -46,7 +46,8 @@ ok "at 127.0.0.1 of the node" soon 5 is host 127.0.0.1 8080 one
 ok "at any address" soon 5 from_host "$h1:8081" three
 ok "from another node's pod" soon 5 is far "$h1" 8081 three
 ok "from the pod itself" soon 5 is three "$h1" 8081 three
-ok "host ports go with their pods" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig delete pod three >/dev/null && sleep 0.3 && ! curl -s -m 1 http://$h1:8081/"
+k delete pod three >/dev/null
+ok "host ports go with their pods" soon 5 sh -c "! curl -s -m 1 http://$h1:8081/"
 
 k expose pod one --port 80 --name one >/dev/null
 vip=$(field one clusterIP)

@@ -80,7 +80,7 @@ crash
 sleep 1.5
 ok "… and still stays after a restart" absent
 k -n shop create configmap other --from-literal=a=b >/dev/null
-ok "a look at all of it" "$PLUMB" reconcile shop --data-dir "$data"
+ok "a look at all of it" soon 5 "$PLUMB" reconcile shop --data-dir "$data"
 ok "what went back by itself is no longer proposed" soon 10 gone
 # The first run after a start reads what is live, and writes a moment later.
 edit red

@@ -50,7 +50,7 @@ for i in 0 1 2; do k exec "db-$i" -- sh -c "echo kept-$i >/data/file; echo sub-$
 echo copied >"$work/copied"
 ok "kubectl cp writes into one" sh -c "$kc exec -i db-1 -- sh -c 'cat >/data/copied' <$work/copied"
 before=$(k get pods -l app=db -o 'jsonpath={range .items[*]}{.metadata.name}={.spec.nodeName} {end}')
-k delete pods -l app=db --timeout=30s >/dev/null
+k delete pods -l app=db --timeout=60s >/dev/null
 ok "new pods come" soon 40 running 3
 ok "… where their data are" sh -c "[ '$before' = \"\$($kc get pods -l app=db -o 'jsonpath={range .items[*]}{.metadata.name}={.spec.nodeName} {end}')\" ]"
 ok "… and find them" sh -c "for i in 0 1 2; do [ \$($kc exec db-\$i -- cat /data/file) = kept-\$i ] && [ \$($kc exec db-\$i -- cat /data/a/b/file) = sub-\$i ] || exit 1; done"
@@ -125,7 +125,7 @@ cat <<-Y | k apply -f - >/dev/null
 Y
 ok "one that fits is found" soon 10 sh -c "$kc get pvc now --no-headers | grep -q 'Bound.*own.*5Mi'"
 ok "… and the pod that waited runs" soon 20 sh -c "[ \"\$($kc exec hasty -- cat /v/file)\" = mine ]"
-k delete pod hasty --timeout=20s >/dev/null; k delete pvc now --timeout=20s >/dev/null
+k delete pod hasty --timeout=60s >/dev/null; k delete pvc now --timeout=60s >/dev/null
 ok "a retained volume is Released" soon 10 sh -c "$kc get pv own --no-headers | grep -q 'Retain.*Released'"
 ok "… with its data" grep -q mine "$work/own/file"
 k patch pv own --type merge -p '{"spec":{"claimRef":null}}' >/dev/null
@@ -165,13 +165,13 @@ cat <<-Y | k apply -f - >/dev/null
 	  volumes: [{name: v, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}}}]
 Y
 ok "an ephemeral volume comes with its pod" soon 20 sh -c "$kc exec brief -- cat /v/x"
-k delete pod brief --timeout=20s >/dev/null
+k delete pod brief --timeout=60s >/dev/null
 ok "… and goes with it" soon 20 gone pvc brief-v
 ok "a node reads no other claims" sh -c "! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pvc -A 2>/dev/null && ! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pv own 2>/dev/null"
 
-k delete pod --all --grace-period=0 --timeout=30s >/dev/null 2>&1
-k delete statefulset db --timeout=30s >/dev/null
-k delete pvc --all --timeout=40s >/dev/null
+k delete pod --all --grace-period=0 --timeout=60s >/dev/null 2>&1
+k delete statefulset db --timeout=60s >/dev/null
+k delete pvc --all --timeout=60s >/dev/null
 ok "all made volumes go in the end" soon 30 sh -c "! $kc get pv --no-headers | grep -q pvc-"
 ok "… and no folder is left" soon 10 sh -c "! find $data/nodes/*/volumes -mindepth 1 | grep -q ."
 ok "a deleted class doesn't come back" sh -c "$kc delete sc local-path"

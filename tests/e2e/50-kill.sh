@@ -18,7 +18,7 @@ spec:
       containers: [{name: main, image: "busybox:1", command: [sleep, "100000"], env: [{name: ROUND, value: "0"}]}]
 Y
 k apply -f "$work/app.yaml" >/dev/null
-ok "first rollout" k rollout status deployment/app --timeout=30s
+ok "first rollout" k rollout status deployment/app --timeout=60s
 pid_of() { sed -n "s/.*\"name\":\"$1\",\"pid\":\([0-9]*\).*/\1/p" "$data/roles"; }
 round=0
 rounds_ok() { [ "$(k get pods -l app=app -o jsonpath='{range .items[*]}{.spec.containers[0].env[0].value}{" "}{.status.phase}{"\n"}{end}' | grep -c "^$round Running")" = 3 ] && [ "$(k get pods -l app=app --no-headers | wc -l)" = 3 ]; }
@@ -34,7 +34,9 @@ done
 
 before=$(k get pods -l app=app -o jsonpath='{.items[*].status.containerStatuses[0].containerID}')
 kill -9 "$up_pid"; wait "$up_pid" 2>/dev/null; up_pid=""
-sleep 1
+# Its children end with it, and leave what they had locked to those that come.
+roles_gone() { local p; for p in $(grep -o '"pid":[1-9][0-9]*' "$data/roles" | cut -d: -f2); do [ ! -e "/proc/$p/exe" ] || return 1; done; }
+soon 10 roles_gone
 rm -f "$data/ready"
 start
 same() { [ "$(k get pods -l app=app -o jsonpath='{.items[*].status.containerStatuses[0].containerID}')" = "$before" ]; }

@@ -328,7 +328,7 @@ ok "histories stay" is argocd application/plain '{.status.history[0].id}' 0
 # ---- refresh, end ----
 k -n argocd annotate application plain argocd.argoproj.io/refresh=normal >/dev/null
 ok "a refresh is answered" soon 10 is argocd application/plain '{.metadata.annotations.argocd\.argoproj\.io/refresh}' ''
-ok "deleted without a finalizer" k -n argocd delete application hooks --timeout=10s
+ok "deleted without a finalizer" k -n argocd delete application hooks --timeout=60s
 ok "… its objects stay" is hooks configmap/first '{.metadata.name}' first
 k -n argocd patch application plain --type merge -p '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io"]}}' >/dev/null
 k -n argocd patch application kust --type merge -p '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io/background"]},"spec":{"syncPolicy":{"syncOptions":["Delete=confirm"]}}}' >/dev/null
@@ -336,6 +336,6 @@ k -n argocd delete application kust --wait=false >/dev/null; sleep 1
 ok "Delete=confirm waits" is kust deployment/my-web '{.metadata.deletionTimestamp}' ''
 k -n argocd annotate application kust "argocd.argoproj.io/deletion-approved=$(date -u +%Y-%m-%dT%H:%M:%SZ)" >/dev/null
 ok "… until it is approved" soon 10 gone kust deployment/my-web
-ok "deleted with one" k -n argocd delete application plain --timeout=15s
+ok "deleted with one" k -n argocd delete application plain --timeout=60s
 ok "… they go" gone plain configmap/settings
 finish
