@@ -26,6 +26,8 @@
 #define RECEIVED_MAX (UINT64_C(2) << 30)
 #define OBJECTS_MAX 4000000u
 #define LEFTOVER_S 3600
+#define LOCK_LEFTOVER_S 10 /* a reference is written in no time */
+#define REFS_DEPTH 16
 
 int gr_fail(struct gitsession *s, struct err *err, int rc, const char *what)
 {
@@ -129,6 +131,45 @@ static void sweep(const char *mirror)
 	closedir(d);
 }
 
+/* The locks, too: whoever held one for so long was killed, and nobody else would ever write what it
+ * locks. No reference's own name ends so. */
+static void sweep_locks(int at, const char *name, int depth)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	time_t now = time(NULL);
+	struct dirent *e;
+	struct stat st;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(d))) {
+		if (e->d_name[0] == '.' || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (S_ISDIR(st.st_mode) && depth > 0)
+			sweep_locks(fd, e->d_name, depth - 1);
+		else if (S_ISREG(st.st_mode) && str_ends(str_c(e->d_name), STR(".lock")) &&
+			 st.st_mtime <= now - LOCK_LEFTOVER_S)
+			unlinkat(fd, e->d_name, 0);
+	}
+	closedir(d);
+}
+
+static void sweep_mirror(const char *mirror)
+{
+	int fd = open(mirror, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	sweep(mirror);
+	if (fd < 0)
+		return;
+	sweep_locks(fd, ".", 0);
+	sweep_locks(fd, "refs", REFS_DEPTH);
+	close(fd);
+}
+
 int gr_open(struct gitsession *s, const struct json *request, struct err *err)
 {
 	const char *mirror = gr_text(s, request, "mirror"), *url = gr_text(s, request, "url");
@@ -144,12 +185,12 @@ int gr_open(struct gitsession *s, const struct json *request, struct err *err)
 	s->max_bytes = max > 0 ? (uint64_t)max : RECEIVED_MAX;
 	if (gitauth_init(&s->auth, s->a, request, err))
 		return -1;
+	sweep_mirror(mirror);
 	if (git_repository_open_bare(&s->repo, mirror) < 0) {
 		rc = git_repository_init(&s->repo, mirror, true);
 		if (rc < 0)
 			return gr_fail(s, err, rc, "make the mirror");
 	}
-	sweep(mirror);
 	gitpack_bury(mirror);
 	git_remote_init_callbacks(&s->callbacks, GIT_REMOTE_CALLBACKS_VERSION);
 	gitauth_callbacks(&s->auth, &s->callbacks);

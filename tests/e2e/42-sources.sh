@@ -59,6 +59,11 @@ ok "… over rewritten history" soon 15 word app four
 events() { k -n plumb-system get events -o jsonpath='{range .items[*]}{.reason} {.involvedObject.name}{"\n"}{end}'; }
 told() { events | grep -qx "HistoryRewritten main"; }
 ok "… with an event" soon 10 told
+# What a helper that was killed had locked.
+for f in "$data"/git/*/refs/heads/main; do touch -d '1 minute ago' "$f.lock" "${f%/refs/*}/packed-refs.lock"; done
+page "$srv/app/deploy" app five; push five
+ok "a lock that was left behind keeps nobody out" soon 15 word app five
+ok "… not even once" sh -c "! grep -q 'failed to lock' '$data/log/reconciler.log'"
 gone main
 
 # ---- signatures ----
