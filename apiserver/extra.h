@@ -20,7 +20,7 @@
 #define EXTRA_BYTES_MAX 16384
 
 /* Adds what headers PREFIX+KEY say; a key is taken in small letters, then unescaped. Values point
- * into the headers. ERR_BAD_REQUEST when it is too much. */
+ * into the headers, whose names are ASCII. ERR_BAD_REQUEST when it is too much. */
 MUST_USE int user_extra_read(struct arena *a, const struct http_headers *h, struct str prefix,
 			     struct admission_user *u, struct err *err);
 /* Sets the credential's id alone: "JTI=…", "X509SHA256=…". */

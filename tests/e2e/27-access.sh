@@ -60,7 +60,8 @@ request ns "$work/s.csr" kubernetes.io/kubelet-serving "server auth"
 ok "it asks for a serving certificate" is 201 --cert "$work/n.crt" --key "$work/n.key" -H "Content-Type: application/json" -d "@$work/ns.json" "$server/apis/certificates.k8s.io/v1/certificatesigningrequests"
 ok "… which people approve" k certificate approve ns
 ok "… and which then names what it asked for" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get csr ns -o 'jsonpath={.status.certificate}' | base64 -d | openssl x509 -noout -ext subjectAltName | grep -q 'DNS:nx, IP Address:10.1.2.3'"
-ok "… and by which credential it was asked for" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get csr ns -o 'jsonpath={.spec.extra}' | grep -q '^{\"authentication.kubernetes.io/credential-id\":.\"X509SHA256=[0-9a-f]*\".}$'"
+print=$(openssl x509 -in "$work/n.crt" -noout -fingerprint -sha256 | sed 's/.*=//; s/://g' | tr A-F a-f)
+ok "… and by which credential it was asked for" sh -c "[ \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig get csr ns -o 'jsonpath={.spec.extra}')\" = '{\"authentication.kubernetes.io/credential-id\":[\"X509SHA256=$print\"]}' ]"
 k -n kube-system delete secret bootstrap-token-abcdef >/dev/null
 ok "the token is worth nothing once its Secret is gone" is 401 "${boot[@]}" "$server/api"
 
