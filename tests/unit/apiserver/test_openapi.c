@@ -225,6 +225,33 @@ void test_openapi__protobuf_holds_definitions_and_extensions(void **state)
 	assert_true(str_find(yaml, STR("\"kind\":\"Pod\"")) >= 0);
 }
 
+void test_openapi__every_document_says_what_fields_mean(void **state)
+{
+	static const char *const spec = "io.k8s.api.apps.v1.DeploymentSpec";
+	struct openapi o = all();
+	AUTO(buf) struct buf text = {0};
+	struct json *new = v3("apis/apps/v1"), *old = v2();
+	struct str doc, definitions, rest, properties, said;
+
+	(void)state;
+	new = json_get(json_get(json_get(new, STR("components")), STR("schemas")), str_c(spec));
+	new = json_get(json_get(new, STR("properties")), STR("replicas"));
+	old = json_get(json_get(json_get(old, STR("definitions")), str_c(spec)), STR("properties"));
+	said = json_str(json_get(new, STR("description")));
+	assert_true(said.n > 0);
+	assert_true(str_eq(said,
+			   json_str(json_get(json_get(old, STR("replicas")), STR("description")))));
+	openapi_v2_proto(&o, &text);
+	doc = buf_view(&text);
+	assert_true(next(&doc, 9, &definitions));
+	rest = named(definitions, 1, spec);
+	assert_true(next(&rest, 25, &properties));
+	rest = named(properties, 1, "replicas");
+	assert_true(next(&rest, 4, &definitions));
+	assert_true(str_eq(said, definitions));
+	cleanup();
+}
+
 void test_openapi__protobuf_patch_knows_dry_run(void **state)
 {
 	struct openapi o = all();
