@@ -46,7 +46,11 @@ static void on_timer(struct loop *l, struct loop_timer *timer)
 		return;
 	}
 	/* A new key can't wait for a quiet moment that may never come. */
+	bool wanted = core_reseal_wanted(t->core);
 	more = core_reseal(t->core, &err);
+	if (wanted && !more)
+		log_info("all that is encrypted is under the newest root key: older ones aren't "
+			 "needed here any more");
 	if (busy && more >= 0) {
 		plan(t, more ? BUSY : QUIET);
 		return;

@@ -31,7 +31,7 @@ ok "with a new key in front all of it opens" holds secret db "$coded"
 ( while :; do k annotate --overwrite configmap other at="$(date +%N)" || exit; done >/dev/null 2>&1 ) & writer=$!
 clear() { cat "$data"/store.db* | grep -qaF $word; }
 ok "what needn't be encrypted any more is written in clear while somebody writes" soon 20 clear
-sleep 0.5
+ok "… to the last of it" soon 10 grep -q "older ones aren't needed" "$data/log/apiserver.log"
 kill $writer; wait $writer 2>/dev/null
 stop
 unset CREDENTIALS_DIRECTORY
