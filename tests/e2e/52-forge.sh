@@ -137,11 +137,18 @@ ok "… and taken away again" soon 10 gone
 
 # --- the other two
 n=6
+forge_is() { matches "$1=$at" k -n plumb-system get gitrepository root -o 'jsonpath={.metadata.annotations.plumb\.dev/forge}'; }
+declare -A api=([gitlab]=/api/v4/projects/ [gitea]=/api/v1/repos/)
 for kind in gitlab gitea; do
-	source_of $kind
+	# --forge is written again by whoever leads next: before that this would be undone.
+	source_of nobody
 	restart
+	soon 10 forge_is github
+	source_of $kind
+	soon 2 forge_is $kind
 	edit "red-$kind"
 	ok "$kind: opened" soon 15 says "pull $n open $branch"
+	ok "$kind: … as it wants to be asked" says "POST ${api[$kind]}"
 	edit "green-$kind"
 	ok "$kind: changed" soon 15 says "\"green-$kind\""
 	edit gold2
