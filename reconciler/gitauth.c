@@ -18,6 +18,7 @@
 #include <git2/global.h>
 
 #include "lib/base/buf.h"
+#include "lib/http/proxied.h"
 #include "reconciler/knownhosts.h"
 
 #define ATTEMPTS_MAX 2
@@ -114,6 +115,15 @@ int gitauth_init(struct gitauth *g, struct arena *a, const struct json *request,
 			       "spec.secretRef: client certificates are not supported");
 	if (proxy_init(g, a, json_get(auth, STR("proxy")), err))
 		return -1;
+	/* libgit2 would connect directly. */
+	if (g->proxy && !str_starts(url, STR("https://")) && !str_starts(url, STR("file://")))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "spec.proxySecretRef: only https:// repositories are fetched by a "
+			       "proxy");
+	/* libgit2 would read the repository's configuration first, and a part of the environment.
+	 */
+	if (http && !g->proxy)
+		g->proxy = http_proxy_for(str_starts(url, STR("https:")), str_c(g->host), g->port);
 	return ca ? trust(ca, err) : 0;
 }
 
@@ -209,8 +219,6 @@ void gitauth_callbacks(struct gitauth *g, git_remote_callbacks *c)
 void gitauth_proxy(struct gitauth *g, git_proxy_options *o)
 {
 	git_proxy_options_init(o, GIT_PROXY_OPTIONS_VERSION);
-	/* Else the machine's, by https_proxy, http_proxy and no_proxy. */
-	o->type = GIT_PROXY_AUTO;
 	if (!g->proxy)
 		return;
 	o->type = GIT_PROXY_SPECIFIED;

@@ -173,10 +173,23 @@ static const char *word(struct arena *a, const struct json *from, const char *ke
 	return v.n && header_valid(v) ? arena_cstr(a, v) : NULL;
 }
 
-static struct json *by_proxy(struct arena *a, const struct json *request,
+/* *ret NULL = none stands in the way. */
+static int proxy_for(struct arena *a, const struct json *request, const struct weburl *url,
+		     const char **ret, struct err *err)
+{
+	const struct json *named = json_get(request, STR("proxy"));
+
+	*ret = named ? word(a, named, "address") : http_proxy_for(url->tls, url->host, url->port);
+	if (named && !*ret)
+		return err_set(err, ERR_INVALID, "spec.proxySecretRef: address is missing");
+	return 0;
+}
+
+static struct json *by_proxy(struct arena *a, const struct json *request, const char *by,
 			     const struct http_call *call, struct err *err)
 {
 	const struct json *proxy = json_get(request, STR("proxy"));
+	struct http_proxied_answer answer;
 	struct http_proxied q = {.method = call->method,
 				 .url = word(a, request, "url"),
 				 .headers = call->headers,
@@ -186,15 +199,10 @@ static struct json *by_proxy(struct arena *a, const struct json *request,
 				 .ca = json_str(json_get(request, STR("ca"))),
 				 .timeout_ns = call->timeout_ns,
 				 .max_body = ANSWER_MAX,
-				 .proxy = word(a, proxy, "address"),
+				 .proxy = by,
 				 .proxy_user = word(a, proxy, "username"),
 				 .proxy_password = word(a, proxy, "password")};
-	struct http_proxied_answer answer;
 
-	if (proxy && !q.proxy) {
-		err_set(err, ERR_INVALID, "spec.proxySecretRef: address is missing");
-		return NULL;
-	}
 	if (http_proxied_call(a, &q, &answer, err))
 		return NULL;
 	return answer_make(a, answer.status, &answer.headers, answer.body);
@@ -205,6 +213,7 @@ struct json *webcall_run(struct arena *a, const struct json *request, struct err
 	struct call c = {.a = a};
 	struct weburl url;
 	struct http_client *client;
+	const char *by;
 	struct str type = json_str(json_get(request, STR("contentType")));
 	struct http_call call = {
 		.method = arena_cstr(a, json_str_or(json_get(request, STR("method")), STR("GET"))),
@@ -218,8 +227,10 @@ struct json *webcall_run(struct arena *a, const struct json *request, struct err
 	if (weburl_parse(json_str(json_get(request, STR("url"))), &url, err) ||
 	    headers_of(a, request, &call, err))
 		return NULL;
-	if (json_get(request, STR("proxy")) || http_proxy_named())
-		return by_proxy(a, request, &call, err);
+	if (proxy_for(a, request, &url, &by, err))
+		return NULL;
+	if (by)
+		return by_proxy(a, request, by, &call, err);
 	call.path = url.path;
 	c.loop = loop_new();
 	client = connect_to(&c, &url, json_str(json_get(request, STR("ca"))), err);

@@ -1,13 +1,12 @@
 /*
  * Requests through proxies, by libcurl: it knows CONNECT, SOCKS, the proxies' ways to ask for
- * passwords and how no_proxy is read. Certificates are checked, sizes bounded while they arrive,
+ * passwords. Certificates are checked, sizes bounded while they arrive,
  * and the proxy's own answers are not taken for the server's. Must never follow a redirect nor put
  * a credential into a message. Blocking, in helper processes only; the answer is the caller's
  * arena's.
  */
 #include "lib/http/proxied.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <curl/curl.h>
@@ -27,20 +26,6 @@ struct proxied {
 	bool too_large;
 	struct http_proxied_answer *answer;
 };
-
-bool http_proxy_named(void)
-{
-	static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy",
-					    "ALL_PROXY"};
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const char *v = getenv(names[i]);
-
-		if (v && *v)
-			return true;
-	}
-	return false;
-}
 
 static size_t on_body(char *p, size_t one, size_t n, void *arg)
 {
@@ -104,10 +89,8 @@ static void road(struct proxied *q, const struct http_proxied *from)
 	curl_easy_setopt(q->curl, CURLOPT_TIMEOUT_MS, (long)(from->timeout_ns / NS_PER_MS));
 	if (ca.len)
 		curl_easy_setopt(q->curl, CURLOPT_CAINFO_BLOB, &ca);
-	if (!from->proxy)
-		return;
 	curl_easy_setopt(q->curl, CURLOPT_PROXY, from->proxy);
-	/* Named for this: the environment's exceptions don't count. */
+	/* Who calls has looked at the environment. */
 	curl_easy_setopt(q->curl, CURLOPT_NOPROXY, "");
 	if (from->proxy_user)
 		curl_easy_setopt(q->curl, CURLOPT_PROXYUSERNAME, from->proxy_user);

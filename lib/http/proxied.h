@@ -1,7 +1,7 @@
 /*
- * One HTTP request that leaves the machine by a proxy: the one that is named, else the one that the
- * environment names (https_proxy, http_proxy, all_proxy, but for what no_proxy lists), as other
- * programs read them. Blocking: for helper processes. Never follows redirects.
+ * One HTTP request that leaves the machine by a proxy, and which one the environment names
+ * (https_proxy, http_proxy, all_proxy, but for what no_proxy lists). Blocking: for helper
+ * processes. Never follows redirects.
  */
 #ifndef PLUMB_HTTP_PROXIED_H
 #define PLUMB_HTTP_PROXIED_H
@@ -17,7 +17,6 @@ struct http_proxied {
 	struct str ca; /* PEM in place of the system's authorities; STR_NONE */
 	int64_t timeout_ns;
 	size_t max_body;
-	/* NULL = the environment's */
 	const char *proxy, *proxy_user, *proxy_password;
 };
 
@@ -27,8 +26,8 @@ struct http_proxied_answer {
 	struct str body;
 };
 
-/* The environment names a proxy, for whatever. */
-bool http_proxy_named(void);
+/* The environment's proxy for a server; NULL = it is reached directly. Borrowed. */
+const char *http_proxy_for(bool tls, struct str host, int port);
 /* The answer is in `a`. No credentials stand in err. */
 MUST_USE int http_proxied_call(struct arena *a, const struct http_proxied *q,
 			       struct http_proxied_answer *ret, struct err *err);

@@ -202,8 +202,8 @@ void test_webcall__fetches_take_the_same_road(void **state)
 	(void)state;
 	no_proxies();
 	assert_non_null(mkdtemp(dir));
-	setenv("http_proxy", arena_printf(&arena, "http://127.0.0.1:%d", p.port), 1);
-	r = json_build(&arena, "{s:s,s:s,s:s,s:{s:s},s:[]}", "url", "http://git.invalid/r.git",
+	setenv("https_proxy", arena_printf(&arena, "http://127.0.0.1:%d", p.port), 1);
+	r = json_build(&arena, "{s:s,s:s,s:s,s:{s:s},s:[]}", "url", "https://git.invalid/r.git",
 		       "mirror", arena_printf(&arena, "%s/m", dir), "known", "", "ref", "branch",
 		       "main", "branches");
 	/* It is no git server: that it was asked is what counts. */
@@ -211,5 +211,19 @@ void test_webcall__fetches_take_the_same_road(void **state)
 	proxy_end(p);
 	no_proxies();
 	assert_int_equal(fs_remove_tree(dir, &err), 0);
+	arena_release(&arena);
+}
+
+void test_webcall__plain_git_does_not_pass_its_proxy_by(void **state)
+{
+	struct json *r = json_build(&arena, "{s:s,s:s,s:{s:{s:s}}}", "url",
+				    "http://git.invalid/r.git", "mirror", "/nowhere/m", "auth",
+				    "proxy", "address", "http://127.0.0.1:1");
+	struct err err = {0};
+
+	(void)state;
+	assert_null(gitremote_fetch(&arena, r, &err));
+	assert_int_equal(err.code, ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.msg, "spec.proxySecretRef"));
 	arena_release(&arena);
 }
