@@ -97,7 +97,7 @@ explains() {
 	local bad=0 r
 	for r in $(awk '{print $1 ($3 == "core" ? "" : "." $3)}' "$table" | sort -u) bindings componentstatuses; do
 		"$1" --kubeconfig "$data/admin.kubeconfig" --cache-dir "$work/cache.$2" explain "${r%%.*}" --recursive $([ "$2" = new ] || [ "$r" != "events.events.k8s.io" ] || echo --api-version=events.k8s.io/v1) >"$work/explain" 2>&1 &&
-			grep -q "metadata" "$work/explain" || { echo "$r:"; head -5 "$work/explain"; bad=1; }
+			grep -q "metadata" "$work/explain" && ! grep -q "no description" "$work/explain" || { echo "$r:"; head -5 "$work/explain"; bad=1; }
 	done
 	return $bad
 }
