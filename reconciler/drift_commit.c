@@ -186,16 +186,13 @@ static struct json *request(struct drifts *d, struct source *s, struct arena *a)
 		file_put(a, list, arena_cstr(a, f.v[i].path), f.v[i].data);
 	/* The page is for those who decide; on the tracked branch nobody has to. */
 	if (d->onto)
-		goto out;
+		return req;
 	buf_reset(&text);
 	drift_markdown(d, &t, &text);
 	file_put(a, list,
 		 arena_printf(a, ".plumb/drift/%.*s-%.*s.md", STR_ARG(u->o->namespace),
 			      STR_ARG(u->o->name)),
 		 buf_view(&text));
-out:
-	if (s->auth.n)
-		json_set(a, req, STR("auth"), json_parse(a, buf_view(&s->auth), NULL, NULL));
 	return req;
 }
 
@@ -280,8 +277,11 @@ void drift_commit(struct drifts *d)
 		req = request(d, s, &a);
 	}
 	if (req)
-		d->helper =
-			githelper_start(u->r->loop, "git-push", req, PUSH_TIMEOUT, on_pushed, d);
+		d->helper = source_call(s, &(struct sourcejob){.what = "git-push",
+							       .request = req,
+							       .timeout_ns = PUSH_TIMEOUT,
+							       .done = on_pushed,
+							       .arg = d});
 }
 
 static void on_deleted(void *arg, const struct json *answer, const struct err *err)
@@ -312,7 +312,9 @@ void drift_commit_delete(struct drifts *d)
 		return;
 	req = json_build(&a, "{s:s,s:s,s:s,s:b}", "url", s->url, "mirror", s->mirror, "branch",
 			 d->branch, "delete", true);
-	if (s->auth.n)
-		json_set(&a, req, STR("auth"), json_parse(&a, buf_view(&s->auth), NULL, NULL));
-	d->helper = githelper_start(u->r->loop, "git-push", req, PUSH_TIMEOUT, on_deleted, d);
+	d->helper = source_call(s, &(struct sourcejob){.what = "git-push",
+						       .request = req,
+						       .timeout_ns = PUSH_TIMEOUT,
+						       .done = on_deleted,
+						       .arg = d});
 }

@@ -48,7 +48,7 @@ void drifts_free(struct unit *u)
 	if (!d)
 		return;
 	loop_timer_cancel(u->r->loop, &d->timer);
-	githelper_cancel(d->helper);
+	source_call_cancel(d->helper);
 	drift_pull_free(d);
 	clear(d);
 	free(d->problem);

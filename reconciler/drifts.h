@@ -31,7 +31,7 @@ struct drifts {
 	char *problem;             /* why it could not be pushed, or NULL */
 	char branch[300];
 	struct loop_timer timer;
-	struct githelper *helper;
+	struct sourcecall *helper;
 	struct drift_pull *pull; /* where there is a forge */
 	bool again;
 	bool closing;    /* to be taken away once the running push is over */

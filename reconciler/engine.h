@@ -259,6 +259,19 @@ void source_secrets_cancel(struct source *s);
 bool source_app(struct source *s, const struct json *secrets,
 		void (*done)(struct source *s, const struct json *secrets, const struct err *err));
 void source_app_cancel(struct source *s);
+/* ---- source_call.c: the helper, with the source's credentials ---- */
+struct sourcejob {
+	const char *what;     /* of githelper_start; auth is added to the request */
+	struct json *request; /* copied */
+	int64_t timeout_ns;
+	githelper_done *done;
+	void *arg;
+};
+struct sourcecall;
+/* A GitHub App's token is asked for anew where it ends soon. Never NULL; done comes in a later
+ * turn, and the source may go meanwhile. */
+struct sourcecall *source_call(struct source *s, const struct sourcejob *job);
+void source_call_cancel(struct sourcecall *c); /* done is not called; NULL is fine */
 /* ---- source_request.c: what the helper is asked ---- */
 /* NULL with err and *ret_reason when the spec cannot be asked for. */
 struct json *source_request(struct source *s, struct arena *a, const struct json *secrets,

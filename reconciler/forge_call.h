@@ -32,6 +32,10 @@ void forge_gates_free(struct reconciler *r);
 /* The forge of a source: 1 when it has one, 0 when it has none, -1 with err when that is wrong. */
 MUST_USE int source_forge(const struct source *s, struct arena *a, struct forge_repo *ret,
 			  struct err *err);
+/* Where the GitHub App of a source's Secret gets its tokens: githubAppBaseURL (…/api/v3), else
+ * plumb.dev/forge, else the repository's own host. */
+MUST_USE int source_app_api(const struct source *s, struct arena *a, const struct json *auth,
+			    struct forge_repo *ret, struct err *err);
 /* With the source's own Secret. */
 struct forge_call *source_ask(struct source *s, const struct forge_repo *repo,
 			      const struct forge_ask *ask, forge_done *done, void *arg);

@@ -39,7 +39,7 @@ struct prplans {
 	struct source *s;
 	struct loop_timer timer, next;
 	struct forge_call *call;
-	struct githelper *helper;
+	struct sourcecall *helper;
 	struct map told; /* number → struct told */
 	struct todo todo[PULLS_MAX];
 	size_t n, at;
@@ -455,9 +455,11 @@ static void fetch_head(struct prplans *p, const struct todo *t)
 		json_build(&a, "{s:s,s:s,s:{s:s}}", "url", s->url, "mirror", s->mirror, "ref",
 			   "name", arena_printf(&a, "refs/heads/%s", t->head));
 
-	if (s->auth.n)
-		json_set(&a, request, STR("auth"), json_parse(&a, buf_view(&s->auth), NULL, NULL));
-	p->helper = githelper_start(s->r->loop, "git-fetch", request, FETCH_TIMEOUT, on_head, p);
+	p->helper = source_call(s, &(struct sourcejob){.what = "git-fetch",
+						       .request = request,
+						       .timeout_ns = FETCH_TIMEOUT,
+						       .done = on_head,
+						       .arg = p});
 }
 
 static void next_pull(struct prplans *p)
@@ -581,7 +583,7 @@ void prplan_free(struct source *s)
 	loop_timer_cancel(s->r->loop, &p->timer);
 	loop_timer_cancel(s->r->loop, &p->next);
 	forge_call_cancel(p->call);
-	githelper_cancel(p->helper);
+	source_call_cancel(p->helper);
 	clear_units(p);
 	clear_todo(p);
 	while (map_next(&p->told, &it))

@@ -28,7 +28,7 @@ enum mode { MODE_OFF, MODE_AUTO, MODE_COMMIT, MODE_PROPOSE };
 struct resealing {
 	struct source *s;
 	struct client_call *call;
-	struct githelper *helper;
+	struct sourcecall *helper;
 	char commit[GIT_OID_TEXT], id[SEAL_ID_TEXT]; /* looked at */
 	char branch[300];
 	size_t done, left;
@@ -283,10 +283,11 @@ static void push(struct look *l, enum mode mode)
 			     "anew; %zu could not be\nopened and stay as they are. What is sealed "
 			     "hasn't changed.\n\nCluster: %s\nPlumb-Drift: reseal\n",
 			     p->id, p->done, p->left, s->r->opts.cluster_name));
-	if (s->auth.n)
-		json_set(l->a, request, STR("auth"),
-			 json_parse(l->a, buf_view(&s->auth), NULL, NULL));
-	p->helper = githelper_start(s->r->loop, "git-push", request, PUSH_TIMEOUT, on_pushed, p);
+	p->helper = source_call(s, &(struct sourcejob){.what = "git-push",
+						       .request = request,
+						       .timeout_ns = PUSH_TIMEOUT,
+						       .done = on_pushed,
+						       .arg = p});
 }
 
 static void look(struct look *l, const struct json *secrets, enum mode mode)
@@ -371,7 +372,7 @@ void reseal_free(struct source *s)
 	if (!p)
 		return;
 	client_call_cancel(s->r->client, p->call);
-	githelper_cancel(p->helper);
+	source_call_cancel(p->helper);
 	pullreq_free(p->pull);
 	free(p);
 	s->reseal = NULL;

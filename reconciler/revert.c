@@ -22,7 +22,7 @@
 
 struct revert {
 	struct unit *u;
-	struct githelper *helper;
+	struct sourcecall *helper;
 	struct pullreq *pull;
 	char *to;     /* revision */
 	char *why;    /* first line of the message */
@@ -38,7 +38,7 @@ void revert_free(struct unit *u)
 
 	if (!v)
 		return;
-	githelper_cancel(v->helper);
+	source_call_cancel(v->helper);
 	pullreq_free(v->pull);
 	free(v->commit);
 	free(v->to);
@@ -323,9 +323,11 @@ static int push(struct revert *v, struct err *err)
 					  "Revert %s to %s\n\n%s\n\nUnit: %s\nReverted: %s\n"
 					  "Plumb-Drift: revert\n",
 					  u->key, v->to, v->why, u->key, s->revision));
-	if (s->auth.n)
-		json_set(&a, request, STR("auth"), json_parse(&a, buf_view(&s->auth), NULL, NULL));
-	v->helper = githelper_start(u->r->loop, "git-push", request, PUSH_TIMEOUT, on_pushed, v);
+	v->helper = source_call(s, &(struct sourcejob){.what = "git-push",
+						       .request = request,
+						       .timeout_ns = PUSH_TIMEOUT,
+						       .done = on_pushed,
+						       .arg = v});
 	return 0;
 }
 

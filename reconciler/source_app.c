@@ -50,9 +50,8 @@ static void on_token(void *arg, const struct forge_answer *answer, const struct 
 	done(s, secrets, &why);
 }
 
-/* githubAppBaseURL (…/api/v3), else plumb.dev/forge, else the repository's own host. */
-static int api_of(const struct source *s, struct arena *a, const struct json *auth,
-		  struct forge_repo *ret, struct err *err)
+int source_app_api(const struct source *s, struct arena *a, const struct json *auth,
+		   struct forge_repo *ret, struct err *err)
 {
 	struct str base = str_trim(json_str(json_get(auth, STR("githubAppBaseURL"))));
 	struct str kind = STR("github");
@@ -89,7 +88,7 @@ bool source_app(struct source *s, const struct json *secrets,
 	t = s->apptoken = xalloc(sizeof(*t));
 	t->s = s;
 	t->done = done;
-	if (api_of(s, &a, auth, &repo, &err)) {
+	if (source_app_api(s, &a, auth, &repo, &err)) {
 		on_token(t, NULL, &err);
 		return true;
 	}

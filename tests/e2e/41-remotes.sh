@@ -228,6 +228,25 @@ app_tests() {
 	ok "… and followed" soon 15 word https eight
 	ok "… with one token" sh -c "[ \"\$(curl -s http://127.0.0.1:$(cat "$work/forge.port")/_/state | grep -c access_tokens)\" = 1 ]"
 	ok "… asked for through the proxy" grep -q "^http://127.0.0.1:.*/access_tokens" "$work/proxied"
+	# Pushes don't take the token of a poll that is long ago.
+	source_gone app
+	mkdir "$repo/sub"; mv "$repo/https.yaml" "$repo/sub/"; push sub-eight
+	at=http://127.0.0.1:$(cat "$work/forge.port")
+	curl -sf -XPOST "$at/_/life/60" >/dev/null
+	app brief 12345; k -n plumb-system patch secret brief -p '{"stringData":{"githubAppInstallationID":"077"}}' >/dev/null
+	source_of brief "https://localhost:$https_port/r.git" brief | sed 's/secretRef:/provider: github, secretRef:/; s/interval: 1s/interval: 1h/; s,path: ./,path: ./sub,' | k apply -f - >/dev/null
+	soon 15 word https eight
+	k -n plumb-system wait kustomization/brief --for=condition=Ready --timeout=15s >/dev/null
+	sed -i 's/eight/nine/' "$repo/sub/https.yaml"; push nine
+	k -n plumb-system annotate gitrepository brief reconcile.fluxcd.io/requestedAt=now >/dev/null
+	soon 15 word https nine
+	k -n plumb-system wait kustomization/brief --for=condition=Ready --timeout=15s >/dev/null
+	asked() { curl -s "$at/_/state" | grep -c access_tokens; }
+	before=$(asked)
+	ok "a GitHub App pushes" sh -c "'$PLUMB' rollback brief --data-dir '$data' | grep -q 'on branch main'"
+	ok "… with a token that was asked for then" test "$(asked)" -gt "$before"
+	ok "… to the remote" sh -c "git -C '$work/srv/r.git' show main:sub/https.yaml | grep -q eight"
+	git -C "$repo" pull -q --rebase
 	source_of stranger-app "https://localhost:$https_port/r.git" stranger-app | k apply -f - >/dev/null
 	ok "an App that nobody knows is told" soon 15 message stranger-app 'token of the GitHub App'
 	source_of no-app "https://localhost:$https_port/r.git" login | sed 's/secretRef:/provider: github, secretRef:/' | k apply -f - >/dev/null

@@ -2,8 +2,8 @@
  * A forge for tests: pull requests, comments and commit statuses of one repository, held in memory,
  * in the words of GitHub, GitLab and Gitea at once. `forge REPOSITORY TOKEN OWNER/NAME` prints its
  * port. Strict where real ones are: an unknown path, member or token is refused. What tests do to
- * it goes through /_/…: fail the next requests, close or open a pull request, show all that
- * happened. One thread.
+ * it goes through /_/…: fail the next requests, close or open a pull request, let App tokens end
+ * soon, show all that happened. One thread.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -40,6 +40,7 @@ static struct {
 	struct buf statuses, log; /* a line each */
 	int fail_status, fail_times;
 	char *fail_header, *fail_value;
+	int64_t life_s; /* of App tokens; 0 = an hour */
 } f;
 
 struct asked {
@@ -348,7 +349,7 @@ static void app_token(struct asked *q)
 	}
 	reply(q->r, 201,
 	      json_build(q->a, "{s:s,s:S}", "token", f.token, "expires_at",
-			 time_format(loop_wall(f.loop) + 3600 * NS_PER_S, when)));
+			 time_format(loop_wall(f.loop) + (f.life_s ?: 3600) * NS_PER_S, when)));
 }
 
 /* ---- what tests do ---- */
@@ -390,6 +391,8 @@ static void control(struct asked *q)
 		f.pulls[n - 1].state = "closed";
 	} else if (after(&rest, "merge/") && number(&rest, &n) && n >= 1 && n <= f.npulls) {
 		f.pulls[n - 1].state = "merged";
+	} else if (after(&rest, "life/") && number(&rest, &n)) {
+		f.life_s = n;
 	} else if (str_is(rest, "open")) {
 		pull_open(q);
 		return;
