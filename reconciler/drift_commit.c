@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "lib/kube/workqueue.h"
 #include "reconciler/drifts.h"
 #include "reconciler/edit.h"
 #include "reconciler/said.h"
@@ -222,6 +223,31 @@ static bool all_editable(const struct drifts *d)
 	return true;
 }
 
+static void on_retry(struct loop *l, struct loop_timer *t)
+{
+	struct drifts *d = CONTAINER_OF(t, struct drifts, timer);
+
+	(void)l;
+	if (d->helper)
+		d->again = true;
+	else
+		drift_commit(d);
+}
+
+/* The remote may be away for a while: what nobody was told of is told when it is back. */
+static void not_pushed(struct drifts *d, const struct err *err)
+{
+	static const struct backoff retry = {.base_ns = 2 * NS_PER_S, .max_ns = 300 * NS_PER_S};
+
+	d->problem = xstrdup(err->msg);
+	log_warn("cannot push the drift commit, trying again", "unit", d->u->key, "branch",
+		 d->branch, "error", err->msg);
+	if (!d->closing && !d->again && !loop_timer_armed(&d->timer))
+		loop_timer_set(d->u->r->loop, &d->timer, backoff_after(&retry, d->failures),
+			       on_retry);
+	d->failures++;
+}
+
 static void on_pushed(void *arg, const struct json *answer, const struct err *err)
 {
 	struct drifts *d = arg;
@@ -235,15 +261,14 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 		return;
 	}
 	if (answer) {
+		d->failures = 0;
 		snprintf(d->commit, sizeof(d->commit), "%.*s", STR_ARG(commit));
 		log_info("drift is told", "unit", d->u->key, "branch", d->branch, "commit",
 			 d->commit);
 		if (!d->closing)
 			drift_pull_tell(d);
 	} else {
-		d->problem = xstrdup(err->msg);
-		log_warn("cannot push the drift commit", "unit", d->u->key, "branch", d->branch,
-			 "error", err->msg);
+		not_pushed(d, err);
 	}
 	if (d->closing) {
 		d->closing = false;

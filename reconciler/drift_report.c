@@ -177,7 +177,7 @@ static void pace(struct drifts *d)
 	if (d->pushes >= PUSHES_FREE)
 		pause = backoff_after(&pauses, d->pushes - PUSHES_FREE);
 	/* What goes on all the time is told too. */
-	if (!loop_timer_armed(&d->timer) || now - d->noted_at < 5 * QUIET)
+	if (!loop_timer_armed(&d->timer) || d->failures || now - d->noted_at < 5 * QUIET)
 		loop_timer_set(d->u->r->loop, &d->timer, pause, on_quiet);
 	if (!d->noted_at)
 		d->noted_at = now;

@@ -34,11 +34,12 @@ struct drifts {
 	struct sourcecall *helper;
 	struct drift_pull *pull; /* where there is a forge */
 	bool again;
-	bool closing;    /* to be taken away once the running push is over */
-	bool proposed;   /* something here waits for a decision */
-	bool adopting;   /* mode adopt: straight onto the tracked branch, where that is allowed */
-	bool onto;       /* the push under way is such a one */
-	unsigned pushes; /* within a window: who keeps changing is told of ever more rarely */
+	bool closing;      /* to be taken away once the running push is over */
+	bool proposed;     /* something here waits for a decision */
+	bool adopting;     /* mode adopt: straight onto the tracked branch, where that is allowed */
+	bool onto;         /* the push under way is such a one */
+	unsigned failures; /* pushes that failed since the last that didn't */
+	unsigned pushes;   /* within a window: who keeps changing is told of ever more rarely */
 	int64_t pushed_at, noted_at;
 };
 

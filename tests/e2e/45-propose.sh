@@ -90,5 +90,15 @@ for i in 1 2 3 4 5 6; do
 	soon 5 "$PLUMB" reconcile shop --data-dir "$data" >/dev/null
 	ok "edits while a run is under way are not undone ($i)" is colour "red$i$i"
 done
+
+# A remote that takes nothing for a while: here, because somebody else holds the branch.
+edit gold
+ok "drift that is gone takes its branch along" soon 10 gone
+mkdir -p "$(dirname "$work/repo.git/refs/heads/$branch")"; touch "$work/repo.git/refs/heads/$branch.lock"
+edit late
+ok "what can't be pushed is said" soon 10 grep -q 'cannot push the drift commit' "$data/log/reconciler.log"
+rm "$work/repo.git/refs/heads/$branch.lock"
+ok "… and pushed once it can" soon 10 stands
+ok "… while the edit stays" is colour late
 ok "clean stop" stop
 finish
