@@ -42,6 +42,9 @@ ok "undo goes back" sh -c "$kc rollout undo deploy/app && $kc rollout status dep
 ok "view-last-applied" says "again" k apply view-last-applied deploy/app
 ok "set image, env, resources" sh -c "$kc set image deploy/app main=busybox:1 && $kc set env deploy/app A=b && $kc set resources deploy/app --requests=cpu=10m && $kc rollout status deploy/app --timeout=60s"
 ok "restart" sh -c "$kc rollout restart deploy/app && $kc rollout status deploy/app --timeout=60s"
+# A rollout is done before the last of the old pods is gone.
+settled() { [ -z "$(k get pods -l app=app -o jsonpath='{.items[*].metadata.deletionTimestamp}')" ]; }
+soon 15 settled
 pod=$(k get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{.items[-1:].metadata.name}')
 ok "cp there and back" sh -c "$kc cp $work/app.yaml $pod:/tmp/f && $kc cp $pod:/tmp/f $work/back && cmp $work/app.yaml $work/back"
 ok "a container that isn't" fails "container nope is not valid for pod" k exec "$pod" -c nope -- ls
