@@ -148,7 +148,7 @@ bool kbuild_has_overlay(const struct render_opts *o)
 {
 	return o->target_namespace.n || o->name_prefix.n || o->name_suffix.n ||
 	       json_len(o->patches) || json_len(o->components) || json_len(o->images) ||
-	       json_len(o->overlay);
+	       json_len(o->build_metadata) || json_len(o->overlay);
 }
 
 /* An image of the same name is the Kustomization's. */
@@ -188,6 +188,7 @@ struct json *kbuild_overlay(struct arena *a, const struct json *k, const struct 
 		json_set_str(a, ret, "nameSuffix", o->name_suffix);
 	append_all(a, ret, "patches", o->patches);
 	append_all(a, ret, "components", o->components);
+	append_all(a, ret, "buildMetadata", o->build_metadata);
 	overlay_images(a, ret, o->images);
 	render_overlay(a, ret, o->overlay);
 	overlay_images(a, ret, json_get(o->overlay, STR("images")));

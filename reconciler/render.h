@@ -46,7 +46,8 @@ struct render_opts {
 	struct str target_namespace;          /* STR_NONE = as written */
 	const struct json *common_metadata;   /* {labels, annotations} or NULL */
 	/* What is added to the kustomization at the path, as Flux does; each may be empty. */
-	const struct json *images, *patches, *components;
+	const struct json *images, *patches, *components, *build_metadata;
+	bool missing_components; /* of components, those that aren't there are left out */
 	struct str name_prefix, name_suffix;
 	/* What Applications say beside that. */
 	const struct json *overlay;     /* fields of a kustomization that are added to it */

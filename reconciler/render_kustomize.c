@@ -150,6 +150,18 @@ int kbuild_resources(struct kbuild *b, const struct json *entries, struct klayer
 	return 0;
 }
 
+/* One that the Kustomization itself adds, and says may not be there. */
+static bool may_be_missing(const struct kbuild *b, struct str name)
+{
+	const struct render_opts *o = b->r->o;
+
+	for (size_t i = 0; o->missing_components && i < json_len(o->components); i++) {
+		if (str_eq(json_str(json_item(o->components, i)), name))
+			return str_eq(b->dir, str_c(o->path));
+	}
+	return false;
+}
+
 static int components(struct kbuild *b, struct err *err)
 {
 	const struct json *list = json_get(b->k, STR("components"));
@@ -170,6 +182,8 @@ static int components(struct kbuild *b, struct err *err)
 		}
 		if (kbuild_find(b->r, str_c(path), &f, &why))
 			return kbuild_blame(b, entry, &why, err);
+		if (!f && may_be_missing(b, name))
+			continue;
 		if (!f) {
 			(void)err_set(&why, ERR_INVALID, "%s has no kustomization", path);
 			return kbuild_blame(b, entry, &why, err);

@@ -4,6 +4,7 @@
  * point. Memory: the run's arena.
  */
 #include "reconciler/run.h"
+#include "reconciler/spec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -307,20 +308,6 @@ static struct str text(const struct json *spec, const char *key)
 	return json_str(json_get(spec, str_c(key)));
 }
 
-/* What this build cannot do yet is refused, not left out. */
-static const char *unsupported(const struct json *spec)
-{
-	static const char *const keys[] = {"ignore"};
-
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		const struct json *v = json_get(spec, str_c(keys[i]));
-
-		if (v && (json_is(v, JSON_STRING) ? json_str(v).n : json_len(v)))
-			return keys[i];
-	}
-	return NULL;
-}
-
 /* Flux checks no MAC: a repository that comes from there may have to be put right first. */
 static bool may_be_broken(const struct unit *u)
 {
@@ -357,11 +344,10 @@ static int check_expressions(const struct json *spec, struct err *err)
 static int prepare(struct run *run, struct source *s, struct err *err)
 {
 	struct unit *u = run->u;
-	const char *no = unsupported(run->spec);
 	char *path;
 
-	if (no)
-		return err_set(err, ERR_UNSUPPORTED, "spec.%s is not supported", no);
+	if (unit_spec_check(run->spec, err))
+		return -1;
 	path = git_clean_path(&run->arena, text(run->spec, "path"), err);
 	if (!path)
 		return -1;
@@ -371,20 +357,23 @@ static int prepare(struct run *run, struct source *s, struct err *err)
 			   json_str(json_at(obj_tree(s->o, &run->arena), "spec", "ignore")));
 	if (!run->mirror || git_path_id(run->mirror, run->commit, path, run->tree, err))
 		return -1;
-	run->opts =
-		(struct render_opts){.path = path,
-				     .unit_namespace = arena_str(&run->arena, u->o->namespace),
-				     .unit_name = arena_str(&run->arena, u->o->name),
-				     .target_namespace = text(run->spec, "targetNamespace"),
-				     .common_metadata = json_get(run->spec, STR("commonMetadata")),
-				     .images = json_get(run->spec, STR("images")),
-				     .patches = json_get(run->spec, STR("patches")),
-				     .components = json_get(run->spec, STR("components")),
-				     .name_prefix = text(run->spec, "namePrefix"),
-				     .name_suffix = text(run->spec, "nameSuffix"),
-				     .broken_mac_ok = may_be_broken(u),
-				     .must_bind = must_bind(u),
-				     .substitute = json_get(run->spec, STR("postBuild")) != NULL};
+	run->opts = (struct render_opts){
+		.path = path,
+		.unit_namespace = arena_str(&run->arena, u->o->namespace),
+		.unit_name = arena_str(&run->arena, u->o->name),
+		.target_namespace = text(run->spec, "targetNamespace"),
+		.common_metadata = json_get(run->spec, STR("commonMetadata")),
+		.images = json_get(run->spec, STR("images")),
+		.patches = json_get(run->spec, STR("patches")),
+		.components = json_get(run->spec, STR("components")),
+		.missing_components =
+			json_bool(json_get(run->spec, STR("ignoreMissingComponents")), false),
+		.build_metadata = json_get(run->spec, STR("buildMetadata")),
+		.name_prefix = text(run->spec, "namePrefix"),
+		.name_suffix = text(run->spec, "nameSuffix"),
+		.broken_mac_ok = may_be_broken(u),
+		.must_bind = must_bind(u),
+		.substitute = json_get(run->spec, STR("postBuild")) != NULL};
 	if (u->argo)
 		argo_prepare(run);
 	return 0;

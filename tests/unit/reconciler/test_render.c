@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "lib/kube/obj.h"
 #include "reconciler/plan.h"
 #include "reconciler/render.h"
 
@@ -353,5 +354,63 @@ void test_render__place_of_a_field(void **state)
 	assert_true(str_is(rendered_field_place(&w.a, &w.out, &w.out.v[0],
 						STR("spec.template.spec.containers[0].image")),
 			   "app/a.yaml:10"));
+	end(&w);
+}
+
+static struct json *words(struct world *w, const char *one, const char *two)
+{
+	struct json *list = json_new(&w->a, JSON_ARRAY);
+
+	json_append(&w->a, list, json_new_str(&w->a, str_c(one)));
+	if (two)
+		json_append(&w->a, list, json_new_str(&w->a, str_c(two)));
+	return list;
+}
+
+static void missing_component(struct world *w)
+{
+	add(w, "app/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
+	add(w, "app/kustomization.yaml", "resources: [a.yaml]\n");
+	add(w, "extra/kustomization.yaml",
+	    "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncommonAnnotations: {x: "
+	    "there}\n");
+	w->opts.unit_namespace = STR("n");
+	w->opts.components = words(w, "../gone", "../extra");
+}
+
+void test_render__components_that_are_missing(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	missing_component(&w);
+	assert_refused(&w, "has no kustomization");
+}
+
+void test_render__components_that_may_be_missing(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	missing_component(&w);
+	w.opts.missing_components = true;
+	assert_int_equal(go(&w, "app"), 0);
+	assert_int_equal(w.out.n, 1);
+	assert_true(str_is(meta_annotation(w.out.v[0].tree, "x"), "there"));
+	end(&w);
+}
+
+void test_render__build_metadata_of_the_unit(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	add(&w, "app/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
+	w.opts.unit_namespace = STR("n");
+	w.opts.build_metadata = words(&w, "originAnnotations", NULL);
+	assert_int_equal(go(&w, "app"), 0);
+	assert_int_equal(w.out.n, 1);
+	assert_non_null(
+		json_at(w.out.v[0].tree, "metadata", "annotations", "config.kubernetes.io/origin"));
 	end(&w);
 }
