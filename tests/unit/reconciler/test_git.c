@@ -19,14 +19,6 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
-/* libgit2 1.5 forgets the match data of the patterns it reads its configuration with. In the
- * reconciler that happens in the helper only, which ends after one request. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libpcre2\n";
-}
-
 struct world {
 	char dir[64];
 	struct arena a;

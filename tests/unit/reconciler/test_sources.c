@@ -23,13 +23,6 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
-/* See test_git.c. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libpcre2\n";
-}
-
 struct world {
 	char dir[64];
 	struct arena a;
