@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/datadir.h"
+#include "cli/adminconf.h"
 #include "lib/http/client.h"
 #include "lib/kube/resources.h"
 #include "lib/os/fs.h"
@@ -144,17 +144,10 @@ static char *in_repository(struct buf *ret)
 struct client *admin_client(const struct sealkey_opts *o, struct loop **ret_loop, struct err *err)
 {
 	struct kubeconfig k = {0};
-	const char *path = o->kubeconfig;
 	struct client *c;
-	struct datadir d;
 
 	*ret_loop = NULL;
-	if (!*path) {
-		if (datadir_open(&d, o->data_dir, false, err))
-			return NULL;
-		path = datadir_path(&d, "admin.kubeconfig");
-	}
-	if (kubeconfig_load(path, &k, err))
+	if (adminconf_load(o->kubeconfig, o->data_dir, &k, err))
 		return NULL;
 	*ret_loop = loop_new();
 	c = client_http_new(*ret_loop, &k, "plumb", err);

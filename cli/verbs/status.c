@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "cli/adminconf.h"
 #include "cli/datadir.h"
 #include "cli/verbs/verb.h"
 #include "lib/base/flags.h"
@@ -126,15 +127,8 @@ static int print_all(struct status *s)
 static int status(struct status *s, struct err *err)
 {
 	struct kubeconfig k = {0};
-	struct datadir d;
-	const char *path = s->kubeconfig;
 
-	if (!*path) {
-		if (datadir_open(&d, s->data_dir, false, err))
-			return -1;
-		path = datadir_path(&d, "admin.kubeconfig");
-	}
-	if (kubeconfig_load(path, &k, err))
+	if (adminconf_load(s->kubeconfig, s->data_dir, &k, err))
 		return -1;
 	s->loop = loop_new();
 	s->client = client_http_new(s->loop, &k, "plumb", err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/adminconf.h"
 #include "cli/join.h"
 #include "cli/verbs/unitverb.h"
 #include "cli/verbs/verb.h"
@@ -41,11 +42,10 @@ static void random_text(char *out, size_t n)
 
 static int authority_hash(const struct tokens *t, char ret[65], struct err *err)
 {
-	AUTO(free) char *own = xasprintf("%s/admin.kubeconfig", t->v.data_dir);
 	struct kubeconfig k = {0};
 	int rc;
 
-	if (kubeconfig_load(*t->v.kubeconfig ? t->v.kubeconfig : own, &k, err))
+	if (adminconf_load(t->v.kubeconfig, t->v.data_dir, &k, err))
 		return -1;
 	rc = k.ca_pem ? join_hash(str_c(k.ca_pem), ret, err)
 		      : err_set(err, ERR_INVALID, "the kubeconfig names no authority");

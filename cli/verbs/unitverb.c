@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/adminconf.h"
 #include "cli/datadir.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
@@ -20,15 +21,8 @@ void unitverb_defaults(struct unitverb *v)
 int unitverb_open(struct unitverb *v, struct err *err)
 {
 	struct kubeconfig k = {0};
-	struct datadir d;
-	const char *path = v->kubeconfig;
 
-	if (!*path) {
-		if (datadir_open(&d, v->data_dir, false, err))
-			return -1;
-		path = datadir_path(&d, "admin.kubeconfig");
-	}
-	if (kubeconfig_load(path, &k, err))
+	if (adminconf_load(v->kubeconfig, v->data_dir, &k, err))
 		return -1;
 	v->loop = loop_new();
 	v->client = client_http_new(v->loop, &k, "plumb-cli", err);

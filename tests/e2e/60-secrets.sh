@@ -57,6 +57,10 @@ ok "a wrong passphrase opens nothing" sh -c "'$PLUMB' keys restore '$work/keys.p
 ok "the right one brings the key back" sh -c "'$PLUMB' keys restore '$work/keys.plk' --passphrase-file '$work/words' --data-dir '$data' | grep -q '^1 of [23]'"
 ok "and the value opens again" soon 5 reason default Synced
 no_core() { for r in apiserver controllers reconciler; do grep -q '^Max core file size  *0  *0' "/proc/$(pgrep -f "$PLUMB $r .*$data" | head -1)/limits" || return 1; done; }
+asked() { (cd "$work" && printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: x, namespace: default}\nstringData: {a: b}\n' | KUBECONFIG=$1 "$PLUMB" seal) 2>&1; }
+ok "the cluster that kubectl speaks to is asked for its key" sh -c "printf %s '$(asked "$data/admin.kubeconfig:$work/none")' | grep -q 'kind: SealedSecret'"
+ok "… and status, too" env KUBECONFIG="$data/admin.kubeconfig" "$PLUMB" status
+ok "one that isn't there is named" sh -c "printf %s '$(asked "$work/none")' | grep -q 'none: No such file'"
 ok "roles with keys leave no core file" no_core
 k delete sealedsecret db >/dev/null
 gone() { ! k get secret db 2>/dev/null; }
