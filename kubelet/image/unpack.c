@@ -396,7 +396,9 @@ int layer_pack(const char *folder, const char *tar, struct err *err)
 		rc = err_sys(err, "%s", folder);
 	else if (!S_ISDIR(st.st_mode))
 		rc = err_set(err, ERR_INVALID, "%s is not a directory", folder);
+	/* Names are bytes to a file system: none of them is held against a locale's charset. */
 	else if (archive_write_set_format_pax_restricted(out) != ARCHIVE_OK ||
+		 archive_write_set_options(out, "hdrcharset=BINARY") != ARCHIVE_OK ||
 		 archive_write_open_filename(out, tar) != ARCHIVE_OK)
 		rc = arch_err(out, err, tar);
 	else if (archive_read_disk_set_behavior(disk, ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS) !=

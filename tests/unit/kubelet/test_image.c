@@ -118,6 +118,34 @@ void test_image__a_layer_cannot_leave_its_folder(void **state)
 	world_release(&w);
 }
 
+/* Debian's certificates have such a file; a tree of bytes that are no text at all packs, too. */
+void test_image__names_need_no_charset(void **state)
+{
+	static const char *const names[] = {"F\xc5\x91tan.crt", "latin\xe9"};
+	struct world w;
+	struct err err = {0};
+
+	(void)state;
+	world_init(&w);
+	AUTO(free) char *from = xasprintf("%s/from", w.dir), *to = xasprintf("%s/to", w.dir);
+	AUTO(free) char *tar = xasprintf("%s/layer.tar", w.dir);
+	assert_int_equal(mkdir(from, 0755) | mkdir(to, 0755), 0);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO(free) char *file = xasprintf("%s/%s", from, names[i]);
+		AUTO(free) char *link = xasprintf("%s/link%zu", from, i);
+		assert_int_equal(fs_write(file, str_c("x"), 0644, &err), 0);
+		assert_int_equal(symlink(names[i], link), 0);
+	}
+	assert_int_equal(layer_pack(from, tar, &err), 0);
+	assert_int_equal(layer_unpack(tar, to, &err), 0);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO(free) char *link = xasprintf("link%zu", i);
+		assert_true(has(to, names[i], "x"));
+		assert_true(has(to, link, "x"));
+	}
+	world_release(&w);
+}
+
 void test_image__whiteouts_become_overlays(void **state)
 {
 	static const struct entry e[] = {{"d/", NULL, NULL, NULL},
