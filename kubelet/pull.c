@@ -32,6 +32,7 @@ static void image_failed(struct pod *p, size_t i, const struct err *why)
 {
 	const struct container_spec *s = &p->spec.c[i];
 	const char *reason = "ErrImagePull";
+	const bool absent = why->code == ERR_NOT_FOUND && !p->k->program;
 	AUTO(free) char *text = NULL;
 
 	if (why->code == ERR_INVALID) {
@@ -43,7 +44,7 @@ static void image_failed(struct pod *p, size_t i, const struct err *why)
 		text = xasprintf(
 			"Container image \"%.*s\" is not present with pull policy of Never",
 			STR_ARG(s->image));
-	} else if (why->code == ERR_NOT_FOUND && !p->k->program) {
+	} else if (absent) {
 		text = xasprintf("image \"%.*s\" is not in the image store", STR_ARG(s->image));
 	} else {
 		text = xasprintf("failed to pull image \"%.*s\": %s", STR_ARG(s->image), why->msg);
@@ -56,7 +57,7 @@ static void image_failed(struct pod *p, size_t i, const struct err *why)
 			  text);
 	} else {
 		pod_event(p, "Warning", "Failed", "Failed to pull image \"%.*s\": %s",
-			  STR_ARG(s->image), text);
+			  STR_ARG(s->image), absent ? text : why->msg);
 	}
 	pod_event(p, "Warning", "Failed", "Error: %s", reason);
 	if (again && !strcmp(reason, "ErrImagePull"))
