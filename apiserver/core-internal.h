@@ -37,6 +37,8 @@ struct table {
 	struct list watchers;
 };
 
+/* Below, at or above 0 as o stands before, at or behind (namespace, name) in its table. */
+int table_order(const struct obj *o, struct str namespace, struct str name);
 /* Position of the first row that is not before (namespace, name). */
 size_t table_lower(const struct table *t, struct str namespace, struct str name);
 const struct obj *table_get(const struct table *t, struct str namespace, struct str name);
@@ -45,6 +47,8 @@ const struct obj *table_put(struct table *t, const struct obj *o);
 const struct obj *table_del(struct table *t, struct str namespace, struct str name);
 /* Rows of a namespace (STR_NONE = all): [*ret_from, *ret_to). */
 void table_range(const struct table *t, struct str namespace, size_t *ret_from, size_t *ret_to);
+/* An event of the watch log, log_first ≤ seq < log_first + log_n. */
+const struct event *watch_log_at(const struct table *t, uint64_t seq);
 
 /* ---- the core ---- */
 struct served {
@@ -244,6 +248,9 @@ void core_park_free(struct core *c);
 MUST_USE int op_see(struct op *op, const struct obj *const *v, size_t n, const struct obj **ret);
 /* The request's object so; NULL also when there is none: op_stuck() tells. */
 const struct obj *op_live(struct op *op);
+/* The rows of the request's namespace as they stood at that revision; ERR_EXPIRED where the watch
+ * log no longer reaches back. The array is the op's, the objects live as long as the turn. */
+MUST_USE int table_past(struct op *op, uint64_t revision, const struct obj ***ret_v, size_t *ret_n);
 bool op_stuck(const struct op *op);
 /* o as `seen` is seen, of which it is a later state: no more than metadata changed. */
 const struct obj *op_like(struct op *op, const struct obj *seen, const struct obj *o);

@@ -93,14 +93,15 @@ static void snapshots_trim(struct core *c)
 	}
 }
 
-static struct snapshot *snapshot_new(struct op *op, const struct obj **v, size_t n)
+static struct snapshot *snapshot_new(struct op *op, uint64_t revision, const struct obj **v,
+				     size_t n)
 {
 	struct core *c = op->core;
 	struct snapshot *s = xalloc(sizeof(*s));
 
 	s->id = ++c->next_snapshot ^
 		(rng_u64(&c->rng) << 20); /* not to be guessed from another list's */
-	s->revision = c->revision;
+	s->revision = revision;
 	s->table = op->served->table;
 	s->namespace = xstrndup(op->req->namespace.p, op->req->namespace.n);
 	s->at_ns = core_now(c);
@@ -129,7 +130,8 @@ struct page {
 	const struct obj **v; /* what is selected, from this page on */
 	size_t n, limit, remaining;
 	uint64_t revision;
-	struct str token;                  /* for the next page */
+	uint64_t past;    /* the version that is asked for exactly; 0 = as it is now */
+	struct str token; /* for the next page */
 	struct str after_namespace, after; /* where an older list ended */
 };
 
@@ -207,12 +209,11 @@ static int page_continue(struct op *op, struct str token, struct page *p)
 	return 0;
 }
 
-static const struct obj **select_rows(struct op *op, const struct selecting *s,
-				      const struct page *p, size_t *ret_n)
+/* The rows of a first page, or of one that goes on in today's list. */
+static const struct obj **rows_now(struct op *op, const struct page *p, size_t *ret_n)
 {
 	const struct table *t = op->served->table;
-	const struct obj **v;
-	size_t from, to, n = 0;
+	size_t from, to;
 
 	table_range(t, op->req->namespace, &from, &to);
 	if (p->after.n) {
@@ -222,28 +223,42 @@ static const struct obj **select_rows(struct op *op, const struct selecting *s,
 			behind++;
 		from = MIN(MAX(from, behind), to);
 	}
-	if (!s->has_labels && !s->has_fields) {
-		*ret_n = to - from;
-		return t->rows ? t->rows + from : NULL; /* an empty table has no rows at all */
-	}
-	v = arena_array(op->a, to - from + 1, sizeof(*v));
-	for (; from < to; from++)
-		if (selecting_match(op->kind, s, t->rows[from]))
-			v[n++] = t->rows[from];
-	*ret_n = n;
+	*ret_n = to - from;
+	return t->rows ? t->rows + from : NULL; /* an empty table has no rows at all */
+}
+
+static const struct obj **select_rows(struct op *op, const struct selecting *s,
+				      const struct obj **rows, size_t *n)
+{
+	const struct obj **v;
+	size_t k = 0;
+
+	if (!s->has_labels && !s->has_fields)
+		return rows;
+	v = arena_array(op->a, *n + 1, sizeof(*v));
+	for (size_t i = 0; i < *n; i++)
+		if (selecting_match(op->kind, s, rows[i]))
+			v[k++] = rows[i];
+	*n = k;
 	return v;
 }
 
-static void page_first(struct op *op, const struct selecting *s, struct page *p)
+static int page_first(struct op *op, const struct selecting *s, struct page *p)
 {
-	p->v = select_rows(op, s, p, &p->n);
-	p->revision = op->core->revision;
+	if (!p->past)
+		p->v = rows_now(op, p, &p->n);
+	else if (table_past(op, p->past, &p->v, &p->n))
+		return -1;
+	p->v = select_rows(op, s, p->v, &p->n);
+	p->revision = p->past ? p->past : op->core->revision;
 	if (p->limit && p->n > p->limit)
-		page_cut(op, snapshot_new(op, p->v, p->n), 0, p);
+		page_cut(op, snapshot_new(op, p->revision, p->v, p->n), 0, p);
+	return 0;
 }
 
-/* A list at a moment that is not now cannot be had, but for the pages of one that was begun. */
-static int check_revision(struct op *op)
+/* Which moment is asked for. A limit with a version and no word on how it is meant wants exactly
+ * that one, as ever since before the word was there. */
+static int check_revision(struct op *op, struct page *p)
 {
 	struct str text = op_query(op, "resourceVersion"),
 		   match = op_query(op, "resourceVersionMatch");
@@ -273,8 +288,8 @@ static int check_revision(struct op *op)
 		op->err.retry_after_s = 1;
 		return -1;
 	}
-	if (str_is(match, "Exact") && wanted != op->core->revision)
-		return err_set(&op->err, ERR_EXPIRED, "The provided resource version is too old.");
+	if (str_is(match, "Exact") || (!match.n && p->limit && wanted))
+		p->past = wanted == op->core->revision ? 0 : wanted;
 	return 0;
 }
 
@@ -320,12 +335,14 @@ static void list(struct op *op)
 			"specifying resource version is not allowed when using continue");
 	p.limit = (size_t)n;
 	if (op->err.code != ERR_NONE || selecting_parse(op, op->a, &s) ||
-	    (token.n ? page_continue(op, token, &p) : check_revision(op))) {
+	    (token.n ? page_continue(op, token, &p) : check_revision(op, &p))) {
 		op_answer_error(op);
 		return;
 	}
-	if (!p.revision)
-		page_first(op, &s, &p);
+	if (!p.revision && page_first(op, &s, &p)) {
+		op_answer_error(op);
+		return;
+	}
 	if (s.has_labels || s.has_fields)
 		p.remaining = 0; /* said only where it costs nothing to know */
 	if (conversion_asks(op->kind)) {

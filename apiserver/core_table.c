@@ -7,7 +7,7 @@
 
 #include "apiserver/core-internal.h"
 
-static int order(const struct obj *o, struct str namespace, struct str name)
+int table_order(const struct obj *o, struct str namespace, struct str name)
 {
 	int by_ns = str_cmp(o->namespace, namespace);
 
@@ -21,7 +21,7 @@ size_t table_lower(const struct table *t, struct str namespace, struct str name)
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (order(t->rows[mid], namespace, name) < 0)
+		if (table_order(t->rows[mid], namespace, name) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -33,18 +33,18 @@ const struct obj *table_get(const struct table *t, struct str namespace, struct 
 {
 	size_t at = table_lower(t, namespace, name);
 
-	return at < t->n && !order(t->rows[at], namespace, name) ? t->rows[at] : NULL;
+	return at < t->n && !table_order(t->rows[at], namespace, name) ? t->rows[at] : NULL;
 }
 
 const struct obj *table_put(struct table *t, const struct obj *o)
 {
 	/* Loading, and names that count upwards, come in order. */
-	bool last = t->n && order(t->rows[t->n - 1], o->namespace, o->name) < 0;
+	bool last = t->n && table_order(t->rows[t->n - 1], o->namespace, o->name) < 0;
 	size_t at = last ? t->n : table_lower(t, o->namespace, o->name);
 	const struct obj *old = NULL;
 
 	t->changes++;
-	if (at < t->n && !order(t->rows[at], o->namespace, o->name)) {
+	if (at < t->n && !table_order(t->rows[at], o->namespace, o->name)) {
 		old = t->rows[at];
 		t->rows[at] = o;
 		return old;
@@ -64,7 +64,7 @@ const struct obj *table_del(struct table *t, struct str namespace, struct str na
 	size_t at = table_lower(t, namespace, name);
 	const struct obj *old;
 
-	if (at == t->n || order(t->rows[at], namespace, name))
+	if (at == t->n || table_order(t->rows[at], namespace, name))
 		return NULL;
 	old = t->rows[at];
 	t->changes++;

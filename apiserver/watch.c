@@ -41,14 +41,14 @@ struct watcher {
 
 /* ---- the log ---- */
 
-static struct event *log_at(struct table *t, uint64_t seq)
+const struct event *watch_log_at(const struct table *t, uint64_t seq)
 {
 	return &t->log[(t->log_head + (seq - t->log_first)) % t->log_cap];
 }
 
 static void log_pop(struct table *t)
 {
-	struct event *e = log_at(t, t->log_first);
+	const struct event *e = watch_log_at(t, t->log_first);
 
 	t->forgotten = e->revision;
 	obj_unref(e->old);
@@ -64,7 +64,7 @@ static void log_trim(struct core *c, struct table *t)
 {
 	int64_t oldest = core_now(c) - c->o.keep_events_ns;
 
-	while (t->log_n && (t->log_n >= LOG_MAX || log_at(t, t->log_first)->at_ns < oldest))
+	while (t->log_n && (t->log_n >= LOG_MAX || watch_log_at(t, t->log_first)->at_ns < oldest))
 		log_pop(t);
 }
 
@@ -197,7 +197,7 @@ static void watcher_stall(struct watcher *w)
 
 	w->stalled = true;
 	for (uint64_t at = w->next; at < t->log_first + t->log_n && n < ARRAY_LEN(v); at++) {
-		struct obj *o = event_pick(w, log_at(t, at), &type);
+		struct obj *o = event_pick(w, watch_log_at(t, at), &type);
 
 		if (o && !watch_seen(w->core, w->kind, o, &seen, &(struct err){0}) && !seen)
 			v[n++] = o;
@@ -241,7 +241,7 @@ static bool watcher_catch_up(struct watcher *w)
 	if (w->next < t->log_first)
 		err_set(&err, ERR_EXPIRED, "the watch fell behind");
 	for (; err.code == ERR_NONE && w->next < end; w->next++) {
-		const struct event *e = log_at(t, w->next);
+		const struct event *e = watch_log_at(t, w->next);
 
 		if (e->revision <= w->revision) /* it began at a version that was still to come */
 			continue;
@@ -415,7 +415,7 @@ static uint64_t log_after(struct table *t, uint64_t revision)
 	while (lo < hi) {
 		uint64_t mid = lo + (hi - lo) / 2;
 
-		if (log_at(t, mid)->revision <= revision)
+		if (watch_log_at(t, mid)->revision <= revision)
 			lo = mid + 1;
 		else
 			hi = mid;

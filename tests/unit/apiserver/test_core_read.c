@@ -308,20 +308,64 @@ void test_core_read__which_revision(void **state)
 	end();
 }
 
-void test_core_read__revisions_that_cannot_be_had(void **state)
+void test_core_read__a_list_as_it_was(void **state)
 {
 	uint64_t before;
-	int status;
 
 	(void)state;
 	begin();
 	assert_int_equal(get(CMS), 200);
 	before = list_revision();
 	change_cm("a");
-	/* Either what stood then, or word that it is gone: never what stands now. */
-	status = get(CMS "?resourceVersion=%llu&resourceVersionMatch=Exact",
-		     (unsigned long long)before);
-	assert_true(status == 410 || (status == 200 && list_revision() == before));
+	change_cm("a");
+	delete_cm("b");
+	make_cm("b", "\"app\":\"other\""); /* another of that name */
+	delete_cm("c");
+	make_cm("aa", "");
+	assert_int_equal(get(CMS "?resourceVersion=%llu&resourceVersionMatch=Exact",
+			     (unsigned long long)before),
+			 200);
+	assert_string_equal(names(), "a b c d");
+	assert_true(list_revision() == before);
+	assert_true(str_is(json_str(json_at(json_item(json_at(answer, "items"), 0), "data", "k")),
+			   "1"));
+	assert_int_equal(get(CMS "?labelSelector=app%%3Dweb&resourceVersion=%llu"
+				 "&resourceVersionMatch=Exact",
+			     (unsigned long long)before),
+			 200);
+	assert_string_equal(names(), "a b");
+	/* A limit beside a version means exactly that one, and so do the pages behind it. */
+	assert_int_equal(get(CMS "?limit=2&resourceVersion=%llu", (unsigned long long)before), 200);
+	assert_string_equal(names(), "a b");
+	assert_int_equal(get(CMS "?limit=2&continue=%s", token()), 200);
+	assert_string_equal(names(), "c d");
+	assert_true(list_revision() == before);
+	assert_int_equal(get("/api/v1/configmaps?resourceVersion=%llu&resourceVersionMatch=Exact",
+			     (unsigned long long)before),
+			 200);
+	assert_string_equal(names(), "a b c d");
+	end();
+}
+
+void test_core_read__revisions_that_cannot_be_had(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	begin();
+	assert_int_equal(get(CMS), 200);
+	before = list_revision();
+	change_cm("a");
+	assert_int_equal(get(CMS "?resourceVersion=%llu&resourceVersionMatch=Exact",
+			     (unsigned long long)before),
+			 200);
+	/* Half an hour and a change later the log no longer reaches back. */
+	now_ns += 1800 * NS_PER_S;
+	change_cm("a");
+	assert_int_equal(get(CMS "?resourceVersion=%llu&resourceVersionMatch=Exact",
+			     (unsigned long long)before),
+			 410);
+	assert_true(reason("Expired"));
 	assert_int_equal(get(CMS "?resourceVersionMatch=Exact"), 422);
 	assert_int_equal(get(CMS "?resourceVersion=0&resourceVersionMatch=Exact"), 422);
 	assert_int_equal(get(CMS "?resourceVersion=1&resourceVersionMatch=Sometimes"), 422);
