@@ -346,6 +346,7 @@ static bool serve_root(struct front_req *r)
 					    "/healthz",
 					    "/livez",
 					    "/metrics",
+					    "/metrics/slis",
 					    "/openapi/v2",
 					    "/openapi/v3",
 					    "/openid/v1/jwks",

@@ -35,6 +35,59 @@ static const struct check checks[] = {
 	{"informer-sync", is_ready, true}, {"shutdown", is_staying, true},
 };
 
+/* What /metrics/slis tells: how often each check was asked for, by endpoint, and how it went. */
+static const char *const endpoints[] = {"healthz", "livez", "readyz"};
+static unsigned long asked[ARRAY_LEN(endpoints)][ARRAY_LEN(checks)][2];
+
+static size_t endpoint_of(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(endpoints); i++)
+		if (str_is(name, endpoints[i]))
+			return i;
+	return ARRAY_LEN(endpoints);
+}
+
+static bool run_check(const struct front *f, size_t endpoint, size_t check)
+{
+	bool ok = checks[check].ok(f);
+
+	asked[endpoint][check][ok]++;
+	return ok;
+}
+
+static bool is_of(size_t endpoint, const struct check *c)
+{
+	return !c->only_ready || !strcmp(endpoints[endpoint], "readyz");
+}
+
+static void serve_slis(struct front_req *r)
+{
+	static const char *const words[] = {"error", "success"};
+	AUTO(buf) struct buf text = {0};
+
+	buf_puts(&text, "# HELP kubernetes_healthcheck [STABLE] This metric records the result of "
+			"a single healthcheck.\n# TYPE kubernetes_healthcheck gauge\n");
+	for (size_t e = 0; e < ARRAY_LEN(endpoints); e++)
+		for (size_t i = 0; i < ARRAY_LEN(checks); i++)
+			if (is_of(e, &checks[i]))
+				buf_printf(&text,
+					   "kubernetes_healthcheck{name=\"%s\",type=\"%s\"} %d\n",
+					   checks[i].name, endpoints[e], checks[i].ok(r->f));
+	buf_puts(&text, "# HELP kubernetes_healthchecks_total [STABLE] This metric records the "
+			"results of all healthchecks.\n"
+			"# TYPE kubernetes_healthchecks_total counter\n");
+	for (size_t e = 0; e < ARRAY_LEN(endpoints); e++)
+		for (size_t i = 0; i < ARRAY_LEN(checks); i++)
+			for (size_t k = 0; k < ARRAY_LEN(words); k++)
+				if (asked[e][i][k])
+					buf_printf(&text,
+						   "kubernetes_healthchecks_total{name=\"%s\","
+						   "status=\"%s\",type=\"%s\"} %lu\n",
+						   checks[i].name, words[k], endpoints[e],
+						   asked[e][i][k]);
+	front_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&text));
+}
+
 static bool excluded(struct front_req *r, const char *name)
 {
 	size_t pos = 0;
@@ -47,37 +100,37 @@ static bool excluded(struct front_req *r, const char *name)
 	return false;
 }
 
-static void serve_all(struct front_req *r, const char *what)
+static void serve_all(struct front_req *r, size_t endpoint)
 {
 	AUTO(buf) struct buf text = {0};
-	bool ok = true, ready = !strcmp(what, "readyz");
+	bool ok = true;
 	bool verbose = http_query(&r->http->arena, r->http->query, "verbose").p != NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
 		const struct check *c = &checks[i];
-		if (c->only_ready && !ready)
+		if (!is_of(endpoint, c))
 			continue;
 		if (excluded(r, c->name)) {
 			buf_printf(&text, "[+]%s excluded: ok\n", c->name);
 			continue;
 		}
-		bool fine = c->ok(r->f);
+		bool fine = run_check(r->f, endpoint, i);
 		ok = ok && fine;
 		buf_printf(&text, fine ? "[+]%s ok\n" : "[-]%s failed: reason withheld\n", c->name);
 	}
-	buf_printf(&text, "%s check %s\n", what, ok ? "passed" : "failed");
+	buf_printf(&text, "%s check %s\n", endpoints[endpoint], ok ? "passed" : "failed");
 	if (ok && !verbose)
 		front_text(r, 200, "text/plain; charset=utf-8", STR("ok"));
 	else
 		front_text(r, ok ? 200 : 500, "text/plain; charset=utf-8", buf_view(&text));
 }
 
-static bool serve_one(struct front_req *r, struct str name)
+static bool serve_one(struct front_req *r, size_t endpoint, struct str name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
 		if (!str_is(name, checks[i].name))
 			continue;
-		bool ok = checks[i].ok(r->f);
+		bool ok = run_check(r->f, endpoint, i);
 		front_text(r, ok ? 200 : 500, "text/plain; charset=utf-8",
 			   ok ? STR("ok") : STR("internal server error: not ready\n"));
 		return true;
@@ -104,22 +157,25 @@ static void serve_version(struct front_req *r)
 
 bool health_serve(struct front_req *r)
 {
-	static const char *const whole[] = {"healthz", "livez", "readyz"};
 	AUTO(buf) struct buf text = {0};
 	struct str path = r->http->path, head, rest;
 
-	for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
-		if (!str_cut(str_sub(path, 1, path.n), '/', &head, &rest))
-			rest = STR_NONE;
-		if (!str_is(head, whole[i]))
-			continue;
+	if (!str_cut(str_sub(path, 1, path.n), '/', &head, &rest)) {
+		head = str_sub(path, 1, path.n);
+		rest = STR_NONE;
+	}
+	if (endpoint_of(head) < ARRAY_LEN(endpoints)) {
 		if (rest.n)
-			return serve_one(r, rest);
-		serve_all(r, whole[i]);
+			return serve_one(r, endpoint_of(head), rest);
+		serve_all(r, endpoint_of(head));
 		return true;
 	}
 	if (str_is(path, "/version") || str_is(path, "/version/")) {
 		serve_version(r);
+		return true;
+	}
+	if (str_is(path, "/metrics/slis")) {
+		serve_slis(r);
 		return true;
 	}
 	if (!str_is(path, "/metrics"))

@@ -90,6 +90,7 @@ static void set_status(struct kind_ctx *c, struct json *o)
 	/* What comes from the live object is shared with it. */
 	json_set(c->a, o, STR("status"), json_copy(c->a, json_set_object(c->a, o, "status")));
 	set_names(c, o);
+	crd_approval_condition(c, o);
 	status = json_get(o, STR("status"));
 	stored = json_set_array(c->a, status, "storedVersions");
 	for (size_t i = 0; i < json_len(versions); i++) {

@@ -105,3 +105,24 @@ void crd_approval_validate(struct kind_ctx *c, const struct json *next, const st
 	else
 		rule_required(c, &at, NULL, why);
 }
+
+void crd_approval_condition(struct kind_ctx *c, struct json *o)
+{
+	struct str said = meta_annotation(o, APPROVED), text;
+	const char *why = unapproved(o), *reason = "ApprovedAnnotation";
+
+	if (!is_protected(json_str(json_at(o, "spec", "group"))))
+		return;
+	if (why) {
+		reason = said.n ? "InvalidAnnotation" : "MissingAnnotation";
+		text = str_c(why);
+	} else if (str_starts(said, STR("unapproved"))) {
+		reason = "UnapprovedAnnotation";
+		text = arena_strf(c->a, "not approved: \"%.*s\"", STR_ARG(said));
+	} else {
+		text = arena_strf(c->a, "approved in %.*s", STR_ARG(said));
+	}
+	condition_set(c->a, o, "KubernetesAPIApprovalPolicyConformant",
+		      strcmp(reason, "ApprovedAnnotation") ? "False" : "True", reason, text,
+		      c->now_ns);
+}

@@ -9,5 +9,7 @@ void crd_selectable_validate(struct kind_ctx *c, const struct spath *at,
 			     const struct json *version);
 /* Who defines something in a group of Kubernetes' own says who approved it. live NULL on create. */
 void crd_approval_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
+/* The status' word on that, for those groups only. */
+void crd_approval_condition(struct kind_ctx *c, struct json *o);
 
 #endif

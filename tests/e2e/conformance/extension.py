@@ -172,6 +172,8 @@ def refused(api, ns):
         check("refused: " + why, a.code == 422 and why in a["message"], a)
     a = make("ok.k8s.io", meta={"annotations": {"api-approved.kubernetes.io": "unapproved, a test"}})
     eq("a protected group, with a word about it", a.code, 201)
+    said = [(c["status"], c["reason"]) for c in a["status"]["conditions"] if c["type"] == "KubernetesAPIApprovalPolicyConformant"]
+    eq("… which its status repeats", said, [("False", "UnapprovedAnnotation")])
     api.delete(CRDS + "/foos.ok.k8s.io")
 
 

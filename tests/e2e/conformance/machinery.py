@@ -131,6 +131,9 @@ def version_and_health(api, ns):
         eq(path + " isn't", api.get(path).code, 404)
     m = api.get("/metrics")
     check("metrics", m.code == 200 and "apiserver_request_total" in m.text, m.text[:300])
+    slis = api.get("/metrics/slis").text
+    check("… and those of the health checks", 'kubernetes_healthcheck{name="etcd",type="livez"} 1' in slis
+          and 'kubernetes_healthchecks_total{name="ping",status="success",type="readyz"}' in slis, slis)
 
 
 def watching(api, ns):
