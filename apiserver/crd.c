@@ -171,7 +171,8 @@ static void set_version(struct crd *c, struct crd_version *v, const struct json 
 				.crd = v};
 	if (str_is(json_str(json_get(spec, STR("scope"))), "Namespaced"))
 		v->kind.flags |= KIND_NAMESPACED;
-	v->kind.schema = crd_schema_build(&c->a, json_at(o, "schema", "openAPIV3Schema"), preserve);
+	v->published = json_at(o, "schema", "openAPIV3Schema");
+	v->kind.schema = crd_schema_build(&c->a, v->published, preserve);
 	v->kind.columns = columns(c, json_get(o, STR("additionalPrinterColumns")));
 	v->kind.selectable = selectable(c, json_get(o, STR("selectableFields")));
 	v->kind.field = v->kind.selectable ? field : NULL;

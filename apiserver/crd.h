@@ -16,6 +16,7 @@ struct crd_version {
 	struct kind kind; /* the first member */
 	struct crd *crd;
 	bool served;
+	const struct json *published; /* the schema that OpenAPI shows, NULL: anything goes */
 	/* JSONPaths of the scale subresource, NULL = none */
 	const char *replicas, *status_replicas, *selector;
 	const char *deprecation; /* a warning for every request, or NULL */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/crd.h"
 #include "lib/base/codec.h"
 #include "lib/base/map.h"
 
@@ -234,6 +235,16 @@ static struct str definition_name(struct writer *w, const struct kind *k, const 
 	return arena_str(w->a, buf_view(&b));
 }
 
+/* What its definition says, not what we made of it. */
+static struct json *custom_json(struct writer *w, const struct crd_version *v)
+{
+	const struct schema_field metadata = {
+		.type = schema_find(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")),
+		.description = "Standard object's metadata: its names, labels, owners."};
+
+	return openapi_custom(w->a, v->published, property_json(w, &metadata), w->v3);
+}
+
 static void define_kind(struct writer *w, const struct kind *k)
 {
 	const struct schema *s = schema_of(k);
@@ -242,7 +253,10 @@ static void define_kind(struct writer *w, const struct kind *k)
 
 	if (!def) {
 		map_set(&w->seen, name, (void *)(uintptr_t)k);
-		def = s ? body_json(w, s) : json_build(w->a, "{s:s}", "type", "object");
+		if (crd_version(k))
+			def = custom_json(w, crd_version(k));
+		else
+			def = s ? body_json(w, s) : json_build(w->a, "{s:s}", "type", "object");
 		def = json_set(w->a, w->defs, name, def);
 	}
 	json_append(w->a, json_set_array(w->a, def, "x-kubernetes-group-version-kind"),

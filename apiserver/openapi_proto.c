@@ -15,6 +15,9 @@ enum how {
 	AS_TEXT,
 	AS_TEXTS,
 	AS_FLAG,
+	AS_INT,
+	AS_DOUBLE,
+	AS_ANY,
 	AS_ANYS, /* values of any type, as YAML text */
 	AS_MESSAGE,
 	AS_MESSAGES,
@@ -45,7 +48,22 @@ static const struct message schema;
 static const struct row schema_rows[] = {
 	{"$ref", 1, AS_TEXT, NULL, 0, 0},
 	{"format", 2, AS_TEXT, NULL, 0, 0},
+	{"title", 3, AS_TEXT, NULL, 0, 0},
 	{"description", 4, AS_TEXT, NULL, 0, 0},
+	{"default", 5, AS_ANY, NULL, 0, 0},
+	{"multipleOf", 6, AS_DOUBLE, NULL, 0, 0},
+	{"maximum", 7, AS_DOUBLE, NULL, 0, 0},
+	{"exclusiveMaximum", 8, AS_FLAG, NULL, 0, 0},
+	{"minimum", 9, AS_DOUBLE, NULL, 0, 0},
+	{"exclusiveMinimum", 10, AS_FLAG, NULL, 0, 0},
+	{"maxLength", 11, AS_INT, NULL, 0, 0},
+	{"minLength", 12, AS_INT, NULL, 0, 0},
+	{"pattern", 13, AS_TEXT, NULL, 0, 0},
+	{"maxItems", 14, AS_INT, NULL, 0, 0},
+	{"minItems", 15, AS_INT, NULL, 0, 0},
+	{"uniqueItems", 16, AS_FLAG, NULL, 0, 0},
+	{"maxProperties", 17, AS_INT, NULL, 0, 0},
+	{"minProperties", 18, AS_INT, NULL, 0, 0},
 	{"required", 19, AS_TEXTS, NULL, 0, 0},
 	{"enum", 20, AS_ANYS, NULL, 0, 0},
 	{"additionalProperties", 21, AS_MESSAGE, &schema, 1, 0},
@@ -124,10 +142,20 @@ static void put_bytes(uint8_t number, struct str s, struct buf *out)
 	buf_str(out, s);
 }
 
-static void put_flag(uint8_t number, bool b, struct buf *out)
+static void put_number(uint8_t number, uint64_t v, struct buf *out)
 {
 	put_varint((uint64_t)number << 3, out);
-	put_varint(b, out);
+	put_varint(v, out);
+}
+
+static void put_double(uint8_t number, double v, struct buf *out)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	put_varint((uint64_t)number << 3 | 1, out);
+	for (int i = 0; i < 8; i++, bits >>= 8)
+		buf_putc(out, (char)bits);
 }
 
 static void put_wrapped(const struct row *r, struct str s, struct buf *out)
@@ -220,7 +248,16 @@ static void put_value(const struct row *r, const struct json *v, struct buf *out
 		put_wrapped(r, json_str(v), out);
 		break;
 	case AS_FLAG:
-		put_flag(r->number, json_bool(v, false), out);
+		put_number(r->number, json_bool(v, false), out);
+		break;
+	case AS_INT:
+		put_number(r->number, (uint64_t)json_int(v, 0), out);
+		break;
+	case AS_DOUBLE:
+		put_double(r->number, json_double(v, 0), out);
+		break;
+	case AS_ANY:
+		put_any(r->number, v, out);
 		break;
 	case AS_TEXTS:
 		for (size_t i = 0; i < json_len(v); i++)
@@ -231,6 +268,11 @@ static void put_value(const struct row *r, const struct json *v, struct buf *out
 			put_any(r->number, json_item(v, i), out);
 		break;
 	case AS_MESSAGE:
+		if (json_is(v, JSON_BOOL)) { /* "additionalProperties": or any at all, or none */
+			put_number(2, json_bool(v, false), &body);
+			put_bytes(r->number, buf_view(&body), out);
+			break;
+		}
 		put_message(r->of, v, &body);
 		put_wrapped(r, buf_view(&body), out);
 		break;

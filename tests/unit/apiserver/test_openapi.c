@@ -356,3 +356,114 @@ void test_openapi__odd_parts(void **state)
 		}
 	}
 }
+
+/* ---- definitions ---- */
+
+/* The published schema of field x, sorted. */
+static struct str published(const char *x, bool new)
+{
+	struct json *schema = json_parse(
+		&a,
+		arena_strf(&a,
+			   "{\"type\":\"object\",\"required\":[\"x\"],\"properties\":{\"x\":%s}}",
+			   x),
+		NULL, NULL);
+	struct json *meta = json_build(&a, "{s:s}", "type", "object"), *got;
+	AUTO(buf) struct buf text = {0};
+
+	assert_non_null(schema);
+	got = openapi_custom(&a, schema, meta, new);
+	assert_true(json_equal(json_at(got, "properties", "metadata"), meta));
+	assert_non_null(json_at(got, "properties", "kind", "type"));
+	if (json_get(got, STR("required")))
+		buf_puts(&text, "required ");
+	json_write_sorted(json_at(got, "properties", "x"), &text);
+	return arena_str(&a, buf_view(&text));
+}
+
+static void shows(const char *x, const char *old, const char *new)
+{
+	assert_string_equal(arena_cstr(&a, published(x, false)), old);
+	assert_string_equal(arena_cstr(&a, published(x, true)), new ? new : old);
+}
+
+/* Nothing is added to what the author wrote, and limits are not lost. */
+void test_openapi__definitions_show_what_was_written(void **state)
+{
+	static const char list[] =
+		"required {\"items\":{\"type\":\"string\"},\"maxItems\":3,\"type\":\"array\"}";
+	static const char limits[] =
+		"required {\"default\":\"a\",\"enum\":[\"a\",\"b\"],\"pattern\":"
+		"\"[ab]\",\"type\":\"string\"}";
+
+	(void)state;
+	shows("{\"type\":\"array\",\"maxItems\":3,\"items\":{\"type\":\"string\"}}", list, NULL);
+	shows("{\"type\":\"string\",\"pattern\":\"[ab]\",\"enum\":[\"a\",\"b\"],\"default\":\"a\"}",
+	      limits, NULL);
+	shows("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\",\"minimum\":1}}",
+	      "required {\"additionalProperties\":{\"minimum\":1,\"type\":\"integer\"},\"type\":"
+	      "\"object\"}",
+	      NULL);
+	cleanup();
+}
+
+/* What kubectl would misread is not in the old form. */
+void test_openapi__definitions_in_the_old_form_claim_less(void **state)
+{
+	(void)state;
+	shows("{\"type\":\"string\",\"nullable\":true}", "{}",
+	      "required {\"nullable\":true,\"type\":\"string\"}");
+	shows("{\"type\":\"string\",\"anyOf\":[{\"minLength\":1}]}",
+	      "required {\"type\":\"string\"}",
+	      "required {\"anyOf\":[{\"minLength\":1}],\"type\":\"string\"}");
+	shows("{\"type\":\"object\",\"x-kubernetes-preserve-unknown-fields\":true,"
+	      "\"properties\":{\"y\":{\"type\":\"string\"}}}",
+	      "required {\"x-kubernetes-preserve-unknown-fields\":true}",
+	      "required {\"properties\":{\"y\":{\"type\":\"string\"}},\"type\":\"object\","
+	      "\"x-kubernetes-preserve-unknown-fields\":true}");
+	shows("{\"x-kubernetes-int-or-string\":true}",
+	      "required {\"x-kubernetes-int-or-string\":true}",
+	      "required {\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"string\"}],"
+	      "\"x-kubernetes-int-or-string\":true}");
+	cleanup();
+}
+
+void test_openapi__definitions_without_a_schema_name_no_field(void **state)
+{
+	const struct json *open =
+		json_parse(&a,
+			   STR("{\"type\":\"object\",\"properties\":{\"x\":{}},\"x-"
+			       "kubernetes-preserve-unknown-fields\":true}"),
+			   NULL, NULL);
+	const struct json *plain = json_build(&a, "{s:s}", "type", "object");
+
+	(void)state;
+	assert_true(json_equal(openapi_custom(&a, NULL, plain, false), plain));
+	assert_true(json_equal(openapi_custom(&a, NULL, plain, true), plain));
+	assert_true(json_equal(openapi_custom(&a, open, plain, false), plain));
+	assert_non_null(json_at(openapi_custom(&a, open, plain, true), "properties", "x"));
+	cleanup();
+}
+
+/* An object within an object has a name and a kind, too. */
+void test_openapi__definitions_embed_whole_objects(void **state)
+{
+	const struct json *meta = json_build(&a, "{s:s}", "type", "object"), *got, *x;
+	static const char text[] =
+		"{\"type\":\"object\",\"properties\":{\"x\":{\"type\":\"object\","
+		"\"x-kubernetes-embedded-resource\":true,\"required\":[\"kind\"]}}}";
+
+	(void)state;
+	got = openapi_custom(&a, json_parse(&a, str_c(text), NULL, NULL), meta, false);
+	x = json_at(got, "properties", "x");
+	assert_non_null(json_at(x, "properties", "metadata"));
+	assert_int_equal(json_len(json_get(x, STR("required"))), 2);
+	/* Keywords of any type. */
+	openapi_custom(&a,
+		       json_parse(&a,
+				  STR("{\"properties\":[1],\"required\":{},\"items\":[],\"type\":7,"
+				      "\"allOf\":1,\"anyOf\":{},\"additionalProperties\":\"x\"}"),
+				  NULL, NULL),
+		       meta, true);
+	cleanup();
+}
