@@ -130,9 +130,10 @@ static void put_meta(const struct custom *c, struct json *o)
 	struct json *to = json_set_object(c->a, o, "properties");
 
 	json_set(c->a, to, STR("apiVersion"),
-		 json_build(c->a, "{s:s,s:s}", "description",
-			    "The group and version that the object is written in.", "type",
-			    "string"));
+		 json_build(
+			 c->a, "{s:s,s:s}", "description",
+			 "APIVersion defines the group and version that the object is written in.",
+			 "type", "string"));
 	json_set(c->a, to, STR("kind"),
 		 json_build(c->a, "{s:s,s:s}", "description",
 			    "What kind of thing the object describes.", "type", "string"));

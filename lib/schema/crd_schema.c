@@ -147,7 +147,8 @@ static size_t put_meta(struct schema_field *v, size_t n, bool required)
 		{.name = "apiVersion",
 		 .type = &text,
 		 .required = required,
-		 .description = "The group and version that the object is written in."},
+		 .description =
+			 "APIVersion defines the group and version that the object is written in."},
 		{.name = "kind",
 		 .type = &text,
 		 .required = required,

@@ -375,6 +375,9 @@ static struct str published(const char *x, bool new)
 	got = openapi_custom(&a, schema, meta, new);
 	assert_true(json_equal(json_at(got, "properties", "metadata"), meta));
 	assert_non_null(json_at(got, "properties", "kind", "type"));
+	/* The words that Kubernetes' conformance tests look for in what kubectl explains. */
+	assert_true(str_starts(json_str(json_at(got, "properties", "apiVersion", "description")),
+			       STR("APIVersion defines")));
 	if (json_get(got, STR("required")))
 		buf_puts(&text, "required ");
 	json_write_sorted(json_at(got, "properties", "x"), &text);
