@@ -144,6 +144,13 @@ static bool is_kubernetes(const struct kind *k)
 	return str_find(group, STR(".")) < 0 || str_ends(group, STR(".k8s.io"));
 }
 
+/* Definitions' finalizer is put there by the API server: the client would hear of what it never
+ * wrote. */
+static bool asks_for_owner(const struct kind *k)
+{
+	return k->crd || str_find(str_c(k->group), STR(".k8s.io")) < 0;
+}
+
 /*
  * A finalizer says whose it is: of Kubernetes' own kinds that is demanded (of those that were there
  * already it never was), of others only asked for.
@@ -166,7 +173,7 @@ static void check_finalizers(struct kind_ctx *c, const struct kind *k, const str
 			rule_invalid(c, &one, NULL, json_item(all, i),
 				     "name is neither a standard finalizer name nor is it fully "
 				     "qualified");
-		else if (c->warnings)
+		else if (c->warnings && asks_for_owner(k))
 			buf_printf(c->warnings,
 				   "metadata.finalizers: \"%.*s\": prefer a domain-qualified "
 				   "finalizer name including a path (/) to avoid accidental "

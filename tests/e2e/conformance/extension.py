@@ -31,6 +31,7 @@ def define(api, kind, versions=None, scope="Namespaced", group="e2e.example.com"
         "name": plural + "." + group}, "spec": {"group": group, "scope": scope, "names": {"plural": plural, "kind": kind},
                                                 "versions": versions or [version()]}})
     check("define " + kind, a.code == 201, a)
+    eq("… nothing is wrong with what the server adds", a.warnings, [])
     at = "/apis/%s/%s" % (group, (versions or [version()])[0]["name"])
     check("… is served", soon(lambda: api.get(at + "/" + plural).code == 200))
     return a, at, plural
