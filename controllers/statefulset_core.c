@@ -174,15 +174,33 @@ static void roll(struct sts *s)
 	}
 }
 
+/* Runs, and was ready since its containers started: it may well become so again by itself. */
+static bool was_well(const struct json *pod)
+{
+	const struct json *all = json_at(pod, "status", "containerStatuses");
+	const struct json *ready = condition_find(pod, "Ready");
+	int64_t since = meta_time_ns(json_at(ready, "lastTransitionTime"));
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		int64_t started =
+			meta_time_ns(json_at(json_item(all, i), "state", "running", "startedAt"));
+
+		if (!started || started >= since)
+			return false;
+	}
+	return json_len(all) > 0;
+}
+
 /* A pod of an older revision that never became ready would hold an ordered set for ever: what it
- * waits for is replaced at once, without waiting for it. */
+ * waits for is replaced at once, without waiting for it. One that was well holds a rollout up
+ * until it is well again, as in Kubernetes. */
 static bool replace_broken(struct sts *s)
 {
 	const struct json *pod = first_unwell(s);
 	int64_t ordinal = pod ? sts_ordinal(s, pod) : -1;
 
 	if (!pod || !s->rolling || !wanted(s, ordinal) || ordinal < s->first + s->partition ||
-	    sts_pod_of(pod, s->revisions.name) || meta_deleting(pod))
+	    sts_pod_of(pod, s->revisions.name) || meta_deleting(pod) || was_well(pod))
 		return false;
 	sts_delete(s, pod);
 	return true;

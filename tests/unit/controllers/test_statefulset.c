@@ -194,6 +194,29 @@ void test_statefulset__a_broken_rollout_is_replaced(void **state)
 	fake_free(f);
 }
 
+/* One that was ready, and isn't for now, holds the others up: it is no broken template. */
+void test_statefulset__a_rollout_waits_for_a_pod_that_was_well(void **state)
+{
+	struct fake *f = complete();
+
+	(void)state;
+	fake_merge(f, &res_pods, "a", "db-1",
+		   "{'status':{'phase':'Running','containerStatuses':[{'name':'c','state':"
+		   "{'running':{'startedAt':'2023-11-14T22:10:00Z'}}}],'conditions':[{'type':"
+		   "'Ready','status':'False','lastTransitionTime':'2023-11-14T22:12:00Z'}]}}");
+	fake_merge(f, &res_statefulsets, "a", "db", IMAGE("i:2"));
+	step(f);
+	assert_str(image(f, "db-2"), "i:1");
+	assert_str(image(f, "db-1"), "i:1");
+	/* Its container came anew and was never ready: nothing to wait for. */
+	fake_merge(f, &res_pods, "a", "db-1",
+		   "{'status':{'containerStatuses':[{'name':'c','state':"
+		   "{'running':{'startedAt':'2023-11-14T22:13:00Z'}}}]}}");
+	step(f);
+	assert_str(image(f, "db-1"), "i:2");
+	fake_free(f);
+}
+
 void test_statefulset__claims_go_with_the_set_where_asked(void **state)
 {
 	struct fake *f = complete();
