@@ -59,7 +59,9 @@ k get cm gone -o yaml | sed '/resourceVersion\|uid\|creationTimestamp/d' | k app
 # Older clients look for kinds that no server has any more.
 [ "$(kubectl_minor)" -lt 22 ] && skip "apply --prune" "kubectl is too old" || ok "apply --prune takes what isn't there any more" says "configmap/gone pruned" k apply -f "$work/app.yaml" --prune -l set=x
 ok "a quota of scopes that aren't is refused" fails "unsupported scope" k create quota q --hard=pods=1 --scopes=Nope
-node=$(k get pod "$pod" -o jsonpath='{.spec.nodeName}')
+# What apply put back above rolls out: the pod of before may be gone.
+k rollout status deploy/app --timeout=60s >/dev/null
+node=$(k get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{.items[0].spec.nodeName}')
 ok "drain" k drain "$node" --ignore-daemonsets --force --timeout=60s
 ok "… its pods go on elsewhere" soon 10 sh -c "[ \$($kc get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{range .items[*]}{.spec.nodeName}{\"\\n\"}{end}' | grep -vc ^$node\$) -ge 1 ]"
 ok "uncordon, taint" sh -c "$kc uncordon $node && $kc taint node $node a=b:NoSchedule && $kc taint node $node a-"
