@@ -96,6 +96,16 @@ void git_close(struct gitmirror *m)
 	git_libgit2_shutdown();
 }
 
+void git_refresh(struct gitmirror *m)
+{
+	git_repository *again;
+
+	if (!m || git_repository_open_bare(&again, git_repository_path(m->repo)) < 0)
+		return;
+	git_repository_free(m->repo);
+	m->repo = again;
+}
+
 void gitmirror_cleanup(struct gitmirror **m)
 {
 	git_close(*m);

@@ -31,6 +31,9 @@ struct gitmirror;
 char *git_mirror_path(struct arena *a, const char *data_dir, struct str url);
 struct gitmirror *git_open(const char *path, struct err *err); /* NULL when it isn't there */
 void git_close(struct gitmirror *m);
+/* After packs were put together: libgit2 keeps those that are gone open, and mapped, for as long as
+ * the repository is. NULL does nothing; when the mirror can't be opened again, all stays. */
+void git_refresh(struct gitmirror *m);
 void gitmirror_cleanup(struct gitmirror **m);
 
 /*

@@ -52,8 +52,15 @@ void sources_waiting(struct reconciler *r, const char *mirror)
 static void on_repacked(void *arg, const struct json *answer, const struct err *err)
 {
 	struct source *s = arg;
+	struct map_iter it = {0};
 
 	s->repack = NULL;
+	while (answer && map_next(&s->r->sources, &it)) {
+		const struct source *other = it.value;
+
+		if (other->mirror && !strcmp(other->mirror, s->mirror))
+			git_refresh(other->git);
+	}
 	if (!answer)
 		log_warn("cannot put the mirror's packs together", "source", s->key, "error",
 			 err->msg);

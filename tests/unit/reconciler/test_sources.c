@@ -2,6 +2,8 @@
  * Fetching, with real repositories: which tag is chosen, whose signatures count, what commits are
  * put together from, how hostile remotes end.
  */
+#include <dirent.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -460,6 +462,54 @@ void test_sources__passwords_in_addresses_are_not_shown(void **state)
 	json_set_str(&w->a, r, "url", STR("http://bot:s3cret@127.0.0.1:1/x.git"));
 	assert_null(gitremote_fetch(&w->a, r, &err));
 	assert_null(strstr(err.msg, "s3cret"));
+	end(w);
+}
+
+/* Of our own descriptors: those of packs that are no more. */
+static int gone_packs(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+	int n = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		char to[PATH_MAX] = "";
+
+		if (readlinkat(dirfd(d), e->d_name, to, sizeof(to) - 1) > 0)
+			n += strstr(to, ".pack (deleted)") != NULL;
+	}
+	closedir(d);
+	return n;
+}
+
+void test_sources__readers_let_go_of_packs_that_are_gone(void **state)
+{
+	struct world *w = begin();
+	struct json *r = request(w, "{\"ref\":{\"branch\":\"main\"}}"), *a = NULL;
+	struct gitmirror *m = NULL;
+	struct git_file f;
+	struct err err = {0};
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		sh(w, arena_printf(&w->a, "cd repo; echo c: %d >app/a.yaml; git commit -qam %d", i,
+				   i));
+		a = fetch(w, r);
+		if (!m)
+			m = git_open(w->mirror, &err);
+		assert_non_null(m);
+		assert_int_equal(git_file(m, &w->a, text(w, a, "commit"), "app/a.yaml", &f, &err),
+				 0);
+	}
+	if (!gitremote_repack(&w->a, r, &err))
+		fail_msg("%s", err.msg);
+	assert_true(gone_packs() > 0); /* else this proves nothing */
+	git_refresh(m);
+	assert_int_equal(gone_packs(), 0);
+	assert_int_equal(git_file(m, &w->a, text(w, a, "commit"), "app/a.yaml", &f, &err), 0);
+	assert_true(str_is(f.data, "c: 3\n"));
+	git_close(m);
 	end(w);
 }
 
