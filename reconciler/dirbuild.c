@@ -4,6 +4,7 @@
  * command line only. Memory: one arena, released at the end.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,8 +126,12 @@ static int load(void *ctx, const char *path, struct git_files *ret, struct err *
 	struct stat st;
 	int rc;
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Below a file there is nothing, which is what a revision's tree would say. */
+		if (err && err->sys == ENOTDIR)
+			err->code = ERR_NOT_FOUND;
 		return -1;
+	}
 	if (fstat(fd, &st))
 		return err_sys(err, "%s", path);
 	d->files = (struct git_files){0};

@@ -111,6 +111,19 @@ static void old_patches(struct arena *a, struct json *k)
 	json_set(a, k, STR("patches"), now);
 }
 
+static int check_version(struct kbuild *b, struct err *err)
+{
+	const struct json *v = json_get(b->k, STR("apiVersion"));
+	bool component = str_is(json_str(json_get(b->k, STR("kind"))), "Component");
+	const char *want =
+		component ? "kustomize.config.k8s.io/v1alpha1" : "kustomize.config.k8s.io/v1beta1";
+
+	if (!json_str(v).n || str_is(json_str(v), want))
+		return 0;
+	return render_fail(b->r, b->file, render_line(b->r, v, 0), err, "apiVersion must be %s",
+			   want);
+}
+
 static int check_kind(struct kbuild *b, struct err *err)
 {
 	const struct json *kind = json_get(b->k, STR("kind"));
@@ -139,7 +152,7 @@ int kbuild_normalize(struct kbuild *b, const struct json *k, struct err *err)
 	append_all(b->a, copy, "images", json_get(copy, STR("imageTags")));
 	old_patches(b->a, copy);
 	b->k = copy;
-	return check_kind(b, err);
+	return check_kind(b, err) || check_version(b, err) ? -1 : 0;
 }
 
 /* ---- a Flux Kustomization's own fields ---- */

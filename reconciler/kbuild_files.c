@@ -149,12 +149,21 @@ static int add_items(struct render *r, struct json *list, const struct rendered_
 	return 0;
 }
 
+/* A list that lists nothing. */
+static bool is_bare_list(const struct json *v)
+{
+	const struct json *items = json_get(v, STR("items"));
+
+	return str_is(json_str(json_get(v, STR("kind"))), "List") &&
+	       (!items || json_is(items, JSON_NULL));
+}
+
 static int add(struct render *r, struct json *v, const struct rendered_object *at,
 	       struct kres_list *l, struct err *err)
 {
 	struct kres *res;
 
-	if (json_is(v, JSON_OBJECT) && !json_len(v))
+	if (json_is(v, JSON_OBJECT) && (!json_len(v) || is_bare_list(v)))
 		return 0;
 	if (json_is(v, JSON_OBJECT) && str_ends(json_str(json_get(v, STR("kind"))), STR("List")) &&
 	    json_is(json_get(v, STR("items")), JSON_ARRAY))

@@ -89,7 +89,7 @@ static struct str relative(struct arena *a, struct str dir, struct str path)
 
 static void put_origin(struct kbuild *b, struct kres *r)
 {
-	const struct rendered_object *o = r->origin;
+	const struct rendered_object *o = r->configured ?: r->origin;
 	struct str path = relative(b->a, b->dir, b->r->out->files.v[o->file].path), text;
 	struct json *meta = json_set_object(b->a, r->tree, "metadata");
 	struct str kind = json_str(json_get(r->tree, STR("kind")));

@@ -25,14 +25,26 @@ static const struct json *field(const struct plugin *p, const char *key)
 	return json_get(p->c, str_c(key));
 }
 
-/* The configuration without what makes it an object. */
-static struct json *bare(struct plugin *p)
+/*
+ * The fields of the configuration that mean something, by name, ended by NULL. What else stands
+ * there means nothing, as kustomize reads these (unlike kustomizations).
+ */
+static struct json *only(struct plugin *p, const char *const *names)
 {
 	struct json *v = json_copy(p->b->a, p->c);
+	size_t i = 0;
 
-	json_del(v, STR("apiVersion"));
-	json_del(v, STR("kind"));
-	json_del(v, STR("metadata"));
+	while (i < json_len(v)) {
+		struct str key = json_members(v)[i].key;
+		size_t n = 0;
+
+		while (names[n] && !str_is(key, names[n]))
+			n++;
+		if (names[n])
+			i++;
+		else
+			json_del(v, key);
+	}
 	return v;
 }
 
@@ -98,13 +110,16 @@ static int replacements(struct plugin *p, struct err *err)
 
 static int patch(struct plugin *p, struct err *err)
 {
-	return kbuild_patch(p->b, bare(p), err);
+	static const char *const names[] = {"path", "patch", "target", "options", NULL};
+
+	return kbuild_patch(p->b, only(p, names), err);
 }
 
 /* jsonOp is what the others call patch. */
 static int patch6902(struct plugin *p, struct err *err)
 {
-	struct json *entry = bare(p);
+	static const char *const names[] = {"path", "jsonOp", "target", NULL};
+	struct json *entry = only(p, names);
 	const struct json *op = json_get(entry, STR("jsonOp"));
 
 	if (op)
@@ -137,7 +152,9 @@ static int patch_strategic(struct plugin *p, struct err *err)
 static int generator(struct plugin *p, struct err *err)
 {
 	struct arena *a = p->b->a;
-	struct json *entry = bare(p), *list = json_new(a, JSON_ARRAY),
+	static const char *const names[] = {"behavior", "files",   "literals", "envs",
+					    "env",      "options", "type",     NULL};
+	struct json *entry = only(p, names), *list = json_new(a, JSON_ARRAY),
 		    *k = json_new(a, JSON_OBJECT);
 	bool secret = str_is(json_str(field(p, "kind")), "SecretGenerator");
 	struct kbuild sub = *p->b;
@@ -201,10 +218,11 @@ static int inline_entry(struct kbuild *b, const struct json *entry, struct klaye
 			struct err *err)
 {
 	const struct rendered_object at = {.file = b->file, .line = render_line(b->r, entry, 1)};
+	const struct yaml_limits limits = {.core_booleans = true};
 	struct yaml_docs docs;
 	struct err why = {0};
 
-	if (yaml_parse(b->a, json_str(entry), b->file, NULL, NULL, &docs, &why))
+	if (yaml_parse(b->a, json_str(entry), b->file, NULL, &limits, &docs, &why))
 		return kbuild_blame(b, entry, &why, err);
 	for (size_t i = 0; i < docs.n; i++) {
 		struct kres *r;

@@ -44,6 +44,11 @@ static int absorb(struct kbuild *b, struct kres *made, struct err *err)
 				       "%.*s %.*s exists; behavior must be merge or replace",
 				       STR_ARG(id.kind), STR_ARG(id.name));
 		kustomize_absorb(b->a, match, made);
+		if (made->behavior == KB_REPLACE) {
+			match->generated = true;
+			match->maker = made->maker;
+			match->configured = made->origin;
+		}
 		return 0;
 	}
 	if (made->behavior == KB_MERGE || made->behavior == KB_REPLACE)
@@ -123,10 +128,15 @@ static int label_fields(struct kbuild *b, const struct json *entry, struct kspec
 		more = &c->labels;
 	else if (json_bool(json_get(entry, STR("includeTemplates")), false))
 		more = &c->template_labels;
-	for (size_t i = 0; more && i < more->n; i++)
-		kspecs_add(b->a, ret, &more->v[i]);
-	kspecs_add(b->a, ret, &meta);
-	return 0;
+	for (size_t i = 0; i < c->all_labels.n; i++) {
+		if (kspecs_add(b->a, ret, &c->all_labels.v[i], err))
+			return -1;
+	}
+	for (size_t i = 0; more && i < more->n; i++) {
+		if (kspecs_add(b->a, ret, &more->v[i], err))
+			return -1;
+	}
+	return kspecs_add(b->a, ret, &meta, err);
 }
 
 static int labels(struct kbuild *b, struct err *err)

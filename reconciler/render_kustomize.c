@@ -81,6 +81,7 @@ static int enter(struct kbuild *b, const struct git_file *f, struct str dir, str
 			     .up = b,
 			     .depth = b->depth + 1};
 	struct yaml_docs docs;
+	struct err why = {0};
 
 	sub.files = kbuild_files(&sub);
 	if (kbuild_parse(b->r, f, &docs, err))
@@ -94,8 +95,8 @@ static int enter(struct kbuild *b, const struct git_file *f, struct str dir, str
 	append(b->a, to, &below);
 	for (size_t i = 0; i < json_len(below.vars); i++)
 		json_append(b->a, to->vars, json_item(below.vars, i));
-	if (below.config != b->r->defaults)
-		kconfig_join(b->a, own_config(b), below.config);
+	if (below.config != b->r->defaults && kconfig_join(b->a, own_config(b), below.config, &why))
+		return render_fail(b->r, sub.file, 0, err, "configurations: %s", why.msg);
 	return 0;
 }
 
@@ -208,11 +209,8 @@ static int config_file(struct kbuild *b, const struct json *entry, bool crd, str
 	if (yaml_parse(b->a, text, number, &b->r->out->srcs, NULL, &docs, &why))
 		return render_parse_failed(b->r, number, &why, err);
 	for (size_t i = 0; i < docs.n; i++) {
-		if (crd) {
-			kconfig_crd(b->a, own_config(b), docs.v[i]);
-			continue;
-		}
-		if (kconfig_merge(b->a, own_config(b), docs.v[i], &why))
+		if (crd ? kconfig_crd(b->a, own_config(b), docs.v[i], &why)
+			: kconfig_merge(b->a, own_config(b), docs.v[i], &why))
 			return render_fail(b->r, number, 0, err, "%s", why.msg);
 	}
 	return 0;

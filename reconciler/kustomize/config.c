@@ -10,18 +10,28 @@
 
 #include "lib/base/pure.h"
 
-static bool same_field(const struct kspec *x, const struct kspec *y)
+static bool fits_or_any(struct str have, struct str want)
 {
-	return str_eq(x->group, y->group) && str_eq(x->version, y->version) &&
-	       str_eq(x->kind, y->kind) && str_eq(x->path, y->path);
+	return !want.n || str_eq(have, want);
 }
 
-void kspecs_add(struct arena *a, struct kspecs *l, const struct kspec *s)
+/* Whether s, said of more kinds or of the same, means the field that x means. */
+static bool covers(const struct kspec *s, const struct kspec *x)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		if (same_field(&l->v[i], s))
-			return;
-	}
+	return str_eq(s->path, x->path) && fits_or_any(x->kind, s->kind) &&
+	       fits_or_any(x->group, s->group) && fits_or_any(x->version, s->version);
+}
+
+static int agree(const struct kspec *x, const struct kspec *y, struct err *err)
+{
+	if (x->create == y->create)
+		return 0;
+	return err_set(err, ERR_INVALID, "%.*s is both to be created where it is missing and not",
+		       STR_ARG(x->path));
+}
+
+static void push(struct arena *a, struct kspecs *l, const struct kspec *s)
+{
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? l->cap * 2 : 16;
 		struct kspec *v = arena_array(a, cap, sizeof(*v));
@@ -32,6 +42,45 @@ void kspecs_add(struct arena *a, struct kspecs *l, const struct kspec *s)
 		l->cap = cap;
 	}
 	l->v[l->n++] = *s;
+}
+
+int kspecs_add(struct arena *a, struct kspecs *l, const struct kspec *s, struct err *err)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (covers(s, &l->v[i]))
+			return agree(s, &l->v[i], err);
+	}
+	push(a, l, s);
+	return 0;
+}
+
+/*
+ * A field said of all kinds gives way to the same field said of some: that is how kustomize merges
+ * its defaults with what a configuration says, and how somebody prefixes names of one kind only.
+ */
+static int settle(struct kspecs *l, struct err *err)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct kspec s = l->v[i];
+		bool gone = false;
+
+		for (size_t n = 0; n < l->n && !gone; n++) {
+			/* Those before `kept` have been moved, the ones from i on not yet. */
+			const struct kspec *x = &l->v[n];
+
+			if ((n >= kept && n <= i) || !covers(&s, x) || covers(x, &s))
+				continue;
+			if (agree(&s, x, err))
+				return -1;
+			gone = true;
+		}
+		if (!gone)
+			l->v[kept++] = s;
+	}
+	l->n = kept;
+	return 0;
 }
 
 int kspecs_read(struct arena *a, struct kspecs *l, const struct json *list, struct err *err)
@@ -50,7 +99,7 @@ int kspecs_read(struct arena *a, struct kspecs *l, const struct json *list, stru
 			return err_set(err, ERR_INVALID, "a field needs a path");
 		if (str_starts(s.path, STR("/")))
 			s.path = str_sub(s.path, 1, s.path.n);
-		kspecs_add(a, l, &s);
+		push(a, l, &s);
 	}
 	return 0;
 }
@@ -61,7 +110,7 @@ static void fill(struct arena *a, struct kspecs *l, const struct kspecrow *rows)
 		struct kspec s = {str_c(rows->group), str_c(rows->version), str_c(rows->kind),
 				  str_c(rows->path), rows->create};
 
-		kspecs_add(a, l, &s);
+		push(a, l, &s);
 	}
 }
 
@@ -97,7 +146,7 @@ static void fill_refs(struct arena *a, struct kref *r)
 			if (!(p->holders & h->bit))
 				continue;
 			s.path = arena_strf(a, "%s%s", h->at, p->path);
-			kspecs_add(a, &r->from, &s);
+			push(a, &r->from, &s);
 		}
 	}
 	for (const struct krefrow *row = krefrows; row->target; row++) {
@@ -105,7 +154,7 @@ static void fill_refs(struct arena *a, struct kref *r)
 				  str_c(row->path), false};
 
 		if (str_is(r->kind, row->target))
-			kspecs_add(a, &r->from, &s);
+			push(a, &r->from, &s);
 	}
 }
 
@@ -131,26 +180,54 @@ struct kconfig *kconfig_default(struct arena *a)
 	return c;
 }
 
-static void join(struct arena *a, struct kspecs *to, const struct kspecs *from)
+static int join(struct arena *a, struct kspecs *to, const struct kspecs *from, struct err *err)
 {
-	for (size_t i = 0; i < from->n; i++)
-		kspecs_add(a, to, &from->v[i]);
+	for (size_t i = 0; i < from->n; i++) {
+		if (kspecs_add(a, to, &from->v[i], err))
+			return -1;
+	}
+	return settle(to, err);
 }
 
-void kconfig_join(struct arena *a, struct kconfig *c, const struct kconfig *other)
+#define LISTS 9
+struct list {
+	const char *key;
+	struct kspecs *at;
+};
+
+static void lists_of(struct kconfig *c, struct list ret[LISTS])
 {
-	join(a, &c->name_prefix, &other->name_prefix);
-	join(a, &c->name_suffix, &other->name_suffix);
-	join(a, &c->namespace, &other->namespace);
-	join(a, &c->labels, &other->labels);
-	join(a, &c->template_labels, &other->template_labels);
-	join(a, &c->annotations, &other->annotations);
-	join(a, &c->images, &other->images);
-	join(a, &c->replicas, &other->replicas);
-	for (size_t i = 0; i < other->nrefs; i++)
-		join(a, &ref_of(a, c, &other->refs[i])->from, &other->refs[i].from);
+	const struct list all[LISTS] = {{"namePrefix", &c->name_prefix},
+					{"nameSuffix", &c->name_suffix},
+					{"namespace", &c->namespace},
+					{"commonLabels", &c->labels},
+					{"labels", &c->all_labels},
+					{"templateLabels", &c->template_labels},
+					{"commonAnnotations", &c->annotations},
+					{"images", &c->images},
+					{"replicas", &c->replicas}};
+
+	memcpy(ret, all, sizeof(all));
+}
+
+int kconfig_join(struct arena *a, struct kconfig *c, const struct kconfig *other, struct err *err)
+{
+	struct kconfig from = *other;
+	struct list to[LISTS], of[LISTS];
+
+	lists_of(c, to);
+	lists_of(&from, of);
+	for (size_t i = 0; i < LISTS; i++) {
+		if (join(a, to[i].at, of[i].at, err))
+			return err_wrap(err, "%s", to[i].key);
+	}
+	for (size_t i = 0; i < other->nrefs; i++) {
+		if (join(a, &ref_of(a, c, &other->refs[i])->from, &other->refs[i].from, err))
+			return err_wrap(err, "nameReference");
+	}
 	for (size_t i = 0; i < json_len(other->vars); i++)
 		json_append(a, c->vars, json_item(other->vars, i));
+	return 0;
 }
 
 static int merge_refs(struct arena *a, struct kconfig *c, const struct json *list, struct err *err)
@@ -161,32 +238,28 @@ static int merge_refs(struct arena *a, struct kconfig *c, const struct json *lis
 				    json_str(json_get(v, STR("version"))),
 				    json_str(json_get(v, STR("kind"))),
 				    {0}};
+		struct kspecs more = {0};
 
-		if (kspecs_read(a, &ref_of(a, c, &like)->from, json_get(v, STR("fieldSpecs")), err))
-			return -1;
+		if (kspecs_read(a, &more, json_get(v, STR("fieldSpecs")), err) ||
+		    join(a, &ref_of(a, c, &like)->from, &more, err))
+			return err_wrap(err, "nameReference");
 	}
 	return 0;
 }
 
 int kconfig_merge(struct arena *a, struct kconfig *c, const struct json *file, struct err *err)
 {
-	const struct {
-		const char *key;
-		struct kspecs *to;
-	} lists[] = {{"namePrefix", &c->name_prefix},
-		     {"nameSuffix", &c->name_suffix},
-		     {"namespace", &c->namespace},
-		     {"commonLabels", &c->labels},
-		     {"templateLabels", &c->template_labels},
-		     {"commonAnnotations", &c->annotations},
-		     {"images", &c->images},
-		     {"replicas", &c->replicas}};
 	const struct json *vars = json_get(file, STR("varReference"));
+	struct list lists[LISTS];
 
 	if (file && !json_is(file, JSON_OBJECT))
 		return err_set(err, ERR_INVALID, "a configuration is a map");
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-		if (kspecs_read(a, lists[i].to, json_get(file, str_c(lists[i].key)), err))
+	lists_of(c, lists);
+	for (size_t i = 0; i < LISTS; i++) {
+		struct kspecs more = {0};
+
+		if (kspecs_read(a, &more, json_get(file, str_c(lists[i].key)), err) ||
+		    join(a, lists[i].at, &more, err))
 			return err_wrap(err, "%s", lists[i].key);
 	}
 	for (size_t i = 0; i < json_len(vars); i++)
@@ -202,7 +275,15 @@ struct crd {
 	const struct json *definitions;
 	struct str kind; /* whose fields they are */
 	unsigned depth;
+	bool failed;
+	struct err *err;
 };
+
+static void crd_add(struct crd *w, struct kspecs *l, const struct kspec *s)
+{
+	if (!w->failed && kspecs_add(w->a, l, s, w->err))
+		w->failed = true;
+}
 
 static void crd_walk(struct crd *w, const struct json *type, struct str path);
 
@@ -219,17 +300,17 @@ static void crd_property(struct crd *w, const struct json *p, struct str path)
 	if (json_get(p, STR("x-kubernetes-annotation"))) {
 		struct kspec at = {.kind = w->kind, .path = path};
 
-		kspecs_add(w->a, &w->c->annotations, &at);
+		crd_add(w, &w->c->annotations, &at);
 	}
 	if (json_get(p, STR("x-kubernetes-label-selector"))) {
 		struct kspec at = {.kind = w->kind, .path = path};
 
-		kspecs_add(w->a, &w->c->labels, &at);
+		crd_add(w, &w->c->labels, &at);
 	}
 	if (json_get(p, STR("x-kubernetes-identity"))) {
 		struct kspec at = {.kind = w->kind, .path = path};
 
-		kspecs_add(w->a, &w->c->name_prefix, &at);
+		crd_add(w, &w->c->name_prefix, &at);
 	}
 	if (ref_kind.n && ref_version.n) {
 		if (str_cut(ref_version, '/', &like.group, &like.version) == false) {
@@ -237,7 +318,7 @@ static void crd_property(struct crd *w, const struct json *p, struct str path)
 			like.group = STR_NONE;
 		}
 		s.path = arena_strf(w->a, "%.*s/%.*s", STR_ARG(path), STR_ARG(key));
-		kspecs_add(w->a, &ref_of(w->a, w->c, &like)->from, &s);
+		crd_add(w, &ref_of(w->a, w->c, &like)->from, &s);
 	}
 	if (str_starts(ref, STR("#/definitions/")))
 		ref = str_sub(ref, 14, ref.n);
@@ -272,10 +353,10 @@ static bool is_object_type(const struct json *type)
 	       json_get(p, STR("metadata"));
 }
 
-void kconfig_crd(struct arena *a, struct kconfig *c, const struct json *definitions)
+int kconfig_crd(struct arena *a, struct kconfig *c, const struct json *definitions, struct err *err)
 {
 	struct json_member *m = json_members(definitions);
-	struct crd w = {.a = a, .c = c, .definitions = definitions};
+	struct crd w = {.a = a, .c = c, .definitions = definitions, .err = err};
 	struct str head;
 
 	for (size_t i = 0; m && i < json_len(definitions); i++) {
@@ -285,4 +366,5 @@ void kconfig_crd(struct arena *a, struct kconfig *c, const struct json *definiti
 			w.kind = m[i].key;
 		crd_walk(&w, &m[i].value, STR_NONE);
 	}
+	return w.failed ? -1 : 0;
 }

@@ -29,6 +29,7 @@ struct kref {
 struct kconfig {
 	struct kspecs name_prefix, name_suffix, namespace, labels, template_labels, annotations,
 		images, replicas;
+	struct kspecs all_labels; /* of every entry of `labels`, whatever it includes */
 	struct kref *refs;
 	size_t nrefs, refs_cap;
 	struct json *vars; /* [{path, kind, group}]: what configurations add to varReference */
@@ -38,11 +39,15 @@ struct kconfig *kconfig_default(struct arena *a);
 /* Another configuration file, or what a layer below had. */
 MUST_USE int kconfig_merge(struct arena *a, struct kconfig *c, const struct json *file,
 			   struct err *err);
-void kconfig_join(struct arena *a, struct kconfig *c, const struct kconfig *other);
+MUST_USE int kconfig_join(struct arena *a, struct kconfig *c, const struct kconfig *other,
+			  struct err *err);
 /* Definitions out of an OpenAPI file listed under `crds`: fields that name other objects. */
-void kconfig_crd(struct arena *a, struct kconfig *c, const struct json *definitions);
-void kspecs_add(struct arena *a, struct kspecs *l, const struct kspec *s);
-/* [{path, kind, group, version, create}] as kustomizations write them. */
+MUST_USE int kconfig_crd(struct arena *a, struct kconfig *c, const struct json *definitions,
+			 struct err *err);
+/* Not where the field is there for the same kinds or some of them; an error when the two say
+ * different things about making it. */
+MUST_USE int kspecs_add(struct arena *a, struct kspecs *l, const struct kspec *s, struct err *err);
+/* [{path, kind, group, version, create}] as kustomizations write them, after what l has. */
 MUST_USE int kspecs_read(struct arena *a, struct kspecs *l, const struct json *list,
 			 struct err *err);
 

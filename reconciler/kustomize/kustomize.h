@@ -35,6 +35,8 @@ struct kres {
 	bool needs_hash; /* a generator's: its name gets the hash of its content at the very end */
 	enum kbehavior behavior;
 	void *origin; /* the renderer's (struct rendered_object *); steps leave it alone */
+	/* Where the generator stands that replaced it last, or NULL. */
+	void *configured;
 };
 
 struct kres_list {

@@ -159,6 +159,10 @@ void test_kustomize__wrong_shapes_are_named(void **state)
 {
 	(void)state;
 	refused("resources: cm.yaml\n", "app/kustomization.yaml:1: resources: a list is expected");
+	refused("apiVersion: kustomize.config.k8s.io/v1\n",
+		"app/kustomization.yaml:1: apiVersion must be kustomize.config.k8s.io/v1beta1");
+	refused("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Component\n",
+		"app/kustomization.yaml:1: apiVersion must be kustomize.config.k8s.io/v1alpha1");
 	refused("reources: []\n", "app/kustomization.yaml:1: unknown field reources");
 	refused("- a\n", "not a kustomization");
 	refused("kind: Deployment\n", "kind must be Kustomization");
@@ -289,6 +293,33 @@ void test_kustomize__own_components(void **state)
 	if (go(&w))
 		fail_msg("%s", w.err.msg);
 	assert_at(&w, 0, "/metadata/labels/by", "component");
+	end(&w);
+}
+
+void test_kustomize__a_list_that_lists_nothing(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	add(&w, "app/kustomization.yaml", "resources: [a.yaml]\n");
+	add(&w, "app/a.yaml",
+	    CONFIG "---\napiVersion: v1\nkind: List\n---\napiVersion: v1\nkind: List\nitems:\n");
+	if (go(&w))
+		fail_msg("%s", w.err.msg);
+	assert_int_equal(w.out.n, 1);
+	end(&w);
+}
+
+void test_kustomize__fields_that_disagree_are_refused(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	add(&w, "app/kustomization.yaml", "resources: [a.yaml]\nconfigurations: [c.yaml]\n");
+	add(&w, "app/a.yaml", CONFIG);
+	add(&w, "app/c.yaml", "namePrefix:\n- {path: metadata/name, kind: X, create: true}\n");
+	assert_int_equal(go(&w), -1);
+	assert_non_null(strstr(w.err.msg, "app/c.yaml: namePrefix: metadata/name is both"));
 	end(&w);
 }
 
