@@ -78,9 +78,9 @@ diff -f $work/ap.yaml
 diff --server-side --force-conflicts -f $work/ap.yaml
 replace -f $work/ap.yaml
 replace --force -f $work/ap.yaml
-wait --for=jsonpath='{.spec.replicas}'=1 deployment/ap --timeout=3s
-wait --for=condition=Progressing deployment/ap --timeout=3s
-wait --for=create deployment/ap --timeout=3s
+wait --for=jsonpath='{.spec.replicas}'=1 deployment/ap --timeout=30s
+wait --for=condition=Progressing deployment/ap --timeout=30s
+wait --for=create deployment/ap --timeout=30s
 api-resources -o wide --sort-by=name
 api-resources --api-group=apps --namespaced -o name
 api-resources --verbs=list --cached

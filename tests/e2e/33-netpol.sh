@@ -46,7 +46,7 @@ ok "nor from another" cannot a far "$ip"
 ok "nor by the Service" cannot a near "$vip"
 ok "but the pod itself, by its Service" can a server "$vip"
 ok "and it reaches others" can a server "$other"
-ok "probes pass" sh -c "sleep 2; [ \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig -n a get pod server -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].status}')\" = True ]"
+ok "probes pass" soon 10 sh -c "sleep 2; [ \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig -n a get pod server -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].status}')\" = True ]"
 policy server '"policyTypes":["Ingress"],"ingress":[{"from":[{"podSelector":{"matchLabels":{"app":"far"}}}],"ports":[{"port":"web"}]}]'
 ok "a pod by its label, at a port by its name" can a far "$ip"
 ok "by the Service, too" can a far "$vip"

@@ -4,6 +4,7 @@ usage: webhooks.py ADDR PORT CERT KEY [CLIENT-CA]; prints what it was asked, one
 """
 import base64
 import json
+import os
 import ssl
 import sys
 import time
@@ -27,12 +28,21 @@ def count(request):
     return label(request["object"], "count", str(int(labels.get("count", "0")) + 1))
 
 
+def held(request):
+    """Answers when the test says so, by a file; in time for the longest timeout there is."""
+    end = time.monotonic() + 25
+    while not os.path.exists(os.environ["RELEASE"]) and time.monotonic() < end:
+        time.sleep(0.05)
+    return {"allowed": True}
+
+
 ADMIT = {
     "/allow": lambda r: {"allowed": True, "warnings": ["allowed with a warning"]},
     "/deny": lambda r: {"allowed": False, "status": {"code": 403, "reason": "Forbidden", "message": "no " + r["operation"]}},
     "/echo": lambda r: {"allowed": False, "status": {"message": "I refuse " + json.dumps(r["object"])}},
     "/blue": lambda r: label(r["object"], "colour", "blue"),
     "/count": count,
+    "/held": held,
     "/slow": lambda r: time.sleep(3) or {"allowed": True},
     "/badpatch": lambda r: patch({"op": "remove", "path": "/nowhere"}),
 }
