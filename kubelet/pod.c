@@ -145,7 +145,7 @@ static void notice_images(struct pod *p)
 			continue;
 		pod_event(p, "Normal", "Killing",
 			  "Container %.*s definition changed, will be restarted", STR_ARG(s->name));
-		pod_on_unhealthy(&p->obs.c[i], -1);
+		pod_on_swap(&p->obs.c[i]);
 	}
 }
 

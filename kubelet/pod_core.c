@@ -395,6 +395,7 @@ void pod_on_image(struct cont_obs *c, bool ok, const char *reason, const char *m
 		  struct pod_clock now)
 {
 	part_result(&c->image, ok, doubled(IMAGE_BACKOFF_S, c->image.failures, BACKOFF_MAX_S), now);
+	c->swap &= ok;
 	why(c, ok ? "" : reason, ok ? NULL : message);
 }
 
@@ -407,6 +408,7 @@ void pod_on_started(const struct container_spec *s, struct cont_obs *c, pid_t pi
 	c->started_mono = now.mono;
 	c->start_failures = 0;
 	c->retry_at = 0;
+	c->swap = false;
 	c->started = s->probe[PROBE_STARTUP].action == PROBE_NONE;
 	c->ready = c->started && s->probe[PROBE_READINESS].action == PROBE_NONE;
 	c->post_start_busy = s->post_start != NULL;
@@ -430,6 +432,7 @@ void pod_on_start_failed(struct cont_obs *c, const char *reason, const char *mes
 	c->retry_at =
 		now.mono + doubled(START_BACKOFF_S, c->start_failures++, BACKOFF_MAX_S) * NS_PER_S;
 	c->image = (struct part){0};
+	c->swap = false;
 	why(c, reason, message);
 }
 
@@ -467,6 +470,7 @@ void pod_on_exited(const struct container_spec *s, struct cont_obs *c, int exit_
 	c->image = (struct part){0};
 	c->pid = 0;
 	c->stop = STOP_NONE;
+	c->was_ready = c->swap && c->ready;
 	c->ready = c->started = c->unhealthy = c->post_start_busy = false;
 	why(c, "", NULL);
 }
@@ -484,6 +488,12 @@ void pod_on_unhealthy(struct cont_obs *c, int64_t grace_s)
 	c->unhealthy = true;
 	c->ready = false;
 	c->stop_grace_s = grace_s;
+}
+
+void pod_on_swap(struct cont_obs *c)
+{
+	c->unhealthy = c->swap = true; /* but as ready as it was, until it has ended */
+	c->stop_grace_s = -1;
 }
 
 void pod_on_gone(const struct pod_spec *s, struct pod_obs *o)

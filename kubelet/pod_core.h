@@ -72,6 +72,8 @@ struct cont_obs {
 	int64_t stop_since, kill_at; /* mono */
 	int64_t stop_grace_s;        /* -1 = the pod's */
 	bool unhealthy;              /* liveness, startup or postStart failed: stop it */
+	bool swap;                   /* stopped for another image, which follows at once */
+	bool was_ready;              /* before that */
 	/* what probes say */
 	bool started, ready;
 	bool post_start_busy;
@@ -150,6 +152,8 @@ void pod_on_exited(const struct container_spec *s, struct cont_obs *c, int exit_
 		   int64_t finished_wall, const char *message, struct pod_clock now);
 void pod_on_hook_done(struct cont_obs *c);
 void pod_on_unhealthy(struct cont_obs *c, int64_t grace_s);
+/* It runs, and is given another image. */
+void pod_on_swap(struct cont_obs *c);
 /* Others say that it is over, or this node won't have it. */
 void pod_on_end(struct pod_obs *o, enum pod_end end, const char *reason, const char *message);
 /* The API has forgotten it: what wasn't told to end before gets a moment only. */

@@ -40,6 +40,16 @@ const char *pod_phase(const struct pod_spec *s, const struct pod_obs *o)
 	return "Running";
 }
 
+/* Between the runs of one image and of the next. */
+static bool swapping(const struct pod_spec *s, const struct pod_obs *o, size_t i)
+{
+	const struct cont_obs *c = &o->c[i];
+
+	return c->swap && !*c->reason && !pod_stopping(s, o) &&
+	       (c->state == CONT_STARTING ||
+		(c->state == CONT_EXITED && cont_restarts(&s->c[i], c->end.exit_code)));
+}
+
 static void set_time(struct arena *a, struct json *o, const char *key, int64_t wall)
 {
 	char text[TIME_TEXT_MAX];
@@ -92,10 +102,7 @@ static struct json *why_waiting(struct arena *a, const struct status_in *in, siz
 					  STR_ARG(cs->image), c->message ? c->message : ""));
 	if (*c->reason)
 		return waiting(a, c->reason, str_c(c->message));
-	if (in->spec->ninit && !cs->init)
-		return waiting(a, "PodInitializing", STR_NONE);
-	return waiting(a, in->spec->ninit && i > 0 ? "PodInitializing" : "ContainerCreating",
-		       STR_NONE);
+	return waiting(a, in->spec->ninit ? "PodInitializing" : "ContainerCreating", STR_NONE);
 }
 
 static struct json *crash_loop(struct arena *a, const struct status_in *in, size_t i)
@@ -183,8 +190,29 @@ static void mounts(struct arena *a, const struct json *from, struct json *v)
 	}
 }
 
-static void container_status(struct arena *a, const struct status_in *in, size_t i, struct json *v)
+/* What was last said of a container: NULL when nothing was. */
+static const struct json *told(const struct status_in *in, size_t i)
 {
+	const struct json *list = json_at(in->old, in->spec->c[i].init ? "initContainerStatuses"
+								       : "containerStatuses");
+
+	for (size_t j = 0; j < json_len(list); j++) {
+		if (str_eq(json_str(json_at(json_item(list, j), "name")), in->spec->c[i].name))
+			return json_item(list, j);
+	}
+	return NULL;
+}
+
+static void container_status(struct arena *a, const struct status_in *in, size_t i,
+			     struct json *list)
+{
+	/* Of the moment between two images nothing is told: nobody is to see the pod go and come.
+	 */
+	if (swapping(in->spec, in->obs, i) && told(in, i)) {
+		json_append(a, list, json_copy(a, told(in, i)));
+		return;
+	}
+	struct json *v = json_append_object(a, list);
 	const struct cont_obs *c = &in->obs->c[i];
 	const struct container_spec *cs = &in->spec->c[i];
 	const char *id = c->state == CONT_RUNNING  ? c->id
@@ -206,14 +234,21 @@ static void container_status(struct arena *a, const struct status_in *in, size_t
 
 /* ---- conditions ---- */
 
+static bool serves(const struct status_in *in, size_t i)
+{
+	const struct cont_obs *c = &in->obs->c[i];
+
+	return (c->state == CONT_RUNNING && c->ready) ||
+	       (c->was_ready && swapping(in->spec, in->obs, i) && told(in, i));
+}
+
 static void list_names(struct arena *a, const struct status_in *in, bool init, struct str *ret)
 {
 	AUTO(buf) struct buf b = {0};
 
 	for (size_t i = init ? 0 : in->spec->ninit; i < (init ? in->spec->ninit : in->spec->nmain);
 	     i++) {
-		if (init ? counts_as_ready(in, i)
-			 : in->obs->c[i].state == CONT_RUNNING && in->obs->c[i].ready)
+		if (init ? counts_as_ready(in, i) : serves(in, i))
 			continue;
 		buf_printf(&b, "%s%.*s", b.n ? " " : "", STR_ARG(in->spec->c[i].name));
 	}
@@ -268,7 +303,7 @@ static void conditions(struct arena *a, const struct status_in *in, struct json 
 	struct str names;
 
 	for (size_t i = in->spec->ninit; i < in->spec->nmain; i++)
-		ready &= o->c[i].state == CONT_RUNNING && o->c[i].ready;
+		ready &= serves(in, i);
 	if (over)
 		ready = false;
 	condition(a, in, holder, "PodReadyToStartContainers", o->sandbox.state == PART_READY, "",
@@ -334,15 +369,15 @@ struct json *pod_status(struct arena *a, const struct status_in *in)
 	if (in->spec->ninit) {
 		struct json *list = json_set_array(a, st, "initContainerStatuses");
 		for (size_t i = 0; i < in->spec->ninit; i++)
-			container_status(a, in, i, json_append_object(a, list));
+			container_status(a, in, i, list);
 	}
 	struct json *list = json_set_array(a, st, "containerStatuses");
 	for (size_t i = in->spec->ninit; i < in->spec->nmain; i++)
-		container_status(a, in, i, json_append_object(a, list));
+		container_status(a, in, i, list);
 	if (in->spec->n > in->spec->nmain) {
 		list = json_set_array(a, st, "ephemeralContainerStatuses");
 		for (size_t i = in->spec->nmain; i < in->spec->n; i++)
-			container_status(a, in, i, json_append_object(a, list));
+			container_status(a, in, i, list);
 	}
 	json_set_str(a, st, "qosClass", str_c(in->spec->qos));
 	return st;

@@ -91,7 +91,7 @@ static int offset(struct str *s, int64_t *ret_s)
 	return 0;
 }
 
-int time_parse(struct str s, int64_t *ret_ns)
+int instant_parse(struct str s, struct instant *ret)
 {
 	unsigned y, mo, d, h, mi, sec;
 	int64_t frac, off;
@@ -103,8 +103,18 @@ int time_parse(struct str s, int64_t *ret_ns)
 		return -1;
 	if (mo < 1 || mo > 12 || d < 1 || d > month_days(y, mo) || h > 23 || mi > 59 || sec > 59)
 		return -1;
-	int64_t t = days_of(y, mo, d) * 86400 + (int64_t)(h * 3600 + mi * 60 + sec) - off;
-	if (__builtin_mul_overflow(t, NS_PER_S, &t) || __builtin_add_overflow(t, frac, &t))
+	ret->s = days_of(y, mo, d) * 86400 + (int64_t)(h * 3600 + mi * 60 + sec) - off;
+	ret->ns = (int32_t)frac;
+	return 0;
+}
+
+int time_parse(struct str s, int64_t *ret_ns)
+{
+	struct instant at;
+	int64_t t;
+
+	if (instant_parse(s, &at) || __builtin_mul_overflow(at.s, NS_PER_S, &t) ||
+	    __builtin_add_overflow(t, at.ns, &t))
 		return -1;
 	*ret_ns = t;
 	return 0;
@@ -123,13 +133,12 @@ static char *put_digits(char *out, unsigned v, int n)
 }
 
 /* "2026-01-02T03:04:05", one for every object and condition that is written: no printf. */
-static int print(int64_t ns, char *out, int64_t *ret_frac)
+static int print(int64_t s, char *out)
 {
-	int64_t s = floor_div(ns, NS_PER_S), days = floor_div(s, 86400), y;
+	int64_t days = floor_div(s, 86400), y;
 	int64_t of_day = s - days * 86400;
 	unsigned m, d;
 
-	*ret_frac = ns - s * NS_PER_S;
 	date_of(days, &y, &m, &d);
 	if (y < 0 || y > 9999) /* beyond what the format can say */
 		y = 0;
@@ -152,10 +161,27 @@ static int print(int64_t ns, char *out, int64_t *ret_frac)
 	return (int)(at - out);
 }
 
+struct str instant_format(struct instant t, bool micro, char out[TIME_TEXT_MAX])
+{
+	int n = print(t.s, out);
+
+	if (micro)
+		n += snprintf(out + n, TIME_TEXT_MAX - (size_t)n, ".%06dZ", (int)(t.ns / 1000));
+	else
+		n += snprintf(out + n, TIME_TEXT_MAX - (size_t)n, "Z");
+	return (struct str){out, (size_t)n};
+}
+
+static struct instant instant_of(int64_t ns)
+{
+	int64_t s = floor_div(ns, NS_PER_S);
+
+	return (struct instant){s, (int32_t)(ns - s * NS_PER_S)};
+}
+
 struct str time_format(int64_t ns, char out[TIME_TEXT_MAX])
 {
-	int64_t frac;
-	int n = print(ns, out, &frac);
+	int n = print(floor_div(ns, NS_PER_S), out);
 
 	out[n++] = 'Z';
 	out[n] = 0;
@@ -164,11 +190,7 @@ struct str time_format(int64_t ns, char out[TIME_TEXT_MAX])
 
 struct str time_format_micro(int64_t ns, char out[TIME_TEXT_MAX])
 {
-	int64_t frac;
-	int n = print(ns, out, &frac);
-
-	n += snprintf(out + n, TIME_TEXT_MAX - (size_t)n, ".%06dZ", (int)(frac / 1000));
-	return (struct str){out, (size_t)n};
+	return instant_format(instant_of(ns), true, out);
 }
 
 /* ---- durations ---- */

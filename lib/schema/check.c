@@ -189,10 +189,10 @@ static void check_quantity(struct check *c, const struct schema *s, const struct
 static void check_time(struct check *c, const struct schema *s, const struct json *v,
 		       const struct spath *at)
 {
-	int64_t ns;
+	struct instant when;
 	if (v->type != JSON_STRING) {
 		wrong_type(c, s, v, at);
-	} else if (time_parse(json_str(v), &ns)) {
+	} else if (instant_parse(json_str(v), &when)) {
 		char *why = arena_printf(c->a,
 					 "parsing time \"%.*s\" as \"2006-01-02T15:04:05Z07:00\": "
 					 "cannot parse \"%.*s\" as \"2006\"",

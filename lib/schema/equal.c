@@ -41,10 +41,10 @@ static bool equal_quantity(const struct json *a, const struct json *b)
 
 static bool equal_instant(const struct json *a, const struct json *b)
 {
-	int64_t x, y;
-	if (time_parse(json_str(a), &x) || time_parse(json_str(b), &y))
+	struct instant x, y;
+	if (instant_parse(json_str(a), &x) || instant_parse(json_str(b), &y))
 		return json_equal(a, b);
-	return x == y;
+	return x.s == y.s && x.ns == y.ns;
 }
 
 static bool equal_duration(const struct json *a, const struct json *b)

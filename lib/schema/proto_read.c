@@ -12,6 +12,7 @@
 #include "lib/base/pure.h"
 
 #define GO_ZERO_TIME INT64_C(-62135596800)
+#define LAST_TIME INT64_C(253402300799) /* the last second of the year 9999 */
 
 int proto_bad(struct reader *r, const char *what)
 {
@@ -103,12 +104,12 @@ struct json *proto_time(struct reader *r, const struct raw *f, bool micro)
 	int64_t sec = (int64_t)s.n, ns = (int64_t)n.n;
 	if ((sec == 0 && ns == 0) || sec == GO_ZERO_TIME)
 		return json_new(r->a, JSON_NULL);
-	if (sec < -INT64_C(9000000000) || sec > INT64_C(9000000000) || ns < 0 || ns >= NS_PER_S) {
+	if (sec < GO_ZERO_TIME || sec > LAST_TIME || ns < 0 || ns >= NS_PER_S) {
 		proto_bad(r, "time is out of range");
 		return NULL;
 	}
-	int64_t at = sec * NS_PER_S + ns;
-	return json_new_str(r->a, micro ? time_format_micro(at, out) : time_format(at, out));
+	struct instant at = {sec, (int32_t)ns};
+	return json_new_str(r->a, instant_format(at, micro, out));
 }
 
 struct json *proto_int_or_string(struct reader *r, const struct raw *f)

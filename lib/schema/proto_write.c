@@ -69,12 +69,11 @@ static void put_value(const struct schema *s, const struct json *v, uint32_t num
 static void put_time(const struct json *v, uint32_t number, struct buf *out)
 {
 	size_t at = begin(out, number);
-	int64_t ns = 0, sec;
+	struct instant t;
 
-	if (!time_parse(json_str(v), &ns)) {
-		sec = ns / NS_PER_S - (ns % NS_PER_S < 0);
-		put_number(out, 1, (uint64_t)sec);
-		put_number(out, 2, (uint64_t)(ns - sec * NS_PER_S));
+	if (!instant_parse(json_str(v), &t)) {
+		put_number(out, 1, (uint64_t)t.s);
+		put_number(out, 2, (uint64_t)t.ns);
 	}
 	end(out, at);
 }

@@ -50,12 +50,12 @@ static void word_time(struct arena *a, struct json *v, bool micro)
 {
 	struct str s = json_str(v);
 	char text[TIME_TEXT_MAX];
-	int64_t ns;
+	struct instant at;
 
 	if (s.n == (micro ? 27 : 20) && s.p[s.n - 1] == 'Z')
 		return;
-	if (!time_parse(s, &ns))
-		set_text(a, v, micro ? time_format_micro(ns, text) : time_format(ns, text));
+	if (!instant_parse(s, &at))
+		set_text(a, v, instant_format(at, micro, text));
 }
 
 static void word_duration(struct arena *a, struct json *v)

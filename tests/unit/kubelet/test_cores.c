@@ -321,6 +321,83 @@ void test_cores__an_image_that_is_missing_shows(void **state)
 	sim_release(&m);
 }
 
+static struct str waits_for(const struct json *list, size_t i)
+{
+	return json_str(json_at(json_item(list, i), "state", "waiting", "reason"));
+}
+
+void test_cores__init_containers_all_wait_for_the_pod(void **state)
+{
+	struct sim m;
+
+	(void)state;
+	sim_init(
+		&m,
+		"{\"initContainers\":[{\"name\":\"a\",\"image\":\"x:1\"},{\"name\":\"b\",\"image\":"
+		"\"x:1\"}],\"containers\":[{\"name\":\"c\",\"image\":\"x:1\"}]}");
+	struct status_in in = {
+		.spec = &m.s, .obs = &m.o, .host_ip = "1.2.3.4", .runtime = "crun", .now = m.now};
+	struct json *st = pod_status(&a, &in);
+	assert_true(str_is(waits_for(json_at(st, "initContainerStatuses"), 0), "PodInitializing"));
+	assert_true(str_is(waits_for(json_at(st, "initContainerStatuses"), 1), "PodInitializing"));
+	assert_true(str_is(waits_for(json_at(st, "containerStatuses"), 0), "PodInitializing"));
+	sim_release(&m);
+}
+
+static struct json *told(struct sim *m, const struct json *old)
+{
+	struct status_in in = {.spec = &m->s,
+			       .obs = &m->o,
+			       .old = old,
+			       .host_ip = "1.2.3.4",
+			       .runtime = "crun",
+			       .now = m->now};
+
+	return pod_status(&a, &in);
+}
+
+/* Kubernetes' kubelet tells nothing between the end of the old image's run and the start of the
+ * new one's, so a pod that is given another image stays ready. */
+void test_cores__another_image_is_no_gap(void **state)
+{
+	struct sim m;
+	struct pod_action start = {ACT_START, 0};
+
+	(void)state;
+	sim_init(&m, "{\"containers\":[{\"name\":\"a\",\"image\":\"x:1\"}]}");
+	run(&m);
+	struct json *before = told(&m, NULL), *now;
+	pod_on_swap(&m.o.c[0]);
+	assert_true(json_equal(told(&m, before), before));
+	pod_on_exited(&m.s.c[0], &m.o.c[0], 137, false, m.now.wall, NULL, m.now);
+	assert_true(json_equal(told(&m, before), before));
+	pod_mark(&m.s, &m.o, &start, m.now);
+	assert_true(json_equal(told(&m, before), before));
+	pod_on_started(&m.s.c[0], &m.o.c[0], 43, m.now);
+	now = json_item(json_at(told(&m, before), "containerStatuses"), 0);
+	assert_int_equal(json_int(json_at(now, "restartCount"), 0), 1);
+	assert_true(json_bool(json_at(now, "ready"), false));
+	sim_release(&m);
+}
+
+void test_cores__another_image_that_is_missing_shows(void **state)
+{
+	struct sim m;
+
+	(void)state;
+	sim_init(&m, "{\"containers\":[{\"name\":\"a\",\"image\":\"x:1\"}]}");
+	run(&m);
+	struct json *before = told(&m, NULL);
+	pod_on_swap(&m.o.c[0]);
+	pod_on_exited(&m.s.c[0], &m.o.c[0], 137, false, m.now.wall, NULL, m.now);
+	m.image_fails = "ErrImagePull";
+	run(&m);
+	struct json *now = json_item(json_at(told(&m, before), "containerStatuses"), 0);
+	assert_false(json_bool(json_at(now, "ready"), true));
+	assert_true(str_is(json_str(json_at(now, "state", "waiting", "reason")), "ErrImagePull"));
+	sim_release(&m);
+}
+
 /* ---- texts ---- */
 
 static const struct json *find(void *arg, bool secret, struct str name)

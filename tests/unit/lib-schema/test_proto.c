@@ -116,6 +116,24 @@ void test_proto__maps_bytes_and_times(void **state)
 		       "\"labels\":{\"empty\":\"\",\"k\":\"v\"}},\"type\":\"Opaque\"}");
 }
 
+/* Nanoseconds since 1970 reach from 1677 to 2262; objects hold instants beyond. */
+void test_proto__times_of_all_years(void **state)
+{
+	struct buf acquire = {0}, renew = {0}, spec = {0}, raw = {0}, in = {0};
+
+	(void)state;
+	number(&acquire, 1, (uint64_t)INT64_C(-62135596798));
+	number(&acquire, 2, 5000);
+	message(&spec, 3, &acquire);
+	number(&renew, 1, UINT64_C(253402300799));
+	message(&spec, 4, &renew);
+	message(&raw, 2, &spec);
+	envelope(&in, "coordination.k8s.io/v1", "Lease", &raw);
+	assert_decodes(&in, "{\"apiVersion\":\"coordination.k8s.io/v1\",\"kind\":\"Lease\","
+			    "\"spec\":{\"acquireTime\":\"0001-01-01T00:00:02.000005Z\","
+			    "\"renewTime\":\"9999-12-31T23:59:59.000000Z\"}}");
+}
+
 /* Volume sources stand in an embedded message; targetPort is a number or text. */
 void test_proto__embedded_messages(void **state)
 {
