@@ -36,7 +36,8 @@ static bool leads_on(struct handler *h, const struct http_answer *a)
 	if (a->status < 300 || a->status > 399 || a->status == 304 || !where.n)
 		return false;
 	if (probe_redirect(&h->arena, &h->url, where, &url) || !str_ieq(url.host, h->url.host)) {
-		buf_puts(&h->message, "Probe terminated redirects");
+		buf_printf(&h->message, "Probe terminated redirects, Response body: %.*s",
+			   STR_ARG(str_sub(a->body, 0, 1024)));
 		return false;
 	}
 	h->url = url;

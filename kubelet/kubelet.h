@@ -245,7 +245,7 @@ void probes_stop(struct pod *p, size_t i);
 /* ---- handler.c: what probes and hooks do ---- */
 typedef void handler_done(void *arg, bool ok, const char *message);
 /* how: a probe or lifecycle handler: {exec}, {httpGet}, {tcpSocket}, {sleep}. done comes in a later
- * turn. */
+ * turn; what it says of a success is a warning. */
 struct handler *handler_run(struct pod *p, size_t i, const struct json *how, int64_t timeout_ns,
 			    handler_done *done, void *arg);
 void handler_cancel(struct handler *h);

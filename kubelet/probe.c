@@ -152,6 +152,9 @@ static void on_result(void *arg, bool ok, const char *message)
 	if (!ok && (was_verdict || !b->count.any || b->count.last_ok || b->type != PROBE_READINESS))
 		pod_event(p, "Warning", "Unhealthy", "%s probe failed: %s", names[b->type],
 			  message);
+	if (ok && *message)
+		pod_event(p, "Warning", "ProbeWarning", "%s probe warning: %s", names[b->type],
+			  message);
 	if (probe_count_result(&b->count, spec_of(b), ok)) {
 		pod_wake(p);
 		if (judge(b, ok)) {

@@ -46,11 +46,24 @@ static int mount_memory(const char *path, const char *options, struct err *err)
 	return 0;
 }
 
+/* What is in it is the group's from now on; it keeps its mode otherwise, the sticky bit of memory
+ * included. */
+static int give_to(const char *path, int64_t gid, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) || chown(path, (uid_t)-1, (gid_t)gid) ||
+	    chmod(path, (st.st_mode & 07777) | 02770))
+		return err_sys(err, "give %s to group %lld", path, (long long)gid);
+	return 0;
+}
+
+/* Memory is sticky as kube's is: that's the mode of a tmpfs that was told of none. */
 static int set_up_empty(const char *path, const struct pod_spec *pod, const struct json *v,
 			struct err *err)
 {
 	int64_t gid = fs_group(pod);
-	char options[64] = "mode=0777";
+	char options[64] = "mode=1777";
 	struct quantity q;
 	bool fresh = !fs_exists(path);
 
@@ -58,15 +71,13 @@ static int set_up_empty(const char *path, const struct pod_spec *pod, const stru
 		return -1;
 	if (str_is(json_str(json_at(v, "medium")), "Memory")) {
 		if (!quantity_parse(json_str(json_at(v, "sizeLimit")), &q) && quantity_value(q) > 0)
-			snprintf(options, sizeof(options), "mode=0777,size=%lld",
+			snprintf(options, sizeof(options), "mode=1777,size=%lld",
 				 (long long)quantity_value(q));
 		fresh |= !is_mounted(path);
 		if (mount_memory(path, options, err))
 			return -1;
 	}
-	if (fresh && gid >= 0 && (chown(path, (uid_t)-1, (gid_t)gid) || chmod(path, 02777)))
-		return err_sys(err, "give %s to group %lld", path, (long long)gid);
-	return 0;
+	return fresh && gid >= 0 ? give_to(path, gid, err) : 0;
 }
 
 static int set_up_payload(const char *path, const struct payload_in *in, const struct json *v,
@@ -376,7 +387,7 @@ static int open_sub(const char *volume, const char *sub, struct err *err)
 	if (fstat(root, &st))
 		return err_sys(err, "%s", volume);
 	mode_t mask = umask(0);
-	rc = fs_mkdirs_in(root, sub, st.st_mode & 0777, err);
+	rc = fs_mkdirs_in(root, sub, st.st_mode & 07777, err);
 	(void)umask(mask);
 	if (rc)
 		return err_wrap(err, "failed to create subPath \"%s\"", sub);

@@ -87,8 +87,8 @@ initContainers:
   - {name: o, configMap: {name: later, optional: true}}'
 	p subexpr "$(run 'cat /v/f; ls /all' 'env: [{name: ME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], volumeMounts: [{name: w, mountPath: /v, subPathExpr: "dir/$(ME)"}, {name: w, mountPath: /all}]')" 'volumes: [{name: w, emptyDir: {}}]
 initContainers: [{name: make, image: busybox:1, command: [sh, -c, "mkdir -p /w/dir/subexpr && echo found >/w/dir/subexpr/f"], volumeMounts: [{name: w, mountPath: /w}]}]'
-	p subnew "$(run 'touch /v/x /g/x && stat -c %a /v; stat -c %g /g' 'securityContext: {runAsUser: 1000}, volumeMounts: [{name: w, mountPath: /v, subPath: a/b}, {name: w, mountPath: /g, subPath: c}]')" 'securityContext: {fsGroup: 77}
-volumes: [{name: w, emptyDir: {}}]'
+	p subnew "$(run 'touch /v/x /g/x && stat -c %a /v /m; stat -c %g /g' 'securityContext: {runAsUser: 1000}, volumeMounts: [{name: m, mountPath: /m, subPath: d}, {name: w, mountPath: /v, subPath: a/b}, {name: w, mountPath: /g, subPath: c}]')" 'securityContext: {fsGroup: 77}
+volumes: [{name: w, emptyDir: {}}, {name: m, emptyDir: {medium: Memory}}]'
 	p subbad "$(run 'echo never' 'env: [{name: ME, value: ".."}], volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(ME)"}]')" 'volumes: [{name: w, emptyDir: {}}]'
 	p submiss "$(run 'echo never' 'volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(NONE)"}]')" 'volumes: [{name: w, emptyDir: {}}]'
 	p healing "$(run 'ls /w' 'env: [{name: SUB, valueFrom: {fieldRef: {fieldPath: "metadata.annotations["}}}], volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(SUB)/x"}, {name: w, mountPath: /w}]')" 'volumes: [{name: w, emptyDir: {}}]' | sed "s/metadata.annotations\[/metadata.annotations['sub']/"
@@ -170,7 +170,7 @@ ok "files, modes and owners of volumes" all "ends modes Succeeded" "logs modes '
 ${cpus}000a=\"1\"
 app=\"modes\"
 b=\"2\"tmpfs
-777
+1777
 1001
 wrote'"
 ok "a token is its user's and group's alone" all "ends token Succeeded" "logs token '640 1001 1002'"
@@ -184,6 +184,7 @@ ok "… and go" soon 20 sh -c "! $kc exec updates -- ls /o | grep -q f"
 ok "subPathExpr takes the environment" all "ends subexpr Succeeded" "logs subexpr 'found
 dir'"
 ok "a new subPath is as open as its volume" all "ends subnew Succeeded" "logs subnew '2777
+3777
 77'"
 ok "… and refuses what leads out" all "soon 20 is subbad $main.state.waiting.reason CreateContainerConfigError"
 ok "… and what has no value" all "soon 20 is submiss $main.state.waiting.reason CreateContainerConfigError" "is submiss $main.state.waiting.message 'missing value for \"NONE\"'"

@@ -80,7 +80,7 @@ t0=$(date +%s%N)
 k delete pod naps --grace-period=4 --timeout=60s >/dev/null
 ms=$((($(date +%s%N) - t0) / 1000000))
 ok "preStop by sleep takes its time, then SIGKILL waits for the grace (took $ms ms)" test "$ms" -ge 2000 -a "$ms" -lt 8000
-ok "a redirection to elsewhere is an answer" all "is away $main.restartCount 0" "is away $main.ready true"
+ok "a redirection to elsewhere is an answer" all "is away $main.restartCount 0" "is away $main.ready true" "said 'away ProbeWarning'"
 ok "what is unwell was never ready" is unwell $main.ready false
 ok "pods go" k delete pod --all --timeout=60s
 ok "clean stop" stop
