@@ -89,6 +89,18 @@ static bool looks_encrypted(enum sops_format format, struct str bytes)
 	return str_find(bytes, STR("ENC[AES256_GCM,")) >= 0 && str_find(bytes, STR("sops")) >= 0;
 }
 
+/* A name that says nothing: an env file of a generator, or YAML under some other name. */
+static enum sops_format format_of(struct str path, struct str bytes)
+{
+	enum sops_format by_name = sops_format_of(path);
+
+	if (by_name != SOPS_BINARY || str_starts(str_trim(bytes), STR("{")))
+		return by_name;
+	return looks_encrypted(SOPS_DOTENV, bytes)    ? SOPS_DOTENV
+	       : str_find(bytes, STR("\nsops:")) >= 0 ? SOPS_YAML
+						      : by_name;
+}
+
 /* A file as bytes, wherever it was met; *ret is what it was when it isn't encrypted. */
 static int decrypt(struct render *r, uint32_t file, struct sops_file *in, struct str *ret,
 		   struct err *err)
@@ -123,7 +135,7 @@ static int decrypt(struct render *r, uint32_t file, struct sops_file *in, struct
 int render_decrypt_bytes(struct render *r, const struct git_file *f, struct str *ret,
 			 struct err *err)
 {
-	struct sops_file in = {.format = sops_format_of(f->path), .bytes = f->data};
+	struct sops_file in = {.format = format_of(f->path, f->data), .bytes = f->data};
 
 	return decrypt(r, render_file_number(r, f), &in, ret, err);
 }
@@ -132,13 +144,14 @@ static int decrypt_entry(struct render *r, const struct rendered_object *o, stru
 			 struct err *err)
 {
 	AUTO(buf) struct buf raw = {0};
-	struct sops_file in = {.format = sops_format_of(m->key)};
+	struct sops_file in = {.format = SOPS_BINARY};
 	struct buf text = {0};
 	struct str opened;
 
 	if (base64_decode_lines(json_str(&m->value), &raw) != 0)
 		return 0;
 	in.bytes = buf_view(&raw);
+	in.format = format_of(m->key, in.bytes);
 	if (decrypt(r, o->file, &in, &opened, err))
 		return err_wrap(err, "data.%.*s", STR_ARG(m->key));
 	if (opened.p == raw.p)

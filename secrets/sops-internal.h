@@ -55,6 +55,10 @@ MUST_USE int sops_each(const struct sops_docs *d, const struct json *metadata, s
 /* The bytes that a value in clear counts as, and its type. */
 enum sops_type sops_scalar(const struct sops_docs *d, const struct json *v, struct buf *out);
 
+/* sops_open_docs, and the data key: wipe it. Opened values' `spare` is their enum sops_type + 1. */
+MUST_USE int sops_open_keyed(struct arena *a, const struct sops_docs *d, struct sops_key *ret_key,
+			     struct sops_report *ret, struct err *err);
+
 /* Go's regular expression; regfree it. ERR_UNSUPPORTED, ERR_LIMIT. */
 MUST_USE int sops_regex(struct str go, regex_t *ret, struct err *err);
 

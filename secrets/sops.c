@@ -266,6 +266,7 @@ static int put_value(struct walk *w, struct json *v, enum sops_type type, struct
 	}
 	if (type != SOPS_BOOL)
 		sops_mac_add(w->mac, plain, true);
+	v->spare = (uint16_t)(type + 1);
 	v->src = src;
 	v->flags |= JSON_F_SENSITIVE;
 	return 0;
@@ -408,8 +409,8 @@ int sops_each(const struct sops_docs *d, const struct json *metadata, sops_leaf_
 	return rc;
 }
 
-int sops_open_docs(struct arena *a, const struct sops_docs *d, struct sops_report *ret,
-		   struct err *err)
+int sops_open_keyed(struct arena *a, const struct sops_docs *d, struct sops_key *ret_key,
+		    struct sops_report *ret, struct err *err)
 {
 	const struct json *metadata = d->docs->n ? json_get(d->docs->v[0], STR("sops")) : NULL;
 	struct rule rule = {.kind = RULE_NONE};
@@ -418,6 +419,7 @@ int sops_open_docs(struct arena *a, const struct sops_docs *d, struct sops_repor
 	int rc;
 
 	*ret = (struct sops_report){.mac_ok = false};
+	*ret_key = (struct sops_key){{0}};
 	if (!json_is(metadata, JSON_OBJECT))
 		return err_set(err, ERR_PARSE, "not encrypted with sops");
 	kept = json_copy(a, metadata);
@@ -430,9 +432,21 @@ int sops_open_docs(struct arena *a, const struct sops_docs *d, struct sops_repor
 		w.mac = sops_mac_new(json_bool(json_get(kept, STR("mac_only_encrypted")), false));
 		rc = walk_all(&w, kept, ret);
 	}
+	if (rc == 0)
+		*ret_key = w.key;
 	sops_mac_free(w.mac);
 	sodium_memzero(&w.key, sizeof(w.key));
 	buf_release(&w.path);
 	rule_release(&rule);
+	return rc;
+}
+
+int sops_open_docs(struct arena *a, const struct sops_docs *d, struct sops_report *ret,
+		   struct err *err)
+{
+	struct sops_key key;
+	int rc = sops_open_keyed(a, d, &key, ret, err);
+
+	sodium_memzero(&key, sizeof(key));
 	return rc;
 }

@@ -39,7 +39,7 @@ struct sops_file {
 	enum sops_format format;
 	struct str bytes;
 };
-/* Appends the plain file: JSON documents for YAML and JSON. Wipe it. */
+/* Appends the plain file as sops prints it, to the byte. Wipe it. */
 MUST_USE int sops_open_bytes(const struct sops_file *f, struct buf *out, struct sops_report *ret,
 			     struct err *err);
 

@@ -5,7 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "secrets/sops-internal.h"
+#include "secrets/sops_emit.h"
 
 enum { FILE_MAX = 16 * 1024 * 1024 };
 
@@ -24,14 +24,22 @@ enum sops_format sops_format_of(struct str path)
 
 /* ---- YAML, JSON, binary ---- */
 
-static void write_docs(const struct yaml_docs *docs, struct buf *out)
+static int write_docs(const struct sops_file *f, const struct sops_emit *e, struct buf *out,
+		      struct err *err)
 {
-	for (size_t i = 0; i < docs->n; i++) {
-		if (i)
-			buf_puts(out, "---\n");
-		json_write(docs->v[i], out);
-		buf_putc(out, '\n');
-	}
+	const struct json *data = json_get(e->d->docs->v[0], STR("data"));
+
+	/* Never moved, so that whoever wipes it wipes all of it. */
+	buf_reserve(out, f->bytes.n * 2);
+	if (f->format == SOPS_YAML)
+		sops_emit_yaml(e, out);
+	else if (f->format == SOPS_JSON)
+		sops_emit_json(e, out);
+	else if (json_is(data, JSON_STRING))
+		buf_str(out, json_str(data));
+	else
+		return err_set(err, ERR_PARSE, "sops: no data in a binary file");
+	return 0;
 }
 
 static int open_tree(const struct sops_file *f, struct buf *out, struct sops_report *ret,
@@ -41,21 +49,19 @@ static int open_tree(const struct sops_file *f, struct buf *out, struct sops_rep
 	struct yaml_srcs srcs = {0};
 	struct yaml_docs docs = {0};
 	struct sops_docs d = {f->keys, f->bytes, &srcs, &docs};
+	struct sops_key key = {{0}};
+	struct sops_emit e = {.d = &d, .key = &key};
 	int rc = yaml_parse(&a, f->bytes, 0, &srcs, NULL, &docs, err);
 
 	if (rc == 0)
-		rc = sops_open_docs(&a, &d, ret, err);
+		e.out = sops_holes(&a, &d);
+	if (rc == 0)
+		rc = sops_open_keyed(&a, &d, &key, ret, err);
+	if (rc == 0)
+		rc = write_docs(f, &e, out, err);
+	sodium_memzero(&key, sizeof(key));
 	yaml_srcs_release(&srcs);
-	if (rc != 0)
-		return -1;
-	if (f->format != SOPS_BINARY) {
-		write_docs(&docs, out);
-		return 0;
-	}
-	if (!json_is(json_get(docs.v[0], STR("data")), JSON_STRING))
-		return err_set(err, ERR_PARSE, "sops: no data in a binary file");
-	buf_str(out, json_str(json_get(docs.v[0], STR("data"))));
-	return 0;
+	return rc;
 }
 
 /* ---- dotenv ---- */
@@ -131,8 +137,14 @@ static int open_line(struct dotenv *d, struct str line)
 	enum sops_type type;
 	int rc = 0;
 
-	if (!line.n || *line.p == '#' || str_starts(line, STR("sops_")))
+	if (!line.n || str_starts(line, STR("sops_")))
 		return 0;
+	if (*line.p == '#') {
+		buf_putc(d->out, '#');
+		sops_emit_comment(&d->key, str_sub(line, 1, line.n), STR_NONE, d->out);
+		buf_putc(d->out, '\n');
+		return 0;
+	}
 	if (!str_cut(line, '=', &name, &value))
 		return err_set(d->err, ERR_PARSE, "sops: a line without \"=\"");
 	buf_str(&aad, name);

@@ -25,12 +25,12 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_NUM, JSON_STRING, JSON_ARR
 struct json_member;
 
 struct json {
-	uint8_t type;  /* enum json_type */
-	uint8_t flags; /* JSON_F_* */
-	uint16_t spare;
-	uint32_t n;   /* bytes of a string or number, items of an array, members of an object */
-	uint32_t cap; /* items or members there is room for */
-	uint32_t src; /* provenance: index + 1 into a source table (lib/json/yaml.h), 0 = none */
+	uint8_t type;   /* enum json_type */
+	uint8_t flags;  /* JSON_F_* */
+	uint16_t spare; /* the reader's own; 0 unless it set it */
+	uint32_t n;     /* bytes of a string or number, items of an array, members of an object */
+	uint32_t cap;   /* items or members there is room for */
+	uint32_t src;   /* provenance: index + 1 into a source table (lib/json/yaml.h), 0 = none */
 	union {
 		bool b;
 		int64_t i;

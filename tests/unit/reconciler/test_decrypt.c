@@ -208,6 +208,20 @@ void test_decrypt__bytes_for_a_generator(void **state)
 	f = (struct git_file){.path = STR("app/plain.env"), .data = STR("A=b\n")};
 	assert_int_equal(render_decrypt_bytes(&r, &f, &plain, &w.err), 0);
 	assert_true(str_is(plain, "A=b\n"));
+	/* An env file under any name, as Flux takes it. */
+	f = (struct git_file){.path = STR("app/token.enc"), .data = str_c(dotenv)};
+	assert_int_equal(render_decrypt_bytes(&r, &f, &plain, &w.err), 0);
+	assert_true(str_is(plain, "TOKEN=env-hunter3-env\n"));
+	/* YAML stays YAML, to the byte that sops prints. */
+	for (size_t i = 0; i < 2; i++) {
+		f = (struct git_file){.path = i ? STR("app/conf") : STR("app/conf.yaml"),
+				      .data = str_c(secret)};
+		assert_int_equal(render_decrypt_bytes(&r, &f, &plain, &w.err), 0);
+		assert_string_equal(
+			arena_cstr(&w.a, plain),
+			"apiVersion: v1\nkind: Secret\nmetadata:\n    name: hidden\n"
+			"    namespace: shop\nstringData:\n    password: tok-hunter2-tok\n");
+	}
 	w.opts.keys = NULL;
 	f = (struct git_file){.path = STR("app/token.env"), .data = str_c(dotenv)};
 	assert_int_equal(render_decrypt_bytes(&r, &f, &plain, &w.err), -1);

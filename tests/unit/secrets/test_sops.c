@@ -13,6 +13,7 @@
 #include "lib/base/codec.h"
 #include "secrets/sops-internal.h"
 #include "secrets/sops.h"
+#include "tests/unit/secrets/as_json.h"
 
 static const char identity[] =
 	"AGE-SECRET-KEY-1CRA4FSFJ88G3C0SY8MSRUD8XUS6QV82Q0EDAJZFQPXHV9FWLZVVQKD7RMW\n";
@@ -114,6 +115,8 @@ static void open_file(enum sops_format format, struct str bytes, struct opened *
 	*ret = (struct opened){0};
 	if (sops_open_bytes(&f, &ret->out, &ret->report, &ret->err) != 0)
 		assert_int_equal(ret->out.n, 0);
+	else if (format == SOPS_YAML || format == SOPS_JSON)
+		as_json(&ret->out);
 	age_keys_free(k);
 }
 
@@ -144,6 +147,34 @@ void test_sops__opens_a_secret(void **state)
 		"{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"x\"},"
 		"\"stringData\":{\"key\":\"hunter2\",\"empty\":\"\",\"none\":null}}\n");
 	buf_release(&o.out);
+}
+
+/* As sops' own store, byte by byte: comments under encrypted keys are encrypted. */
+void test_sops__comments_are_opened(void **state)
+{
+	AUTO(buf) struct buf f = {0};
+	AUTO(buf) struct buf out = {0};
+	struct age_keys *k = keys();
+	struct sops_file file = {k, SOPS_YAML, STR_NONE};
+	struct sops_report report;
+	struct err err = {0};
+
+	(void)state;
+	buf_printf(&f, "#%s\na: %s\n", enc(" top", ":", "comment"), enc("1", "a:", "str"));
+	buf_printf(&f, "b:\n    #%s\n    c: %s\n", enc(" in b", "b:", "comment"),
+		   enc("x: y", "b:c:", "str"));
+	buf_printf(&f, "    #%s\n", enc(" tail\nd: injected", "b:", "comment"));
+	buf_printf(&f, "#%s\n", enc(" moved", "elsewhere:", "comment"));
+	put_metadata(&f, "", "1x: y");
+	file.bytes = buf_view(&f);
+	assert_int_equal(sops_open_bytes(&file, &out, &report, &err), 0);
+	assert_true(report.mac_ok);
+	assert_true(str_starts(buf_view(&out),
+			       STR("# top\na: \"1\"\nb:\n    # in b\n    c: 'x: y'\n    # tail\n"
+				   "    # d: injected\n")));
+	assert_non_null(strstr(buf_cstr(&out), "\n#ENC["));
+	assert_null(strstr(buf_cstr(&out), "sops:"));
+	age_keys_free(k);
 }
 
 void test_sops__clear_text_counts_as_go_reads_it(void **state)
@@ -190,7 +221,7 @@ void test_sops__types_lists_and_documents(void **state)
 	assert_string_equal(o.report.mac.msg, "");
 	assert_string_equal(
 		buf_cstr(&o.out),
-		"{\"false\":42,\"b\":true,\"l\":[1.5,{\"x\":\"y\"}],\"clear_unencrypted\":1}\n"
+		"{\"n\":42,\"b\":true,\"l\":[1.5,{\"x\":\"y\"}],\"clear_unencrypted\":1}\n"
 		"---\n{\"d\":\"second\"}\n");
 	buf_release(&o.out);
 }
@@ -253,7 +284,7 @@ void test_sops__dotenv_and_binary(void **state)
 	open_file(SOPS_DOTENV, buf_view(&f), &o);
 	assert_string_equal(o.err.msg, "");
 	assert_string_equal(o.report.mac.msg, "");
-	assert_string_equal(buf_cstr(&o.out), "A=two\\nlines\nB_unencrypted=x\\ny\n");
+	assert_string_equal(buf_cstr(&o.out), "#c\nA=two\\nlines\nB_unencrypted=x\\ny\n");
 	buf_printf(&b, "{\"data\": \"%s\", \"sops\": {\"age\": [{\"enc\": ",
 		   enc("raw bytes", "data:", "str"));
 	json_write_string(str_c(key), &b);

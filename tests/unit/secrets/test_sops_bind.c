@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "secrets/sops_bind.h"
+#include "tests/unit/secrets/as_json.h"
 
 struct world {
 	struct age_keys *keys;
@@ -57,6 +58,7 @@ static const char *opened(struct world *w)
 	buf_reset(&w->plain);
 	if (sops_open_bytes(&f, &w->plain, &report, &err) != 0 || !report.mac_ok)
 		fail_msg("%s%s in\n%s", err.msg, report.mac.msg, buf_cstr(&w->out));
+	as_json(&w->plain);
 	return buf_cstr(&w->plain);
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "secrets/sops_write.h"
+#include "tests/unit/secrets/as_json.h"
 
 static const char secret[] =
 	"# who needs it\napiVersion: v1\nkind: Secret\nmetadata:\n"
@@ -74,6 +75,8 @@ static const char *opened(struct world *w, enum sops_format format)
 		fail_msg("%s in\n%s", err.msg, buf_cstr(&w->out));
 	if (!report.mac_ok)
 		fail_msg("%s in\n%s", report.mac.msg, buf_cstr(&w->out));
+	if (format == SOPS_YAML || format == SOPS_JSON)
+		as_json(&w->plain);
 	return buf_cstr(&w->plain);
 }
 
@@ -99,7 +102,7 @@ void test_sops_write__yaml_keeps_its_layout(void **state)
 		opened(&w, SOPS_YAML),
 		"{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"db\"},"
 		"\"stringData\":{\"password\":\"correct horse\",\"user\":\"admin\",\"port\":5432,"
-		"\"true\":true,\"empty\":\"\",\"cert\":\"line one\\nline two\\n\","
+		"\"on\":true,\"empty\":\"\",\"cert\":\"line one\\nline two\\n\","
 		"\"last\":\"it's\"}}\n");
 	end(&w);
 }
@@ -127,7 +130,7 @@ void test_sops_write__dotenv_and_binary(void **state)
 	begin(&w);
 	encrypt(&w, SOPS_DOTENV, "# c\nA=b=c\nE=\nN=x\\ny\n");
 	assert_false(has(&w, "b=c"));
-	assert_string_equal(opened(&w, SOPS_DOTENV), "A=b=c\nE=\nN=x\\ny\n");
+	assert_string_equal(opened(&w, SOPS_DOTENV), "# c\nA=b=c\nE=\nN=x\\ny\n");
 	encrypt(&w, SOPS_BINARY, "any\x01thing\n");
 	assert_string_equal(opened(&w, SOPS_BINARY), "any\x01thing\n");
 	end(&w);
@@ -399,7 +402,9 @@ static void judge(struct world *w, const struct sample *s)
 	buf_reset(&w->plain);
 	if (sops_open_bytes(&f, &w->plain, &report, &err) != 0)
 		assert_true(err.code != ERR_NONE && w->plain.n == 0);
-	else if (report.mac_ok && !strstr(buf_cstr(&w->plain), s->opened))
+	else if (s->format == SOPS_YAML || s->format == SOPS_JSON)
+		as_json(&w->plain); /* whatever it is, it can be read */
+	if (!err.code && report.mac_ok && str_find(buf_view(&w->plain), str_c(s->opened)) < 0)
 		fail_msg("opened as %s from %s", buf_cstr(&w->plain), buf_cstr(&w->out));
 	assert_null(strstr(err.msg, "first"));
 }
