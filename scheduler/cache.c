@@ -66,6 +66,47 @@ static void read_taints(struct sched_node *n, const struct json *tree)
 	}
 }
 
+/* How many nodes have an image. */
+static void count_image(struct sched_cache *c, struct str name, int sign)
+{
+	uintptr_t n = (uintptr_t)map_get(&c->images, name) + (uintptr_t)(intptr_t)sign;
+
+	if (n)
+		map_set(&c->images, name, (void *)n);
+	else
+		map_del(&c->images, name);
+}
+
+static void forget_images(struct sched_cache *c, struct sched_node *n)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&n->images, &it))
+		count_image(c, it.key, -1);
+	map_release(&n->images);
+}
+
+#define IMAGE_MAX (INT64_C(1) << 50) /* bytes; more is a lie */
+
+static void read_images(struct sched_cache *c, struct sched_node *n, const struct json *tree)
+{
+	const struct json *all = json_at(tree, "status", "images");
+	AUTO(arena) struct arena a = {0};
+
+	forget_images(c, n);
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *names = json_at(json_item(all, i), "names");
+		int64_t size = MIN(json_int(json_at(json_item(all, i), "sizeBytes"), 0), IMAGE_MAX);
+
+		for (size_t j = 0; j < json_len(names) && size > 0; j++) {
+			struct str name = sched_image_name(&a, json_str(json_item(names, j)));
+
+			if (!map_set(&n->images, name, (void *)(uintptr_t)size))
+				count_image(c, name, 1);
+		}
+	}
+}
+
 static struct sched_node *node_of(struct sched_cache *c, struct str name)
 {
 	struct sched_node *n = map_get(&c->by_name, name);
@@ -87,6 +128,7 @@ static void node_free(struct sched_node *n)
 		free((void *)(uintptr_t)n->used.others[i].name.p);
 	free(n->used.others);
 	map_release(&n->owners);
+	map_release(&n->images);
 	obj_unref(n->obj);
 	arena_release(&n->arena);
 	free((void *)(uintptr_t)n->name.p);
@@ -110,6 +152,7 @@ void sched_cache_release(struct sched_cache *c)
 		node_free(it.value);
 	map_release(&c->by_name);
 	map_release(&c->pods);
+	map_release(&c->images);
 	sched_objects_release(c);
 	sched_nominations_release(c);
 	free(c->nodes);
@@ -137,6 +180,7 @@ void sched_cache_set_node(struct sched_cache *c, const struct obj *node)
 	n->unschedulable = json_bool(json_at(tree, "spec", "unschedulable"), false);
 	read_allocatable(n, tree);
 	read_taints(n, tree);
+	read_images(c, n, tree);
 }
 
 void sched_cache_del_node(struct sched_cache *c, struct str name)
@@ -151,6 +195,7 @@ void sched_cache_del_node(struct sched_cache *c, struct str name)
 	c->n--;
 	for (size_t i = n->at; i < c->n; i++)
 		c->nodes[i]->at = i;
+	forget_images(c, n);
 	obj_unref(n->obj);
 	n->obj = NULL;
 	drop_if_unused(c, n);

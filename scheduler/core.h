@@ -53,6 +53,8 @@ struct sched_pod {
 	const struct json *tolerations, *spread;
 	struct str *claims; /* keys of the claims that its volumes name */
 	size_t nclaims;
+	struct str *images; /* of its containers and init containers, written out in full */
+	size_t nimages;
 };
 struct sched_pod *sched_pod_new(const struct obj *o);
 struct sched_pod *sched_pod_ref(struct sched_pod *p);
@@ -75,6 +77,7 @@ struct sched_node {
 	bool unschedulable;
 	struct taint *taints;
 	size_t ntaints;
+	struct map images; /* full name → bytes (uintptr_t): what needn't be fetched */
 	/* Sums over pods. */
 	struct amounts used; /* others: heap, owned */
 	size_t others_cap;
@@ -84,6 +87,8 @@ struct sched_node {
 	struct map owners; /* owner uid → number of pods (uintptr_t) */
 	size_t at;         /* position in the cache's list */
 };
+/* An image's name with the registry, folder and tag that are understood where it has none. */
+struct str sched_image_name(struct arena *a, struct str name);
 struct str sched_node_label(const struct sched_node *n, struct str key); /* STR_NONE when absent */
 size_t sched_node_pods_of(const struct sched_node *n, struct str owner_uid);
 
@@ -99,6 +104,7 @@ struct sched_cache {
 	struct map claim_users; /* claim's key → number of pods on nodes (uintptr_t) */
 	struct map namespaces;  /* struct sched_object by name */
 	struct map budgets;     /* PodDisruptionBudgets: struct sched_object by key */
+	struct map images;      /* full name → number of nodes that have it (uintptr_t) */
 	struct map nominated;   /* uid → struct sched_pod (owned reference), see preempt.h */
 	struct map reserved; /* volume's name → claim's uid (char *): chosen, not written yet */
 	size_t start;        /* where the next search begins */

@@ -197,6 +197,40 @@ static void pod_claims(struct sched_pod *p, const struct json *spec)
 	}
 }
 
+struct str sched_image_name(struct arena *a, struct str name)
+{
+	ptrdiff_t slash = str_find(name, STR("/")), next;
+	struct str head = str_sub(name, 0, slash < 0 ? 0 : (size_t)slash), last = name;
+	bool host = str_find(head, STR(".")) >= 0 || str_find(head, STR(":")) >= 0 ||
+		    str_is(head, "localhost");
+	const char *before = slash < 0 ? "docker.io/library/" : "docker.io/";
+
+	while ((next = str_find(last, STR("/"))) >= 0)
+		last = str_sub(last, (size_t)next + 1, last.n);
+	return arena_strf(a, "%s%.*s%s", host ? "" : before, STR_ARG(name),
+			  str_find(last, STR(":")) < 0 ? ":latest" : "");
+}
+
+static void add_images(struct sched_pod *p, const struct json *containers)
+{
+	for (size_t i = 0; i < json_len(containers); i++) {
+		struct str image = json_str(json_at(json_item(containers, i), "image"));
+
+		if (image.n)
+			p->images[p->nimages++] = sched_image_name(&p->arena, image);
+	}
+}
+
+static void pod_images(struct sched_pod *p, const struct json *spec)
+{
+	const struct json *main = json_at(spec, "containers"),
+			  *init = json_at(spec, "initContainers");
+
+	p->images = arena_array(&p->arena, json_len(main) + json_len(init) + 1, sizeof(struct str));
+	add_images(p, init);
+	add_images(p, main);
+}
+
 static const struct json *keep(struct sched_pod *p, const struct json *v)
 {
 	return json_len(v) ? json_copy(&p->arena, v) : NULL;
@@ -239,6 +273,7 @@ struct sched_pod *sched_pod_new(const struct obj *o)
 	p->score_memory = score.memory;
 	pod_ports(p, spec);
 	pod_claims(p, spec);
+	pod_images(p, spec);
 	p->node_selector = keep(p, json_at(spec, "nodeSelector"));
 	p->node_affinity = keep(p, json_at(affinity, "nodeAffinity"));
 	p->pod_affinity = keep(p, json_at(affinity, "podAffinity"));

@@ -245,3 +245,54 @@ void test_plugins__placed_pods_preferences_are_heard(void **state)
 		sched_cache_release(&c);
 	}
 }
+
+static void add_node_having(struct sched_cache *c, const char *name, const char *images)
+{
+	AUTO(arena) struct arena a = {0};
+	struct obj *o =
+		make("Node", name, "",
+		     arena_printf(&a, "'status':{'allocatable':{" ROOM "},'images':[%s]}", images));
+
+	sched_cache_set_node(c, o);
+	obj_unref(o);
+}
+
+#define WITH_IMAGE(image) "'containers':[{'name':'c','image':'" image "'}]"
+
+/* Big images draw pods to where they are, small ones don't; names are compared written out. */
+void test_plugins__pods_go_where_their_images_are(void **state)
+{
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+	bool elsewhere = false;
+
+	(void)state;
+	add_node_having(&c, "n1", "");
+	add_node_having(&c, "n2",
+			"{'names':['docker.io/library/big:latest'],'sizeBytes':3000000000},"
+			"{'names':['docker.io/library/small:1'],'sizeBytes':1000000}");
+	add_node_having(&c, "n3", "{'names':['x.io/team/app@sha256:00'],'sizeBytes':900000000}");
+	for (uint64_t seed = 0; seed < 8; seed++) {
+		struct sched_result r;
+		struct sched_pod *p = make_pod("p", "", WITH_IMAGE("big"));
+
+		sched_pick(&c, p, seed, &a, &r);
+		assert_true(str_is(r.node->name, "n2"));
+		sched_pod_unref(p);
+		p = make_pod("p", "", WITH_IMAGE("x.io/team/app@sha256:00"));
+		sched_pick(&c, p, seed, &a, &r);
+		assert_true(str_is(r.node->name, "n3"));
+		sched_pod_unref(p);
+		p = make_pod("p", "", WITH_IMAGE("small:1"));
+		sched_pick(&c, p, seed, &a, &r);
+		elsewhere |= !str_is(r.node->name, "n2");
+		sched_pod_unref(p);
+	}
+	assert_true(elsewhere);
+	/* What a node no longer has counts no longer. */
+	add_node_having(&c, "n2", "{'names':['docker.io/library/small:1'],'sizeBytes':1}");
+	assert_int_equal(c.images.n, 2);
+	sched_cache_del_node(&c, STR("n3"));
+	assert_int_equal(c.images.n, 1);
+	sched_cache_release(&c);
+}
