@@ -17,6 +17,30 @@ static struct json *data_of(struct arena *a, const struct json *owner)
 	return json_build(a, "{s:{s:o}}", "spec", "template", template);
 }
 
+/* As it is kept: the very bytes that kubectl and Kubernetes' tests make of the owner, keys in order
+ * and the time stamp that Go writes into every metadata, or they would find no equal. */
+static const struct json *data_kept(struct arena *a, const struct json *data)
+{
+	struct json *copy = json_copy(a, data), *sorted;
+	struct json *template = json_set_object(a, json_set_object(a, copy, "spec"), "template");
+	AUTO(buf) struct buf text = {0};
+
+	json_set(a, json_set_object(a, template, "metadata"), STR("creationTimestamp"), NULL);
+	json_write_sorted(copy, &text);
+	sorted = json_parse(a, arena_str(a, buf_view(&text)), NULL, NULL);
+	return sorted ? sorted : copy;
+}
+
+static bool keeps(struct arena *a, const struct json *revision, const struct json *data)
+{
+	struct json *had = json_copy(a, json_at(revision, "data"));
+	struct json *meta = json_at(had, "spec", "template", "metadata");
+
+	if (json_is(json_at(meta, "creationTimestamp"), JSON_NULL))
+		json_del(meta, STR("creationTimestamp"));
+	return json_equal(had, data);
+}
+
 const struct json *revision_template(const struct json *revision)
 {
 	const struct json *t = json_at(revision, "data", "spec", "template");
@@ -51,10 +75,11 @@ static int by_number(const void *pa, const void *pb)
 	return x != y ? (x > y) - (x < y) : str_cmp(meta_name(a), meta_name(b));
 }
 
-static const struct json *find_equal(const struct revisions *r, const struct json *data)
+static const struct json *find_equal(struct arena *a, const struct revisions *r,
+				     const struct json *data)
 {
 	for (size_t i = r->all.n; i-- > 0;)
-		if (json_equal(json_at(r->all.v[i], "data"), data))
+		if (keeps(a, r->all.v[i], data))
 			return r->all.v[i];
 	return NULL;
 }
@@ -74,7 +99,7 @@ static void plan_revision(const struct view *v, const struct resource *r, const 
 	json_set_str(v->arena, own, LABEL_REVISION, ret->hash);
 	json_append(v->arena, json_set_array(v->arena, meta, "ownerReferences"),
 		    meta_owner_ref(v->arena, owner, true));
-	json_set(v->arena, o, STR("data"), data);
+	json_set(v->arena, o, STR("data"), data_kept(v->arena, data));
 	json_set_int(v->arena, o, "revision", number);
 	plan_create(p, &res_controllerrevisions, o);
 	p->last->ignore_exists = true;
@@ -107,7 +132,7 @@ void revisions_sync(const struct view *v, const struct resource *r, const struct
 		qsort(ret->all.v, ret->all.n, sizeof(*ret->all.v), by_number);
 		highest = number_of(ret->all.v[ret->all.n - 1]);
 	}
-	equal = find_equal(ret, data);
+	equal = find_equal(v->arena, ret, data);
 	if (!equal) {
 		name_new(v, owner, ret);
 		plan_revision(v, r, owner, data, highest + 1, p, ret);

@@ -194,6 +194,28 @@ void test_daemonset__surge_brings_the_new_pod_first(void **state)
 	fake_free(f);
 }
 
+/* kubectl and Kubernetes' tests look for the present revision by its bytes: as Go writes the
+ * template, keys in order and with a metadata's time stamp. */
+void test_daemonset__a_revision_keeps_the_bytes_that_clients_compare(void **state)
+{
+	struct fake *f = start(1);
+	AUTO(buf) struct buf kept = {0}, sorted = {0};
+
+	(void)state;
+	fake_settle(f, "a", "agent");
+	for (size_t i = 0; i < f->n; i++) {
+		if (f->v[i].r != &res_controllerrevisions)
+			continue;
+		json_write(json_at(f->v[i].tree, "data"), &kept);
+		json_write_sorted(json_at(f->v[i].tree, "data"), &sorted);
+	}
+	assert_true(str_eq(buf_view(&kept), buf_view(&sorted)));
+	assert_true(
+		str_starts(buf_view(&kept), STR("{\"spec\":{\"template\":{\"$patch\":\"replace\","
+						"\"metadata\":{\"creationTimestamp\":null,")));
+	fake_free(f);
+}
+
 /* Going back to an earlier template makes no new revision: the old one becomes the newest. */
 void test_daemonset__undoing_numbers_the_old_revision_anew(void **state)
 {
