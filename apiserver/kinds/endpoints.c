@@ -63,8 +63,8 @@ static void check_addresses(struct kind_ctx *c, const struct spath *at, const st
 		struct spath here = SPATH_INDEX(&all, i);
 
 		rule_endpoint_ip(c, &here, "ip", json_get(v, STR("ip")));
-		rule_name(c, &here, "hostname", json_get(v, STR("hostname")),
-			  name_check_dns1123_label);
+		rule_optional_name(c, &here, "hostname", json_get(v, STR("hostname")),
+				   name_check_dns1123_label);
 	}
 }
 
@@ -83,7 +83,8 @@ static void check_subset(struct kind_ctx *c, const struct spath *at, const struc
 		struct spath here = SPATH_INDEX(&all, i);
 		if (json_len(ports) > 1 && !json_str(json_get(p, STR("name"))).n)
 			rule_required(c, &here, "name", NULL);
-		rule_name(c, &here, "name", json_get(p, STR("name")), name_check_dns1123_label);
+		rule_optional_name(c, &here, "name", json_get(p, STR("name")),
+				   name_check_dns1123_label);
 		rule_port(c, &here, "port", json_get(p, STR("port")));
 	}
 }

@@ -266,6 +266,13 @@ void rule_name(struct kind_ctx *c, const struct spath *at, const char *field,
 		rule_invalid(c, at, field, value, why);
 }
 
+void rule_optional_name(struct kind_ctx *c, const struct spath *at, const char *field,
+			const struct json *value, const char *(*check)(struct str))
+{
+	if (json_str(value).n)
+		rule_name(c, at, field, value, check);
+}
+
 const char *rule_config_key(struct str key)
 {
 	if (key.n > 253)

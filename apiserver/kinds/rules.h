@@ -65,6 +65,9 @@ void rule_int_or_percent_100(struct kind_ctx *c, const struct spath *at, const c
 /* Text that must pass name_check_…: says why when it doesn't. Absent is fine. */
 void rule_name(struct kind_ctx *c, const struct spath *at, const char *field,
 	       const struct json *value, const char *(*check)(struct str));
+/* The same where no text means no name: Go's clients write "" for what nobody set. */
+void rule_optional_name(struct kind_ctx *c, const struct spath *at, const char *field,
+			const struct json *value, const char *(*check)(struct str));
 /* Keys of ConfigMaps and Secrets. */
 const char *rule_config_key(struct str key);
 void rule_quantities(struct kind_ctx *c, const struct spath *at, const struct json *resources);

@@ -299,16 +299,17 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 	containers_validate(c, at, spec);
 	rule_non_negative(c, at, spec, "terminationGracePeriodSeconds");
 	rule_range(c, at, spec, "activeDeadlineSeconds", 1, INT32_MAX);
-	rule_name(c, at, "hostname", json_get(spec, STR("hostname")), name_check_dns1123_label);
-	rule_name(c, at, "subdomain", json_get(spec, STR("subdomain")), name_check_dns1123_label);
+	rule_optional_name(c, at, "hostname", json_get(spec, STR("hostname")),
+			   name_check_dns1123_label);
+	rule_optional_name(c, at, "subdomain", json_get(spec, STR("subdomain")),
+			   name_check_dns1123_label);
 	rule_name(c, at, "schedulerName", json_get(spec, STR("schedulerName")),
 		  name_check_qualified);
 	static const char *const names[] = {"serviceAccountName", "nodeName", "priorityClassName",
 					    "runtimeClassName"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const struct json *v = json_get(spec, str_c(names[i]));
-		if (json_str(v).n)
-			rule_name(c, at, names[i], v, name_check_dns1123_subdomain);
+		rule_optional_name(c, at, names[i], v, name_check_dns1123_subdomain);
 	}
 	check_scheduling(c, at, spec);
 	podspec_validate_placing(c, at, spec);

@@ -87,6 +87,13 @@ static void default_families(struct kind_ctx *c, struct json *spec)
 	default_str(c, spec, "ipFamilyPolicy", "SingleStack");
 }
 
+/* Go's clients write 0 for a port that nobody set. */
+static bool no_port(const struct json *v)
+{
+	return !v || (json_is(v, JSON_INT) && !json_int(v, 0)) ||
+	       (json_is(v, JSON_STRING) && !json_str(v).n);
+}
+
 static void set_defaults(struct kind_ctx *c, struct json *o)
 {
 	struct json *spec = json_set_object(c->a, o, "spec"), *ports = json_get(spec, STR("ports"));
@@ -99,7 +106,7 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 		struct json *p = json_item(ports, i);
 
 		default_str(c, p, "protocol", "TCP");
-		if (!json_get(p, STR("targetPort")) && json_get(p, STR("port")))
+		if (no_port(json_get(p, STR("targetPort"))) && json_get(p, STR("port")))
 			json_set(c->a, p, STR("targetPort"), json_get(p, STR("port")));
 	}
 	if (str_is(json_str(json_get(spec, STR("sessionAffinity"))), "ClientIP") &&

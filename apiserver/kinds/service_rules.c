@@ -126,7 +126,7 @@ static void check_port(struct kind_ctx *c, const struct spath *at, const struct 
 
 	rule_port(c, at, "port", json_get(p, STR("port")));
 	rule_port_or_name(c, at, "targetPort", json_get(p, STR("targetPort")));
-	rule_name(c, at, "name", json_get(p, STR("name")), name_check_dns1123_label);
+	rule_optional_name(c, at, "name", json_get(p, STR("name")), name_check_dns1123_label);
 	if (node && !has_node_ports(spec))
 		rule_forbidden(c, at, "nodePort",
 			       arena_printf(c->a, "may not be used when `type` is '%.*s'",

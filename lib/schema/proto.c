@@ -91,11 +91,13 @@ static const char *const pointers[] = {"activeDeadlineSeconds",
 				       "orphanDependents",
 				       "x-kubernetes-preserve-unknown-fields"};
 
-/* Names that stand for other things elsewhere. */
+/* Names that stand for other things elsewhere; types by the end of their name. */
 static const struct {
 	const char *type, *field;
-} typed_pointers[] = {{"EndpointPort", "name"},
-		      {"EndpointPort", "port"},
+} typed_pointers[] = {{"discovery.v1.EndpointPort", "name"},
+		      {"discovery.v1.EndpointPort", "port"},
+		      {"discovery.v1beta1.EndpointPort", "name"},
+		      {"discovery.v1beta1.EndpointPort", "port"},
 		      {"HostPathVolumeSource", "type"},
 		      {"IngressSpec", "ingressClassName"},
 		      {"LeaseSpec", "holderIdentity"},
@@ -105,15 +107,20 @@ static const struct {
 		      {"PriorityClass", "value"},
 		      {"ContainerStatus", "started"}};
 
+/* "io.k8s.api.core.v1.Pod" ends with "Pod" and with "core.v1.Pod", not with "od". */
+static bool ends_with_name(struct str type, struct str name)
+{
+	return str_ends(type, name) && (type.n == name.n || type.p[type.n - name.n - 1] == '.');
+}
+
 static bool zero_counts(const struct schema *s, const struct schema_field *f)
 {
-	struct str type = str_c(s->name), rest;
+	struct str type = str_c(s->name);
 
 	if (in_list(f->name, pointers, ARRAY_LEN(pointers)))
 		return true;
-	str_rcut(type, '.', &rest, &type);
 	for (size_t i = 0; i < ARRAY_LEN(typed_pointers); i++)
-		if (str_is(type, typed_pointers[i].type) &&
+		if (ends_with_name(type, str_c(typed_pointers[i].type)) &&
 		    !strcmp(f->name, typed_pointers[i].field))
 			return true;
 	return false;

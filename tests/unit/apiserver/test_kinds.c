@@ -329,6 +329,16 @@ void test_kinds__service_ports_are_completed_and_checked(void **state)
 	assert_int_equal(json_int(json_get(p, STR("targetPort")), 0), 80);
 	assert_true(str_is(json_str(json_get(p, STR("protocol"))), "TCP"));
 	assert_true(str_is(json_str(json_at(v, "spec", "type")), "ClusterIP"));
+	/* Clients in Go write what nobody set as nothing. */
+	v = made("Service", WORKLOAD("\"ports\":[{\"port\":80,\"targetPort\":0,\"name\":\"\"}]"));
+	p = json_item(json_at(v, "spec", "ports"), 0);
+	assert_int_equal(json_int(json_get(p, STR("targetPort")), 0), 80);
+	v = made("Service", WORKLOAD("\"ports\":[{\"port\":80,\"targetPort\":\"\"}]"));
+	p = json_item(json_at(v, "spec", "ports"), 0);
+	assert_int_equal(json_int(json_get(p, STR("targetPort")), 0), 80);
+	made("Endpoints", "{\"metadata\":{\"name\":\"e\",\"namespace\":\"d\"},\"subsets\":[{"
+			  "\"addresses\":[{\"ip\":\"10.1.2.3\",\"hostname\":\"\"}],"
+			  "\"ports\":[{\"name\":\"\",\"port\":80}]}]}");
 	has(refused("Service", WORKLOAD("\"ports\":[{\"port\":80},{\"port\":81}]")),
 	    "spec.ports[0].name: Required value");
 	has(refused("Service", WORKLOAD("\"type\":\"ExternalName\"")),

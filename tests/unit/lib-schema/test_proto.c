@@ -252,4 +252,18 @@ void test_proto__zeros_that_were_set(void **state)
 	assert_decodes(&in,
 		       "{\"apiVersion\":\"coordination.k8s.io/v1\",\"kind\":\"Lease\",\"spec\":{"
 		       "\"holderIdentity\":\"\",\"leaseTransitions\":0}}");
+	text(&env, 1, "");
+	number(&env, 2, 80);
+	message(&spec, 3, &env);
+	message(&raw, 2, &spec);
+	envelope(&in, "v1", "Endpoints", &raw);
+	assert_decodes(&in,
+		       "{\"apiVersion\":\"v1\",\"kind\":\"Endpoints\",\"subsets\":[{\"ports\":[{"
+		       "\"port\":80}]}]}");
+	text(&env, 1, "");
+	number(&env, 3, 80);
+	message(&raw, 3, &env);
+	envelope(&in, "discovery.k8s.io/v1", "EndpointSlice", &raw);
+	assert_decodes(&in, "{\"apiVersion\":\"discovery.k8s.io/v1\",\"kind\":\"EndpointSlice\","
+			    "\"ports\":[{\"name\":\"\",\"port\":80}]}");
 }
