@@ -12,11 +12,13 @@
 #include "lib/kube/role.h"
 #include "lib/os/ready.h"
 #include "proxy/proxy.h"
+#include "proxy/status.h"
 
 struct process {
 	struct role role;
 	const char *node, *cidr;
 	struct proxy *proxy;
+	struct proxy_status_opts told;
 };
 
 static void on_synced(void *arg)
@@ -27,6 +29,11 @@ static void on_synced(void *arg)
 static bool is_ready(void *arg)
 {
 	return proxy_synced(((struct process *)arg)->proxy);
+}
+
+static bool is_healthy(void *arg)
+{
+	return proxy_healthy(((struct process *)arg)->proxy);
 }
 
 static int check(const struct process *p, struct proxy_opts *o, struct err *err)
@@ -43,13 +50,20 @@ static int check(const struct process *p, struct proxy_opts *o, struct err *err)
 
 int proxy_main(int argc, char **argv)
 {
-	struct process p = {.node = "", .cidr = "10.244.0.0/16"};
+	struct process p = {.node = "",
+			    .cidr = "10.244.0.0/16",
+			    .told = {.healthz = "0.0.0.0:10256", .metrics = "127.0.0.1:10249"}};
+	struct proxy_status *status;
 	struct proxy_opts o = {0};
 	const struct flag flags[] = {
 		ROLE_FLAGS(&p.role),
 		{"node-name", 0, FLAG_STRING, &p.node, "NAME", "the Node whose dataplane this is"},
 		{"cluster-cidr", 0, FLAG_STRING, &p.cidr, "NET",
 		 "the pod network; empty = unknown"},
+		{"healthz-bind-address", 0, FLAG_STRING, &p.told.healthz, "ADDR:PORT",
+		 "say there whether this node's dataplane works; empty = nowhere"},
+		{"metrics-bind-address", 0, FLAG_STRING, &p.told.metrics, "ADDR:PORT",
+		 "serve metrics and /proxyMode there; empty = nowhere"},
 		{0}};
 	struct err err = {0};
 	int nargs, code;
@@ -73,7 +87,11 @@ int proxy_main(int argc, char **argv)
 	if (role_start(&p.role, &err) != 0)
 		return 1;
 	p.proxy = proxy_start(p.role.client, &o);
+	p.told.healthy = is_healthy;
+	p.told.arg = &p;
+	status = proxy_status_start(p.role.loop, &p.told);
 	code = role_run(&p.role);
+	proxy_status_stop(status);
 	proxy_stop(p.proxy);
 	role_release(&p.role);
 	return code;

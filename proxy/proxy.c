@@ -41,8 +41,9 @@ struct proxy {
 	struct udp_before *udp_before;
 	struct map dirty; /* key of a Service → non-NULL */
 	struct loop_timer sync, probe;
-	bool full;   /* the next transaction writes everything */
-	bool synced; /* once */
+	bool full;    /* the next transaction writes everything */
+	bool synced;  /* once */
+	bool failing; /* the kernel refused the last transaction */
 	struct metric_value *duration, *partial, *whole, *failures;
 };
 
@@ -178,9 +179,21 @@ static int apply(struct proxy *p, struct err *err)
 	return 0;
 }
 
+/*
+ * How long connection tracking keeps what it translates, in the namespace we run in: as kube-proxy
+ * sets it. A half closed connection outlives the kernel's minute, and an idle one doesn't take
+ * five days to be forgotten. A kernel that has no such names (yet) keeps its own times.
+ */
+static void tracking_times(void)
+{
+	(void)!net_sysctl("net/netfilter/nf_conntrack_tcp_timeout_close_wait", "3600", NULL);
+	(void)!net_sysctl("net/netfilter/nf_conntrack_tcp_timeout_established", "86400", NULL);
+}
+
 static void first_sync(struct proxy *p)
 {
 	p->synced = true;
+	tracking_times();
 	log_info("table written", "services", log_i64((int64_t)informer_count(p->services)),
 		 "objects", log_i64((int64_t)ruleset_count(p->rules)));
 	if (p->o.synced)
@@ -211,7 +224,8 @@ static void sync_now(struct loop *l, struct loop_timer *t)
 		map_del(&p->dirty, it.key);
 	}
 	guard_render(p->guard);
-	if (apply(p, &err)) {
+	p->failing = apply(p, &err) != 0;
+	if (p->failing) {
 		log_error("the kernel refuses the table", "err", err.msg);
 		metric_add(p->failures, 1);
 		schedule(p, RETRY_NS);
@@ -332,4 +346,9 @@ void proxy_stop(struct proxy *p)
 bool proxy_synced(const struct proxy *p)
 {
 	return p && p->synced;
+}
+
+bool proxy_healthy(const struct proxy *p)
+{
+	return proxy_synced(p) && !p->failing;
 }

@@ -25,5 +25,7 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o);
 /* Leaves the table as it is: connections go on, the next one takes over. */
 void proxy_stop(struct proxy *p);
 bool proxy_synced(const struct proxy *p);
+/* Complete, and the kernel took the last change. */
+bool proxy_healthy(const struct proxy *p);
 
 #endif
