@@ -1,8 +1,8 @@
 /*
- * Sending alerts: for each Alert that wants an event its Provider and that one's Secret are read,
+ * Sending alerts: for each Alert that wants an event its Provider and that one's Secrets are read,
  * and the message goes out through a helper process, a few times where it doesn't arrive. Never
- * holds up what it tells of; what is too much is dropped and counted in the log. On the role's
- * loop.
+ * holds up what it tells of; what is too much is dropped and counted in the log. What could not be
+ * told at all is an event of the Alert's own. On the role's loop.
  */
 #include "reconciler/alert.h"
 
@@ -13,6 +13,7 @@
 #include "lib/base/hmac.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
+#include "lib/json/yaml.h"
 #include "lib/kube/resources.h"
 #include "lib/kube/workqueue.h"
 #include "reconciler/forge_call.h"
@@ -21,12 +22,17 @@
 #define SENDING_MAX 64
 #define ATTEMPTS_MAX 3
 
+/* Secrets that a Provider names. */
+static const char *const refs[] = {"secretRef", "proxySecretRef", "certSecretRef"};
+enum { REF_SECRET, REF_PROXY, REF_CERT, REFS };
+
 struct alerts {
 	struct reconciler *r;
 	struct informer *alerts, *providers;
-	struct map last; /* unit → digest of what was told last */
+	struct map last; /* whom it is about → digest of what was told last */
 	struct list sending;
 	size_t nsending;
+	bool judged; /* all Alerts, since all Providers are known */
 };
 
 struct sending {
@@ -35,8 +41,10 @@ struct sending {
 	struct arena arena;
 	struct alert_event event;
 	struct alert_about about;
-	const struct json *provider, *metadata, *secret;
+	const struct json *alert; /* as an event wants it */
+	const struct json *provider, *metadata, *secrets[REFS];
 	struct str provider_namespace, provider_name, summary;
+	size_t at; /* of the Secret that is being asked for */
 	struct client_call *call;
 	struct githelper *helper;
 	struct forge_call *status;
@@ -65,12 +73,36 @@ static void given_up(struct sending *s, const char *why)
 	log_warn("cannot tell of an event", "provider",
 		 log_fmt("%.*s/%.*s", STR_ARG(s->provider_namespace), STR_ARG(s->provider_name)),
 		 "error", why);
+	recorder_event(s->owner->r->recorder, s->alert, "Warning", "NotDelivered",
+		       "%.*s %.*s/%.*s: %s; Provider %.*s: %s", STR_ARG(s->about.kind),
+		       STR_ARG(s->about.namespace), STR_ARG(s->about.name), s->event.reason,
+		       STR_ARG(s->provider_name), why);
 	sending_free(s);
 }
 
 static struct str secret_text(const struct sending *s, const char *key)
 {
-	return str_trim(json_str(json_get(s->secret, str_c(key))));
+	return str_trim(json_str(json_get(s->secrets[REF_SECRET], str_c(key))));
+}
+
+/* Whom to trust: certSecretRef's, else the Secret's own. */
+static struct str ca_of(const struct sending *s)
+{
+	struct str ca = json_str(json_get(s->secrets[REF_CERT], STR("ca.crt")));
+
+	return ca.n ? ca : secret_text(s, "ca.crt");
+}
+
+/* {address, …}: proxySecretRef's, else a URL in the Secret or in the Provider; or NULL. */
+static const struct json *proxy_of(struct sending *s, struct arena *a)
+{
+	struct str url = secret_text(s, "proxy");
+
+	if (s->secrets[REF_PROXY])
+		return s->secrets[REF_PROXY];
+	if (!url.n)
+		url = json_str(json_get(s->provider, STR("proxy")));
+	return url.n ? json_build(a, "{s:S}", "address", url) : NULL;
 }
 
 static struct str type_of(const struct sending *s)
@@ -94,9 +126,11 @@ static void on_status(void *arg, const struct forge_answer *answer, const struct
 static struct forge_ask status_ask(struct arena *a, const char *cluster,
 				   const struct alert_about *about, const struct alert_event *e)
 {
+	struct str commit = alert_commit(e->revision);
+
 	return (struct forge_ask){
 		.verb = FORGE_STATUS,
-		.sha = alert_commit(e->revision),
+		.sha = commit.n ? commit : alert_commit(e->origin),
 		.state = e->error ? FORGE_FAILURE : FORGE_SUCCESS,
 		.context = arena_strf(a, "plumb/%s/%.*s-%.*s", cluster, STR_ARG(about->namespace),
 				      STR_ARG(about->name)),
@@ -104,10 +138,17 @@ static struct forge_ask status_ask(struct arena *a, const char *cluster,
 		.body = e->error ? str_c(e->reason) : str_sub(e->message, 0, 140)};
 }
 
-static bool is_forge(struct str type)
+/* What forge_call() takes for credentials. */
+static const struct json *forge_secret(struct sending *s)
 {
-	return str_is(type, "github") || str_is(type, "gitlab") || str_is(type, "gitea") ||
-	       str_is(type, "forgejo");
+	struct json *v = s->secrets[REF_SECRET] ? json_copy(&s->arena, s->secrets[REF_SECRET])
+						: json_new(&s->arena, JSON_OBJECT);
+	const struct json *proxy = proxy_of(s, &s->arena);
+
+	if (ca_of(s).n)
+		json_set_str(&s->arena, v, "ca.crt", ca_of(s));
+	json_set(&s->arena, v, STR("proxy"), proxy);
+	return v;
 }
 
 /* The Provider's address is the repository's; the forge's API is found as for sources. */
@@ -126,7 +167,7 @@ static void put_status(struct sending *s, struct str address)
 		given_up(s, err.msg);
 		return;
 	}
-	s->status = forge_call(s->owner->r, &repo, s->secret, &q, on_status, s);
+	s->status = forge_call(s->owner->r, &repo, forge_secret(s), &q, on_status, s);
 }
 
 /* ---- messages ---- */
@@ -170,33 +211,66 @@ static struct json *headers_of(struct sending *s, struct arena *a, struct str bo
 	return h;
 }
 
+/* The Secret's `headers` is a YAML map of further ones; for plain HTTP endpoints. */
+static int more_headers(struct sending *s, struct arena *a, struct json *h, struct err *err)
+{
+	struct str text = secret_text(s, "headers");
+	struct yaml_docs docs;
+
+	if (!text.n || !str_starts(type_of(s), STR("generic")))
+		return 0;
+	if (yaml_parse(a, text, 0, NULL, NULL, &docs, NULL) || docs.n != 1 ||
+	    !json_is(docs.v[0], JSON_OBJECT))
+		return err_set(err, ERR_INVALID, "spec.secretRef: headers is no map");
+	for (size_t i = 0; i < json_len(docs.v[0]); i++) {
+		const struct json_member *m = &json_members(docs.v[0])[i];
+
+		if (!json_is(&m->value, JSON_STRING))
+			return err_set(err, ERR_INVALID, "spec.secretRef: headers must be texts");
+		json_set(a, h, m->key, &m->value);
+	}
+	return 0;
+}
+
 static void post(struct sending *s)
 {
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf body = {0};
 	struct str address = secret_text(s, "address"), type = type_of(s);
 	struct webcall w = {.method = "POST", .content_type = STR("application/json")};
-	bool chat = str_is(type, "slack") || str_is(type, "rocket") || str_is(type, "discord");
+	struct json *headers;
+	struct err err = {0};
 
 	if (!address.n)
 		address = json_str(json_get(s->provider, STR("address")));
-	if (is_forge(type)) {
+	if (alert_provider_check(s->provider, &err)) {
+		given_up(s, err.msg);
+		return;
+	}
+	if (alert_is_forge(type)) {
 		put_status(s, address);
 		return;
 	}
-	if (!chat && !str_is(type, "generic") && !str_is(type, "generic-hmac")) {
-		given_up(s, "providers of this type are not supported by Plumb");
-		return;
-	}
-	json_write(chat ? alert_slack(&a, &s->about, &s->event, s->provider)
-			: alert_generic(&a, &s->about, &s->event, s->metadata, s->summary),
+	json_write(str_starts(type, STR("generic"))
+			   ? alert_generic(&a, &s->about, &s->event, s->metadata, s->summary)
+			   : alert_slack(&a, &s->about, &s->event, s->provider, s->metadata,
+					 s->summary),
 		   &body);
 	w.url = address;
 	w.body = buf_view(&body);
-	w.headers = headers_of(s, &a, w.body);
-	w.ca = secret_text(s, "ca.crt");
+	w.headers = headers = headers_of(s, &a, w.body);
+	w.ca = ca_of(s);
+	w.proxy = proxy_of(s, &a);
+	if (duration_parse(json_str(json_get(s->provider, STR("timeout"))), &w.timeout_ns))
+		w.timeout_ns = 0;
+	if (more_headers(s, &a, headers, &err)) {
+		given_up(s, err.msg);
+		return;
+	}
 	s->helper = webcall_start(s->owner->r->loop, &w, on_posted, s);
 }
+
+static void next_secret(struct sending *s);
 
 static void on_secret(void *arg, const struct api_answer *answer)
 {
@@ -208,7 +282,7 @@ static void on_secret(void *arg, const struct api_answer *answer)
 
 	s->call = NULL;
 	if (answer->err.code) {
-		given_up(s, log_fmt("spec.secretRef: %s", answer->err.msg));
+		given_up(s, log_fmt("spec.%s: %s", refs[s->at], answer->err.msg));
 		return;
 	}
 	data = json_get(json_parse(&a, answer->body, NULL, NULL), STR("data"));
@@ -220,8 +294,23 @@ static void on_secret(void *arg, const struct api_answer *answer)
 			json_set_str(&s->arena, out, arena_cstr(&a, m[i].key), buf_view(&text));
 		buf_wipe(&text);
 	}
-	s->secret = out;
-	post(s);
+	s->secrets[s->at++] = out;
+	next_secret(s);
+}
+
+static void next_secret(struct sending *s)
+{
+	struct api_call call = {
+		.verb = API_GET, .resource = &res_secrets, .namespace = s->provider_namespace};
+
+	for (; s->at < REFS; s->at++) {
+		call.name = json_str(json_at(s->provider, refs[s->at], "name"));
+		if (!call.name.n)
+			continue;
+		s->call = client_call(s->owner->r->client, &call, on_secret, s);
+		return;
+	}
+	loop_timer_set(s->owner->r->loop, &s->timer, 0, on_again);
 }
 
 /* ---- which Alerts ---- */
@@ -234,18 +323,20 @@ static void begin(struct alerts *al, const struct obj *alert, const struct alert
 	const struct json *spec = json_get(obj_tree(alert, a), STR("spec"));
 	struct str name = json_str(json_at(spec, "providerRef", "name"));
 	const struct obj *p = informer_get(al->providers, alert->namespace, name);
-	struct api_call call = {
-		.verb = API_GET, .resource = &res_secrets, .namespace = alert->namespace};
 
 	s->owner = al;
 	list_append(&al->sending, &s->link);
 	al->nsending++;
+	s->alert = json_build(a, "{s:S,s:S,s:{s:S,s:S,s:S}}", "apiVersion", alert->api_version,
+			      "kind", alert->kind, "metadata", "namespace", alert->namespace,
+			      "name", alert->name, "uid", alert->uid);
 	s->provider_namespace = arena_str(a, alert->namespace);
 	s->provider_name = arena_str(a, name);
 	s->event = (struct alert_event){.error = e->error,
 					.reason = arena_cstr(a, str_c(e->reason)),
 					.message = arena_str(a, e->message),
 					.revision = arena_str(a, e->revision),
+					.origin = arena_str(a, e->origin),
 					.wall_ns = e->wall_ns};
 	s->about = (struct alert_about){arena_str(a, about->api_version), arena_str(a, about->kind),
 					arena_str(a, about->namespace), arena_str(a, about->name),
@@ -262,11 +353,7 @@ static void begin(struct alerts *al, const struct obj *alert, const struct alert
 		sending_free(s);
 		return;
 	}
-	call.name = json_str(json_at(s->provider, "secretRef", "name"));
-	if (call.name.n)
-		s->call = client_call(al->r->client, &call, on_secret, s);
-	else
-		loop_timer_set(al->r->loop, &s->timer, 0, on_again);
+	next_secret(s);
 }
 
 static void on_own_status(void *arg, const struct forge_answer *answer, const struct err *err)
@@ -290,7 +377,7 @@ static void own_status(struct unit *u, const struct alert_about *about, const st
 }
 
 /* What is tried again and again is told once. */
-static bool is_news(struct alerts *al, const struct unit *u, const struct alert_event *e)
+static bool is_news(struct alerts *al, const struct alert_about *about, const struct alert_event *e)
 {
 	AUTO(arena) struct arena a = {0};
 	char hex[65], *old;
@@ -299,48 +386,149 @@ static bool is_news(struct alerts *al, const struct unit *u, const struct alert_
 	sha256_hex(arena_strf(&a, "%s %.*s %.*s", e->reason, STR_ARG(e->revision),
 			      STR_ARG(e->message)),
 		   hex);
-	old = map_set(&al->last, str_c(u->key), xstrdup(hex));
+	old = map_set(&al->last,
+		      arena_strf(&a, "%.*s/%.*s/%.*s", STR_ARG(about->kind),
+				 STR_ARG(about->namespace), STR_ARG(about->name)),
+		      xstrdup(hex));
 	same = old && !strcmp(old, hex);
 	free(old);
 	return !same;
+}
+
+static void tell_all(struct alerts *al, const struct alert_about *about, const struct json *labels,
+		     const struct alert_event *e)
+{
+	AUTO(arena) struct arena a = {0};
+	struct obj_set all = informer_list(al->alerts, &a);
+
+	for (size_t i = 0; i < all.n; i++) {
+		const struct obj *o = all.v[i];
+
+		if (!alert_wants(json_get(obj_tree(o, &a), STR("spec")), o->namespace, about,
+				 labels, e))
+			continue;
+		if (al->nsending >= SENDING_MAX) {
+			log_warn("too many events at once: one is not told", "about",
+				 log_fmt("%.*s/%.*s", STR_ARG(about->namespace),
+					 STR_ARG(about->name)));
+			return;
+		}
+		begin(al, o, about, e);
+	}
+}
+
+static struct alert_about about_of(const struct obj *o)
+{
+	return (struct alert_about){.api_version = o->api_version,
+				    .kind = o->kind,
+				    .namespace = o->namespace,
+				    .name = o->name,
+				    .uid = o->uid};
 }
 
 void alert_unit(struct unit *u, const struct alert_event *e)
 {
 	AUTO(arena) struct arena a = {0};
 	struct alerts *al = u->r->alerts;
-	const struct json *labels = json_at(unit_tree(u, &a), "metadata", "labels");
-	struct alert_about about = {.api_version = u->o->api_version,
-				    .kind = u->o->kind,
-				    .namespace = u->o->namespace,
-				    .name = u->o->name,
-				    .uid = u->o->uid};
-	struct obj_set all;
+	struct alert_about about = about_of(u->o);
 
-	if (!al || !is_news(al, u, e))
+	if (!al || !is_news(al, &about, e))
 		return;
 	own_status(u, &about, e);
-	all = informer_list(al->alerts, &a);
-	for (size_t i = 0; i < all.n; i++) {
-		const struct obj *o = all.v[i];
+	tell_all(al, &about, json_at(unit_tree(u, &a), "metadata", "labels"), e);
+}
 
-		if (!alert_wants(json_get(obj_tree(o, &a), STR("spec")), o->namespace, &about,
-				 labels, e))
-			continue;
-		if (al->nsending >= SENDING_MAX) {
-			log_warn("too many events at once: one is not told", "unit", u->key);
-			return;
-		}
-		begin(al, o, &about, e);
+void alert_source(struct source *s, const struct alert_event *e)
+{
+	AUTO(arena) struct arena a = {0};
+	struct alerts *al = s->r->alerts;
+	struct alert_about about = about_of(s->o);
+
+	if (al && is_news(al, &about, e))
+		tell_all(al, &about, json_at(obj_tree(s->o, &a), "metadata", "labels"), e);
+}
+
+/* ---- what Alerts and Providers say of themselves ---- */
+
+static void judge(struct alerts *al, const struct resource *res, const struct obj *obj)
+{
+	AUTO(arena) struct arena a = {0};
+	struct json *o = json_copy(&a, obj_tree(obj, &a));
+	const struct json *spec = json_get(o, STR("spec"));
+	struct str provider = json_str(json_at(spec, "providerRef", "name"));
+	struct err err = {0};
+	bool ok = res == &res_providers ? !alert_provider_check(spec, &err)
+					: !alert_check(spec, &err),
+	     changed;
+	const char *reason = ok ? "Succeeded" : "NotSupported";
+
+	if (ok && res == &res_alerts && !informer_get(al->providers, obj->namespace, provider)) {
+		ok = false;
+		reason = "ProviderNotFound";
+		(void)err_set(&err, ERR_NOT_FOUND, "there is no Provider %.*s in namespace %.*s",
+			      STR_ARG(provider), STR_ARG(obj->namespace));
+	}
+	json_set_object(&a, o, "status");
+	changed = condition_set(&a, o, "Ready", ok ? "True" : "False", reason,
+				ok ? STR("initialized") : str_c(err.msg), loop_wall(al->r->loop));
+	changed |= json_int(json_at(o, "status", "observedGeneration"), 0) != obj->generation;
+	if (!changed)
+		return;
+	statusq_put(al->r->statuses, res, obj,
+		    json_build(&a, "{s:{s:o,s:I}}", "status", "conditions",
+			       json_at(o, "status", "conditions"), "observedGeneration",
+			       obj->generation));
+}
+
+/* Before both are known everything would seem to be missing. */
+static void judge_alerts(struct alerts *al, struct str namespace)
+{
+	AUTO(arena) struct arena a = {0};
+	struct obj_set all;
+
+	if (!informer_synced(al->alerts) || !informer_synced(al->providers))
+		return;
+	all = namespace.n ? informer_list_ns(al->alerts, namespace, &a)
+			  : informer_list(al->alerts, &a);
+	for (size_t i = 0; i < all.n; i++) {
+		if (!all.v[i]->deleted_ns)
+			judge(al, &res_alerts, all.v[i]);
 	}
 }
 
-static struct informer *cache(struct reconciler *r, const struct resource *res)
+static void on_provider(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct alerts *al = arg;
+
+	if (new && !new->deleted_ns)
+		judge(al, &res_providers, new);
+	judge_alerts(al, (new ?: old)->namespace);
+}
+
+static void on_alert(void *arg, const struct obj *old, const struct obj *new)
+{
+	(void)old;
+	if (new)
+		judge_alerts(arg, new->namespace);
+}
+
+static void on_progress(void *arg)
+{
+	struct alerts *al = arg;
+
+	if (al->judged || !informer_synced(al->alerts) || !informer_synced(al->providers))
+		return;
+	al->judged = true;
+	judge_alerts(al, STR_NONE);
+}
+
+static struct informer *cache(struct alerts *al, const struct resource *res, informer_fn *fn)
 {
 	struct informer_opts o = {.resource = res};
-	struct informer *i = informer_new(r->client, &o);
+	struct informer *i = informer_new(al->r->client, &o);
 
-	informer_start(i);
+	informer_on_change(i, fn, al);
+	informer_on_progress(i, on_progress, al);
 	return i;
 }
 
@@ -350,8 +538,10 @@ struct alerts *alerts_start(struct reconciler *r)
 
 	al->r = r;
 	list_init(&al->sending);
-	al->alerts = cache(r, &res_alerts);
-	al->providers = cache(r, &res_providers);
+	al->alerts = cache(al, &res_alerts, on_alert);
+	al->providers = cache(al, &res_providers, on_provider);
+	informer_start(al->alerts);
+	informer_start(al->providers);
 	return al;
 }
 

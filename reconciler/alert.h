@@ -16,10 +16,11 @@ void alerts_free(struct alerts *a);
 struct alert_event {
 	bool error;
 	const char *reason;
-	struct str message, revision;
+	struct str message, revision, origin; /* origin: of an OCI artifact, or empty */
 	int64_t wall_ns;
 };
 void alert_unit(struct unit *u, const struct alert_event *e);
+void alert_source(struct source *s, const struct alert_event *e);
 
 /* ---- alert_text.c: pure ---- */
 struct alert_about {
@@ -31,8 +32,14 @@ struct json *alert_generic(struct arena *a, const struct alert_about *about,
 			   struct str summary);
 /* A message as Slack takes it; channel and username may be empty. In `a`. */
 struct json *alert_slack(struct arena *a, const struct alert_about *about,
-			 const struct alert_event *e, const struct json *provider);
-/* spec of an Alert: whether this is told. Expressions are POSIX extended, without references. */
+			 const struct alert_event *e, const struct json *provider,
+			 const struct json *metadata, struct str summary);
+bool alert_is_forge(struct str type);
+/* specs: ERR_UNSUPPORTED names what of them is not done. */
+MUST_USE int alert_provider_check(const struct json *spec, struct err *err);
+MUST_USE int alert_check(const struct json *spec, struct err *err);
+/* spec of an Alert: whether this is told. Expressions are POSIX extended, without references; one
+ * that is none matches nothing. */
 bool alert_wants(const struct json *spec, struct str alert_namespace,
 		 const struct alert_about *about, const struct json *labels,
 		 const struct alert_event *e);

@@ -11,6 +11,7 @@
 #include "lib/base/pure.h"
 
 #define PATTERN_MAX 200
+#define PATTERNS_MAX 20
 #define SEEN_MAX 2000
 
 struct str alert_commit(struct str revision)
@@ -38,6 +39,8 @@ struct json *alert_generic(struct arena *a, const struct alert_about *about,
 
 	if (e->revision.n)
 		json_set_str(a, facts, "kustomize.toolkit.fluxcd.io/revision", e->revision);
+	if (e->origin.n)
+		json_set_str(a, facts, "kustomize.toolkit.fluxcd.io/originRevision", e->origin);
 	if (summary.n)
 		json_set_str(a, facts, "summary", summary);
 	return json_build(a, "{s:o,s:s,s:S,s:S,s:s,s:o,s:s}", "involvedObject", who, "severity",
@@ -46,9 +49,19 @@ struct json *alert_generic(struct arena *a, const struct alert_about *about,
 			  "reportingController", "plumb-reconciler");
 }
 
-struct json *alert_slack(struct arena *a, const struct alert_about *about,
-			 const struct alert_event *e, const struct json *provider)
+static void add_field(struct arena *a, struct json *fields, struct str title, struct str value)
 {
+	if (value.n)
+		json_append(a, fields,
+			    json_build(a, "{s:S,s:S,s:b}", "title", title, "value", value, "short",
+				       false));
+}
+
+struct json *alert_slack(struct arena *a, const struct alert_about *about,
+			 const struct alert_event *e, const struct json *provider,
+			 const struct json *metadata, struct str summary)
+{
+	struct json_member *m = json_members(metadata);
 	struct str channel = json_str(json_get(provider, STR("channel"))),
 		   username = json_str(json_get(provider, STR("username")));
 	struct json *card = json_build(a, "{s:s,s:S,s:S,s:[s]}", "color",
@@ -62,10 +75,10 @@ struct json *alert_slack(struct arena *a, const struct alert_about *about,
 		json_set_str(a, v, "channel", channel);
 	json_set_str(a, v, "username", username.n ? username : STR("plumb"));
 	fields = json_set_array(a, card, "fields");
-	if (e->revision.n)
-		json_append(a, fields,
-			    json_build(a, "{s:s,s:S,s:b}", "title", "revision", "value",
-				       e->revision, "short", false));
+	add_field(a, fields, STR("revision"), e->revision);
+	for (size_t i = 0; m && i < json_len(metadata); i++)
+		add_field(a, fields, m[i].key, json_str(&m[i].value));
+	add_field(a, fields, STR("summary"), summary);
 	json_append(a, json_set_array(a, v, "attachments"), card);
 	return v;
 }
@@ -88,7 +101,7 @@ static bool any_matches(struct arena *a, const struct json *list, struct str tex
 {
 	const char *seen = arena_cstr(a, str_sub(text, 0, SEEN_MAX));
 
-	for (size_t i = 0; i < json_len(list) && i < 20; i++) {
+	for (size_t i = 0; i < json_len(list) && i < PATTERNS_MAX; i++) {
 		struct str p = json_str(json_item(list, i));
 		bool found;
 		regex_t re;
@@ -141,4 +154,88 @@ bool alert_wants(const struct json *spec, struct str alert_namespace,
 	if (!named || (json_len(only) && !any_matches(&a, only, e->message)))
 		return false;
 	return !any_matches(&a, json_get(spec, STR("exclusionList")), e->message);
+}
+
+/* ---- what is not done ---- */
+
+bool alert_is_forge(struct str type)
+{
+	return str_is(type, "github") || str_is(type, "gitlab") || str_is(type, "gitea") ||
+	       str_is(type, "forgejo");
+}
+
+int alert_provider_check(const struct json *spec, struct err *err)
+{
+	static const char *const types[] = {"generic", "generic-hmac", "slack", "rocket",
+					    "discord"};
+	static const char *const refused[] = {"commitStatusExpr", "serviceAccountName"};
+	struct str type = json_str(json_get(spec, STR("type")));
+	bool known = alert_is_forge(type);
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		known |= str_is(type, types[i]);
+	if (!known)
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"spec.type: Plumb does not tell %.*s; it does tell generic, "
+			"generic-hmac, slack, rocket, discord, github, gitlab, gitea and forgejo",
+			STR_ARG(str_sub(type, 0, 40)));
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		if (json_str(json_get(spec, str_c(refused[i]))).n)
+			return err_set(err, ERR_UNSUPPORTED, "spec.%s is not supported by Plumb",
+				       refused[i]);
+	}
+	if (!json_str(json_get(spec, STR("address"))).n &&
+	    !json_str(json_at(spec, "secretRef", "name")).n)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "spec.address is missing, and no spec.secretRef could hold it");
+	return 0;
+}
+
+static int check_patterns(const struct json *spec, const char *field, struct err *err)
+{
+	const struct json *list = json_get(spec, str_c(field));
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct str p = json_str(json_item(list, i));
+		AUTO(arena) struct arena a = {0};
+		regex_t re;
+
+		if (i >= PATTERNS_MAX)
+			return err_set(err, ERR_UNSUPPORTED, "spec.%s: only the first %d count",
+				       field, PATTERNS_MAX);
+		if (!pattern_valid(p) || regcomp(&re, arena_cstr(&a, p), REG_EXTENDED | REG_NOSUB))
+			return err_set(err, ERR_UNSUPPORTED,
+				       "spec.%s[%zu] matches nothing: a POSIX extended expression "
+				       "without counts in braces and references is expected",
+				       field, i);
+		regfree(&re);
+	}
+	return 0;
+}
+
+int alert_check(const struct json *spec, struct err *err)
+{
+	static const char *const kinds[] = {"Kustomization", "GitRepository", "OCIRepository",
+					    "Application"};
+	const struct json *sources = json_get(spec, STR("eventSources"));
+
+	for (size_t i = 0; i < json_len(sources); i++) {
+		struct str kind = json_str(json_get(json_item(sources, i), STR("kind")));
+		bool known = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+			known |= str_is(kind, kinds[k]);
+		if (!known)
+			return err_set(
+				err, ERR_UNSUPPORTED,
+				"spec.eventSources[%zu]: there are no events of %.*s; those of "
+				"Kustomization, GitRepository, OCIRepository and Application "
+				"are told",
+				i, STR_ARG(str_sub(kind, 0, 40)));
+	}
+	return check_patterns(spec, "inclusionList", err) ||
+			       check_patterns(spec, "exclusionList", err)
+		       ? -1
+		       : 0;
 }

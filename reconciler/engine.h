@@ -76,6 +76,7 @@ struct source {
 	char commit[GIT_OID_TEXT]; /* what is fetched, to be rendered; "" = nothing yet */
 	char base[GIT_OID_TEXT];   /* the remote's commit that stands for */
 	char *digest;              /* of an OCI artifact */
+	char *origin;              /* what its maker says that it was made of: main@sha1:…; or NULL */
 	char *revision, *mirror, *url;
 	struct gitmirror *git; /* the mirror, opened by the first who reads it; or NULL */
 	char *error;           /* why the last poll failed, or NULL */

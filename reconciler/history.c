@@ -22,7 +22,8 @@ static struct json *entry_new(struct arena *a, const struct json *earlier,
 	struct str now = arena_str(a, time_format(e->now_ns, text));
 	struct json *v = json_build(a, "{s:S,s:S,s:S}", "digest", e->digest, "firstReconciled",
 				    json_str_or(json_get(earlier, STR("firstReconciled")), now),
-				    "lastReconciled", now);
+				    "lastReconciled", now),
+		    *metadata;
 
 	/* Milliseconds are enough to read, and keep equal runs equal. */
 	duration_format(e->took_ns - e->took_ns % NS_PER_MS, &took);
@@ -30,7 +31,10 @@ static struct json *entry_new(struct arena *a, const struct json *earlier,
 	json_set_str(a, v, "lastReconciledStatus", e->status);
 	json_set_int(a, v, "totalReconciliations",
 		     json_int(json_get(earlier, STR("totalReconciliations")), 0) + 1);
-	json_set(a, v, STR("metadata"), json_build(a, "{s:S}", "revision", e->revision));
+	metadata = json_set_object(a, v, "metadata");
+	json_set_str(a, metadata, "revision", e->revision);
+	if (e->origin.n)
+		json_set_str(a, metadata, "originRevision", e->origin);
 	return v;
 }
 

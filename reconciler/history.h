@@ -10,6 +10,7 @@ struct history_entry {
 	struct str digest; /* of what was built: sha256:… */
 	struct str status; /* the Ready condition's reason */
 	struct str revision;
+	struct str origin; /* where an artifact was made of that, or empty */
 	int64_t now_ns, took_ns;
 };
 /*

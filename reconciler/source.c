@@ -104,6 +104,7 @@ void source_free(struct source *s)
 	free(s->handled);
 	free(s->verified);
 	free(s->verified_by);
+	free(s->origin);
 	buf_wipe(&s->auth);
 	buf_release(&s->asked);
 	free(s);
@@ -305,6 +306,9 @@ static void refused(struct source *s, const struct json *problem)
 	source_failed(s, reason, &err);
 }
 
+#define ORIGIN_MAX 256
+#define ORIGIN "org.opencontainers.image.revision"
+
 static void take(struct source *s, const struct json *answer)
 {
 	const struct json *verified = json_get(answer, STR("verified"));
@@ -316,6 +320,7 @@ static void take(struct source *s, const struct json *answer)
 	snprintf(s->base, sizeof(s->base), "%.*s", STR_ARG(base));
 	set_text(&s->revision, json_str(json_get(answer, STR("revision"))));
 	set_text(&s->digest, json_str(json_get(answer, STR("digest"))));
+	set_text(&s->origin, str_sub(json_str(json_at(answer, "metadata", ORIGIN)), 0, ORIGIN_MAX));
 	set_text(&s->verified, json_str(json_get(verified, STR("key"))));
 	if (by.n || !verified)
 		set_text(&s->verified_by, by.n ? by : STR_NONE);

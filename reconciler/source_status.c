@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
+#include "reconciler/alert.h"
 #include "reconciler/engine.h"
 
 struct report {
@@ -204,6 +205,15 @@ static const char *reason_of(const struct report *r)
 
 /* ---- telling ---- */
 
+static void told(struct report *r, bool error, const char *reason)
+{
+	alert_source(r->s, &(struct alert_event){.error = error,
+						 .reason = reason,
+						 .message = str_sub(r->message, 0, 1000),
+						 .revision = str_c(r->s->revision ?: ""),
+						 .wall_ns = r->now});
+}
+
 static void tell(struct report *r, bool moved)
 {
 	struct source *s = r->s;
@@ -211,6 +221,7 @@ static void tell(struct report *r, bool moved)
 	if (!r->ok && (!s->error || strcmp(s->error, r->news->err->msg) != 0)) {
 		log_warn("cannot fetch", "source", s->key, "error", r->news->err->msg);
 		recorder_event(s->r->recorder, r->o, "Warning", r->reason, "%s", r->news->err->msg);
+		told(r, true, r->reason);
 	}
 	free(s->error);
 	s->error = r->ok ? NULL : xstrdup(r->news->err->msg);
@@ -224,6 +235,8 @@ static void tell(struct report *r, bool moved)
 	if (moved)
 		recorder_event(s->r->recorder, r->o, "Normal", "NewArtifact", "%.*s",
 			       STR_ARG(r->message));
+	if (moved)
+		told(r, false, "NewArtifact");
 }
 
 static struct json *patch_of(struct report *r, struct str handled)

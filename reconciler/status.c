@@ -111,6 +111,16 @@ static bool put_conditions(struct report *r)
 
 /* ---- the rest ---- */
 
+/* Known while the source has that revision. */
+static struct str origin_of(struct unit *u, struct str revision)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct source *s = unit_source(u, json_get(unit_tree(u, &a), STR("spec")));
+
+	return s && s->revision && str_is(revision, s->revision) ? str_c(s->origin ?: "")
+								 : STR_NONE;
+}
+
 /* Kept here too: the cache may still show the list without the last entry. */
 static void put_history(struct report *r)
 {
@@ -131,6 +141,7 @@ static void put_history(struct report *r)
 
 	if (!r->rep->ended || !u->began)
 		return;
+	e.origin = origin_of(u, e.revision);
 	gotk_took(&who, e.took_ns);
 	u->began = 0;
 	if (!e.digest.n || !e.revision.n)
@@ -143,6 +154,19 @@ static void put_history(struct report *r)
 	u->history = buf_take(&text);
 }
 
+/* What the applied artifact was made of; goes when the next one doesn't say. */
+static void put_origin(struct report *r)
+{
+	struct str was = json_str(json_get(r->status, STR("lastAppliedOriginRevision"))),
+		   now = origin_of(r->u, r->rep->applied);
+
+	if (!r->rep->applied.p || str_eq(was, now))
+		return;
+	json_set(r->a, r->patch, STR("lastAppliedOriginRevision"),
+		 now.n ? json_new_str(r->a, now) : NULL);
+	r->changed = true;
+}
+
 static void put_rest(struct report *r)
 {
 	const struct unit_report *rep = r->rep;
@@ -150,6 +174,7 @@ static void put_rest(struct report *r)
 
 	put_text(r, "lastAttemptedRevision", rep->attempted);
 	put_text(r, "lastAppliedRevision", rep->applied);
+	put_origin(r);
 	put_text(r, "lastHandledReconcileAt",
 		 u->handled && !rep->partial ? str_c(u->handled) : STR_NONE);
 	if (json_int(json_get(r->status, STR("observedGeneration")), 0) != u->o->generation) {
@@ -167,6 +192,7 @@ static void put_rest(struct report *r)
 static void tell(struct unit *u, const struct json *o, const struct unit_report *rep)
 {
 	bool bad = !strcmp(rep->ready, "False");
+	struct str revision = rep->attempted.p ? rep->attempted : str_c(u->revision);
 
 	u->untold = false;
 	if (bad)
@@ -180,8 +206,8 @@ static void tell(struct unit *u, const struct json *o, const struct unit_report 
 	alert_unit(u, &(struct alert_event){.error = bad,
 					    .reason = rep->reason,
 					    .message = str_sub(rep->message, 0, 1000),
-					    .revision = rep->attempted.p ? rep->attempted
-									 : str_c(u->revision),
+					    .revision = revision,
+					    .origin = origin_of(u, revision),
 					    .wall_ns = loop_wall(u->r->loop)});
 }
 

@@ -228,6 +228,21 @@ app_tests() {
 	ok "… and followed" soon 15 word https eight
 	ok "… with one token" sh -c "[ \"\$(curl -s http://127.0.0.1:$(cat "$work/forge.port")/_/state | grep -c access_tokens)\" = 1 ]"
 	ok "… asked for through the proxy" grep -q "^http://127.0.0.1:.*/access_tokens" "$work/proxied"
+	k apply -f - >/dev/null <<Y
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Provider
+metadata: {name: far, namespace: plumb-system}
+spec: {type: generic, address: "http://127.0.0.1:$(cat "$work/forge.port")/sink/far", proxySecretRef: {name: proxy}, timeout: 10s}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Alert
+metadata: {name: far, namespace: plumb-system}
+spec: {providerRef: {name: far}, eventSources: [{kind: Kustomization, name: "*"}]}
+Y
+	page https eight-and-told; push eight
+	ok "an Alert goes through its Provider's proxy" soon 15 grep -q "^http://127.0.0.1:.*/sink/far" "$work/proxied"
+	k -n plumb-system delete alert far >/dev/null
+	page https eight; push eight
 	# Pushes don't take the token of a poll that is long ago.
 	source_gone app
 	mkdir "$repo/sub"; mv "$repo/https.yaml" "$repo/sub/"; push sub-eight

@@ -242,6 +242,8 @@ END2
 	ok "an artifact is pulled and applied" soon 15 word artifact one
 	ok "… its revision is tag and digest" is ocirepository art '{.status.artifact.revision}' "1.0.0@$digest"
 	ok "… and its notes are kept" is ocirepository art '{.status.artifact.metadata.org\.opencontainers\.image\.revision}' "main@sha1:abc"
+	ok "… what it was made of is said by who applied it" soon 5 is kustomization art '{.status.lastAppliedOriginRevision}' "main@sha1:abc"
+	ok "… and by its history" is kustomization art '{.status.history[0].metadata.originRevision}' "main@sha1:abc"
 	artifact 1.0.0 two >/dev/null
 	ok "a tag that moves is followed" soon 15 word artifact two
 	oci "{digest: \"$old\"}"

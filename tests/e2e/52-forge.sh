@@ -249,7 +249,7 @@ k apply -f - >/dev/null <<Y
 apiVersion: v1
 kind: Secret
 metadata: {name: sink, namespace: plumb-system}
-stringData: {token: s1nk-t0ken, address: "$at/sink/signed"}
+stringData: {token: s1nk-t0ken, address: "$at/sink/signed", headers: "X-Scope: ops"}
 ---
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Provider
@@ -266,8 +266,20 @@ kind: Alert
 metadata: {name: all, namespace: plumb-system}
 spec:
   providerRef: {name: signed}
-  eventSources: [{kind: Kustomization, name: "*"}]
+  eventSources: [{kind: Kustomization, name: "*"}, {kind: GitRepository, name: root}]
   summary: the shop
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Provider
+metadata: {name: teams, namespace: plumb-system}
+spec: {type: msteams, address: "$at/sink/teams"}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Alert
+metadata: {name: lost, namespace: plumb-system}
+spec:
+  providerRef: {name: nobody}
+  eventSources: [{kind: Kustomization, name: shop}]
 ---
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Alert
@@ -280,6 +292,12 @@ Y
 git -C "$repo" fetch -q && git -C "$repo" reset -q --hard origin/main
 sed -i 's/size: .*/size: medium/' "$repo/shop/objects.yaml"; push 'medium'
 ok "an Alert is told of what was applied" soon 10 sh -c "curl -sf $at/_/state | grep 'sink signed:.*\"kind\":\"Kustomization\".*\"name\":\"shop\".*\"severity\":\"info\"'"
+ok "… and of the revision that was fetched" soon 5 sh -c "curl -sf $at/_/state | grep 'sink signed:.*\"kind\":\"GitRepository\".*\"reason\":\"NewArtifact\"'"
+ready() { k -n plumb-system get "$1" "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].message}'; }
+ok "what isn't supported is said by the Provider" soon 5 matches "spec.type: Plumb does not tell msteams*" ready provider teams
+ok "… and a Provider that isn't there by the Alert" soon 5 matches "there is no Provider nobody*" ready alert lost
+ok "… and by an event" soon 5 matches "*Kustomization plumb-system/shop: *there is no such Provider*" k -n plumb-system get events --field-selector reason=NotDelivered -o 'jsonpath={.items[*].message}'
+ok "what is well says so" same "$(ready alert all) $(ready provider signed)" "initialized initialized"
 ok "… one for errors isn't" sh -c "! curl -sf $at/_/state | grep 'sink chat'"
 sed -i 's/size: .*/size: [1/' "$repo/shop/objects.yaml"; push 'broken'
 ok "… until there is one" soon 10 sh -c "curl -sf $at/_/state | grep 'sink chat:.*\"channel\":\"ops\".*\"danger\"'"

@@ -95,9 +95,55 @@ void test_alert__words(void **state)
 		"{\"kustomize.toolkit.fluxcd.io/revision\":\"main@sha1:ab\",\"summary\":\"s\"},"
 		"\"reportingController\":\"plumb-reconciler\"}");
 	buf_reset(&text);
-	json_write(alert_slack(&arena, &shop, &e, json_build(&arena, "{s:s}", "channel", "ops")),
+	json_write(alert_slack(&arena, &shop, &e, json_build(&arena, "{s:s}", "channel", "ops"), NULL,
+			       STR_NONE),
 		   &text);
 	assert_non_null(strstr(buf_cstr(&text), "\"channel\":\"ops\",\"username\":\"plumb\""));
 	assert_non_null(strstr(buf_cstr(&text), "\"color\":\"danger\""));
+	arena_release(&arena);
+}
+
+static void unsupported(const char *spec, bool provider, const char *part)
+{
+	struct err err = {0};
+	const struct json *v = json_parse(&arena, str_c(spec), NULL, &err);
+	int rc;
+
+	assert_non_null(v);
+	rc = provider ? alert_provider_check(v, &err) : alert_check(v, &err);
+	assert_int_equal(rc, part ? -1 : 0);
+	if (part && !strstr(err.msg, part))
+		fail_msg("%s", err.msg);
+	arena_release(&arena);
+}
+
+void test_alert__what_is_not_done_is_said(void **state)
+{
+	(void)state;
+	unsupported("{\"type\":\"slack\",\"address\":\"https://x\"}", true, NULL);
+	unsupported("{\"type\":\"github\",\"secretRef\":{\"name\":\"x\"}}", true, NULL);
+	unsupported("{\"type\":\"msteams\",\"address\":\"https://x\"}", true, "msteams");
+	unsupported("{\"type\":\"generic\"}", true, "spec.address is missing");
+	unsupported("{\"type\":\"github\",\"address\":\"x\",\"commitStatusExpr\":\"'a'\"}", true,
+		    "spec.commitStatusExpr");
+	unsupported("{" FROM("*") "}", false, NULL);
+	unsupported("{\"eventSources\":[{\"kind\":\"HelmRelease\",\"name\":\"*\"}]}", false,
+		    "spec.eventSources[0]: there are no events of HelmRelease");
+	unsupported("{\"exclusionList\":[\"a\",\"b{2}\"]," FROM("*") "}", false,
+		    "spec.exclusionList[1]");
+	unsupported("{\"inclusionList\":[\"(\"]," FROM("*") "}", false, "spec.inclusionList[0]");
+}
+
+void test_alert__chats_are_told_the_metadata(void **state)
+{
+	struct alert_event e = {.reason = "R", .message = STR("m"), .revision = STR("main@sha1:0")};
+	struct json *facts = json_build(&arena, "{s:s}", "env", "prod");
+	struct json *v = alert_slack(&arena, &shop, &e, NULL, facts, STR("the shop"));
+	AUTO(buf) struct buf out = {0};
+
+	(void)state;
+	json_write(v, &out);
+	assert_non_null(strstr(buf_cstr(&out), "\"title\":\"env\",\"value\":\"prod\""));
+	assert_non_null(strstr(buf_cstr(&out), "\"title\":\"summary\",\"value\":\"the shop\""));
 	arena_release(&arena);
 }
