@@ -87,8 +87,9 @@ void plan_event(struct plan *p, const struct json *regarding, const char *type, 
 		const char *fmt, ...) PRINTF_LIKE(5, 6);
 void plan_requeue(struct plan *p, int64_t after_ns); /* the earliest wins */
 
-/* Plan operations are applied in order; the first failure ends the plan, and the key is retried by
- * the error's table row. */
+/* Plan operations are applied in order, but for creations of one kind, or deletions, that follow
+ * each other: some of those run side by side. The first failure ends the plan, and the key is
+ * retried by the error's table row. An event is told once the operation before it went well. */
 
 /* ---- a controller ---- */
 typedef int reconcile_fn(const struct view *v, struct str namespace, struct str name,

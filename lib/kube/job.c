@@ -1,6 +1,8 @@
 /*
  * Applying a plan: its operations in order, each with its preconditions; then waiting until the
- * caches have seen what was written. The first failure ends the plan. One loop.
+ * caches have seen what was written. Creations of one kind that follow each other, and deletions,
+ * run side by side, more of them the more have gone well: the API server commits such writes
+ * together. The first failure ends the plan. One loop.
  */
 #include <stdlib.h>
 
@@ -12,13 +14,16 @@
  * deterministic. */
 #define SEEN_TIMEOUT (5 * NS_PER_S)
 
-static void next_op(struct job *job);
+enum { AT_ONCE_MAX = 8 };
+
+static void go_on(struct job *job);
 
 void job_free(struct job *job)
 {
 	struct runner *r = job->runner;
 
-	client_call_cancel(r->manager->client, job->call);
+	LIST_FOREACH (it, &job->calls)
+		client_call_cancel(r->manager->client, CONTAINER_OF(it, struct op_call, all)->call);
 	loop_timer_cancel(r->manager->client->loop, &job->deadline);
 	list_remove(&job->all);
 	r->running--;
@@ -90,13 +95,13 @@ static void on_deadline(struct loop *l, struct loop_timer *t)
 
 void job_recheck(struct job *job)
 {
-	if (!job->op && all_seen(job))
+	if (job->written && all_seen(job))
 		finish(job);
 }
 
 static void wait_seen(struct job *job)
 {
-	job->op = NULL;
+	job->written = true;
 	if (all_seen(job))
 		finish(job);
 	else
@@ -127,8 +132,8 @@ static void remember(struct job *job, const struct plan_op *op, struct str body)
 }
 
 /*
- * The first failure ends the plan. What it wrote before that is waited for like any other write:
- * the next look at this key must not miss it.
+ * The first failure ends the plan. What it wrote besides is waited for like any other write: the
+ * next look at this key must not miss it.
  */
 static void fail(struct job *job, const struct err *err)
 {
@@ -139,8 +144,8 @@ static void fail(struct job *job, const struct err *err)
 		log_debug("write refused", "controller", controller, "key", key, "error", err->msg);
 	else
 		log_warn("write failed", "controller", controller, "key", key, "error", err->msg);
-	job->err = *err;
-	wait_seen(job);
+	if (job->err.code == ERR_NONE)
+		job->err = *err;
 }
 
 static bool tolerated(const struct plan_op *op, const struct err *err)
@@ -149,19 +154,43 @@ static bool tolerated(const struct plan_op *op, const struct err *err)
 	       (op->ignore_exists && err->code == ERR_EXISTS);
 }
 
+static void record(struct job *job, const struct json *event)
+{
+	AUTO(buf) struct buf type = {0};
+	AUTO(buf) struct buf reason = {0};
+	struct str message = json_str(json_get(event, STR("message")));
+
+	buf_str(&type, json_str(json_get(event, STR("type"))));
+	buf_str(&reason, json_str(json_get(event, STR("reason"))));
+	recorder_event(job->runner->recorder, json_get(event, STR("regarding")), buf_cstr(&type),
+		       buf_cstr(&reason), "%.*s", STR_ARG(message));
+}
+
+/* The events that stand behind an operation tell of it. Returns the next operation. */
+static struct plan_op *record_events(struct job *job, struct plan_op *op, bool tell)
+{
+	for (; op && op->type == PLAN_EVENT; op = op->next)
+		if (tell)
+			record(job, op->body);
+	return op;
+}
+
 static void on_written(void *arg, const struct api_answer *a)
 {
-	struct job *job = arg;
+	struct op_call *c = arg;
+	struct job *job = c->job;
 
-	job->call = NULL;
-	if (a->err.code == ERR_NONE) {
-		remember(job, job->op, a->body);
-	} else if (!tolerated(job->op, &a->err)) {
+	list_remove(&c->all);
+	job->ncalls--;
+	if (a->err.code == ERR_NONE || tolerated(c->op, &a->err)) {
+		if (a->err.code == ERR_NONE)
+			remember(job, c->op, a->body);
+		job->done++;
+		record_events(job, c->op->next, true);
+	} else {
 		fail(job, &a->err);
-		return;
 	}
-	job->op = job->op->next;
-	next_op(job);
+	go_on(job);
 }
 
 /* DeleteOptions. */
@@ -236,45 +265,55 @@ static void describe(struct job *job, const struct plan_op *op, struct api_call 
 	}
 }
 
-static void record(struct job *job, const struct json *event)
+static void begin(struct job *job)
 {
-	AUTO(buf) struct buf type = {0};
-	AUTO(buf) struct buf reason = {0};
-	struct str message = json_str(json_get(event, STR("message")));
-
-	buf_str(&type, json_str(json_get(event, STR("type"))));
-	buf_str(&reason, json_str(json_get(event, STR("reason"))));
-	recorder_event(job->runner->recorder, json_get(event, STR("regarding")), buf_cstr(&type),
-		       buf_cstr(&reason), "%.*s", STR_ARG(message));
-}
-
-static void next_op(struct job *job)
-{
-	struct manager *m = job->runner->manager;
+	struct op_call *c = arena_alloc(&job->arena, sizeof(*c));
 	AUTO(buf) struct buf text = {0};
 	const struct json *body;
 	struct api_call call;
 
-	while (job->op && job->op->type == PLAN_EVENT) {
-		record(job, job->op->body);
-		job->op = job->op->next;
-	}
-	if (!job->op) {
-		runner_failed(job->runner, job->key, NULL);
-		workqueue_forget(job->runner->queue, job->key);
-		wait_seen(job);
-		return;
-	}
-	describe(job, job->op, &call, &body);
+	c->job = job;
+	c->op = job->op;
+	describe(job, c->op, &call, &body);
 	json_write(body, &text);
 	call.body = buf_view(&text);
 	call.field_manager = job->runner->controller->name;
-	job->call = client_call(m->client, &call, on_written, job);
+	list_append(&job->calls, &c->all);
+	job->ncalls++;
+	c->call = client_call(job->runner->manager->client, &call, on_written, c);
+	job->op = record_events(job, c->op->next, false);
+}
+
+/* Whether the next operation needn't wait for those that are under way: they are all of its
+ * type and kind, or it would have waited for them. */
+static bool may_begin(const struct job *job)
+{
+	const struct plan_op *now, *next = job->op;
+
+	if (!job->ncalls)
+		return true;
+	now = CONTAINER_OF(job->calls.next, struct op_call, all)->op;
+	return (next->type == PLAN_CREATE || next->type == PLAN_DELETE) &&
+	       next->type == now->type && next->resource == now->resource &&
+	       job->ncalls <= job->done && job->ncalls < AT_ONCE_MAX;
+}
+
+static void go_on(struct job *job)
+{
+	while (job->op && job->err.code == ERR_NONE && may_begin(job))
+		begin(job);
+	if (job->ncalls)
+		return;
+	if (job->err.code == ERR_NONE) {
+		runner_failed(job->runner, job->key, NULL);
+		workqueue_forget(job->runner->queue, job->key);
+	}
+	wait_seen(job);
 }
 
 void job_apply(struct job *job)
 {
-	job->op = job->plan.first;
 	job->writes = arena_array(&job->arena, job->plan.n + 1, sizeof(*job->writes));
-	next_op(job);
+	job->op = record_events(job, job->plan.first, true);
+	go_on(job);
 }

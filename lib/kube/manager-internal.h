@@ -43,6 +43,14 @@ struct own_write {
 	struct str namespace, name, uid; /* deleted: gone, marked, or another object by now */
 };
 
+/* A write under way; in its job's arena. */
+struct op_call {
+	struct list all; /* in job.calls */
+	struct job *job;
+	struct plan_op *op;
+	struct client_call *call;
+};
+
 /* A key between workqueue_get and workqueue_done. */
 struct job {
 	struct list all; /* in manager.jobs */
@@ -50,9 +58,11 @@ struct job {
 	struct arena arena; /* the view's and the plan's */
 	struct rng rng;
 	struct plan plan;
-	struct str key;     /* the queue's, borrowed */
-	struct plan_op *op; /* being applied; NULL when waiting for the caches */
-	struct client_call *call;
+	struct str key;      /* the queue's, borrowed */
+	struct plan_op *op;  /* the next to be begun */
+	struct list calls;   /* struct op_call */
+	size_t ncalls, done; /* under way, and successful so far */
+	bool written;        /* nothing more is: waits for the caches */
 	struct own_write *writes;
 	size_t nwrites;
 	const struct obj **pins; /* what the plan's texts point into; own references */

@@ -312,6 +312,7 @@ static void reconcile(struct runner *r, struct str key)
 
 	job->runner = r;
 	job->key = key;
+	list_init(&job->calls);
 	list_append(&r->manager->jobs, &job->all);
 	r->running++;
 	rng_seed(&job->rng,

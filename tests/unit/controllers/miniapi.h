@@ -41,6 +41,7 @@ struct mini {
 	size_t nlog;
 	struct list calls, watches;
 	bool graceful_pods; /* a placed pod's deletion only marks it */
+	bool no_new_pods;   /* they are refused, as by a quota */
 	int lose_answers;   /* of the next so many writes */
 	size_t binds, refused;
 };
@@ -275,6 +276,10 @@ static int mini_write(struct mini *m, const struct api_call *c, const struct jso
 	if (c->verb == API_CREATE && !c->subresource) {
 		if (mini_find(m, c->resource, c->namespace, meta_name(body), NULL))
 			return mini_error(a, 409, ERR_EXISTS, "exists");
+		if (m->no_new_pods && c->resource == &res_pods) {
+			m->refused++;
+			return mini_error(a, 403, ERR_FORBIDDEN, "exceeded quota");
+		}
 		*ret = mini_create(m, c->resource, body);
 		return 0;
 	}

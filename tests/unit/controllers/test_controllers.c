@@ -145,6 +145,45 @@ void test_controllers__nothing_is_written_when_nothing_happens(void **state)
 	stop(m, c);
 }
 
+/* An answer takes a millisecond: one after the other, 400 pods would take 400 of them. */
+void test_controllers__many_pods_are_made_side_by_side(void **state)
+{
+	struct controllers *c;
+	struct mini *m = world(&c);
+
+	(void)state;
+	mini_merge(m, &res_deployments, "a", "web", "{'spec':{'replicas':400}}");
+	loop_advance(m->loop, 150 * NS_PER_MS);
+	assert_int_equal(mini_count(m, &res_pods), 400);
+	live(m, 2);
+	assert_int_equal(status_of(m, "availableReplicas"), 400);
+	/* Nor do they go one by one. */
+	mini_merge(m, &res_deployments, "a", "web", "{'spec':{'replicas':0}}");
+	for (int i = 0; i < 3; i++) {
+		loop_advance(m->loop, 50 * NS_PER_MS);
+		play_kubelet(m);
+	}
+	assert_int_equal(mini_count(m, &res_pods), 0);
+	stop(m, c);
+}
+
+/* … but where the first is refused, no crowd follows it. */
+void test_controllers__who_is_refused_does_not_push(void **state)
+{
+	struct controllers *c;
+	struct mini *m = world(&c);
+
+	(void)state;
+	m->no_new_pods = true;
+	mini_merge(m, &res_deployments, "a", "web", "{'spec':{'replicas':400}}");
+	live(m, 1);
+	assert_true(m->refused > 0 && m->refused < 20);
+	m->no_new_pods = false;
+	live(m, 20);
+	assert_int_equal(status_of(m, "availableReplicas"), 400);
+	stop(m, c);
+}
+
 void test_controllers__rolls_out_while_being_killed(void **state)
 {
 	struct controllers *c;
