@@ -379,6 +379,35 @@ static struct str user_key(struct arena *a, const struct admission_user *u, size
 	return arena_strf(a, "g:%.*s", STR_ARG(u->groups[i - 1]));
 }
 
+/* What a binding gives the user, in Kubernetes' words. */
+static void explain(const struct binding *b, const struct admission_user *u, size_t as,
+		    struct buf *why)
+{
+	static const char account[] = "system:serviceaccount:";
+	struct str namespace, role, name, rest;
+
+	str_cut(b->role, '/', &namespace, &role);
+	buf_printf(why, "RBAC: allowed by %s \"%.*s%s%.*s\" of %s \"%.*s\" to ",
+		   b->namespace.n ? "RoleBinding" : "ClusterRoleBinding", STR_ARG(b->name),
+		   b->namespace.n ? "/" : "", STR_ARG(b->namespace),
+		   namespace.n ? "Role" : "ClusterRole", STR_ARG(role));
+	if (as)
+		buf_printf(why, "Group \"%.*s\"", STR_ARG(u->groups[as - 1]));
+	else if (str_starts(u->name, STR(account)) &&
+		 str_cut(str_sub(u->name, sizeof(account) - 1, u->name.n), ':', &rest, &name))
+		buf_printf(why, "ServiceAccount \"%.*s/%.*s\"", STR_ARG(name), STR_ARG(rest));
+	else
+		buf_printf(why, "User \"%.*s\"", STR_ARG(u->name));
+}
+
+bool authz_role_allows(const struct authz *z, struct str cluster_role, const struct authz_ask *q)
+{
+	AUTO(arena) struct arena tmp = {0};
+	struct str key = arena_strf(&tmp, "/%.*s", STR_ARG(cluster_role));
+
+	return each_rule(z, map_get(&z->roles, key), 0, allows, (void *)(uintptr_t)q);
+}
+
 bool authz_allows(const struct authz *z, const struct authz_ask *q, struct buf *why)
 {
 	AUTO(arena) struct arena tmp = {0};
@@ -390,10 +419,7 @@ bool authz_allows(const struct authz *z, const struct authz_ask *q, struct buf *
 		if (!b)
 			continue;
 		if (why)
-			buf_printf(why, "RBAC: allowed by %s \"%.*s%s%.*s\"",
-				   b->namespace.n ? "RoleBinding" : "ClusterRoleBinding",
-				   STR_ARG(b->name), b->namespace.n ? "/" : "",
-				   STR_ARG(b->namespace));
+			explain(b, q->user, i, why);
 		return true;
 	}
 	return false;

@@ -29,6 +29,9 @@ struct authz_ask {
 /* True when a rule allows it. `why`, which may be NULL, gets the binding that did. */
 bool authz_allows(const struct authz *z, const struct authz_ask *q, struct buf *why);
 
+/* As if the user were bound to that ClusterRole. */
+bool authz_role_allows(const struct authz *z, struct str cluster_role, const struct authz_ask *q);
+
 struct str_list {
 	struct str *v;
 	size_t n;

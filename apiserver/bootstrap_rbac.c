@@ -60,8 +60,7 @@ static const struct row rules[] = {
 	 "replicationcontrollers/status resourcequotas resourcequotas/status services/status "
 	 "persistentvolumeclaims/status"},
 	{TO_EDIT, ALL, "core", CORE_EDIT " secrets serviceaccounts"},
-	{TO_EDIT, "get " WRITE, "core",
-	 "pods/attach pods/exec pods/portforward pods/proxy services/proxy"},
+	{TO_EDIT, ALL, "core", "pods/attach pods/exec pods/portforward pods/proxy services/proxy"},
 	{TO_EDIT, "create", "core", "pods/eviction serviceaccounts/token"},
 	{TO_EDIT, "impersonate", "core", "serviceaccounts"},
 	{TO_EDIT, ALL, "apps", WORKLOADS},
@@ -81,8 +80,7 @@ static const struct row rules[] = {
 	 "replicationcontrollers/status resourcequotas resourcequotas/status services/status "
 	 "persistentvolumeclaims/status"},
 	{TO_ADMIN, ALL, "core", CORE_EDIT " secrets serviceaccounts"},
-	{TO_ADMIN, "get " WRITE, "core",
-	 "pods/attach pods/exec pods/portforward pods/proxy services/proxy"},
+	{TO_ADMIN, ALL, "core", "pods/attach pods/exec pods/portforward pods/proxy services/proxy"},
 	{TO_ADMIN, "create", "core", "pods/eviction serviceaccounts/token"},
 	{TO_ADMIN, "impersonate", "core", "serviceaccounts"},
 	{TO_ADMIN, ALL, "apps", WORKLOADS},
@@ -103,7 +101,7 @@ static const struct row rules[] = {
 	 "selfsubjectaccessreviews selfsubjectrulesreviews"},
 	{"system:basic-user", "create", "authentication.k8s.io", "selfsubjectreviews"},
 	{"system:discovery", "get", "-",
-	 "/ /api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version "
+	 "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version "
 	 "/version/"},
 	{"system:public-info-viewer", "get", "-", "/healthz /livez /readyz /version /version/"},
 	{"system:monitoring", "get", "-",
@@ -214,7 +212,7 @@ static const struct {
 	{"system:kube-scheduler", "system:kube-scheduler", "User", "system:kube-scheduler"},
 	{"system:kube-controller-manager", "system:kube-controller-manager", "User",
 	 "system:kube-controller-manager"},
-	{"system:node", "system:node", "Group", "system:nodes"},
+	{"system:node", "system:node", NULL, NULL}, /* nodes have it by being nodes: rights.c */
 	{"plumb:node-bootstrapper", "system:node-bootstrapper", "Group", "system:bootstrappers"},
 	{"plumb:node-autoapprove-bootstrap", CSR "nodeclient", "Group", "system:bootstrappers"},
 	{"plumb:node-autoapprove-certificate-rotation", CSR "selfnodeclient", "Group",
@@ -357,7 +355,7 @@ void bootstrap_rbac(struct arena *a, void (*fn)(void *arg, const char *plural, s
 			 json_build(a, "{s:s,s:s,s:s}", "apiGroup", "rbac.authorization.k8s.io",
 				    "kind", "ClusterRole", "name", bindings[i].role));
 		struct str rest = str_c(bindings[i].subject), who;
-		struct json *subjects = json_set_array(a, o, "subjects");
+		struct json *subjects = rest.n ? json_set_array(a, o, "subjects") : NULL;
 		while (str_next(&rest, ' ', &who))
 			json_append(a, subjects,
 				    json_build(a, "{s:s,s:s,s:S}", "kind", bindings[i].kind,

@@ -161,14 +161,24 @@ static bool node_may(struct rights *r, const struct authz_ask *q, struct str nod
 	return true;
 }
 
+/* A node's name and group. */
+static bool is_node(const struct admission_user *u)
+{
+	return str_starts(u->name, STR(NODE_PREFIX)) && user_in_group(u, "system:nodes") &&
+	       !user_in_group(u, "system:masters");
+}
+
+/* Their role is nodes' by being nodes: bound to their group it would be that of whoever is given
+ * the group without such a name, whom the fence does not keep in. */
 bool rights_allow(struct rights *r, const struct authz_ask *q, struct buf *why)
 {
-	struct str name = q->user->name;
+	bool node = is_node(q->user);
 
-	if (!authz_allows(r->rbac, q, why) && !abac_allows(r->abac, q))
+	if (!authz_allows(r->rbac, q, why) &&
+	    !(node && authz_role_allows(r->rbac, STR("system:node"), q)) &&
+	    !abac_allows(r->abac, q))
 		return false;
-	if (q->path.n || !str_starts(name, STR(NODE_PREFIX)) ||
-	    !user_in_group(q->user, "system:nodes") || user_in_group(q->user, "system:masters"))
+	if (q->path.n || !node)
 		return true;
-	return node_may(r, q, str_sub(name, sizeof(NODE_PREFIX) - 1, name.n));
+	return node_may(r, q, str_sub(q->user->name, sizeof(NODE_PREFIX) - 1, q->user->name.n));
 }

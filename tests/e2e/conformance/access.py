@@ -96,6 +96,10 @@ def roles(api, ns):
     status("… of nothing", api.post(AUTHZ + "subjectaccessreviews", {"spec": {"user": "e2e"}}), 422, "Invalid", "exactly one of nonResourceAttributes or resourceAttributes must be specified")
     status("… of nobody", api.post(AUTHZ + "subjectaccessreviews", {"spec": ask("get")}), 422, "Invalid", "at least one of user or group must be specified")
     me = Api(api.kubeconfig, headers={"Impersonate-User": "e2e"})
+    nodes = lambda user: yes(api.post(AUTHZ + "subjectaccessreviews", {"spec": dict(user=user, groups=["system:nodes"], resourceAttributes={
+        "namespace": ns, "verb": "list", "resource": "services"})}))
+    check("a node may list services", nodes("system:node:any") is True)
+    check("… who only is in their group may not", nodes("someone") is False)
     check("one's own", yes(me.post(AUTHZ + "selfsubjectaccessreviews", {"spec": ask("get")})))
     rules = me.post(AUTHZ + "selfsubjectrulesreviews", {"spec": {"namespace": ns}})
     check("one's own rules", {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["configmaps"]} in rules["status.resourceRules"]

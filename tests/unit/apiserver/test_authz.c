@@ -163,6 +163,42 @@ void test_authz__service_accounts(void **state)
 	authz_free(z);
 }
 
+static void assert_why(struct authz *z, const struct admission_user *u, const char *want)
+{
+	AUTO(buf) struct buf why = {0};
+	struct authz_ask q = {
+		.user = u, .verb = STR("get"), .resource = STR("pods"), .namespace = STR("d")};
+
+	assert_true(authz_allows(z, &q, &why));
+	assert_string_equal(buf_cstr(&why), want);
+}
+
+void test_authz__says_what_allows_it(void **state)
+{
+	struct admission_user sa = {.name = {"system:serviceaccount:ci:bot", 28}};
+	struct authz *z = authz_new();
+	struct authz_ask q = {
+		.user = &bob, .verb = STR("get"), .resource = STR("pods"), .namespace = STR("d")};
+
+	(void)state;
+	role(z, "", "see", "[{\"verbs\":[\"get\"],\"apiGroups\":[\"\"],\"resources\":[\"pods\"]}]");
+	role(z, "d", "r", "[{\"verbs\":[\"get\"],\"apiGroups\":[\"\"],\"resources\":[\"pods\"]}]");
+	assert_true(authz_role_allows(z, STR("see"), &q)); /* whoever is bound to it */
+	assert_false(authz_role_allows(z, STR("r"), &q));
+	bind(z, "", "all", "*see", "[{\"kind\":\"Group\",\"name\":\"devs\"}]");
+	bind(z, "d", "b", "r",
+	     "[{\"kind\":\"ServiceAccount\",\"name\":\"bot\",\"namespace\":\"ci\"},"
+	     "{\"kind\":\"User\",\"name\":\"bob\"}]");
+	assert_why(z, &alice,
+		   "RBAC: allowed by ClusterRoleBinding \"all\" of ClusterRole \"see\" to Group "
+		   "\"devs\"");
+	assert_why(
+		z, &sa,
+		"RBAC: allowed by RoleBinding \"b/d\" of Role \"r\" to ServiceAccount \"bot/ci\"");
+	assert_why(z, &bob, "RBAC: allowed by RoleBinding \"b/d\" of Role \"r\" to User \"bob\"");
+	authz_free(z);
+}
+
 void test_authz__paths(void **state)
 {
 	struct authz *z = authz_new();
