@@ -8,6 +8,8 @@ busybox_image busybox:1 >/dev/null
 "$PLUMB" image import --data-dir "$data" --entrypoint /bin/echo --entrypoint from-image --cmd default --user 0 words:1 "$work/fs" >/dev/null
 "$PLUMB" image import --data-dir "$data" --cmd /bin/id --user 1234 user:1 "$work/fs" >/dev/null
 start
+trap 'umount -Rl "$work/shared" 2>/dev/null; cleanup' EXIT
+mkdir "$work/shared" && mount -t tmpfs shared "$work/shared" && mount --make-shared "$work/shared" && mkdir "$work/shared/m" "$work/shared/n"
 kc="$KUBECTL --kubeconfig $data/admin.kubeconfig"
 soon 10 sh -c "$kc get nodes --no-headers | grep -q ' Ready '"
 
@@ -93,6 +95,9 @@ volumes: [{name: w, emptyDir: {}}, {name: m, emptyDir: {medium: Memory}}]'
 	p submiss "$(run 'echo never' 'volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(NONE)"}]')" 'volumes: [{name: w, emptyDir: {}}]'
 	p healing "$(run 'ls /w' 'env: [{name: SUB, valueFrom: {fieldRef: {fieldPath: "metadata.annotations["}}}], volumeMounts: [{name: w, mountPath: /v, subPathExpr: "$(SUB)/x"}, {name: w, mountPath: /w}]')" 'volumes: [{name: w, emptyDir: {}}]' | sed "s/metadata.annotations\[/metadata.annotations['sub']/"
 	p nodir "$(run 'echo never' 'volumeMounts: [{name: w, mountPath: /v}]')" 'volumes: [{name: w, hostPath: {path: /no/such/dir, type: Directory}}]'
+	p gives "$(run 'mount -t tmpfs given /v/m && echo >/v/m/came; sleep 1000' 'securityContext: {privileged: true}, volumeMounts: [{name: w, mountPath: /v, mountPropagation: Bidirectional}]')" "volumes: [{name: w, hostPath: {path: $work/shared}}]"
+	p takes "$(run 'sleep 1000' 'volumeMounts: [{name: w, mountPath: /v, mountPropagation: HostToContainer}]')" "volumes: [{name: w, hostPath: {path: $work/shared}}]"
+	p keeps "$(run 'sleep 1000' 'volumeMounts: [{name: w, mountPath: /v}]')" "volumes: [{name: w, hostPath: {path: $work/shared}}]"
 	# Users and rights.
 	image=user:1 p user ""
 	p root "$(run 'echo never')" 'securityContext: {runAsNonRoot: true}'
@@ -191,6 +196,11 @@ ok "… and what has no value" all "soon 20 is submiss $main.state.waiting.reaso
 k annotate pod healing sub=found >/dev/null
 ok "… and starts once it has one" all "ends healing Succeeded" "logs healing found"
 ok "a hostPath of another type is named" soon 20 said 'nodir FailedMount MountVolume.SetUp failed for volume "w" : hostPath type check failed: /no/such/dir is not a directory'
+ok "a mount goes where it is meant for: to the machine" soon 20 test -e "$work/shared/m/came"
+soon 20 is takes .phase Running; soon 20 is keeps .phase Running
+mount -t tmpfs late "$work/shared/n" && touch "$work/shared/n/late"
+ok "… and to whom asks for those that come" all "k exec takes -- ls /v/n/late" "! k exec keeps -- ls /v/n/late"
+umount "$work/shared/n" "$work/shared/m"
 ok "mounts are told" is modes "$main.volumeMounts[0].mountPath" /c
 
 ok "the image's user" all "ends user Succeeded" "logs user 'uid=1234*'"
@@ -260,5 +270,6 @@ ok "preStop ran before SIGTERM" soon 5 grep -q stopping "$work/hooks.log"
 kill $watcher $follower 2>/dev/null; wait $watcher $follower 2>/dev/null
 k delete pod --all --timeout=60s >/dev/null
 ok "nothing of a pod is left" soon 10 sh -c "! find $data/nodes/*/pods -mindepth 1 -maxdepth 1 | grep -q . && ! pgrep -f '^[^ ]*plumb pause $data'"
+umount "$work/shared"
 ok "clean stop" stop
 finish
