@@ -178,8 +178,6 @@ static int check_volume(const struct json *volume, const struct json *claim, str
 	if (!volume_is_for(volume, claim))
 		return err_set(err, ERR_INVALID, "PV %.*s is not bound to claim %.*s",
 			       STR_ARG(name), STR_ARG(meta_name(claim)));
-	if (str_is(json_str(json_at(volume, "spec", "volumeMode")), "Block"))
-		return err_set(err, ERR_UNSUPPORTED, "volumes of mode Block are not supported");
 	return 0;
 }
 

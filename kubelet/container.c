@@ -310,6 +310,8 @@ static int make_config(struct make *m, struct err *err)
 	in.ipcns = sandbox_ipcns(&m->a, p);
 	if (json_bool(json_at(m->c->json, "securityContext", "privileged"), false))
 		in.devices = devices_list(&m->a);
+	if (devices_claimed(&m->a, p, m->c, &in.claimed, err))
+		return -1;
 	if (sandbox_setup(p, err) || target_pidns(m, &in.pidns, err) ||
 	    make_seccomp(m, &in.seccomp, err))
 		return -1;

@@ -1,6 +1,7 @@
 /*
  * The machine's devices, for privileged containers: they have the right to them, and look for them
- * in /dev. Must never go where other file systems hang below /dev. Blocking, a millisecond; the
+ * in /dev. And those that are a container's volumes. Must never go where other file systems hang
+ * below /dev. Blocking, a millisecond; the
  * list is the caller's arena's.
  */
 #include <dirent.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "kubelet/kubelet.h"
+#include "kubelet/volume/volume.h"
 
 #define DEVICES_MAX 2000
 #define DEPTH_MAX 6
@@ -67,4 +69,28 @@ struct json *devices_list(struct arena *a)
 	if (!stat("/dev", &st))
 		walk(a, list, "/dev", st.st_dev, 0);
 	return list;
+}
+
+int devices_claimed(struct arena *a, const struct pod *p, const struct container_spec *c,
+		    struct json **ret, struct err *err)
+{
+	const struct json *list = json_at(c->json, "volumeDevices");
+	struct json *devices = json_new(a, JSON_ARRAY);
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct volume_mount m;
+		struct stat st;
+
+		if (volume_device_source(p->dir, &p->spec, json_item(list, i), &m, err))
+			return -1;
+		int rc = stat(m.source, &st);
+		free(m.source);
+		if (rc || !S_ISBLK(st.st_mode))
+			return err_sys(err, "device %.*s", STR_ARG(m.target));
+		add(a, devices, arena_cstr(a, m.target), &st);
+		json_set_str(a, json_item(devices, i), "access",
+			     m.readonly ? STR("r") : STR("rwm"));
+	}
+	*ret = devices;
+	return 0;
 }

@@ -167,6 +167,9 @@ void pod_notice_end(struct pod *p);
 
 /* ---- devices.c ---- */
 struct json *devices_list(struct arena *a); /* the machine's, as the runtime wants them */
+/* Those of its volumeDevices, each with its "access". */
+MUST_USE int devices_claimed(struct arena *a, const struct pod *p, const struct container_spec *c,
+			     struct json **ret, struct err *err);
 
 /* ---- logrotate.c ---- */
 void logs_rotate(struct pod *p);

@@ -310,16 +310,42 @@ static int64_t amount(const struct oci_in *in, const char *list, const char *nam
 	return milli ? quantity_milli(q) : quantity_value(q);
 }
 
+static void put_device_rules(struct arena *a, const struct oci_in *in, struct json *list)
+{
+	struct json *rule = json_append_object(a, list);
+
+	json_set_bool(a, rule, "allow", flag(in, "privileged", false));
+	json_set_str(a, rule, "access", STR("rwm"));
+	for (size_t i = 0; i < json_len(in->claimed); i++) {
+		const struct json *d = json_item(in->claimed, i);
+		rule = json_append_object(a, list);
+		json_set_bool(a, rule, "allow", true);
+		json_set(a, rule, STR("type"), json_at(d, "type"));
+		json_set(a, rule, STR("major"), json_at(d, "major"));
+		json_set(a, rule, STR("minor"), json_at(d, "minor"));
+		json_set(a, rule, STR("access"), json_at(d, "access"));
+	}
+}
+
+static void put_devices(struct arena *a, const struct json *from, struct json *linux_)
+{
+	struct json *list = json_at(linux_, "devices");
+
+	for (size_t i = 0; i < json_len(from); i++) {
+		struct json *d = json_copy(a, json_item(from, i));
+		json_del(d, STR("access")); /* stands in the rules */
+		json_append(a, list ? list : (list = json_set_array(a, linux_, "devices")), d);
+	}
+}
+
 static void put_resources(struct arena *a, const struct oci_in *in, struct json *linux_)
 {
-	struct json *r = json_set_object(a, linux_, "resources"), *cpu, *dev;
+	struct json *r = json_set_object(a, linux_, "resources"), *cpu;
 	int64_t limit_m = amount(in, "limits", "cpu", true);
 	int64_t request_m = amount(in, "requests", "cpu", true);
 	int64_t memory = amount(in, "limits", "memory", false);
 
-	dev = json_append_object(a, json_set_array(a, r, "devices"));
-	json_set_bool(a, dev, "allow", flag(in, "privileged", false));
-	json_set_str(a, dev, "access", STR("rwm"));
+	put_device_rules(a, in, json_set_array(a, r, "devices"));
 	if (!request_m)
 		request_m = limit_m;
 	cpu = json_set_object(a, r, "cpu");
@@ -425,8 +451,9 @@ static int put_linux(struct arena *a, const struct oci_in *in, struct json *conf
 	put_paths(a, l, "readonlyPaths", privileged || unmask ? none : readonly);
 	if (put_sysctls(a, in, l, err))
 		return -1;
-	if (privileged && in->devices)
-		json_set(a, l, STR("devices"), in->devices);
+	put_devices(a, in->claimed, l);
+	if (privileged)
+		put_devices(a, in->devices, l);
 	if (privileged)
 		return 0;
 	if (in->seccomp)

@@ -39,6 +39,7 @@ struct oci_in {
 	int oom_score_adj; /* INT_MIN = leave it */
 	int64_t node_memory;
 	const struct json *devices; /* the machine's, for who is privileged; or NULL */
+	struct json *claimed;       /* devices that are its volumes, each with its "access" */
 	const struct json *seccomp; /* a profile to use as it is (Localhost), or NULL */
 	bool cgroup_v2;
 };

@@ -121,6 +121,57 @@ static void check_mounts(struct containers *cs, const struct spath *at, const st
 	}
 }
 
+static bool mounted_as(const struct json *o, const char *field, const struct json *v)
+{
+	const struct json *list = json_get(o, STR("volumeMounts"));
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		if (str_eq(json_str(json_get(json_item(list, i), str_c(field))), json_str(v)))
+			return true;
+	}
+	return false;
+}
+
+static void check_device_name(struct containers *cs, const struct spath *at, const struct json *o,
+			      const struct json *name)
+{
+	const struct json *v = map_get(&cs->volumes, json_str(name));
+
+	if (!v)
+		rule_not_found(cs->c, at, "name", name);
+	else if (!json_get(v, STR("persistentVolumeClaim")) && !json_get(v, STR("ephemeral")))
+		rule_invalid(cs->c, at, "name", name,
+			     "can only use volume source type of PersistentVolumeClaim or "
+			     "Ephemeral for block mode");
+	if (mounted_as(o, "name", name))
+		rule_invalid(cs->c, at, "name", name, "must not already exist in volumeMounts");
+}
+
+static void check_devices(struct containers *cs, const struct spath *at, const struct json *o)
+{
+	const struct json *list = json_get(o, STR("volumeDevices"));
+	struct spath all = SPATH_FIELD(at, "volumeDevices");
+	AUTO(map) struct map names = {0}, paths = {0};
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *d = json_item(list, i), *name = json_get(d, STR("name"));
+		const struct json *path = json_get(d, STR("devicePath"));
+		struct spath here = SPATH_INDEX(&all, i);
+
+		if (json_str(name).n && map_set(&names, json_str(name), (void *)name))
+			rule_invalid(cs->c, &here, "name", name, "must be unique");
+		check_device_name(cs, &here, o, name);
+		if (json_str(path).n && map_set(&paths, json_str(path), (void *)path))
+			rule_invalid(cs->c, &here, "devicePath", path, "must be unique");
+		if (str_find(json_str(path), STR("..")) >= 0)
+			rule_invalid(cs->c, &here, "devicePath", path,
+				     "can not contain backsteps ('..')");
+		if (mounted_as(o, "mountPath", path))
+			rule_invalid(cs->c, &here, "devicePath", path,
+				     "must not already exist as a path in volumeMounts");
+	}
+}
+
 static void check_handler(struct kind_ctx *c, const struct spath *at, const struct json *h,
 			  const char *const *types)
 {
@@ -229,6 +280,7 @@ static void check_container(struct containers *cs, const struct spath *at, const
 	check_ports(c, at, o);
 	check_env(c, at, o);
 	check_mounts(cs, at, o);
+	check_devices(cs, at, o);
 	check_probe(c, at, o, "livenessProbe");
 	check_probe(c, at, o, "readinessProbe");
 	check_probe(c, at, o, "startupProbe");

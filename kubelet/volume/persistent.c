@@ -63,6 +63,11 @@ static int group_below(int at, const char *name, int64_t gid, int depth)
 	return rc ? rc : give_group(fd, gid, &st);
 }
 
+static bool is_block(const struct persistent *v)
+{
+	return str_is(json_str(json_at(v->volume, "spec", "volumeMode")), "Block");
+}
+
 static bool root_matches(const char *path, int64_t gid)
 {
 	struct stat st;
@@ -76,8 +81,8 @@ bool persistent_ungrouped(const struct persistent *v, const char *path, const st
 	int64_t gid = json_int(json_at(context, "fsGroup"), -1);
 	struct str policy = json_str(json_at(context, "fsGroupChangePolicy"));
 
-	/* hostPaths stay as they are: kube gives such to no group either. */
-	if (gid < 0 || json_at(v->volume, "spec", "hostPath"))
+	/* hostPaths and devices stay as they are: kube gives such to no group either. */
+	if (gid < 0 || json_at(v->volume, "spec", "hostPath") || is_block(v))
 		return false;
 	return !str_is(policy, "OnRootMismatch") || !root_matches(path, gid);
 }
@@ -114,7 +119,8 @@ static int our_folder(const struct persistent *v, char **ret, struct err *err)
 	return 0;
 }
 
-static int their_folder(const struct json *local, char **ret, struct err *err)
+/* What an administrator made: a folder, or a device for volumeMode Block. */
+static int theirs(const struct json *local, bool block, char **ret, struct err *err)
 {
 	AUTO(free) char *path = NULL;
 	struct stat st;
@@ -123,8 +129,9 @@ static int their_folder(const struct json *local, char **ret, struct err *err)
 		return -1;
 	if (stat(path, &st))
 		return err_sys(err, "local volume %s", path);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(err, ERR_INVALID, "local volume %s is not a directory", path);
+	if (block ? !S_ISBLK(st.st_mode) : !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_INVALID, "local volume %s is not a %s", path,
+			       block ? "block device" : "directory");
 	*ret = path;
 	path = NULL;
 	return 0;
@@ -155,16 +162,19 @@ int persistent_setup(const struct persistent *v, char **ret, struct err *err)
 {
 	const struct json *spec = json_at(v->volume, "spec"), *host = json_at(spec, "hostPath"),
 			  *local = json_at(spec, "local");
+	bool block = is_block(v);
+	bool ours = str_is(meta_annotation(v->volume, ANN_PROVISIONED_BY), LOCAL_PROVISIONER);
 
 	if (json_len(json_at(spec, "mountOptions")))
 		return err_set(err, ERR_UNSUPPORTED, "mountOptions are not supported");
+	if (block && (host || ours))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "only local volumes that are devices can be of volumeMode Block");
 	if (host)
 		return set_up_host(host, err) || host_path(host, ret, err) ? -1 : 0;
 	if (!local)
 		return unsupported(spec, err);
-	return str_is(meta_annotation(v->volume, ANN_PROVISIONED_BY), LOCAL_PROVISIONER)
-		       ? our_folder(v, ret, err)
-		       : their_folder(local, ret, err);
+	return ours ? our_folder(v, ret, err) : theirs(local, block, ret, err);
 }
 
 /* ---- in the pod's folder ---- */

@@ -436,13 +436,40 @@ static int sub_path(const char *dir, const struct container_spec *c, size_t inde
 	return 0;
 }
 
-static int find_claimed(char **source, struct err *err)
+/* A claimed volume's folder, or its device. */
+static int find_claimed(char **source, bool block, struct err *err)
 {
 	char *path = persistent_linked(*source);
+	struct stat st;
 
 	free(*source);
 	*source = path;
-	return path ? 0 : err_set(err, ERR_NOT_FOUND, "it has not been set up");
+	if (!path || stat(path, &st))
+		return err_set(err, ERR_NOT_FOUND, "it has not been set up");
+	if (S_ISBLK(st.st_mode) == block)
+		return 0;
+	free(path);
+	*source = NULL;
+	return err_set(err, ERR_INVALID, "it has volumeMode %s, but is specified in %s",
+		       block ? "Filesystem" : "Block", block ? "volumeDevices" : "volumeMounts");
+}
+
+int volume_device_source(const char *dir, const struct pod_spec *pod, const struct json *device,
+			 struct volume_mount *ret, struct err *err)
+{
+	struct str name = json_str(json_at(device, "name"));
+	const struct json *v = volume_named(pod, name);
+
+	*ret = (struct volume_mount){.target = json_str(json_at(device, "devicePath"))};
+	if (!v || !is_claim(v))
+		return err_set(err, ERR_INVALID, "no claim's volume is named %.*s", STR_ARG(name));
+	if (ret->target.n < 2 || ret->target.p[0] != '/' || memchr(ret->target.p, 0, ret->target.n))
+		return err_set(err, ERR_INVALID, "devicePath of %.*s is unusable", STR_ARG(name));
+	ret->source = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
+	ret->readonly = json_bool(json_at(v, "persistentVolumeClaim", "readOnly"), false);
+	if (find_claimed(&ret->source, true, err))
+		return err_wrap(err, "volume %.*s", STR_ARG(name));
+	return 0;
 }
 
 int volume_mount_source(const char *dir, const struct pod_spec *pod, const struct container_spec *c,
@@ -464,7 +491,7 @@ int volume_mount_source(const char *dir, const struct pod_spec *pod, const struc
 	} else {
 		ret->source = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
 	}
-	if (is_claim(v) && find_claimed(&ret->source, err))
+	if (is_claim(v) && find_claimed(&ret->source, false, err))
 		return err_wrap(err, "volume %.*s", STR_ARG(name));
 	/* As kube since 1.9.4: what the kubelet writes into, containers only read. */
 	ret->readonly = json_bool(json_at(m, "readOnly"), false) || payload_is(v, &secret) ||

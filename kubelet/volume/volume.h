@@ -38,6 +38,10 @@ struct volume_mount {
 MUST_USE int volume_mount_source(const char *dir, const struct pod_spec *pod,
 				 const struct container_spec *c, size_t index, struct str sub_path,
 				 struct volume_mount *ret, struct err *err);
+/* The same of an item of volumeDevices: source is a block device. */
+MUST_USE int volume_device_source(const char *dir, const struct pod_spec *pod,
+				  const struct json *device, struct volume_mount *ret,
+				  struct err *err);
 void subpaths_teardown(const char *dir, struct str container);
 
 /* Replaces the folder's content with the payload's files: readers see the old or the new, never a

@@ -169,6 +169,38 @@ k delete pod brief --timeout=60s >/dev/null
 ok "… and goes with it" soon 20 gone pvc brief-v
 ok "a node reads no other claims" sh -c "! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pvc -A 2>/dev/null && ! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pv own 2>/dev/null"
 
+# A device of the machine's, as it is.
+truncate -s 1M "$work/disk"
+loop=$(losetup -f --show "$work/disk" 2>/dev/null) || loop=""
+if [ -n "$loop" ]; then
+	trap 'losetup -d "$loop" 2>/dev/null; cleanup' EXIT
+	node=$(k get nodes -o 'jsonpath={.items[1].metadata.name}')
+	cat <<-Y | k apply -f - >/dev/null
+	apiVersion: v1
+	kind: PersistentVolume
+	metadata: {name: disk}
+	spec:
+	  {capacity: {storage: 1Mi}, accessModes: [ReadWriteOnce], storageClassName: disks, volumeMode: Block, local: {path: $loop},
+	  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [$node]}]}]}}}
+	---
+	apiVersion: v1
+	kind: PersistentVolumeClaim
+	metadata: {name: disk}
+	spec: {accessModes: [ReadWriteOnce], storageClassName: disks, volumeMode: Block, resources: {requests: {storage: 1Mi}}}
+	---
+	apiVersion: v1
+	kind: Pod
+	metadata: {name: disk}
+	spec:
+	  restartPolicy: Never
+	  containers: [{name: main, image: busybox:1, command: [sh, -c, "test -b /v/disk && echo raw >/v/disk"], volumeDevices: [{name: v, devicePath: /v/disk}]}]
+	  volumes: [{name: v, persistentVolumeClaim: {claimName: disk}}]
+	Y
+	ok "a device is given as it is" soon 20 sh -c "$kc get pod disk --no-headers | grep -q Completed && head -c 3 $loop | grep -q raw"
+	k delete pod disk --timeout=30s >/dev/null; k delete pvc disk --timeout=30s >/dev/null; k delete pv disk --timeout=30s >/dev/null
+	losetup -d "$loop"
+fi
+
 k delete pod --all --grace-period=0 --timeout=60s >/dev/null 2>&1
 k delete statefulset db --timeout=60s >/dev/null
 k delete pvc --all --timeout=60s >/dev/null

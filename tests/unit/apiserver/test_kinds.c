@@ -223,6 +223,34 @@ void test_kinds__pod_without_containers_is_refused(void **state)
 	arena_release(&a);
 }
 
+/* A pod whose container has these devices, and the folder "m" mounted at /m. */
+static const char *with_devices(const char *devices)
+{
+	return refused("Pod", arena_printf(&a,
+					   POD("\"containers\":[{\"name\":\"c\",\"image\":\"i:1\","
+					       "\"volumeMounts\":[{\"name\":\"m\",\"mountPath\":"
+					       "\"/m\"}],\"volumeDevices\":[%s]}],\"volumes\":[{"
+					       "\"name\":\"m\",\"persistentVolumeClaim\":{"
+					       "\"claimName\":\"m\"}},{\"name\":\"d\","
+					       "\"persistentVolumeClaim\":{\"claimName\":\"d\"}},{"
+					       "\"name\":\"e\",\"emptyDir\":{}}]"),
+					   devices));
+}
+
+void test_kinds__pod_devices_are_claims(void **state)
+{
+	(void)state;
+#define DEVICE(name, path) "{\"name\":\"" name "\",\"devicePath\":\"" path "\"}"
+	assert_string_equal(with_devices(DEVICE("d", "/dev/x")), "");
+	has(with_devices(DEVICE("no", "/dev/x")), "volumeDevices[0].name: Not found: \"no\"");
+	has(with_devices(DEVICE("e", "/dev/x")), "can only use volume source type of Persistent");
+	has(with_devices(DEVICE("m", "/dev/x")), "must not already exist in volumeMounts");
+	has(with_devices(DEVICE("d", "/m")), "must not already exist as a path in volumeMounts");
+	has(with_devices(DEVICE("d", "/dev/../x")), "can not contain backsteps ('..')");
+	has(with_devices(DEVICE("d", "/x") "," DEVICE("d", "/y")), "volumeDevices[1].name");
+	arena_release(&a);
+}
+
 void test_kinds__pod_image_may_change_and_little_else(void **state)
 {
 	struct json *live = made("Pod", POD(ONE));

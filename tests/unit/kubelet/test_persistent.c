@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include <fcntl.h>
+#include <sys/sysmacros.h>
 
 #include "kubelet/volume/volume-internal.h"
 #include "kubelet/volume/volume.h"
@@ -156,6 +157,51 @@ void test_persistent__others_must_be_there_and_be_known(void **state)
 	t.volume = parse(&t, arena_printf(&t.a, "{'spec':{'hostPath':{'path':'%s'}}}", t.w.dir));
 	assert_int_equal(set_up(&t, &err), 0);
 	assert_string_equal(source(&t, STR_NONE, &ro), t.w.dir);
+	end(&t);
+}
+
+/* Kubernetes gives a pod a device as it is: no folder, no file system, no group. */
+void test_persistent__devices(void **state)
+{
+	struct err err = {0};
+	struct trial t;
+	struct volume_mount m;
+	bool ro;
+
+	(void)state;
+	begin(&t, "'fsGroup':4321", "");
+	const struct json *device = parse(&t, "{'name':'v','devicePath':'/dev/x'}");
+	char *at = arena_printf(&t.a, "%s/device", t.w.dir);
+	if (mknod(at, S_IFBLK | 0600, makedev(7, 250))) {
+		end(&t);
+		skip();
+	}
+	t.volume = parse(&t, arena_printf(&t.a, "{'spec':{'local':{'path':'%s'}}}", at));
+	assert_int_equal(set_up(&t, &err), -1);
+	assert_non_null(strstr(err.msg, "is not a directory"));
+	t.volume = parse(&t, arena_printf(&t.a,
+					  "{'spec':{'volumeMode':'Block','local':{'path':"
+					  "'%s'}}}",
+					  t.w.dir));
+	assert_int_equal(set_up(&t, &err), -1);
+	assert_non_null(strstr(err.msg, "is not a block device"));
+	t.volume = parse(&t, arena_printf(&t.a,
+					  "{'spec':{'volumeMode':'Block','local':{'path':"
+					  "'%s'}}}",
+					  at));
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_int_equal(t.given, 0);
+	assert_int_equal(volume_device_source(t.pod, &t.spec, device, &m, &err), 0);
+	assert_string_equal(m.source, at);
+	assert_true(str_is(m.target, "/dev/x"));
+	free(m.source);
+	assert_int_equal(volume_mount_source(t.pod, &t.spec, &t.spec.c[0], 0, STR_NONE, &m, &err),
+			 -1);
+	assert_non_null(strstr(err.msg, "volumeMode Block"));
+	use_ours(&t, "pvc-1");
+	assert_int_equal(set_up(&t, &err), 0);
+	(void)source(&t, STR_NONE, &ro);
+	assert_int_equal(volume_device_source(t.pod, &t.spec, device, &m, &err), -1);
 	end(&t);
 }
 
