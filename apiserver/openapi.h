@@ -25,8 +25,8 @@ void openapi_v2_proto(const struct openapi *o, struct buf *out);
 
 /* openapi_crd.c: a definition's schema, or anything else: anything goes. metadata: the property's
  * schema. */
-struct json *openapi_custom(struct arena *a, const struct json *schema,
-			    const struct json *metadata, bool v3);
+struct json *openapi_custom(struct arena *a, const struct json *schema, const struct json *metadata,
+			    bool v3);
 
 /* ---- openapi_external.c: what others publish ---- */
 /* The part of a Swagger 2.0 document that is about the group version; nothing when there is none.
