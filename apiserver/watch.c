@@ -505,10 +505,15 @@ void core_watch(struct op *op)
 	struct table *t = op->served->table;
 	struct watcher *w;
 	const struct obj **seen = NULL;
+	struct err late = {0};
 	uint64_t from;
 	bool initial = false;
 
-	w = from_revision(op, t, &from, &initial) ? NULL : watcher_new(op, t);
+	/* Whoever may watch, and knows how to ask, is told in the stream that it comes too late. */
+	w = from_revision(op, t, &from, &initial) && op->err.code != ERR_EXPIRED
+		    ? NULL
+		    : watcher_new(op, t);
+	late = op->err;
 	if (w && initial && initial_seen(op, w, &seen)) {
 		watcher_free(w);
 		w = NULL;
@@ -520,6 +525,11 @@ void core_watch(struct op *op)
 	w->revision = initial || !from ? op->core->revision : from;
 	w->next = log_after(t, w->revision);
 	op->req->sink->stream_begin(op->req, &head);
+	if (late.code != ERR_NONE) {
+		op->err = (struct err){0};
+		watcher_fail(w, &late);
+		return;
+	}
 	if (initial && !send_initial(w, seen))
 		return;
 	if (initial && w->bookmarks && http_flag(op_query(op, "sendInitialEvents")) &&
