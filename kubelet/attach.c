@@ -2,8 +2,9 @@
  * kubectl attach: a running container's own streams, which conmon holds. It listens on a socket
  * `attach` in the container's folder; what it sends are packets with the stream's number first,
  * what it gets is the container's input, and the end of that closes the input if it is to be given
- * once. The terminal's size goes to its fifo `ctl`. What was said before is not told again (that is
- * what logs are for).
+ * once. Otherwise it is the session that ends with the client's input, as with other runtimes: the
+ * container reads on, for the next who attaches. The terminal's size goes to its fifo `ctl`. What
+ * was said before is not told again (that is what logs are for).
  *
  * conmon waits for whoever listens, and the container for conmon: so must never be left unread for
  * long; a client that doesn't read for STALL_NS is let go. On the kubelet's loop; a session ends
@@ -40,6 +41,7 @@ struct session {
 	struct buf to_stdin;
 	char *ctl;
 	bool tty, in_ends, in_ended, full, size_waits;
+	bool lasts; /* longer than the client's input */
 };
 
 static void session_free(struct session *s)
@@ -125,8 +127,7 @@ static void write_some(struct session *s)
 	streams_pause(s->st, false);
 	if (s->in_ends && !s->in_ended) {
 		s->in_ended = true;
-		/* A terminal has no end but its own. */
-		if (!s->tty)
+		if (s->lasts)
 			(void)!shutdown(s->sock.fd, SHUT_WR);
 	}
 }
@@ -138,7 +139,8 @@ static void on_socket(struct loop *l, struct loop_fd *w, uint32_t ready)
 	(void)l;
 	if (ready & EPOLLOUT)
 		write_some(s);
-	if ((ready & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !s->full && !pass_some(s)) {
+	if (((ready & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !s->full && !pass_some(s)) ||
+	    (s->in_ended && !s->lasts)) {
 		streams_exit(s->st, 0);
 		session_free(s);
 		return;
@@ -241,9 +243,13 @@ void attach_serve(struct kubelet *k, struct http_req *r, struct str rest)
 
 	if (!at)
 		return;
+	const struct json *c = at->p->spec.c[at->i].json;
 	struct session *s = xalloc(sizeof(*s));
 	*s = (struct session){.k = k, .sock = {.fn = on_socket}};
-	s->tty = json_bool(json_at(at->p->spec.c[at->i].json, "tty"), false);
+	s->tty = json_bool(json_at(c, "tty"), false);
+	/* A terminal's input has no end. */
+	s->lasts = !json_bool(json_at(c, "stdin"), false) ||
+		   (json_bool(json_at(c, "stdinOnce"), false) && !s->tty);
 	s->ctl = xasprintf("%s/ctl", at->dir);
 	/* Before the answer: what the container says behind it is not missed. */
 	s->sock.fd = connect_to(at->dir, &err);

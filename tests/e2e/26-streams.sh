@@ -113,6 +113,8 @@ attach() {
 }
 # The end of the input ends the program, that its client: by itself and well.
 attach_once() { (sleep 1; echo x) | kk attach -i "$1" >"$work/once" && grep -q '^end' "$work/once"; }
+# Where it may be given again, its end is only that of the session; what was given arrived.
+attach_piped() { echo "$1" | timeout 10 "$K" --kubeconfig "$data/admin.kubeconfig" attach -i talk && soon 10 sh -c "$K --kubeconfig $data/admin.kubeconfig logs talk | grep -q 'got $1'" && ! kk logs talk | grep -q '^end'; }
 attach_tty() {
 	: >"$work/tty"
 	typed 0 | timeout 60 script -qec "stty rows 33 cols 99; $K --kubeconfig $data/admin.kubeconfig attach -it $1" /dev/null >"$work/tty"
@@ -150,6 +152,7 @@ for K in "$KUBECTL" "${KUBECTL_OLD:-/tmp/k120/usr/bin/kubectl}" /usr/lib/google-
 	ok "kubectl $v: exec -it has a terminal of its size" exec_tty
 	ok "kubectl $v: cp there and back" copy
 	ok "kubectl $v: attach -i, its input open for the next" attach "line$n"
+	ok "kubectl $v: attach -i ends with its input" attach_piped "piped$n"
 	ok "kubectl $v: attach -i to what is given input once" attach_once "once$n"
 	ok "kubectl $v: attach -it" attach_tty "term$n"
 	ok "kubectl $v: port-forward, ten connections of 10 MB each way" forward
