@@ -86,6 +86,12 @@ FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
 $(O)/flags: FORCE
 	$(Q)mkdir -p $(O) && printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
 
+COMMIT := $(shell git rev-parse -q --verify HEAD 2>/dev/null)
+$(O)/commit: FORCE
+	$(Q)mkdir -p $(O) && echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+$(O)/apiserver/health.o: $(O)/commit
+$(O)/apiserver/health.o: CPPFLAGS += $(if $(COMMIT),-DPLUMB_COMMIT='"$(COMMIT)"')
+
 $(O)/%.o: %.c $(O)/flags | $(GENERATED)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

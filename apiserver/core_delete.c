@@ -106,6 +106,20 @@ static void set_finalizer(struct arena *a, struct json *meta, const char *name, 
 		json_del(meta, STR("finalizers"));
 }
 
+/* Kinds that are older than garbage collection leave their dependents alone, unless they are told
+ * otherwise. */
+static struct str propagation_of_old(struct op *op, const struct json *meta)
+{
+	if (!strcmp(op->kind->group, "batch"))
+		buf_puts(&op->warnings,
+			 "child pods are preserved by default when jobs are deleted; set "
+			 "propagationPolicy=Background to remove them or set "
+			 "propagationPolicy=Orphan to suppress this warning\n");
+	return has_finalizer(json_get(meta, STR("finalizers")), "foregroundDeletion")
+		       ? STR_NONE
+		       : STR("Orphan");
+}
+
 /* The old orphanDependents option is the policy's forerunner. */
 static void set_propagation(struct op *op, struct json *meta, const struct json *options)
 {
@@ -114,6 +128,8 @@ static void set_propagation(struct op *op, struct json *meta, const struct json 
 
 	if (!how.n && json_is(orphan, JSON_BOOL))
 		how = orphan->b ? STR("Orphan") : STR("Background");
+	if (!how.n && op->kind->flags & KIND_ORPHANS)
+		how = propagation_of_old(op, meta);
 	if (!how.n)
 		return;
 	set_finalizer(op->a, meta, "foregroundDeletion", str_is(how, "Foreground"));

@@ -7,6 +7,11 @@
 
 #include "apiserver/front-internal.h"
 
+/* Of the sources, for /version; built outside of a repository it is unknown. */
+#ifndef PLUMB_COMMIT
+#define PLUMB_COMMIT "0000000000000000000000000000000000000000"
+#endif
+
 struct check {
 	const char *name;
 	bool (*ok)(const struct front *f);
@@ -140,17 +145,17 @@ static bool serve_one(struct front_req *r, size_t endpoint, struct str name)
 
 static void serve_version(struct front_req *r)
 {
-	struct json *v =
-		json_build(&r->http->arena, "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "major", "1",
-			   "minor", "32", "gitVersion", "v1.32.0+plumb-" PLUMB_VERSION, "gitCommit",
-			   "", "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z",
-			   "goVersion", "none", "compiler", "gcc", "platform",
+	struct json *v = json_build(&r->http->arena, "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}",
+				    "major", "1", "minor", "32", "gitVersion",
+				    "v1.32.0+plumb-" PLUMB_VERSION, "gitCommit", PLUMB_COMMIT,
+				    "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z",
+				    "goVersion", "none", "compiler", "gcc", "platform",
 #if defined(__aarch64__)
-			   "linux/arm64"
+				    "linux/arm64"
 #else
-			   "linux/amd64"
+				    "linux/amd64"
 #endif
-		);
+	);
 
 	front_json(r, 200, v);
 }

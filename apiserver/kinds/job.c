@@ -191,7 +191,7 @@ const struct kind kind_job = {
 	.kind = "Job",
 	.plural = "jobs",
 	.categories = categories,
-	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_GENERATION |
+	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_GENERATION | KIND_ORPHANS |
 		 KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.batch.v1.Job",
 	.columns = columns,

@@ -30,6 +30,7 @@ enum {
 	KIND_ONE_BY_ONE = 1 << 11,  /* no deletion of whole collections */
 	KIND_STATUS_META = 1 << 12, /* with KIND_STATUS: who writes /status may change labels,
 				       annotations and the like, too */
+	KIND_ORPHANS = 1 << 15,     /* deletion leaves dependents alone unless it says otherwise */
 	KIND_PUT_MAKES = 1 << 14,   /* a PUT of what isn't there creates it */
 	KIND_SHOWS_GONE = 1 << 13,  /* DELETE answers with the object that is gone, no Status */
 };

@@ -98,7 +98,7 @@ const struct kind kind_replicationcontroller = {
 	.short_names = short_names,
 	.categories = categories,
 	.flags = KIND_NAMESPACED | KIND_STATUS | KIND_STATUS_META | KIND_SCALE | KIND_GENERATION |
-		 KIND_UNCONDITIONAL_UPDATE,
+		 KIND_UNCONDITIONAL_UPDATE | KIND_ORPHANS,
 	.schema_name = "io.k8s.api.core.v1.ReplicationController",
 	.columns = columns,
 	.row = row,

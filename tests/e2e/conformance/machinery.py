@@ -111,6 +111,10 @@ def discovery(api, ns):
           and apps["versions"][0]["freshness"] == "Current", deploy)
     status("a group that isn't", api.get("/apis/no.example.com"), 404)
     root = api.get("/")
+    v = api.get("/version")
+    check("the version is one as clients take them apart", v["major"].isdigit() and v["minor"].isdigit()
+          and v["gitVersion"].startswith("v%s.%s." % (v["major"], v["minor"])) and v["gitCommit"]
+          and not v["gitCommit"].strip("0123456789abcdef"), v)
     check("/ lists paths", "/api" in root["paths"] and "/openapi/v3" in root["paths"] and "/version" in root["paths"]
           and "/metrics" in root["paths"] and "/.well-known/openid-configuration" in root["paths"], root)
 
@@ -251,24 +255,38 @@ def pods_of(api, ns, name):
 def garbage(api, ns):
     ns = namespace(api, ns + "-gc")
     at = core(ns, "replicationcontrollers")
-    for how in ("Background", "Foreground", "Orphan"):
-        n = how.lower()
+    for how in ("Background", "Foreground", "Orphan", None):  # a ReplicationController's own default is Orphan
+        n = str(how).lower()
         made = rc(api, ns, n, 4)
         soon(lambda: len(pods_of(api, ns, n)) == 4)
-        a = api.delete(at + "/" + n, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": how,
-                                      "preconditions": {"uid": made["metadata.uid"]}})
-        eq("delete " + how, a.code, 200)
+        a = api.delete(at + "/" + n, dict({"kind": "DeleteOptions", "apiVersion": "v1",
+                                           "preconditions": {"uid": made["metadata.uid"]}}, **({"propagationPolicy": how} if how else {})))
+        eq("delete " + str(how), a.code, 200)
         check("… it goes", soon(lambda: api.get(at + "/" + n).code == 404), api.get(at + "/" + n))
-        if how == "Orphan":
+        if how in ("Orphan", None):
             left = soon(lambda: [p for p in pods_of(api, ns, n) if not p["metadata"].get("ownerReferences")])
             eq("… its pods stay, without an owner", len(left), 4)
         else:
             check("… its pods go", soon(lambda: not pods_of(api, ns, n)), pods_of(api, ns, n))
     status("another uid", api.delete(core(ns, "configmaps") + "/kube-root-ca.crt", {"preconditions": {"uid": "no"}}), 409,
            "Conflict", "the UID in the precondition (no) does not match the UID in record" if False else "Precondition failed: UID")
+    jobs(api, ns)
     owned_twice(api, ns)
     circle(api, ns)
     deployments(api, ns)
+
+
+def jobs(api, ns):
+    at = "/apis/batch/v1/namespaces/%s/jobs" % ns
+    for n, options, warns in (("says", {"propagationPolicy": "Orphan"}, 0), ("mute", {}, 1)):
+        api.post(at, {"metadata": {"name": n}, "spec": {"template": {"metadata": {"labels": {"gc": n}}, "spec": dict(
+            POD, restartPolicy="Never")}}})
+        soon(lambda: len(pods_of(api, ns, n)) == 1)
+        a = api.delete(at + "/" + n, dict({"kind": "DeleteOptions", "apiVersion": "v1"}, **options))
+        eq("a job leaves its pods alone, and warns of it", len([w for w in a.warnings if "child pods are preserved" in w]), warns)
+        check("… it goes", soon(lambda: api.get(at + "/" + n).code == 404), api.get(at + "/" + n))
+        left = soon(lambda: [p for p in pods_of(api, ns, n) if not p["metadata"].get("ownerReferences")])
+        eq("… its pods stay, without an owner", len(left or []), 1)
 
 
 def owned_twice(api, ns):
