@@ -37,6 +37,11 @@ static struct str text(const struct json *o, const char *key)
 	return json_str(json_get(o, str_c(key)));
 }
 
+const struct json *application_source(const struct json *spec)
+{
+	return json_item(json_get(spec, STR("sources")), 0) ?: json_get(spec, STR("source"));
+}
+
 /* ---- what is refused ---- */
 
 static int check_source(const struct json *spec, struct err *err)
@@ -49,7 +54,7 @@ static int check_source(const struct json *spec, struct err *err)
 		{"plugin", "plugins are"},
 		{"tagPrefix", "tag prefixes are"},
 	};
-	const struct json *source = json_get(spec, STR("source"));
+	const struct json *source = application_source(spec);
 
 	if (json_len(json_get(spec, STR("sources"))) > 1)
 		return err_set(err, ERR_UNSUPPORTED,
@@ -57,8 +62,6 @@ static int check_source(const struct json *spec, struct err *err)
 			       "Application of each, or one kustomization of all");
 	if (given(spec, "sourceHydrator"))
 		return err_set(err, ERR_UNSUPPORTED, "spec.sourceHydrator is not supported");
-	if (!source)
-		source = json_item(json_get(spec, STR("sources")), 0);
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
 		if (given(source, refused[i].key))
 			return err_set(err, ERR_UNSUPPORTED, "spec.source.%s: %s not supported",
@@ -77,8 +80,7 @@ static int check_source(const struct json *spec, struct err *err)
 
 static int check_kustomize(const struct json *k, struct err *err)
 {
-	static const char *const refused[] = {"version", "commonAnnotationsEnvsubst",
-					      "ignoreMissingComponents"};
+	static const char *const refused[] = {"version", "commonAnnotationsEnvsubst"};
 
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
 		if (given(k, refused[i]))
@@ -465,12 +467,10 @@ static void put_metadata(struct arena *a, const struct json *app, struct json *t
 static int fill(struct arena *a, const struct json *app, struct json *spec, struct err *err)
 {
 	const struct json *from = json_get(app, STR("spec"));
-	const struct json *source = json_get(from, STR("source")), *kustomize;
+	const struct json *source = application_source(from);
+	const struct json *kustomize = json_get(source, STR("kustomize"));
 	struct json *argo = json_set_object(a, spec, "argo");
 
-	if (!source)
-		source = json_item(json_get(from, STR("sources")), 0);
-	kustomize = json_get(source, STR("kustomize"));
 	json_set(a, argo, STR("source"), source ? source : json_new(a, JSON_OBJECT));
 	json_set_str(a, argo, "namespace", json_str(json_at(from, "destination", "namespace")));
 	if (check_source(from, err) || check_kustomize(kustomize, err) ||
@@ -480,6 +480,8 @@ static int fill(struct arena *a, const struct json *app, struct json *spec, stru
 	if (json_get(source, STR("directory")))
 		json_set(a, argo, STR("directory"), json_get(source, STR("directory")));
 	json_set(a, argo, STR("overlay"), overlay_of(a, kustomize));
+	json_set_bool(a, spec, "ignoreMissingComponents",
+		      given(kustomize, "ignoreMissingComponents"));
 	json_set(a, spec, STR("sourceRef"), source_ref(a, source));
 	json_set_str(a, spec, "path", text(source, "path").n ? text(source, "path") : STR("."));
 	json_set_str(a, spec, "interval", STR(INTERVAL));

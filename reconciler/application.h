@@ -43,6 +43,9 @@
 MUST_USE int application_translate(struct arena *a, const struct json *app, struct json **ret,
 				   struct err *err);
 
+/* The source of an Application's spec: the first of `sources`, where there are any; or NULL. */
+const struct json *application_source(const struct json *spec);
+
 /* The GitRepository that spec.sourceRef names: {metadata, spec}. */
 struct json *application_repository(struct arena *a, const struct json *translated);
 

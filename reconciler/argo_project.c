@@ -70,14 +70,36 @@ static int check_destinations(const struct json *project, struct str ns, struct 
 		       STR_ARG(ns), STR_ARG(meta_name(project)));
 }
 
+/* What a project demands and nobody here sees to: deploying all the same would break it. */
+static int check_promises(const struct json *project, struct err *err)
+{
+	static const struct {
+		const char *field, *advice;
+	} demands[] = {
+		{"signatureKeys",
+		 "apply it with a Kustomization, of a GitRepository with spec.verify"},
+		{"destinationServiceAccounts",
+		 "apply it with a Kustomization that has spec.serviceAccountName"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(demands); i++) {
+		if (json_len(json_at(project, "spec", demands[i].field)))
+			return err_set(err, ERR_UNSUPPORTED,
+				       "project '%.*s': spec.%s is not supported; %s",
+				       STR_ARG(meta_name(project)), demands[i].field,
+				       demands[i].advice);
+	}
+	return 0;
+}
+
 int application_allowed(const struct json *project, const struct json *app, struct err *err)
 {
-	const struct json *source = json_at(app, "spec", "source");
+	const struct json *source = application_source(json_get(app, STR("spec")));
 
 	if (!project)
 		return 0;
-	if (!source)
-		source = json_item(json_at(app, "spec", "sources"), 0);
+	if (check_promises(project, err))
+		return -1;
 	if (check_repos(project, json_str(json_get(source, STR("repoURL"))), err))
 		return -1;
 	return check_destinations(project,

@@ -159,7 +159,7 @@ static bool wanted(const struct diff *d, const struct json *o, int n, char **nam
 static bool wanted_app(const struct diff *d, const struct json *o, int n, char **names)
 {
 	static const char prefix[] = "application/";
-	const struct json *source = json_at(o, "spec", "source");
+	const struct json *source = application_source(json_get(o, STR("spec")));
 
 	if (!n)
 		return d->url && str_is(json_str(json_get(source, STR("repoURL"))), d->url);

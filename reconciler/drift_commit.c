@@ -294,6 +294,8 @@ void drift_commit(struct drifts *d)
 	/* An artifact has no branches. */
 	if (!s || s->kind != SOURCE_GIT || !s->url || !u->commit[0] || !d->n)
 		return;
+	/* What is pushed now takes the place of what could not be deleted. */
+	loop_timer_cancel(u->r->loop, &d->away);
 	d->onto = d->adopting && source_branch(s, &a).n && !strcmp(s->commit, u->commit);
 	req = request(d, s, &a);
 	/* What no edit can express is for people to see. */
@@ -309,16 +311,44 @@ void drift_commit(struct drifts *d)
 							       .arg = d});
 }
 
+static void on_away(struct loop *l, struct loop_timer *t)
+{
+	struct drifts *d = CONTAINER_OF(t, struct drifts, away);
+
+	(void)l;
+	/* Drift that came meanwhile has a use for the branch. */
+	if (!d->n)
+		drift_commit_delete(d);
+}
+
+/* A branch that nobody deletes looks like a proposal that waits. */
+static void not_deleted(struct drifts *d, const struct err *err)
+{
+	static const struct backoff retry = {.base_ns = 2 * NS_PER_S, .max_ns = 300 * NS_PER_S};
+	bool theirs = err->code == ERR_CONFLICT;
+
+	log_warn(theirs ? "leaving the drift branch to whoever committed to it"
+			: "cannot delete the drift branch, trying again",
+		 "unit", d->u->key, "branch", d->branch, "error", err->msg);
+	if (theirs)
+		d->commit[0] = 0;
+	else
+		loop_timer_set(d->u->r->loop, &d->away, backoff_after(&retry, d->refusals++),
+			       on_away);
+}
+
 static void on_deleted(void *arg, const struct json *answer, const struct err *err)
 {
 	struct drifts *d = arg;
 
 	(void)answer;
 	d->helper = NULL;
-	d->commit[0] = 0;
-	if (err->code)
-		log_warn("cannot delete the drift branch", "unit", d->u->key, "branch", d->branch,
-			 "error", err->msg);
+	if (err->code) {
+		not_deleted(d, err);
+	} else {
+		d->commit[0] = 0;
+		d->refusals = 0;
+	}
 	if (d->again) {
 		d->again = false;
 		drift_commit(d);

@@ -48,6 +48,7 @@ void drifts_free(struct unit *u)
 	if (!d)
 		return;
 	loop_timer_cancel(u->r->loop, &d->timer);
+	loop_timer_cancel(u->r->loop, &d->away);
 	source_call_cancel(d->helper);
 	drift_pull_free(d);
 	clear(d);

@@ -27,10 +27,12 @@ struct drifts {
 	struct unit *u;
 	struct drift_note v[NOTES_MAX];
 	size_t n;
-	char commit[GIT_OID_TEXT]; /* pushed last */
+	char commit[GIT_OID_TEXT]; /* pushed last; "" = there is no branch of ours */
 	char *problem;             /* why it could not be pushed, or NULL */
 	char branch[300];
 	struct loop_timer timer;
+	struct loop_timer away; /* until the branch's deletion is tried again */
+	unsigned refusals;      /* deletions that failed, one after another */
 	struct sourcecall *helper;
 	struct drift_pull *pull; /* where there is a forge */
 	bool again;

@@ -151,16 +151,23 @@ int kbuild_resources(struct kbuild *b, const struct json *entries, struct klayer
 	return 0;
 }
 
+static bool lists(const struct json *names, struct str name)
+{
+	for (size_t i = 0; i < json_len(names); i++) {
+		if (str_eq(json_str(json_item(names, i)), name))
+			return true;
+	}
+	return false;
+}
+
 /* One that the Kustomization itself adds, and says may not be there. */
 static bool may_be_missing(const struct kbuild *b, struct str name)
 {
 	const struct render_opts *o = b->r->o;
 
-	for (size_t i = 0; o->missing_components && i < json_len(o->components); i++) {
-		if (str_eq(json_str(json_item(o->components, i)), name))
-			return str_eq(b->dir, str_c(o->path));
-	}
-	return false;
+	if (!o->missing_components || !str_eq(b->dir, str_c(o->path)))
+		return false;
+	return lists(o->components, name) || lists(json_get(o->overlay, STR("components")), name);
 }
 
 static int components(struct kbuild *b, struct err *err)

@@ -100,5 +100,10 @@ ok "what can't be pushed is said" soon 10 grep -q 'cannot push the drift commit'
 rm "$work/repo.git/refs/heads/$branch.lock"
 ok "… and pushed once it can" soon 10 stands
 ok "… while the edit stays" is colour late
+touch "$work/repo.git/refs/heads/$branch.lock"
+edit gold
+ok "what can't be deleted is said" soon 10 grep -q 'cannot delete the drift branch, trying again' "$data/log/reconciler.log"
+stands >/dev/null && rm "$work/repo.git/refs/heads/$branch.lock"
+ok "… and deleted once it can" soon 10 gone
 ok "clean stop" stop
 finish

@@ -387,3 +387,53 @@ void test_application__words_on_objects(void **state)
 	json_set_str(&a, json_at(o, "metadata", "annotations"), ARGO_WAVE, STR("99999999999"));
 	assert_int_equal(argo_wave(o), 0);
 }
+
+void test_application__components_that_may_be_missing(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct json *t = taken(&a, "{" SOURCE ",\"kustomize\":{\"components\":[\"../x\"],"
+				   "\"ignoreMissingComponents\":true}}," DEST "}");
+
+	(void)state;
+	assert_true(json_bool(json_at(t, "spec", "ignoreMissingComponents"), false));
+	t = taken(&a, "{" SOURCE ",\"kustomize\":{\"components\":[\"../x\"]}}," DEST "}");
+	assert_false(json_bool(json_at(t, "spec", "ignoreMissingComponents"), true));
+}
+
+/* As Argo CD has it: `sources` stand instead of `source`. */
+void test_application__sources_come_before_source(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct json *t =
+		taken(&a, "{" SOURCE "},\"sources\":[{\"repoURL\":\"https://git.example/y\","
+			  "\"path\":\"other\"}]," DEST "}");
+
+	(void)state;
+	assert_true(str_is(json_str(json_at(t, "spec", "path")), "other"));
+}
+
+/* What a project demands and nobody would see to forbids, it does not pass. */
+void test_application__demands_of_projects(void **state)
+{
+	static const char *const demands[] = {
+		"{\"spec\":{\"sourceRepos\":[\"*\"],\"destinations\":[{\"server\":\"*\","
+		"\"namespace\":\"*\"}],"
+		"\"signatureKeys\":[{\"keyID\":\"4AEE18F83AFDEB23\"}]}}",
+		"{\"spec\":{\"sourceRepos\":[\"*\"],\"destinations\":[{\"server\":\"*\","
+		"\"namespace\":\"*\"}],"
+		"\"destinationServiceAccounts\":[{\"server\":\"*\",\"defaultServiceAccount\":\"x\"}"
+		"]}}"};
+	AUTO(arena) struct arena a = {0};
+	struct json *o = app(&a, "{" SOURCE "}," DEST "}");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(demands); i++) {
+		struct err err = {0};
+		struct json *p = json_parse(&a, str_c(demands[i]), NULL, NULL);
+
+		assert_non_null(p);
+		assert_int_equal(application_allowed(p, o, &err), -1);
+		assert_non_null(
+			strstr(err.msg, i ? "destinationServiceAccounts" : "signatureKeys"));
+	}
+}

@@ -296,6 +296,22 @@ void test_kustomize__own_components(void **state)
 	end(&w);
 }
 
+void test_kustomize__own_components_that_may_be_missing(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	add(&w, "app/kustomization.yaml", "resources: [a.yaml]\n");
+	add(&w, "app/a.yaml", CONFIG);
+	w.opts.overlay = yaml(&w, "{components: [../parts/none]}");
+	assert_int_equal(go(&w), -1);
+	w.opts.missing_components = true;
+	if (go(&w))
+		fail_msg("%s", w.err.msg);
+	assert_int_equal(w.out.n, 1);
+	end(&w);
+}
+
 void test_kustomize__a_list_that_lists_nothing(void **state)
 {
 	struct world w = {0};
