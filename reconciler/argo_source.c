@@ -10,6 +10,8 @@
 #include "lib/base/log.h"
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
+#include "reconciler/forge_call.h"
+#include "reconciler/prplan.h"
 
 static struct str secret_text(const struct json *secret, const char *key, struct buf *out)
 {
@@ -65,6 +67,29 @@ static struct str secret_for(struct unit *u, struct str url, struct arena *a)
 	return f.best;
 }
 
+/*
+ * The repository's forge is said on the Application, as no GitRepository is there to say it on. Of
+ * several that share one, whoever says it last says it for all.
+ */
+static bool put_forge(struct arena *a, const struct json *t, const struct json *have,
+		      struct json *meta)
+{
+	static const char *const keys[] = {FORGE, FORGE_REPOSITORY, PULL_PLANS};
+	bool news = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		struct str was = have ? meta_annotation(have, keys[i]) : STR_NONE,
+			   now = meta_annotation(t, keys[i]);
+
+		if (!now.n)
+			now = was;
+		if (now.n)
+			json_set_str(a, json_set_object(a, meta, "annotations"), keys[i], now);
+		news |= !str_eq(now, was);
+	}
+	return news;
+}
+
 void argo_source_use(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
@@ -74,6 +99,7 @@ void argo_source_use(struct unit *u)
 	struct err err = {0};
 	struct str secret;
 	struct obj *o;
+	bool news;
 
 	if (u->argo->problem)
 		return;
@@ -84,10 +110,11 @@ void argo_source_use(struct unit *u)
 			 json_build(&a, "{s:S}", "name", secret));
 	meta = json_get(repo, STR("metadata"));
 	have = source_find(u->r, meta_namespace(repo), meta_name(repo));
+	news = put_forge(&a, t, have ? obj_tree(have->o, &a) : NULL, meta);
 	if (have) {
 		const struct json *now = obj_tree(have->o, &a);
 
-		if (json_equal(json_get(now, STR("spec")), json_get(repo, STR("spec")))) {
+		if (!news && json_equal(json_get(now, STR("spec")), json_get(repo, STR("spec")))) {
 			if (u->argo->refresh)
 				source_poll(have);
 			return;

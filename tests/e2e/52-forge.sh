@@ -305,6 +305,42 @@ ok "a broken revision has a commit status, too" soon 10 says "$(git -C "$repo" r
 sleep 3
 ok "what is tried again is told once" same "$(state | grep -c 'sink chat')" 1
 
+# --- an Application: the forge is said on it, the token is in Argo CD's Secret of the repository
+git -C "$repo" fetch -q && git -C "$repo" reset -q --hard origin/main
+mkdir -p "$repo/web"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: page\ndata:\n  title: old # the headline\n' >"$repo/web/page.yaml"; push 'a page'
+k create namespace argocd >/dev/null
+k apply -f - >/dev/null <<Y
+apiVersion: v1
+kind: Secret
+metadata: {name: shop-repo, namespace: argocd, labels: {argocd.argoproj.io/secret-type: repository}}
+stringData: {type: git, url: "file://$work/acme/shop.git", username: git, password: $token}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: web, namespace: argocd, annotations: {plumb.dev/forge: "github=$at"}}
+spec:
+  project: default
+  source: {repoURL: "file://$work/acme/shop.git", targetRevision: HEAD, path: web}
+  destination: {server: "https://kubernetes.default.svc", namespace: shop}
+  syncPolicy: {automated: {}}
+Y
+page() { same "$(k -n shop get configmap page -o 'jsonpath={.data.title}' 2>&1)" "$1"; }
+stood() { same "$(k -n argocd get application web -o 'jsonpath={.status.sync.status}')" "$1"; }
+ok "an Application at HEAD is deployed" soon 15 page old
+ok "… and its commit has a status" soon 10 says "$(git -C "$repo" rev-parse HEAD) success plumb/default/argocd-web"
+n=$(pulls)
+k -n shop patch configmap page -p '{"data":{"title":"new"}}' --field-manager=eve >/dev/null
+ok "its drift is a pull request" soon 15 says "pull $((n + 1)) open plumb/drift/default/argocd-web drift: ConfigMap shop/page: data.title"
+ok "… that edits where it is said" soon 5 sh -c "git -C $work/acme/shop.git show plumb/drift/default/argocd-web:web/page.yaml | grep -q 'title: new # the headline'"
+ok "… and is OutOfSync until it is decided" soon 5 stood OutOfSync
+ok "… with what is live" page new
+git -C "$repo" fetch -q origin plumb/drift/default/argocd-web && git -C "$repo" merge -q -m 'new title' FETCH_HEAD && tell merge/$((n + 1)) && git -C "$repo" push -q origin HEAD:main
+ok "merged, it is Synced with what is live" soon 20 stood Synced
+ok "… still" page new
+ok "… and the branch is gone" soon 10 sh -c "! git -C $work/acme/shop.git rev-parse -q --verify refs/heads/plumb/drift/default/argocd-web"
+k -n argocd delete application web --wait=false >/dev/null
+
 ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e flounder -e $token -e h00k-t0ken -e s1nk-t0ken && ! grep -rl -e swordfish -e flounder -e $token -e h00k-t0ken $data/log"
 ok "clean stop" stop
 finish
