@@ -290,6 +290,7 @@ static void renew(struct kubelet *k, bool make)
 				    k->node_name, "namespace", "kube-node-lease", "spec", spec);
 	struct api_call call = {.verb = make ? API_CREATE : API_PATCH,
 				.resource = &res_leases,
+				.urgent = true,
 				.namespace = STR("kube-node-lease"),
 				.name = make ? STR_NONE : str_c(k->node_name),
 				.patch = API_PATCH_MERGE};

@@ -16,9 +16,12 @@
 #include "scheduler/evict.h"
 #include "scheduler/preempt.h"
 #include "scheduler/queue.h"
+#include "scheduler/unschedulable.h"
 #include "scheduler/volume_wait.h"
 
-enum { PODS_A_TURN = 16 };
+/* Few a turn, so that answers are heard in between; and no more writes under way than the API
+ * server takes at once, so that none waits for long (the lease's neither). */
+enum { PODS_A_TURN = 4, CALLS_MAX = 64 };
 
 struct scheduler {
 	struct client *client;
@@ -30,6 +33,7 @@ struct scheduler {
 	struct evictor evictor;
 	struct loop_timer turn;
 	struct list calls; /* struct attempt */
+	size_t ncalls;     /* of these with a write under way */
 	uint64_t choices;
 	bool synced;
 	struct metric_value *scheduled, *unschedulable, *failed, *pending;
@@ -44,6 +48,7 @@ struct attempt {
 	char *node;
 	struct volume_wait *wait; /* before it is bound */
 	struct client_call *call;
+	bool counted; /* in ncalls */
 	struct loop_timer again;
 };
 
@@ -59,7 +64,7 @@ static void schedule_turn(struct scheduler *s)
 {
 	int64_t next = queue_next(&s->queue);
 
-	if (next != INT64_MAX)
+	if (next != INT64_MAX && s->ncalls < CALLS_MAX)
 		loop_timer_set(s->client->loop, &s->turn, MAX(next - now_of(s), 0), on_turn);
 	metric_set(s->pending,
 		   (double)(s->queue.active.n + s->queue.backoff.n + s->queue.nwaiting));
@@ -69,6 +74,20 @@ static void happened(struct scheduler *s, unsigned event)
 {
 	queue_event(&s->queue, event, now_of(s));
 	schedule_turn(s);
+}
+
+/* It writes, or no longer does. */
+static void count_call(struct attempt *t, bool writes)
+{
+	struct scheduler *s = t->s;
+
+	if (t->counted == writes)
+		return;
+	t->counted = writes;
+	if (writes)
+		s->ncalls++;
+	else if (s->ncalls-- == CALLS_MAX)
+		schedule_turn(s);
 }
 
 static struct attempt *attempt_new(struct scheduler *s, struct sched_pod *pod)
@@ -83,6 +102,7 @@ static struct attempt *attempt_new(struct scheduler *s, struct sched_pod *pod)
 
 static void attempt_free(struct attempt *t)
 {
+	count_call(t, false);
 	client_call_cancel(t->s->client, t->call);
 	volume_wait_free(t->wait);
 	loop_timer_cancel(t->s->client->loop, &t->again);
@@ -166,6 +186,7 @@ static void bind_pod(struct attempt *t)
 			      "v1", "kind", "Node", "name", t->node),
 		   &body);
 	call.body = buf_view(&body);
+	count_call(t, true);
 	t->call = client_call(t->s->client, &call, on_bound, t);
 }
 
@@ -255,34 +276,6 @@ static void on_said(void *arg, const struct api_answer *a)
 	attempt_free(t);
 }
 
-/* The status of a pod that fits nowhere: why, and on which node room is being made for it. */
-static const struct json *waiting_status(const struct scheduler *s, const struct sched_pod *pod,
-					 struct str message, struct arena *a)
-{
-	const struct json *tree = obj_tree(pod->obj, a);
-	const struct json *had = condition_find(tree, "PodScheduled");
-	struct str nominated = json_str(json_at(tree, "status", "nominatedNodeName"));
-	char text[TIME_TEXT_MAX];
-	struct str since = time_format(loop_wall(s->client->loop), text);
-	struct json *status;
-
-	if (str_is(json_str(json_at(had, "status")), "False")) {
-		if (str_eq(json_str(json_at(had, "message")), message) &&
-		    str_is(json_str(json_at(had, "reason")), "Unschedulable") &&
-		    str_eq(nominated, pod->nominated))
-			return NULL;
-		since = json_str_or(json_at(had, "lastTransitionTime"), since);
-	}
-	status = json_build(a, "{s:[{s:s, s:s, s:s, s:S, s:S, s:n}]}", "conditions", "type",
-			    "PodScheduled", "status", "False", "reason", "Unschedulable", "message",
-			    message, "lastTransitionTime", since, "lastProbeTime");
-	if (pod->nominated.n)
-		json_set_str(a, status, "nominatedNodeName", pod->nominated);
-	else if (nominated.n)
-		json_set(a, status, STR("nominatedNodeName"), json_new(a, JSON_NULL));
-	return status;
-}
-
 static void patch_status(struct scheduler *s, struct sched_pod *pod, const struct json *status,
 			 struct arena *a)
 {
@@ -301,13 +294,15 @@ static void patch_status(struct scheduler *s, struct sched_pod *pod, const struc
 		   &body);
 	call.body = buf_view(&body);
 	t = attempt_new(s, pod);
+	count_call(t, true);
 	t->call = client_call(s->client, &call, on_said, t);
 }
 
 static void say_unschedulable(struct scheduler *s, struct sched_pod *pod, struct str message,
 			      struct arena *a)
 {
-	const struct json *status = waiting_status(s, pod, message, a);
+	const struct json *status =
+		unschedulable_status(pod, message, loop_wall(s->client->loop), a);
 
 	recorder_event(s->recorder, pod_reference(pod, a), "Warning", "FailedScheduling", "%.*s",
 		       STR_ARG(message));
@@ -396,7 +391,9 @@ static void on_turn(struct loop *l UNUSED, struct loop_timer *timer)
 
 	if (!s->synced)
 		return;
-	for (int n = 0; n < PODS_A_TURN && (item = queue_take(&s->queue, now_of(s))); n++)
+	for (int n = 0;
+	     n < PODS_A_TURN && s->ncalls < CALLS_MAX && (item = queue_take(&s->queue, now_of(s)));
+	     n++)
 		place(s, item);
 	schedule_turn(s);
 }
@@ -577,9 +574,9 @@ void scheduler_stop(struct scheduler *s)
 {
 	if (!s)
 		return;
-	loop_timer_cancel(s->client->loop, &s->turn);
 	LIST_FOREACH (it, &s->calls)
 		attempt_free(CONTAINER_OF(it, struct attempt, all));
+	loop_timer_cancel(s->client->loop, &s->turn);
 	evictor_release(&s->evictor);
 	informer_free(s->pods);
 	informer_free(s->nodes);

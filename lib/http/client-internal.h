@@ -20,8 +20,8 @@ struct http_client {
 	struct wire_scratch *scratch;
 	struct list idle, active; /* cconn.link */
 	size_t nidle;
-	size_t nwhole;      /* whole answers under way */
-	struct list queue;  /* http_running.link: waiting for a place */
+	size_t nwhole;                      /* whole answers under way */
+	struct list queue[HTTP_CALL_RANKS]; /* http_running.link: waiting for a place */
 	struct list graves; /* closed connections: freed when no callback is on the stack */
 	struct list done;   /* finished calls, likewise */
 	int depth;

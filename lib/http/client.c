@@ -76,10 +76,22 @@ struct http_client *http_client_new(struct loop *l, const struct http_client_opt
 	c->scratch = xalloc(sizeof(*c->scratch));
 	list_init(&c->idle);
 	list_init(&c->active);
-	list_init(&c->queue);
+	for (int i = 0; i < HTTP_CALL_RANKS; i++)
+		list_init(&c->queue[i]);
 	list_init(&c->graves);
 	list_init(&c->done);
 	return c;
+}
+
+static struct http_running *next_waiting(struct http_client *c)
+{
+	static const enum http_call_rank order[] = {HTTP_CALL_URGENT, HTTP_CALL_IN_TURN,
+						    HTTP_CALL_LAST};
+
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		if (!list_empty(&c->queue[order[i]]))
+			return CONTAINER_OF(c->queue[order[i]].next, struct http_running, link);
+	return NULL;
 }
 
 void http_client_free(struct http_client *c)
@@ -88,8 +100,7 @@ void http_client_free(struct http_client *c)
 		return;
 	client_enter(c);
 	c->dead = true;
-	while (!list_empty(&c->queue)) {
-		struct http_running *r = CONTAINER_OF(c->queue.next, struct http_running, link);
+	for (struct http_running *r; (r = next_waiting(c));) {
 		err_set(&r->err, ERR_CANCELED, "client closed");
 		call_finish(r);
 	}
@@ -214,8 +225,8 @@ static void start(struct http_running *r)
 
 void client_pump(struct http_client *c)
 {
-	while (!list_empty(&c->queue) && c->nwhole < c->max_conns)
-		start(CONTAINER_OF(c->queue.next, struct http_running, link));
+	for (struct http_running *r; c->nwhole < c->max_conns && (r = next_waiting(c));)
+		start(r);
 }
 
 void call_failed(struct http_running *r, bool may_retry)
@@ -308,7 +319,7 @@ static void submit(struct http_running *r)
 
 	client_enter(c);
 	bool whole = !r->call.data && !r->upgrade;
-	list_append(&c->queue, &r->link);
+	list_append(&c->queue[r->call.rank], &r->link);
 	if (r->err.code == ERR_NONE && !whole)
 		start(r);
 	else if (r->err.code == ERR_NONE)

@@ -32,6 +32,9 @@ struct http_answer {
 	struct err *err;
 };
 
+/* Who goes first when all connections are busy. */
+enum http_call_rank { HTTP_CALL_IN_TURN, HTTP_CALL_URGENT, HTTP_CALL_LAST, HTTP_CALL_RANKS };
+
 struct http_call {
 	const char *method;
 	struct str path; /* with query, escaped */
@@ -41,6 +44,7 @@ struct http_call {
 	struct str body;          /* copied */
 	int64_t timeout_ns;       /* for the whole answer, or for a stream's head; 0 = 30 s */
 	size_t max_body;          /* 0 = 64 MiB */
+	enum http_call_rank rank;
 	bool repeatable; /* a POST that may be sent again when a kept connection turns out dead */
 	/* exactly once, unless cancelled; memory is valid during the callback only */
 	void (*done)(void *arg, const struct http_answer *a);

@@ -36,6 +36,8 @@ struct api_call {
 	const char *field_manager; /* NULL = the client's default */
 	const char *impersonate;   /* user, or NULL */
 	int64_t timeout_ns;        /* 0 = 30 s */
+	/* Where many calls wait for a connection: ahead of them, or after them. */
+	bool urgent, background;
 };
 
 struct api_answer {

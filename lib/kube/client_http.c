@@ -97,7 +97,10 @@ static struct client_call *http_api_call(struct client *c, const struct api_call
 				 .headers = headers,
 				 .body = api->body,
 				 .content_type = content_type_of(api),
-				 .timeout_ns = api->timeout_ns};
+				 .timeout_ns = api->timeout_ns,
+				 .rank = api->urgent       ? HTTP_CALL_URGENT
+					 : api->background ? HTTP_CALL_LAST
+							   : HTTP_CALL_IN_TURN};
 
 	client_path(api, c->field_manager, &path);
 	http.path = buf_view(&path);

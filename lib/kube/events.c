@@ -112,6 +112,7 @@ static void create(struct known *k)
 {
 	struct api_call call = {.verb = API_CREATE,
 				.resource = &res_events,
+				.background = true,
 				.namespace = str_c(k->namespace),
 				.body = k->body};
 
@@ -126,6 +127,7 @@ static void count_up(struct known *k)
 	char when[TIME_TEXT_MAX];
 	struct api_call call = {.verb = API_PATCH,
 				.resource = &res_events,
+				.background = true,
 				.namespace = str_c(k->namespace),
 				.name = str_c(k->name)};
 

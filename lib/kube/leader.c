@@ -112,6 +112,7 @@ static void write_lease(struct leader *l, struct arena *a, const struct json *ol
 	AUTO(buf) struct buf body = {0};
 	struct api_call call = {.verb = old ? API_UPDATE : API_CREATE,
 				.resource = &res_leases,
+				.urgent = true,
 				.namespace = str_c(l->namespace),
 				.timeout_ns = l->o.retry_ns * 2};
 
@@ -164,6 +165,7 @@ static void read_lease(struct leader *l, api_done *done)
 {
 	struct api_call call = {.verb = API_GET,
 				.resource = &res_leases,
+				.urgent = true,
 				.namespace = str_c(l->namespace),
 				.name = str_c(l->name),
 				.timeout_ns = l->o.retry_ns * 2};

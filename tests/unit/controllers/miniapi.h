@@ -44,6 +44,7 @@ struct mini {
 	bool no_new_pods;   /* they are refused, as by a quota */
 	int lose_answers;   /* of the next so many writes */
 	size_t binds, refused;
+	size_t under_way, most_under_way; /* calls, but for those in the background */
 };
 
 struct client_call {
@@ -307,6 +308,7 @@ static int mini_write(struct mini *m, const struct api_call *c, const struct jso
 static void mini_call_free(struct client_call *c)
 {
 	list_remove(&c->all);
+	c->m->under_way -= !c->call.background;
 	loop_timer_cancel(c->m->loop, &c->timer);
 	arena_release(&c->arena);
 	free(c);
@@ -355,6 +357,8 @@ static struct client_call *mini_call(struct client *client, const struct api_cal
 	if (call->query)
 		c->call.query = arena_cstr(&c->arena, str_c(call->query));
 	list_append(&m->calls, &c->all);
+	m->under_way += !call->background;
+	m->most_under_way = MAX(m->most_under_way, m->under_way);
 	loop_timer_set(m->loop, &c->timer, MINI_DELAY, mini_answer);
 	return c;
 }

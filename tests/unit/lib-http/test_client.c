@@ -182,6 +182,7 @@ static void stop(struct http_client *c)
 
 struct result {
 	int done, heads, status;
+	int nth; /* of all that were done */
 	enum err_code code;
 	char msg[512];
 	struct buf body;
@@ -189,11 +190,14 @@ struct result {
 	bool closed;
 };
 
+static int all_done;
+
 static void on_done(void *arg, const struct http_answer *a)
 {
 	struct result *r = arg;
 
 	r->done++;
+	r->nth = ++all_done;
 	r->status = a->status;
 	r->code = a->err->code;
 	snprintf(r->msg, sizeof(r->msg), "%s", a->err->msg);
@@ -317,6 +321,47 @@ void test_client__more_calls_than_connections(void **state)
 		ask(c, "GET", "/many", NULL, &r[i]);
 	for (size_t i = 0; i < ARRAY_LEN(r); i++)
 		assert_body(&r[i], 200, "/many");
+	stop(c);
+}
+
+static void ask_ranked(struct http_client *c, enum http_call_rank rank, struct result *r)
+{
+	struct http_call call = {
+		.method = "GET", .path = STR("/x"), .rank = rank, .done = on_done, .arg = r};
+
+	http_client_call(c, &call);
+}
+
+/* While all connections are busy: a lease's renewal doesn't wait behind a thousand events. */
+void test_client__urgent_calls_go_first_and_others_last(void **state)
+{
+	(void)state;
+	struct http_client *c = start(false, NULL);
+	struct result hold[2] = {0}, last = {0}, plain[2] = {0}, urgent = {0};
+	const struct http_reply ok = {.status = 200};
+
+	ask(c, "GET", "/hold", NULL, &hold[0]);
+	ask(c, "GET", "/hold", NULL, &hold[1]);
+	for (int i = 0; i < 100 && nheld < 2; i++)
+		loop_turn(loop, 100);
+	assert_int_equal(nheld, 2);
+	ask_ranked(c, HTTP_CALL_LAST, &last);
+	ask_ranked(c, HTTP_CALL_IN_TURN, &plain[0]);
+	ask_ranked(c, HTTP_CALL_IN_TURN, &plain[1]);
+	ask_ranked(c, HTTP_CALL_URGENT, &urgent);
+	http_reply_bytes(held[0], &ok, STR("a"));
+	turn_until(&last.done, 1);
+	assert_true(urgent.nth < plain[0].nth && plain[0].nth < plain[1].nth &&
+		    plain[1].nth < last.nth);
+	http_reply_bytes(held[1], &ok, STR("b"));
+	turn_until(&hold[1].done, 1);
+	let_go();
+	for (size_t i = 0; i < 2; i++) {
+		buf_release(&hold[i].body);
+		buf_release(&plain[i].body);
+	}
+	buf_release(&last.body);
+	buf_release(&urgent.body);
 	stop(c);
 }
 

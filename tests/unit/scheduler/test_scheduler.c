@@ -64,6 +64,29 @@ void test_scheduler__binds_and_says_so(void **state)
 	stop(m, s);
 }
 
+/* Hundreds of pods at once don't mean hundreds of writes at once, which would keep the lease's
+ * waiting behind them. */
+void test_scheduler__only_so_many_writes_are_under_way(void **state)
+{
+	struct mini *m = mini_new();
+	struct scheduler *s = start(m);
+
+	(void)state;
+	for (int i = 0; i < 45; i++)
+		add_node(m, arena_printf(&m->arena, "n%d", i));
+	loop_advance(m->loop, NS_PER_S);
+	for (int i = 0; i < 500; i++) /* 50 of them fit nowhere */
+		add_pod(m, arena_printf(&m->arena, "p%d", i), "100m");
+	m->most_under_way = 0;
+	loop_advance(m->loop, 2 * NS_PER_S);
+	assert_int_equal(m->binds, 450);
+	for (size_t i = 0; i < m->n; i++)
+		if (m->v[i].r == &res_pods && !json_at(m->v[i].tree, "spec", "nodeName"))
+			assert_non_null(condition_find(m->v[i].tree, "PodScheduled"));
+	assert_true(m->most_under_way <= 64 + 4);
+	stop(m, s);
+}
+
 void test_scheduler__waits_and_says_why_then_goes_on(void **state)
 {
 	struct mini *m = mini_new();
