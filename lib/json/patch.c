@@ -49,6 +49,8 @@ static bool pointer_split(struct arena *a, struct str pointer, struct str *ret_p
 
 /* ---- JSON patch ---- */
 
+static const struct json null = {.type = JSON_NULL};
+
 struct patching {
 	struct arena *a;
 	struct json *doc;
@@ -130,7 +132,6 @@ static int op_replace(struct patching *p, struct str path, const struct json *va
 
 static int op_test(struct patching *p, struct str path, const struct json *value)
 {
-	static const struct json null = {.type = JSON_NULL};
 	const struct json *slot = json_pointer(p->doc, path);
 
 	if (json_equal(slot ? slot : &null, value))
@@ -169,13 +170,13 @@ static int apply_op(struct patching *p, const struct json *op)
 	const struct json *path_value = json_get(op, STR("path")),
 			  *value = json_get(op, STR("value"));
 	struct str path = json_str(path_value), from = json_str(json_get(op, STR("from")));
-	bool needs_value = str_is(name, "add") || str_is(name, "replace") || str_is(name, "test");
 
 	if (!json_is(path_value, JSON_STRING))
 		return err_set(p->err, ERR_BAD_REQUEST, "a patch operation has no path");
-	if (needs_value && !value)
-		return err_set(p->err, ERR_BAD_REQUEST, "patch operation %.*s has no value",
-			       STR_ARG(name));
+	/* RFC 6902 wants one; Kubernetes takes none for null, and its clients leave out what is
+	 * empty. */
+	if (!value)
+		value = &null;
 	if ((str_is(name, "copy") || str_is(name, "move")) &&
 	    !json_is(json_get(op, STR("from")), JSON_STRING))
 		return err_set(p->err, ERR_BAD_REQUEST, "patch operation %.*s has no from",

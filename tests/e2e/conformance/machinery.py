@@ -234,6 +234,9 @@ def namespaces(api, ns):
     cond = soon(lambda: [c["type"] for c in api.get(at)["status.conditions"] or [] if c["status"] == "True"
                          and c["type"] == "NamespaceFinalizersRemaining"], 20)
     check("says what holds it", cond, api.get(at))
+    p = api.patch(core(name, "pods") + "/p", [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}},
+                                              {"op": "replace", "path": "/metadata/labels"}], type=JSON_PATCH)
+    check("a patch without a value takes a field away", p.code == 200 and not p["metadata.labels"], p)
     api.patch(core(name, "pods") + "/p", [{"op": "remove", "path": "/metadata/finalizers"}], type=JSON_PATCH)
     check("is gone in the end", soon(lambda: api.get(at).code == 404), api.get(at))
     status("one that isn't", api.post(core("none-such", "configmaps"), {"metadata": {"name": "x"}}), 404, "NotFound",
