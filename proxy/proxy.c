@@ -144,8 +144,8 @@ static void forget_stale(struct proxy *p, struct udp_fronts *fronts)
 	struct err err = {0};
 
 	/* Best effort: without connection tracking over netlink such flows end by their timeout. */
-	if (fronts->n && p->o.forget(udp_gone, fronts, &err) < 0)
-		log_debug("stale UDP flows stay", "error", err.msg);
+	if ((fronts->n || fronts->ndead) && p->o.forget(udp_gone, fronts, &err) < 0)
+		log_debug("stale flows stay", "error", err.msg);
 }
 
 static int run(struct proxy *p, struct buf *text, struct err *err)
@@ -304,7 +304,7 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 	if (!p->o.run)
 		p->o.run = nft_run;
 	if (!p->o.forget)
-		p->o.forget = net_udp_forget;
+		p->o.forget = net_flows_forget;
 	p->client = c;
 	p->full = true;
 	p->rules = ruleset_new(&o->rules);

@@ -15,7 +15,7 @@ struct proxy_opts {
 	void *arg;
 	/* Brings a transaction into the kernel; NULL = nft_run. */
 	int (*run)(struct str commands, struct err *err);
-	/* Drops stale UDP flows; NULL = net_udp_forget. */
+	/* Drops stale flows; NULL = net_flows_forget. */
 	int (*forget)(bool (*gone)(void *arg, const struct net_flow *f), void *arg,
 		      struct err *err);
 };

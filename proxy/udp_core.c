@@ -1,7 +1,8 @@
 /*
- * Stale UDP flows. New connections follow the rules at once; a UDP flow is remembered by its ports
- * and would go on to an endpoint that has left. Pure; memory in the caller's arena, what is
- * kept between changes on the heap.
+ * Stale flows. New connections follow the rules at once; a UDP flow is remembered by its ports
+ * and would go on to an endpoint that has left. A TCP connection whose pod has died without a word
+ * is remembered for a day, and whoever comes from the same port within that day would be sent after
+ * it. Pure; memory in the caller's arena, what is kept between changes on the heap.
  */
 #include "proxy/udp.h"
 
@@ -57,10 +58,20 @@ static bool serves(const struct service_port *p, const struct net_flow *flow)
 	return false;
 }
 
+static bool to_the_dead(const struct udp_fronts *f, const struct net_flow *flow)
+{
+	for (size_t i = 0; i < f->ndead; i++)
+		if (f->dead[i].ip == flow->served_by && f->dead[i].port == flow->served_port)
+			return flow->to != flow->served_by;
+	return false;
+}
+
 bool udp_gone(void *arg, const struct net_flow *flow)
 {
 	const struct udp_fronts *f = arg;
 
+	if (flow->proto == IPPROTO_TCP)
+		return to_the_dead(f, flow);
 	for (size_t i = 0; i < f->n; i++) {
 		const struct udp_front *v = &f->v[i];
 
@@ -78,9 +89,67 @@ struct udp_before {
 	struct map services; /* key → struct kept */
 };
 struct kept {
-	size_t n;
-	struct udp_front v[];
+	size_t n, nending;
+	struct udp_front *v;
+	struct udp_end *ending; /* pods on their way out */
 };
+
+static void kept_free(struct kept *k)
+{
+	if (!k)
+		return;
+	free(k->v);
+	free(k->ending);
+	free(k);
+}
+
+static struct kept *keep(const struct udp_fronts *now, const struct service *s)
+{
+	struct kept *k = xalloc(sizeof(*k));
+	size_t cap = 0;
+
+	k->v = now->n ? xreallocarray(NULL, now->n, sizeof(*k->v)) : NULL;
+	for (; k->n < now->n; k->n++)
+		k->v[k->n] = (struct udp_front){now->v[k->n].ip, now->v[k->n].port, NULL};
+	for (size_t i = 0; s && i < s->nports; i++) {
+		for (size_t j = 0; j < s->ports[i].nendpoints; j++) {
+			const struct endpoint *e = &s->ports[i].endpoints[j];
+
+			if (!e->terminating)
+				continue;
+			if (k->nending == cap) {
+				cap = cap ? cap * 2 : 4;
+				k->ending = xreallocarray(k->ending, cap, sizeof(*k->ending));
+			}
+			k->ending[k->nending++] = (struct udp_end){e->ip, e->port};
+		}
+	}
+	return k;
+}
+
+static bool lists(const struct service *s, struct udp_end end)
+{
+	for (size_t i = 0; i < s->nports; i++)
+		for (size_t j = 0; j < s->ports[i].nendpoints; j++)
+			if (s->ports[i].endpoints[j].ip == end.ip &&
+			    s->ports[i].endpoints[j].port == end.port)
+				return true;
+	return false;
+}
+
+static void add_dead(struct arena *a, struct udp_fronts *f, struct udp_end end)
+{
+	if (f->ndead == f->dead_cap) {
+		struct udp_end *more =
+			arena_array(a, f->dead_cap ? f->dead_cap * 2 : 8, sizeof(*more));
+
+		for (size_t i = 0; i < f->ndead; i++)
+			more[i] = f->dead[i];
+		f->dead = more;
+		f->dead_cap = f->dead_cap ? f->dead_cap * 2 : 8;
+	}
+	f->dead[f->ndead++] = end;
+}
 
 struct udp_before *udp_before_new(void)
 {
@@ -94,7 +163,7 @@ void udp_before_free(struct udp_before *b)
 	if (!b)
 		return;
 	while (map_next(&b->services, &it))
-		free(it.value);
+		kept_free(it.value);
 	map_release(&b->services);
 	free(b);
 }
@@ -118,12 +187,13 @@ void udp_left(struct udp_before *b, struct arena *a, struct udp_fronts *f, struc
 	for (size_t i = 0; old && i < old->n; i++)
 		if (!among(&now, &old->v[i]))
 			add(a, f, old->v[i].ip, old->v[i].port, NULL);
-	free(old);
-	if (!now.n)
-		return;
-	new = xalloc(sizeof(*new) + now.n * sizeof(new->v[0]));
-	new->n = now.n;
-	for (size_t i = 0; i < now.n; i++)
-		new->v[i] = (struct udp_front){now.v[i].ip, now.v[i].port, NULL};
-	map_set(&b->services, key, new);
+	for (size_t i = 0; old && s && i < old->nending; i++)
+		if (!lists(s, old->ending[i]))
+			add_dead(a, f, old->ending[i]);
+	kept_free(old);
+	new = keep(&now, s);
+	if (new->n || new->nending)
+		map_set(&b->services, key, new);
+	else
+		kept_free(new);
 }

@@ -1,8 +1,9 @@
 /*
  * Forgetting flows: connection tracking sends what belongs to a known UDP flow where the first
- * datagram went, for as long as datagrams keep coming; when that endpoint is gone the flow must go
- * too. Over ctnetlink (libmnl), in the calling thread's network namespace. Blocking: one dump,
- * then one message a flow. Must never touch other protocols than UDP.
+ * datagram went, for as long as datagrams keep coming, and a client's port that a dead TCP
+ * connection had to the same dead end again; when that endpoint is gone the flow must go too. Over
+ * ctnetlink (libmnl), in the calling thread's network namespace. Blocking: one dump, then one
+ * message a flow. Must never touch other protocols than these.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -78,8 +79,9 @@ static int on_flow(const struct nlmsghdr *h, void *arg)
 		else if (mnl_attr_get_type(at) == CTA_TUPLE_REPLY)
 			read_tuple(at, &reply);
 	}
-	f = (struct net_flow){orig.dst, orig.dst_port, reply.src, reply.src_port};
-	if (orig.proto != IPPROTO_UDP || d->n == FLOWS_MAX || !d->gone(d->arg, &f))
+	f = (struct net_flow){orig.proto, orig.dst, orig.dst_port, reply.src, reply.src_port};
+	if ((f.proto != IPPROTO_UDP && f.proto != IPPROTO_TCP) || d->n == FLOWS_MAX ||
+	    !d->gone(d->arg, &f))
 		return MNL_CB_OK;
 	if (d->n == d->cap) {
 		d->cap = d->cap ? d->cap * 2 : 16;
@@ -129,7 +131,7 @@ static void forget(struct mnl_socket *s, const struct flow *f)
 	mnl_attr_put_u32(h, CTA_IP_V4_DST, htonl(f->f.to));
 	mnl_attr_nest_end(h, part);
 	part = mnl_attr_nest_start(h, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(h, CTA_PROTO_NUM, IPPROTO_UDP);
+	mnl_attr_put_u8(h, CTA_PROTO_NUM, f->f.proto);
 	mnl_attr_put_u16(h, CTA_PROTO_SRC_PORT, htons(f->src_port));
 	mnl_attr_put_u16(h, CTA_PROTO_DST_PORT, htons(f->f.to_port));
 	mnl_attr_nest_end(h, part);
@@ -139,7 +141,7 @@ static void forget(struct mnl_socket *s, const struct flow *f)
 		errno = 0;
 }
 
-int net_udp_forget(bool (*gone)(void *arg, const struct net_flow *f), void *arg, struct err *err)
+int net_flows_forget(bool (*gone)(void *arg, const struct net_flow *f), void *arg, struct err *err)
 {
 	struct mnl_socket *s = mnl_socket_open(NETLINK_NETFILTER);
 	struct dump d = {.gone = gone, .arg = arg};

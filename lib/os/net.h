@@ -60,15 +60,16 @@ MUST_USE int net_bridge_filter(struct err *err);
  * loopback; 0 = none. */
 uint32_t net_default_ip(void);
 
-/* A tracked UDP flow: where its datagrams were sent to, and who they are passed on to. */
+/* A tracked UDP or TCP flow: where its packets were sent to, and who they are passed on to. */
 struct net_flow {
+	uint8_t proto; /* IPPROTO_UDP, _TCP */
 	uint32_t to;
 	uint16_t to_port;
 	uint32_t served_by;
 	uint16_t served_port;
 };
-/* Forgets the UDP flows that gone() says so of; returns how many, or -1. */
-int net_udp_forget(bool (*gone)(void *arg, const struct net_flow *f), void *arg, struct err *err);
+/* Forgets the flows that gone() says so of; returns how many, or -1. */
+int net_flows_forget(bool (*gone)(void *arg, const struct net_flow *f), void *arg, struct err *err);
 
 /* Runs nft commands as one transaction, in this namespace. The message names nft's line. */
 MUST_USE int nft_run(struct str commands, struct err *err);

@@ -759,11 +759,11 @@ void test_ruleset__udp_flows_leave_an_endpoint_that_went(void **state)
 	/* The same client, the same port: the flow must go over to the other endpoint. */
 	apply(r, dns, dns_slice(&a, "10.244.0.6"));
 	udp_add(&a, &fronts, read_service(&a, dns, dns_slice(&a, "10.244.0.6")));
-	assert_int_equal(net_udp_forget(udp_gone, &fronts, &err), 1);
+	assert_int_equal(net_flows_forget(udp_gone, &fronts, &err), 1);
 	assert_int_equal(send(client, "b", 1, 0), 1);
 	assert_int_equal(recv(two, got, 1, 0), 1);
 	/* A flow that is right is left alone. */
-	assert_int_equal(net_udp_forget(udp_gone, &fronts, &err), 0);
+	assert_int_equal(net_flows_forget(udp_gone, &fronts, &err), 0);
 	close(one);
 	close(two);
 	close(client);
@@ -777,7 +777,7 @@ void test_ruleset__udp_flows_leave_an_endpoint_that_went(void **state)
 
 void test_udp__an_address_that_is_gone_takes_its_flows_along(void **state)
 {
-	struct net_flow flow = {0x0a600007, 54, 0x0af40005, 8080}, other = flow;
+	struct net_flow flow = {IPPROTO_UDP, 0x0a600007, 54, 0x0af40005, 8080}, other = flow;
 	struct udp_before *before = udp_before_new();
 	AUTO(arena) struct arena a = {0};
 	struct udp_fronts f = {0};
@@ -796,9 +796,58 @@ void test_udp__an_address_that_is_gone_takes_its_flows_along(void **state)
 	udp_before_free(before);
 }
 
+static const struct service *ending(struct arena *a, const char *endpoints)
+{
+	const char *slice = arena_printf(a,
+					 "{\"addressType\":\"IPv4\",\"ports\":[{\"port\":8080,"
+					 "\"protocol\":\"TCP\"}],\"endpoints\":[%s]}",
+					 endpoints);
+
+	return read_service(a,
+			    "{\"metadata\":{\"namespace\":\"a\",\"name\":\"s\"},\"spec\":{"
+			    "\"clusterIP\":\"10.96.0.7\",\"ports\":[{\"port\":80,"
+			    "\"protocol\":\"TCP\"}]}}",
+			    slice);
+}
+
+#define READY "{\"addresses\":[\"10.244.0.5\"],\"conditions\":{\"ready\":true}}"
+#define ENDING                                                                                     \
+	"{\"addresses\":[\"10.244.0.5\"],\"conditions\":{\"ready\":false,\"serving\":true,"        \
+	"\"terminating\":true}}"
+
+/* A connection to a pod that died without a word must not lead who comes from the same port after
+ * it; one whose pod only leaves the Service goes on. */
+void test_udp__connections_to_the_dead_are_forgotten(void **state)
+{
+	struct net_flow flow = {IPPROTO_TCP, 0x0a600007, 80, 0x0af40005, 8080}, other = flow;
+	struct udp_before *before = udp_before_new();
+	AUTO(arena) struct arena a = {0};
+	struct udp_fronts f = {0};
+
+	(void)state;
+	udp_left(before, &a, &f, STR("a/s"), ending(&a, READY));
+	udp_left(before, &a, &f, STR("a/s"), ending(&a, ""));
+	assert_false(udp_gone(&f, &flow));
+	udp_left(before, &a, &f, STR("a/s"), ending(&a, READY));
+	udp_left(before, &a, &f, STR("a/s"), ending(&a, ENDING));
+	assert_false(udp_gone(&f, &flow));
+	udp_left(before, &a, &f, STR("a/s"), ending(&a, ""));
+	assert_true(udp_gone(&f, &flow));
+	other.served_port = 8081;
+	assert_false(udp_gone(&f, &other));
+	other = flow;
+	other.to = other.served_by; /* asked for by its own address */
+	assert_false(udp_gone(&f, &other));
+	f = (struct udp_fronts){0};
+	udp_left(before, &a, &f, STR("a/s"), ending(&a, ""));
+	assert_false(udp_gone(&f, &flow));
+	udp_before_free(before);
+}
+
 void test_udp__a_host_ports_flows_are_decided_anew(void **state)
 {
-	struct net_flow flow = {0xac1e000a, 5353, 0x0af40005, 53}, tcp = flow, own = flow;
+	struct net_flow flow = {IPPROTO_UDP, 0xac1e000a, 5353, 0x0af40005, 53}, tcp = flow,
+			own = flow;
 	AUTO(arena) struct arena a = {0};
 	struct udp_fronts f = {0};
 
