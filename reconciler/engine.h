@@ -171,9 +171,10 @@ struct unit {
 	int64_t health_until;        /* waiting for health, 0 = not */
 	struct farchecks *farchecks; /* while health is waited for */
 	struct drifts *drifts;
-	struct revert *revert; /* under way */
-	bool wants_revert;     /* once its source is there */
-	char reverted[72];     /* digest of the build that was reverted last */
+	struct revert *revert;              /* under way */
+	struct recipients_push *recipients; /* of its sops files: recipients.h; or NULL */
+	bool wants_revert;                  /* once its source is there */
+	char reverted[72];                  /* digest of the build that was reverted last */
 	enum integrity integrity;
 	char *broken;        /* which file isn't, and why */
 	char digest[72];     /* of what was built last: sha256:… */

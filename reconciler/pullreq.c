@@ -23,6 +23,9 @@ struct pullreq {
 	char *branch, *title, *body, *mark, *base;
 	unsigned failures;
 	int page;
+	bool close;
+	int64_t number; /* what is to be closed, once it is found */
+	char *words;    /* its body, without a mark */
 	pullreq_done *done;
 	void *arg;
 };
@@ -107,6 +110,49 @@ static void put_words(struct pullreq *p, int64_t number)
 	ask(p, &q, on_told);
 }
 
+/* ---- closing ---- */
+
+static void on_closed(void *arg, const struct forge_answer *answer, const struct err *err)
+{
+	struct pullreq *p = arg;
+
+	p->call = NULL;
+	if (answer)
+		end(p, PULLREQ_CLOSED, STR_NONE, NULL);
+	else
+		failed(p, err);
+}
+
+static void on_commented(void *arg, const struct forge_answer *answer, const struct err *err)
+{
+	struct pullreq *p = arg;
+	struct forge_ask q = {.verb = FORGE_CLOSE, .number = p->number, .body = str_c(p->words)};
+
+	p->call = NULL;
+	/* Better closed without a word than open. */
+	if (!answer)
+		log_warn("cannot comment on a pull request", "source", p->source, "branch",
+			 p->branch, "error", err->msg);
+	ask(p, &q, on_closed);
+}
+
+static void put_away(struct pullreq *p, const struct forge_pull *open)
+{
+	struct forge_ask q = {.verb = FORGE_COMMENT, .number = open->number};
+	ptrdiff_t mark = str_find(open->body, STR("-->"));
+	struct str words = open->body;
+
+	if (str_starts(words, STR("<!--")) && mark > 0)
+		words = str_trim(str_sub(words, (size_t)mark + 3, words.n));
+	free(p->words);
+	p->words = xstrndup(words.p ? words.p : "", words.n);
+	p->number = open->number;
+	q.body = str_c(p->body);
+	ask(p, &q, on_commented);
+}
+
+/* ---- finding ---- */
+
 static bool about_this(const struct pullreq *p, const struct forge_pull *pull)
 {
 	return p->mark && str_find(pull->body, str_c(p->mark)) >= 0;
@@ -126,6 +172,10 @@ static void on_found(void *arg, const struct forge_answer *answer, const struct 
 		if (answer->pulls[i].state == PULL_OPEN)
 			open = &answer->pulls[i];
 	}
+	if (p->close && open) {
+		put_away(p, open);
+		return;
+	}
 	if (open && p->mark && !about_this(p, open)) {
 		put_words(p, open->number);
 		return;
@@ -142,6 +192,8 @@ static void on_found(void *arg, const struct forge_answer *answer, const struct 
 	}
 	if (answer->more && p->page < FORGE_PAGES_MAX)
 		find(p);
+	else if (p->close)
+		end(p, PULLREQ_CLOSED, STR_NONE, NULL);
 	else
 		put_words(p, 0);
 }
@@ -172,6 +224,15 @@ struct pullreq *pullreq_start(struct source *s, const struct pullreq_text *t, pu
 	return p;
 }
 
+struct pullreq *pullreq_close(struct source *s, const struct pullreq_text *t, pullreq_done *done,
+			      void *arg)
+{
+	struct pullreq *p = pullreq_start(s, t, done, arg);
+
+	p->close = true;
+	return p;
+}
+
 void pullreq_free(struct pullreq *p)
 {
 	if (!p)
@@ -184,5 +245,6 @@ void pullreq_free(struct pullreq *p)
 	free(p->body);
 	free(p->mark);
 	free(p->base);
+	free(p->words);
 	free(p);
 }

@@ -22,6 +22,7 @@ enum pullreq_end {
 	PULLREQ_OPEN,
 	PULLREQ_REJECTED, /* somebody closed it */
 	PULLREQ_FAILED,
+	PULLREQ_CLOSED, /* by pullreq_close: none is open */
 };
 /* Called once, in a later turn. url is for people; both are valid during
  * the call. */
@@ -30,6 +31,10 @@ typedef void pullreq_done(void *arg, enum pullreq_end end, struct str url, const
 struct pullreq;
 /* Texts are copied. Never NULL. */
 struct pullreq *pullreq_start(struct source *s, const struct pullreq_text *t, pullreq_done *done,
+			      void *arg);
+/* Closes the branch's pull request where one is open, with t's body as a comment, and without the
+ * mark in its own: nobody decided against it. */
+struct pullreq *pullreq_close(struct source *s, const struct pullreq_text *t, pullreq_done *done,
 			      void *arg);
 void pullreq_free(struct pullreq *p); /* done is not called; NULL is fine */
 

@@ -4,6 +4,7 @@
  * point. Memory: the run's arena.
  */
 #include "reconciler/run.h"
+#include "reconciler/recipients.h"
 #include "reconciler/spec.h"
 
 #include <stdlib.h>
@@ -275,9 +276,12 @@ void run_render(struct run *run)
 {
 	const struct render_env env = {.load = load, .scope = scope, .ctx = run};
 	struct err err = {0};
+	int rc;
 
 	run->phase = RUN_RENDER;
-	if (!render(&run->arena, &env, &run->opts, &run->rendered, &err)) {
+	rc = render(&run->arena, &env, &run->opts, &run->rendered, &err);
+	recipients_look(run);
+	if (!rc) {
 		note_integrity(run, run->rendered.nbroken ? run->rendered.broken : STR_NONE);
 		digest(run, buf_view(&run->reads.text));
 		if (run->u->argo && argo_permits(run, &err)) {

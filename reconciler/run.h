@@ -69,6 +69,7 @@ struct run {
 	struct render_opts opts;
 	const char *as;        /* whom writes are made as: see unit_acts_as */
 	struct age_keys *keys; /* for this run alone */
+	struct str recipients; /* what the decryption Secret lists, or STR_NONE: recipients.h */
 	struct rendered rendered;
 	bool refreshed;   /* discovery was read anew */
 	bool discovering; /* another cluster's is read for the first time */

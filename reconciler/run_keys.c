@@ -1,10 +1,11 @@
 /*
  * The keys that a run decrypts with: spec.decryption names a Secret beside the Kustomization, whose
  * entries *.agekey hold age identities. Kept in guarded memory for as long as the run, and nowhere
- * else. On the role's loop.
+ * else. Its entry `recipients` says whom files are to be encrypted to. On the role's loop.
  */
 #include "lib/base/codec.h"
 #include "lib/kube/resources.h"
+#include "reconciler/recipients.h"
 #include "reconciler/run.h"
 #include "secrets/age.h"
 
@@ -23,6 +24,16 @@ static int add_key(struct run *run, struct str name, struct str encoded, struct 
 	return rc ? err_wrap(err, "%.*s", STR_ARG(name)) : 0;
 }
 
+/* Who writes something else there is told when it is looked at. */
+static void take_recipients(struct run *run, struct str encoded)
+{
+	struct buf text = {0};
+
+	if (base64_decode(encoded, &text) == 0)
+		run->recipients = arena_str(&run->arena, buf_view(&text));
+	buf_wipe(&text);
+}
+
 static int add_all(struct run *run, const struct json *data, struct err *err)
 {
 	const struct json_member *m = json_members(data);
@@ -31,6 +42,8 @@ static int add_all(struct run *run, const struct json *data, struct err *err)
 		if (str_ends(m[i].key, STR(KEY_SUFFIX)) &&
 		    add_key(run, m[i].key, json_str(&m[i].value), err))
 			return -1;
+		if (str_is(m[i].key, RECIPIENTS_KEY))
+			take_recipients(run, json_str(&m[i].value));
 	}
 	if (!age_keys_count(run->keys))
 		return err_set(err, ERR_INVALID, "it holds no entry *" KEY_SUFFIX);

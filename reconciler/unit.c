@@ -13,6 +13,7 @@
 #include "reconciler/argo.h"
 #include "reconciler/engine.h"
 #include "reconciler/gotk.h"
+#include "reconciler/recipients.h"
 
 #define INTERVAL_DEFAULT (600 * NS_PER_S)
 
@@ -88,6 +89,7 @@ void unit_free(struct unit *u)
 	farchecks_free(u);
 	drifts_free(u);
 	revert_free(u);
+	recipients_free(u);
 	free(u->reads);
 	entries_free(u);
 	unit_far_free(u);

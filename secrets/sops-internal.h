@@ -72,6 +72,8 @@ MUST_USE int sops_find_marked(struct arena *a, const struct sops_docs *d, const 
 			      struct sops_marked *ret, struct err *err);
 bool sops_is_marked(const struct sops_marked *m, const struct json *v);
 
+/* A dotenv file's metadata as a tree, in `a`. */
+struct json *sops_dotenv_metadata(struct arena *a, struct str text);
 /* From the tree of a file's metadata. */
 MUST_USE int sops_data_key(const struct age_keys *keys, const struct json *metadata,
 			   struct sops_key *ret, struct err *err);

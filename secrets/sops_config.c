@@ -174,6 +174,9 @@ int sops_edit_recipients(const struct sops_edit *e, const struct sops_policy *to
 	struct sops_open o;
 	int rc = sops_open_init(&o, &a, e->keys, e->text, err);
 
+	/* Else somebody's change would look like ours. */
+	if (rc == 0)
+		rc = sops_check(&o, err);
 	if (rc == 0)
 		rc = sops_wrap_all(&a, &o.key, to, json_get(o.metadata[0], STR("age")), &now, err);
 	for (size_t i = 0; rc == 0 && i < o.docs.n; i++)

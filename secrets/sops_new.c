@@ -304,21 +304,27 @@ static int dotenv_line(struct making *m, struct str line, struct buf *out, struc
 	return rc;
 }
 
+void sops_age_dotenv(const struct json *list, struct buf *out)
+{
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *age = json_item(list, i);
+		struct str enc = json_str(json_get(age, STR("enc"))), line;
+
+		buf_printf(out, "sops_age__list_%zu__map_enc=", i);
+		while (str_next(&enc, '\n', &line))
+			buf_printf(out, "%.*s%s", STR_ARG(line), enc.p ? "\\n" : "");
+		buf_printf(out, "\nsops_age__list_%zu__map_recipient=%.*s\n", i,
+			   STR_ARG(json_str(json_get(age, STR("recipient")))));
+	}
+}
+
 static void dotenv_metadata(const struct json *metadata, struct buf *out)
 {
 	const struct json_member *v = json_members(metadata);
 
 	for (size_t i = 0; i < json_len(metadata); i++) {
-		for (size_t j = 0; j < json_len(&v[i].value); j++) {
-			const struct json *age = json_item(&v[i].value, j);
-			struct str enc = json_str(json_get(age, STR("enc"))), line;
-
-			buf_printf(out, "sops_age__list_%zu__map_enc=", j);
-			while (str_next(&enc, '\n', &line))
-				buf_printf(out, "%.*s%s", STR_ARG(line), enc.p ? "\\n" : "");
-			buf_printf(out, "\nsops_age__list_%zu__map_recipient=%.*s\n", j,
-				   STR_ARG(json_str(json_get(age, STR("recipient")))));
-		}
+		if (str_is(v[i].key, "age"))
+			sops_age_dotenv(&v[i].value, out);
 		if (json_is(&v[i].value, JSON_BOOL))
 			buf_printf(out, "sops_%.*s=true\n", STR_ARG(v[i].key));
 		else if (json_is(&v[i].value, JSON_STRING))

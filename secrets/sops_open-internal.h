@@ -44,6 +44,7 @@ MUST_USE int sops_stamp(struct sops_open *o, struct sops_mac *mac, struct str mo
 /* The data key for each recipient: [{recipient, enc}]; those of `old` stay as they are. */
 MUST_USE int sops_wrap_all(struct arena *a, const struct sops_key *k, const struct sops_policy *p,
 			   const struct json *old, struct json **ret, struct err *err);
+void sops_age_dotenv(const struct json *list, struct buf *out);
 void sops_age_yaml(const struct json *list, size_t indent, struct buf *out);
 /* Whether the file's MAC is that of what it says. */
 MUST_USE int sops_check(const struct sops_open *o, struct err *err);

@@ -29,8 +29,6 @@ static int write_docs(const struct sops_file *f, const struct sops_emit *e, stru
 {
 	const struct json *data = json_get(e->d->docs->v[0], STR("data"));
 
-	/* Never moved, so that whoever wipes it wipes all of it. */
-	buf_reserve(out, f->bytes.n * 2);
 	if (f->format == SOPS_YAML)
 		sops_emit_yaml(e, out);
 	else if (f->format == SOPS_JSON)
@@ -67,7 +65,6 @@ static int open_tree(const struct sops_file *f, struct buf *out, struct sops_rep
 /* ---- dotenv ---- */
 
 struct dotenv {
-	struct arena *a;
 	struct json *metadata; /* what stands behind "sops_", flat and unescaped */
 	struct sops_key key;
 	struct sops_mac *mac;
@@ -98,20 +95,25 @@ static void escape(struct str in, struct buf *out)
 }
 
 /* "age__list_0__map_enc" → entry 0 of age. */
-static void put_age(struct dotenv *d, struct str name, struct str value)
+static void put_age(struct arena *a, struct json *metadata, struct str name, struct str value)
 {
-	struct json *list = json_set_array(d->a, d->metadata, "age");
+	struct json *list = json_set_array(a, metadata, "age");
 	struct str rest = str_sub(name, sizeof("age__list_") - 1, name.n), number;
 	uint64_t i;
 
-	if (!str_ends(name, STR("__map_enc")) || !str_cut(rest, '_', &number, &rest) ||
-	    str_to_u64(number, &i) != 0 || json_len(list) >= 256)
+	if (!str_cut(rest, '_', &number, &rest) || str_to_u64(number, &i) != 0 || i >= 256)
 		return;
-	json_set_str(d->a, json_append_object(d->a, list), "enc", value);
+	while (json_len(list) <= i)
+		json_append_object(a, list);
+	if (str_is(rest, "_map_enc"))
+		json_set_str(a, json_item(list, i), "enc", value);
+	else if (str_is(rest, "_map_recipient"))
+		json_set_str(a, json_item(list, i), "recipient", value);
 }
 
-static void read_metadata(struct dotenv *d, struct str text)
+struct json *sops_dotenv_metadata(struct arena *a, struct str text)
 {
+	struct json *metadata = json_new(a, JSON_OBJECT);
 	struct str line, name, value;
 
 	while (str_next(&text, '\n', &line)) {
@@ -122,10 +124,11 @@ static void read_metadata(struct dotenv *d, struct str text)
 		name = str_sub(name, 5, name.n);
 		unescape(value, &unescaped);
 		if (str_starts(name, STR("age__list_")))
-			put_age(d, name, buf_view(&unescaped));
+			put_age(a, metadata, name, buf_view(&unescaped));
 		else
-			json_set(d->a, d->metadata, name, json_new_str(d->a, buf_view(&unescaped)));
+			json_set(a, metadata, name, json_new_str(a, buf_view(&unescaped)));
 	}
+	return metadata;
 }
 
 /* Only suffix rules occur in a flat file; what looks encrypted is. */
@@ -171,11 +174,10 @@ static int open_dotenv(const struct sops_file *f, struct buf *out, struct sops_r
 		       struct err *err)
 {
 	AUTO(arena) struct arena a = {.wipes = true};
-	struct dotenv d = {.a = &a, .metadata = json_new(&a, JSON_OBJECT), .out = out, .err = err};
+	struct dotenv d = {.metadata = sops_dotenv_metadata(&a, f->bytes), .out = out, .err = err};
 	struct str text = f->bytes, line;
 	int rc;
 
-	read_metadata(&d, f->bytes);
 	rc = sops_data_key(f->keys, d.metadata, &d.key, err);
 	d.mac = sops_mac_new(
 		str_is(json_str(json_get(d.metadata, STR("mac_only_encrypted"))), "true"));
@@ -202,6 +204,8 @@ int sops_open_bytes(const struct sops_file *f, struct buf *out, struct sops_repo
 		return err_set(err, ERR_UNSUPPORTED, "sops: INI files aren't supported");
 	if (f->bytes.n > FILE_MAX)
 		return err_set(err, ERR_LIMIT, "sops: more than %d bytes", FILE_MAX);
+	/* Never moved, so that whoever wipes it wipes all of it. */
+	buf_reserve(out, f->bytes.n * 2);
 	rc = f->format == SOPS_DOTENV ? open_dotenv(f, out, ret, err) : open_tree(f, out, ret, err);
 	if (rc != 0 && out->n > from) {
 		sodium_memzero(out->p + from, out->n - from);

@@ -212,6 +212,25 @@ git -C "$repo" fetch -q && git -C "$repo" reset -q --hard origin/main
 sed -i '/on-failure/s/plumb.dev\/on-failure: propose, //; /wait: true/d; /timeout: 2s/d' "$repo/app/shop.yaml"
 sed -i '/^kind: Pod/,$d; $d' "$repo/shop/objects.yaml"; tail -3 "$repo/shop/objects.yaml" | grep -q -- '^apiVersion' && sed -i '$d' "$repo/shop/objects.yaml"; push 'without'
 
+# --- recipients of sops files, as the decryption Secret lists them
+if command -v age-keygen >/dev/null; then
+	age-keygen -o "$work/age.txt" 2>/dev/null; one=$(age-keygen -y "$work/age.txt") two=$(age-keygen 2>/dev/null | sed -n 's/.*public key: //p')
+	n=$(($(pulls) + 1)) whose=plumb/recipients/default/plumb-system-shop
+	printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: locked, namespace: shop}\nstringData: {word: pufferfish}\n' >"$repo/shop/locked.yaml"
+	"$PLUMB" seal --sops "$repo/shop/locked.yaml" --age "$one" -i
+	k -n plumb-system create secret generic age --from-file=a.agekey="$work/age.txt" --from-literal=recipients="$one
+$two" >/dev/null
+	printf '  decryption: {provider: sops, secretRef: {name: age}}\n' >>"$repo/app/shop.yaml"; push 'locked'
+	ok "files that a listed recipient can't open get a pull request" soon 15 says "pull $n open $whose Recipients of 1 sops file: 1 added, 0 removed"
+	ok "… which says whom" says "\`$two\`"
+	ok "… and which" says '`shop/locked.yaml`'
+	k -n plumb-system patch secret age --type merge -p "{\"stringData\":{\"recipients\":\"$one\"}}" >/dev/null
+	k -n plumb-system annotate --overwrite kustomization shop reconcile.fluxcd.io/requestedAt=recipients >/dev/null
+	ok "once nothing differs it is closed" soon 15 says "pull $n closed $whose"
+	ok "… with a comment" says "on $n: No file has other recipients"
+	ok "… and the branch goes" soon 10 sh -c "! git -C '$work/acme/shop.git' rev-parse -q --verify refs/heads/$whose"
+fi
+
 # --- webhooks
 export CURL_CA_BUNDLE=$work/hook.crt
 hooks=https://127.0.0.1:$(sed -n 's/.*listening for webhooks.* port=\([0-9]*\).*/\1/p' "$data/log/reconciler.log" | tail -1)
@@ -341,6 +360,6 @@ ok "… still" page new
 ok "… and the branch is gone" soon 10 sh -c "! git -C $work/acme/shop.git rev-parse -q --verify refs/heads/plumb/drift/default/argocd-web"
 k -n argocd delete application web --wait=false >/dev/null
 
-ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e flounder -e $token -e h00k-t0ken -e s1nk-t0ken && ! grep -rl -e swordfish -e flounder -e $token -e h00k-t0ken $data/log"
+ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e flounder -e pufferfish -e AGE-SECRET -e $token -e h00k-t0ken -e s1nk-t0ken && ! grep -rl -e swordfish -e flounder -e pufferfish -e $token -e h00k-t0ken $data/log"
 ok "clean stop" stop
 finish

@@ -50,6 +50,32 @@ if command -v "$KUBECTL" >/dev/null; then
 	ok "the cluster opens the merged file" soon 10 value password battery-staple
 	ok "with both sides' values" value user root
 	ok "and the one that was added" value port root
+
+	# --- recipients: the list stands in the decryption Secret, the change is a branch
+	age-keygen -o "$work/third.txt" 2>/dev/null; three=$(age-keygen -y "$work/third.txt") branch=plumb/recipients/default/shop-shop
+	list() { k -n shop patch secret keys --type merge -p "{\"stringData\":{\"recipients\":\"# who\\n$1\\n\"}}" >/dev/null && k -n shop annotate --overwrite kustomization shop "reconcile.fluxcd.io/requestedAt=$(date +%s%N)" >/dev/null; }
+	bare() { git -C "$work/repo.git" "$@"; }
+	event() { k -n shop get events -o jsonpath='{range .items[*]}{.reason}={.message}{"\n"}{end}' | grep "^$1=" | grep -q -- "$2"; }
+	proposed() { bare rev-parse -q --verify "refs/heads/$branch" >/dev/null && bare show "$branch:app/db.yaml" >"$work/new.yaml" && [ "$(data_key "$work/new.yaml" "$work/third.txt" 2)" = 32 ]; }
+	list "$two"
+	ok "a list that would lock the cluster out is refused" soon 10 event RecipientsRefused 'none of its own identities'
+	ok "… and makes no branch" sh -c "! git -C '$work/repo.git' rev-parse -q --verify refs/heads/$branch"
+	list "$one\\n$three"
+	ok "another list is a branch, where there is no forge" soon 10 proposed
+	ok "… with an Event that names it" soon 5 event RecipientsProposed "1 added, 1 removed: branch $branch"
+	ok "… who is not on it is out" sh -c "! grep -q '$two' '$work/new.yaml'"
+	ok "… who stays keeps their lines" [ "$(data_key "$work/new.yaml" "$work/keys.txt" 1)" = 32 ]
+	ok "… and only the recipients' part changes" sh -c "git -C '$work/repo.git' diff main $branch | grep '^[-+][^-+]' | grep -vE '^[-+] +(- recipient: age1|enc: [|]|[-A-Za-z0-9+/= ]+$)' | { ! grep .; }"
+	ok "… of that one file" [ "$(bare diff --name-only main "$branch")" = app/db.yaml ]
+	git pull -q --no-rebase "$work/repo.git" "$branch" && git push -q "$work/repo.git" HEAD:main
+	ok "merged, the branch goes" soon 10 sh -c "! git -C '$work/repo.git' rev-parse -q --verify refs/heads/$branch"
+	ok "… and the values are there still" value password battery-staple
+	printf '# kept\nlevel: "1"\npem: |\n  one\n  two\n' >app/conf.yaml && "$PLUMB" seal --sops app/conf.yaml --age "$one" -i
+	printf 'resources: [db.yaml]\nsecretGenerator:\n- {name: conf, files: [conf.yaml]}\n' >app/kustomization.yaml && git add -A && git commit -qm 'generated' && git push -q "$work/repo.git" HEAD:main
+	printf '# kept\nlevel: "1"\npem: |\n    one\n    two\n' >"$work/conf.yaml"
+	generated() { k -n shop get secret -o name | grep -q '^secret/conf-' && k -n shop get "$(k -n shop get secret -o name | grep '^secret/conf-')" -o 'jsonpath={.data.conf\.yaml}' | base64 -d | cmp - "$work/conf.yaml"; }
+	ok "a generator takes in what sops prints of a file" soon 10 generated
+	rm app/conf.yaml
 	printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: tied # its name\nstringData:\n  word: swordfish\n' >app/tied.yaml
 	ok "a file is bound to its object" "$PLUMB" seal --sops app/tied.yaml -i --bind -n shop
 	ok "… which its metadata hides as well" sh -c "grep -q 'bound-to: .*ENC' app/tied.yaml && grep -q 'name: tied # its name' app/tied.yaml"
@@ -72,6 +98,7 @@ if command -v "$KUBECTL" >/dev/null; then
 	k -n shop annotate kustomization shop plumb.dev/sops-binding- >/dev/null
 	sed -i 's/name: tied # its name/name: tied # its name\n  labels: {edited: by-hand}/' app/tied.yaml && push 'edited without sops'
 	ok "a file that was edited without sops stops the build, with file and line" soon 10 broken
+	ok "… and keeps its recipients, which is said" soon 10 event RecipientsLeft 'app/tied.yaml: the file.s MAC'
 	k -n shop annotate kustomization shop plumb.dev/secrets-integrity=warn >/dev/null
 	passes() { [ "$(k -n shop get secret tied -o jsonpath='{.metadata.labels.edited}')" = by-hand ] && broken; }
 	ok "… or passes where that is said, and is told" soon 10 passes
