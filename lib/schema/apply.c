@@ -9,6 +9,7 @@
 
 #include "lib/base/timefmt.h"
 #include "lib/schema/fieldset.h"
+#include "lib/schema/lastapplied.h"
 #include "lib/schema/managed.h"
 
 #include "lib/base/pure.h"
@@ -233,11 +234,12 @@ struct json *apply_merge(struct arena *a, const struct schema *s, const struct j
 	*ret_conflicts = (struct apply_conflicts){0};
 	next = live ? merge(a, s, live, config) : json_copy(a, config);
 	if (live) {
-		struct json *contested;
+		struct json *contested, *refused;
 
 		fieldset_compare(a, s, live, next, &diff);
 		contested = fieldset_and(a, set, diff.changed);
-		if (!o->force && check_conflicts(a, &all, mine, contested, ret_conflicts, err))
+		refused = fieldset_minus(a, contested, lastapplied_kept(a, s, live, o));
+		if (!o->force && check_conflicts(a, &all, mine, refused, ret_conflicts, err))
 			return NULL;
 		take_from_others(a, &all, mine, contested, NULL);
 		prune(a,
@@ -251,6 +253,7 @@ struct json *apply_merge(struct arena *a, const struct schema *s, const struct j
 		mine->stamp = managed_time(a, o->now_ns);
 	mine->fields = set;
 	managed_write(a, next, &all);
+	lastapplied_follow(a, next, config, o);
 	return next;
 }
 

@@ -273,3 +273,70 @@ void test_strategic_merge__lists_and_directives(void **state)
 	smp_is("{\"dnsPolicy\":\"Default\"}", "{\"dnsPolicy\":null}", "{}");
 	arena_release(&a);
 }
+
+#define LAST "kubectl.kubernetes.io/last-applied-configuration"
+static const char scaled_by_kubectl[] =
+	"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"x\","
+	"\"annotations\":{}},\"spec\":{\"replicas\":3,\"paused\":true}}";
+
+/* An object that `kubectl apply` has made the old way, and somebody has unpaused since. */
+static struct json *applied_by_client(const char *said)
+{
+	struct json *v = parse(
+		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"x\"},"
+		"\"spec\":{\"replicas\":3,\"paused\":true}}");
+	struct json *next;
+
+	json_set_str(&a, json_set_object(&a, json_get(v, STR("metadata")), "annotations"), LAST,
+		     str_c(said));
+	updated("kubectl-client-side-apply", NULL, v);
+	next = json_copy(&a, v);
+	json_set_bool(&a, json_get(next, STR("spec")), "paused", false);
+	updated("somebody", v, next);
+	return next;
+}
+
+/* kubectl takes over from its own earlier self what still stands as it said, and nothing else. */
+void test_apply__kubectl_follows_its_client_side_self(void **state)
+{
+	const char *more =
+		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"x\"},"
+		"\"spec\":{\"replicas\":5}}";
+	const char *paused =
+		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"x\"},"
+		"\"spec\":{\"paused\":true,\"replicas\":5}}";
+	struct json *live = applied_by_client(scaled_by_kubectl), *next;
+	struct apply_conflicts c;
+	struct err err = {0};
+
+	(void)state;
+	next = applied("kubectl", live, more);
+	spec_is(next, "{\"paused\":false,\"replicas\":5}");
+	assert_string_equal(
+		json_str(json_at(next, "metadata", "annotations", LAST)).p,
+		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"x\"},"
+		"\"spec\":{\"replicas\":5}}\n");
+	assert_null(apply("another", live, more, false, &c, &err));
+	assert_null(apply("kubectl", live, paused, false, &c, &err));
+	assert_int_equal(c.n, 1);
+	assert_string_equal(c.v[0].field.p, ".spec.paused");
+	arena_release(&a);
+}
+
+/* An annotation that is no object of this version says nothing; without one none is made. */
+void test_apply__a_foreign_annotation_says_nothing(void **state)
+{
+	const char *more =
+		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"x\"},"
+		"\"spec\":{\"replicas\":5}}";
+	const char *const said[] = {"", "{", "[]",
+				    "{\"apiVersion\":\"apps/v2\",\"spec\":{\"replicas\":3}}"};
+	struct apply_conflicts c;
+	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++)
+		assert_null(apply("kubectl", applied_by_client(said[i]), more, false, &c, &err));
+	assert_null(json_at(applied("kubectl", NULL, more), "metadata", "annotations"));
+	arena_release(&a);
+}
