@@ -169,22 +169,33 @@ static void give_ip(struct json *spec, uint32_t ip, struct arena *arena)
 	json_set(arena, spec, STR("clusterIPs"), json_build(arena, "[S]", arena_str(arena, s)));
 }
 
+/* Another address in clusterIP alone is meant for both fields. */
+static void follow(struct arena *arena, struct json *spec, const struct json *live,
+		   struct str asked)
+{
+	const struct json *ips = json_get(spec, STR("clusterIPs"));
+
+	json_set_str(arena, spec, "clusterIP", asked);
+	if (!json_len(ips) || (!str_eq(asked, json_str(json_at(live, "spec", "clusterIP"))) &&
+			       json_equal(ips, json_at(live, "spec", "clusterIPs"))))
+		json_set(arena, spec, STR("clusterIPs"), json_build(arena, "[S]", asked));
+}
+
 static int cluster_ip(struct alloc *a, struct arena *arena, struct rng *rng, struct json *spec,
 		      const struct json *live, struct schema_problems *problems)
 {
-	struct str asked = json_str(json_get(spec, STR("clusterIP")));
+	struct str asked = json_str(json_get(spec, STR("clusterIP"))),
+		   had = json_str(json_at(live, "spec", "clusterIP"));
 	uint32_t ip;
 
 	if (!asked.n)
 		asked = json_str(json_item(json_get(spec, STR("clusterIPs")), 0));
 	/* A writer that leaves the address out means the one there is. */
 	if (!asked.n)
-		asked = json_str(json_at(live, "spec", "clusterIP"));
-	if (str_is(asked, "None") ||
-	    (asked.n && str_eq(asked, json_str(json_at(live, "spec", "clusterIP"))))) {
-		json_set_str(arena, spec, "clusterIP", asked);
-		if (!json_len(json_get(spec, STR("clusterIPs"))))
-			json_set(arena, spec, STR("clusterIPs"), json_build(arena, "[S]", asked));
+		asked = had;
+	/* Validation refuses another than the one there is. */
+	if (str_is(asked, "None") || had.n) {
+		follow(arena, spec, live, asked);
 		return 0;
 	}
 	if (!asked.n && !range_pick(&a->ips, rng, &ip)) {
@@ -194,12 +205,13 @@ static int cluster_ip(struct alloc *a, struct arena *arena, struct rng *rng, str
 	}
 	if (asked.n && (!parse_ip(asked, &ip) || !range_has(&a->ips, ip)))
 		schema_problem(problems, "FieldValueInvalid", STR("spec.clusterIPs"), 0,
-			       "Invalid value: [\"%.*s\"]: failed to allocate IP %.*s: the "
+			       "Invalid value: []string{\"%.*s\"}: failed to allocate IP %.*s: the "
 			       "provided network does not match the current range",
 			       (int)MIN(asked.n, 60), asked.p, (int)MIN(asked.n, 60), asked.p);
 	else if (asked.n && range_is_used(&a->ips, ip))
 		schema_problem(problems, "FieldValueInvalid", STR("spec.clusterIPs"), 0,
-			       "Invalid value: [\"%.*s\"]: failed to allocate IP %.*s: provided IP "
+			       "Invalid value: []string{\"%.*s\"}: failed to allocate IP %.*s: "
+			       "provided IP "
 			       "is already allocated",
 			       STR_ARG(asked), STR_ARG(asked));
 	else

@@ -6,6 +6,7 @@
 
 #include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
+#include "apiserver/crd.h"
 #include "lib/json/yaml.h"
 #include "lib/schema/proto.h"
 
@@ -136,6 +137,13 @@ static void set_propagation(struct op *op, struct json *meta, const struct json 
 	set_finalizer(op->a, meta, "orphan", str_is(how, "Orphan"));
 }
 
+/* A definition stays until its objects are gone (core_crd.c). */
+static bool defines(const struct kind *k)
+{
+	return !strcmp(k->group, "apiextensions.k8s.io") &&
+	       !strcmp(k->plural, "customresourcedefinitions");
+}
+
 /* Pods: what was asked for, else the spec's; nothing where nothing runs. */
 static int64_t grace_of(struct op *op, const struct json *tree, const struct json *options)
 {
@@ -184,6 +192,8 @@ const struct obj *core_delete_object(struct op *op, const struct obj *live,
 	    write_admit(op, ADMIT_DELETE, live->name, NULL, old))
 		return NULL;
 	set_propagation(op, json_set_object(op->a, tree, "metadata"), options);
+	if (defines(op->kind))
+		set_finalizer(op->a, json_set_object(op->a, tree, "metadata"), CRD_FINALIZER, true);
 	mark(op, tree, grace_of(op, tree, options));
 	if (op->evicting && !live->deleted_ns)
 		condition_set(op->a, tree, "DisruptionTarget", "True", "EvictionByEvictionAPI",

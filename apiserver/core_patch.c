@@ -14,6 +14,37 @@ static int not_found(struct op *op)
 		       op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(op->req->name));
 }
 
+/* A merge that no longer makes an object is refused for the patch's sake, and names no object. */
+static struct json *refuse_patch(struct op *op, const struct json *patch, struct str why)
+{
+	AUTO(buf) struct buf text = {0};
+	struct str message;
+
+	buf_puts(&text, "Invalid value: \"");
+	schema_go_text(op->a, patch, &text);
+	buf_printf(&text, "\": %.*s", STR_ARG(why));
+	message = buf_view(&text);
+	op->denial_code = 422;
+	op->denial =
+		json_build(op->a, "{s:s,s:s,s:{},s:s,s:S,s:s,s:{s:[{s:s,s:S,s:s}]},s:i}", "kind",
+			   "Status", "apiVersion", "v1", "metadata", "status", "Failure", "message",
+			   arena_strf(op->a, " \"\" is invalid: patch: %.*s", STR_ARG(message)),
+			   "reason", "Invalid", "details", "causes", "reason", "FieldValueInvalid",
+			   "message", arena_str(op->a, message), "field", "patch", "code", 422);
+	err_set(&op->err, ERR_INVALID, "patch: %.*s", STR_ARG(why));
+	return NULL;
+}
+
+static struct json *strategic(struct op *op, const struct json *tree, const struct json *patch)
+{
+	struct json *next = schema_strategic_merge(op->a, op->kind->schema, tree, patch, &op->err);
+	AUTO(buf) struct buf why = {0};
+
+	if (next && schema_restore_problem(op->kind->schema, next, &why))
+		return refuse_patch(op, patch, buf_view(&why));
+	return next;
+}
+
 /* The patched tree, ours to change; NULL with op->err. */
 static struct json *patched(struct op *op, struct str type, const struct json *tree)
 {
@@ -33,7 +64,7 @@ static struct json *patched(struct op *op, struct str type, const struct json *t
 			"application/apply-patch+yaml");
 		return NULL;
 	}
-	return schema_strategic_merge(op->a, op->kind->schema, tree, patch, &op->err);
+	return strategic(op, tree, patch);
 }
 
 /* A patch may not move an object to another name; namespace and uid are checked by the update. */

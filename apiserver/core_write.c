@@ -300,7 +300,7 @@ static int make_new(struct op *op, struct json *next)
 		return -1;
 	op->name = meta_name(next);
 	stamp_new(op, next);
-	if (op->kind->flags & KIND_STATUS)
+	if ((op->kind->flags & (KIND_STATUS | KIND_STATUS_GIVEN)) == KIND_STATUS)
 		json_del(next, STR("status"));
 	return 0;
 }

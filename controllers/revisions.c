@@ -90,13 +90,17 @@ static void plan_revision(const struct view *v, const struct resource *r, const 
 {
 	struct json *o =
 		object_new(v->arena, &res_controllerrevisions, meta_namespace(owner), ret->name);
-	const struct json *labels = json_at(owner, "spec", "template", "metadata", "labels");
+	const struct json *labels = json_at(owner, "spec", "template", "metadata", "labels"),
+			  *notes = json_at(owner, "metadata", "annotations");
 	struct json *meta = json_set_object(v->arena, o, "metadata"), *own;
 
 	(void)r;
 	own = json_set(v->arena, meta, STR("labels"),
 		       labels ? json_copy(v->arena, labels) : json_new(v->arena, JSON_OBJECT));
 	json_set_str(v->arena, own, LABEL_REVISION, ret->hash);
+	/* `kubectl rollout history` reads the change's cause from them. */
+	if (json_len(notes))
+		json_set(v->arena, meta, STR("annotations"), notes);
 	json_append(v->arena, json_set_array(v->arena, meta, "ownerReferences"),
 		    meta_owner_ref(v->arena, owner, true));
 	json_set(v->arena, o, STR("data"), data_kept(v->arena, data));

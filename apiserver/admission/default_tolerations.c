@@ -1,7 +1,5 @@
-/* Pods stay on a node that is not ready or unreachable for five minutes, unless they say otherwise.
- * Pure. */
-#include <string.h>
-
+/* Pods stay on a node that is not ready or unreachable for five minutes, unless they say otherwise;
+ * so too when somebody puts a manifest in a pod's place that leaves out what was added. Pure. */
 #include "apiserver/admission/admission.h"
 
 #include "lib/base/pure.h"
@@ -28,8 +26,8 @@ static int admit(struct admission_req *r, struct err *err)
 	struct json *spec;
 
 	(void)err;
-	if (r->op != ADMIT_CREATE || r->subresource || r->kind->group[0] ||
-	    strcmp(r->kind->plural, "pods"))
+	if ((r->op != ADMIT_CREATE && r->op != ADMIT_UPDATE) || r->subresource ||
+	    !admission_is(r, "", "pods"))
 		return 0;
 	spec = json_set_object(r->a, r->object, "spec");
 	for (size_t i = 0; i < ARRAY_LEN(taints); i++)

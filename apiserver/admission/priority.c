@@ -1,4 +1,4 @@
-/* Resolves a pod's priority class to its number. Pure. */
+/* Resolves a pod's priority class to its number, once. Pure. */
 #include "apiserver/admission/admission.h"
 #include "lib/kube/obj.h"
 
@@ -87,6 +87,21 @@ static int agree(struct admission_req *r, struct json *spec, const struct json *
 	return 0;
 }
 
+/* A pod's priority stays what it was made, though a writer leaves it out. */
+static int keep(struct admission_req *r)
+{
+	static const char *const kept[] = {"priority", "preemptionPolicy"};
+	struct json *spec = json_set_object(r->a, r->object, "spec");
+
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		const struct json *was = json_at(r->old, "spec", kept[i]);
+
+		if (was && !json_get(spec, str_c(kept[i])))
+			json_set(r->a, spec, str_c(kept[i]), was);
+	}
+	return 0;
+}
+
 static int admit(struct admission_req *r, struct err *err)
 {
 	struct found f = {0};
@@ -97,8 +112,11 @@ static int admit(struct admission_req *r, struct err *err)
 
 	if (admission_is(r, "scheduling.k8s.io", "priorityclasses"))
 		return check_class(r, err);
-	if (r->op != ADMIT_CREATE || r->subresource || !admission_is(r, "", "pods"))
+	if ((r->op != ADMIT_CREATE && r->op != ADMIT_UPDATE) || r->subresource ||
+	    !admission_is(r, "", "pods"))
 		return 0;
+	if (r->op == ADMIT_UPDATE)
+		return keep(r);
 	spec = json_set_object(r->a, r->object, "spec");
 	name = json_str(json_get(spec, STR("priorityClassName")));
 	if (!name.n)

@@ -104,16 +104,9 @@ static void set_status(struct kind_ctx *c, struct json *o)
 
 static void prepare(struct kind_ctx *c, struct json *next, const struct json *live)
 {
-	struct json *list;
-
-	if (c->subresource)
-		return;
-	set_status(c, next);
-	if (live)
-		return;
-	list = json_set_array(c->a, json_set_object(c->a, next, "metadata"), "finalizers");
-	if (!has_text(list, STR(CRD_FINALIZER)))
-		json_append_str(c->a, list, STR(CRD_FINALIZER));
+	(void)live;
+	if (!c->subresource)
+		set_status(c, next);
 }
 
 /* ---- rules ---- */

@@ -26,13 +26,14 @@ enum {
 	KIND_GRACEFUL = 1 << 7, /* deletion sets deletionTimestamp and grace period first (Pods) */
 	KIND_UNCONDITIONAL_UPDATE = 1 << 8, /* PUT without resourceVersion is allowed */
 	KIND_NO_SCHEMA_PRUNE = 1 << 9,
-	KIND_READ_ONLY = 1 << 10,   /* get and list; the core makes the objects */
-	KIND_ONE_BY_ONE = 1 << 11,  /* no deletion of whole collections */
-	KIND_STATUS_META = 1 << 12, /* with KIND_STATUS: who writes /status may change labels,
-				       annotations and the like, too */
-	KIND_ORPHANS = 1 << 15,     /* deletion leaves dependents alone unless it says otherwise */
-	KIND_PUT_MAKES = 1 << 14,   /* a PUT of what isn't there creates it */
-	KIND_SHOWS_GONE = 1 << 13,  /* DELETE answers with the object that is gone, no Status */
+	KIND_READ_ONLY = 1 << 10,    /* get and list; the core makes the objects */
+	KIND_ONE_BY_ONE = 1 << 11,   /* no deletion of whole collections */
+	KIND_STATUS_META = 1 << 12,  /* with KIND_STATUS: who writes /status may change labels,
+					annotations and the like, too */
+	KIND_ORPHANS = 1 << 15,      /* deletion leaves dependents alone unless it says otherwise */
+	KIND_STATUS_GIVEN = 1 << 16, /* with KIND_STATUS: who creates it may say its status */
+	KIND_PUT_MAKES = 1 << 14,    /* a PUT of what isn't there creates it */
+	KIND_SHOWS_GONE = 1 << 13,   /* DELETE answers with the object that is gone, no Status */
 };
 
 struct kind;

@@ -126,21 +126,25 @@ static void check_taints(struct kind_ctx *c, const struct spath *at, const struc
 	}
 }
 
+static bool was_changed(const struct json *live, const struct json *spec, const char *field)
+{
+	const struct json *was = json_at(live, "spec", field);
+
+	return (json_len(was) || json_str(was).n) && !json_equal(was, json_get(spec, str_c(field)));
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	struct spath at = SPATH_FIELD(NULL, "spec");
 	const struct json *spec = json_get(next, STR("spec"));
-	static const char *const once[] = {"podCIDR", "podCIDRs", "providerID"};
 
 	check_taints(c, &at, spec);
-	for (size_t i = 0; live && i < ARRAY_LEN(once); i++) {
-		const struct json *was = json_at(live, "spec", once[i]);
-		const struct json *now = json_get(spec, str_c(once[i]));
-		if (json_len(was) + (was ? was->n : 0) == 0 || json_equal(was, now))
-			continue;
-		rule_forbidden(c, &at, once[i],
-			       "node updates may not change it except from \"\" to valid");
-	}
+	if (was_changed(live, spec, "podCIDR") || was_changed(live, spec, "podCIDRs"))
+		rule_forbidden(c, &at, "podCIDRs",
+			       "node updates may not change podCIDR except from \"\" to valid");
+	if (was_changed(live, spec, "providerID"))
+		rule_forbidden(c, &at, "providerID",
+			       "node updates may not change providerID except from \"\" to valid");
 }
 
 static const char *const selectable[] = {"spec.unschedulable", NULL};
@@ -160,7 +164,7 @@ const struct kind kind_node = {
 	.kind = "Node",
 	.plural = "nodes",
 	.short_names = short_names,
-	.flags = KIND_STATUS | KIND_STATUS_META | KIND_UNCONDITIONAL_UPDATE,
+	.flags = KIND_STATUS | KIND_STATUS_META | KIND_STATUS_GIVEN | KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.core.v1.Node",
 	.subresources = subresources,
 	.columns = columns,

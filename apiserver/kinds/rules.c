@@ -41,6 +41,27 @@ static bool is_text_map(const struct json *v)
 	return true;
 }
 
+static void put_list(const struct json *v, struct buf *out)
+{
+	buf_puts(out, "[]string{");
+	for (size_t i = 0; i < json_len(v); i++) {
+		if (i)
+			buf_puts(out, ", ");
+		json_write(json_item(v, i), out);
+	}
+	buf_putc(out, '}');
+}
+
+static bool is_text_list(const struct json *v)
+{
+	if (!json_is(v, JSON_ARRAY))
+		return false;
+	for (size_t i = 0; i < json_len(v); i++)
+		if (!json_is(json_item(v, i), JSON_STRING))
+			return false;
+	return json_len(v) > 0;
+}
+
 static struct str value_text(struct kind_ctx *c, const struct json *v)
 {
 	AUTO(buf) struct buf b = {0};
@@ -50,6 +71,8 @@ static struct str value_text(struct kind_ctx *c, const struct json *v)
 		return STR("\"<sensitive>\"");
 	if (is_text_map(v))
 		put_map(v, &b);
+	else if (is_text_list(v))
+		put_list(v, &b);
 	else
 		json_write(v, &b);
 	return arena_str(c->a, buf_view(&b));

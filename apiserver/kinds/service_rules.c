@@ -277,7 +277,7 @@ static void check_addresses(struct kind_ctx *c, const struct spath *at, const st
 		rule_invalid(c, at, "clusterIPs", ips, "first value must match `clusterIP`");
 	if (has_cluster_ip(had) && json_str(json_get(had, STR("clusterIP"))).n && json_str(ip).n &&
 	    !same(had, spec, "clusterIP"))
-		rule_invalid(c, at, "clusterIPs", ips ? ips : ip, "may not change once set");
+		rule_invalid(c, at, "clusterIPs[0]", ips ? ips : ip, "may not change once set");
 	if (str_is(json_str(json_get(spec, STR("ipFamilyPolicy"))), "RequireDualStack"))
 		rule_invalid(c, at, "ipFamilyPolicy", json_get(spec, STR("ipFamilyPolicy")),
 			     "this cluster is not configured for dual-stack services");

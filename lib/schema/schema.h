@@ -143,5 +143,10 @@ bool schema_equal(const struct schema *s, const struct json *a, const struct jso
  */
 struct json *schema_strategic_merge(struct arena *a, const struct schema *s, const struct json *doc,
 				    const struct json *patch, struct err *err);
+/* Why the merged tree can't be an object of a built-in type, as Kubernetes says it of a strategic
+ * merge patch; false when nothing of the sort is in the way. */
+bool schema_restore_problem(const struct schema *s, const struct json *v, struct buf *why);
+/* The tree as Go prints it: "map[a:1 b:[x y]]". */
+void schema_go_text(struct arena *a, const struct json *v, struct buf *out);
 
 #endif

@@ -194,3 +194,45 @@ void test_admission_pods__labels_of_a_pod_may_change_though_it_is_not_fine(void 
 			 403);
 	end();
 }
+
+/* What was added to a pod that was made stays though a manifest in its place leaves it out. */
+void test_admission_pods__what_was_added_stays_when_it_is_replaced(void **state)
+{
+	(void)state;
+	begin("");
+	assert_int_equal(pod("a",
+			     "\"serviceAccountName\":\"default\","
+			     "\"automountServiceAccountToken\":false",
+			     ""),
+			 201);
+	expect(&last_body, "tolerationSeconds");
+	assert_int_equal(
+		ask("PUT", PODS "/a", NULL,
+		    "{\"metadata\":{\"name\":\"a\",\"labels\":{\"x\":\"y\"}},\"spec\":{"
+		    "\"serviceAccountName\":\"default\",\"automountServiceAccountToken\":false,"
+		    "\"containers\":[{\"name\":\"c\",\"image\":\"x\"}]}}"),
+		200);
+	expect(&last_body, "\"x\":\"y\"");
+	expect(&last_body, "tolerationSeconds");
+	expect(&last_body, "\"priority\":0");
+	end();
+}
+
+/* Whoever registers a node says what it has; kubelets that only make believe do it so. */
+void test_admission_pods__a_node_comes_with_its_status(void **state)
+{
+	(void)state;
+	begin("");
+	assert_int_equal(ask("POST", "/api/v1/nodes", NULL,
+			     "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"podCIDR\":\"10.9.0.0/24\","
+			     "\"podCIDRs\":[\"10.9.0.0/24\"]},\"status\":{\"capacity\":{"
+			     "\"memory\":\"1Gi\"}}}"),
+			 201);
+	expect(&last_body, "\"capacity\":{\"memory\":\"1Gi\"}");
+	assert_int_equal(ask("PUT", "/api/v1/nodes/n", NULL, "{\"metadata\":{\"name\":\"n\"}}"),
+			 422);
+	expect(&last_body,
+	       "Node \\\"n\\\" is invalid: spec.podCIDRs: Forbidden: node updates may not "
+	       "change podCIDR except from \\\"\\\" to valid\"");
+	end();
+}

@@ -335,3 +335,23 @@ void test_core_write__secrets_move_to_the_new_key(void **state)
 			 200);
 	end();
 }
+
+/* A strategic patch that leaves no object behind is itself what is wrong. */
+void test_core_write__a_patch_that_makes_no_object_is_refused(void **state)
+{
+	struct asked *q;
+
+	(void)state;
+	begin();
+	assert_int_equal(status_of("POST", CMS, NULL, "{\"metadata\":{\"name\":\"p\"}}"), 201);
+	q = queue("PATCH", CMS "/p", "application/strategic-merge-patch+json",
+		  "{\"metadata\":{\"labels\":\"x\",\"annotations\":{\"b\":\"1\",\"a\":\"2\"}}}");
+	core_turn(core);
+	assert_int_equal(q->status, 422);
+	assert_true(told(q, "\"message\":\" \\\"\\\" is invalid: patch: Invalid value: "
+			    "\\\"map[metadata:map[annotations:map[a:2 b:1] labels:x]]\\\": cannot "
+			    "restore map from string\""));
+	assert_true(told(q, "\"details\":{\"causes\":[{\"reason\":\"FieldValueInvalid\""));
+	ask_free(q);
+	end();
+}

@@ -54,6 +54,7 @@ static void define(void)
 	assert_true(said("\"type\":\"Established\""));
 	assert_true(said("\"storedVersions\":[\"v1\"]"));
 	assert_true(said("\"listKind\":\"WidgetList\""));
+	assert_false(said("finalizers")); /* not before it is deleted */
 }
 
 static void gone(const char *path)
@@ -337,5 +338,30 @@ void test_crd__what_was_wrong_before_may_stay(void **state)
 		    quoted("{'apiVersion':'example.com/v1','kind':'T','metadata':{'name':'u'},"
 			   "'spec':{'needed':'x','f':'foo'}}")),
 		422);
+	teardown();
+}
+
+/* What old kubectls make of the old form: where anything goes it lists nothing. */
+void test_crd__the_old_form_lists_no_part_of_what_is_loose(void **state)
+{
+	(void)state;
+	setup();
+	assert_int_equal(
+		ASK(&admin, "POST", CRDS,
+		    META "{\"name\":\"v1\",\"served\":true,\"storage\":true,\"schema\":{"
+			 "\"openAPIV3Schema\":{\"type\":\"object\","
+			 "\"x-kubernetes-preserve-unknown-fields\":true}}},{\"name\":\"v2\","
+			 "\"served\":true,\"storage\":false,\"schema\":{\"openAPIV3Schema\":{"
+			 "\"type\":\"object\",\"properties\":{\"spec\":{\"type\":\"object\","
+			 "\"x-kubernetes-preserve-unknown-fields\":true,\"properties\":{\"a\":{"
+			 "\"type\":\"string\"}}},\"list\":{\"type\":\"array\",\"nullable\":true,"
+			 "\"items\":{\"type\":\"string\"}}}}}}]}}"),
+		201);
+	assert_int_equal(ASK(&admin, "GET", "/openapi/v2", NULL, "Accept", "application/json"),
+			 200);
+	assert_true(said("\"com.example.v1.Widget\":{\"type\":\"object\","
+			 "\"x-kubernetes-group-version-kind\""));
+	assert_true(said("\"spec\":{\"x-kubernetes-preserve-unknown-fields\":true}"));
+	assert_true(said("\"list\":{}"));
 	teardown();
 }

@@ -147,3 +147,23 @@ void test_service__endpoints_are_addresses_that_may_be_reached(void **state)
 		422);
 	alone_end();
 }
+
+/* One sentence, as Kubernetes says it, for what `kubectl apply` shows. */
+void test_service__an_address_stays(void **state)
+{
+	struct asked *q;
+
+	(void)state;
+	alone_begin();
+	refused("\"clusterIP\":\"10.0.0.12\"," PORTS,
+		"spec.clusterIPs: Invalid value: []string{\\\"10.0.0.12\\\"}: failed to allocate");
+	ask_free(put("s", "\"clusterIP\":\"None\"," PORTS));
+	q = become("\"clusterIP\":\"10.0.0.12\"");
+	assert_int_equal(q->status, 422);
+	holds(q,
+	      "Service \\\"s\\\" is invalid: spec.clusterIPs[0]: Invalid value: "
+	      "[]string{\\\"10.0.0.12\\\"}: may not change once set\"",
+	      true);
+	ask_free(q);
+	alone_end();
+}

@@ -237,6 +237,24 @@ void test_daemonset__undoing_numbers_the_old_revision_anew(void **state)
 	fake_free(f);
 }
 
+/* `kubectl rollout history` shows why, from the annotations of the time. */
+void test_daemonset__a_revision_keeps_the_cause(void **state)
+{
+	struct fake *f = start(1);
+
+	(void)state;
+	fake_merge(f, &res_daemonsets, "a", "agent",
+		   "{'metadata':{'annotations':{'kubernetes.io/change-cause':'because'}}}");
+	fake_settle(f, "a", "agent");
+	assert_int_equal(fake_count(f, &res_controllerrevisions), 1);
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].r == &res_controllerrevisions)
+			assert_true(
+				str_is(meta_annotation(f->v[i].tree, "kubernetes.io/change-cause"),
+				       "because"));
+	fake_free(f);
+}
+
 void test_daemonset__a_failed_pod_makes_way(void **state)
 {
 	struct fake *f = start(1);
