@@ -20,6 +20,13 @@
 
 /* ---- the pod's group ---- */
 
+/* A file that may not be given stays as it is, as with kube: no pod waits for one that somebody has
+ * made immutable. */
+static int left(void)
+{
+	return errno == EPERM || errno == EROFS || errno == EOPNOTSUPP ? 0 : -1;
+}
+
 static int give_group(int fd, int64_t gid, const struct stat *st)
 {
 	char path[64];
@@ -28,9 +35,11 @@ static int give_group(int fd, int64_t gid, const struct stat *st)
 	mode |= S_ISDIR(st->st_mode) ? 02770 : 0660;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (st->st_gid != (gid_t)gid && fchownat(fd, "", (uid_t)-1, (gid_t)gid, AT_EMPTY_PATH))
-		return -1;
+		return left();
 	/* Changing the group takes the set-id bits away; they come back with the mode. */
-	return mode == (st->st_mode & 07777) && st->st_gid == (gid_t)gid ? 0 : chmod(path, mode);
+	if (mode == (st->st_mode & 07777) && st->st_gid == (gid_t)gid)
+		return 0;
+	return chmod(path, mode) ? left() : 0;
 }
 
 static int group_below(int at, const char *name, int64_t gid, int depth)
@@ -45,7 +54,7 @@ static int group_below(int at, const char *name, int64_t gid, int depth)
 	if (fstat(fd, &st))
 		return -1;
 	if (S_ISLNK(st.st_mode))
-		return fchownat(fd, "", (uid_t)-1, (gid_t)gid, AT_EMPTY_PATH);
+		return fchownat(fd, "", (uid_t)-1, (gid_t)gid, AT_EMPTY_PATH) ? left() : 0;
 	if (!S_ISDIR(st.st_mode))
 		return give_group(fd, gid, &st);
 	if (depth == 0) {

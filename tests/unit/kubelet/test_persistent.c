@@ -2,6 +2,8 @@
 #include "world.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
 #include "kubelet/volume/volume-internal.h"
@@ -233,6 +235,42 @@ void test_persistent__the_group_gets_everything_but_what_links_lead_to(void **st
 	assert_int_equal(st.st_gid, 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(t.given, 1); /* always, unless the policy says otherwise */
+	end(&t);
+}
+
+static bool freeze(const char *path, bool on)
+{
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int flags = on ? FS_IMMUTABLE_FL : 0;
+
+	return fd >= 0 && !ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+void test_persistent__a_file_that_may_not_be_given_holds_nobody_back(void **state)
+{
+	struct err err = {0};
+	struct trial t;
+	struct stat st;
+
+	(void)state;
+	begin(&t, "'fsGroup':4321", "");
+	use_ours(&t, "pvc-1");
+	assert_int_equal(set_up(&t, &err), 0);
+	char *frozen = arena_printf(&t.a, "%s/pvc-1/frozen", t.ours);
+	char *other = arena_printf(&t.a, "%s/pvc-1/other", t.ours);
+	assert_int_equal(fs_write(frozen, STR("x"), 0600, &err), 0);
+	assert_int_equal(fs_write(other, STR("x"), 0600, &err), 0);
+	if (!freeze(frozen, true)) {
+		end(&t);
+		skip();
+	}
+	int rc = set_up(&t, &err);
+	assert_true(freeze(frozen, false));
+	assert_int_equal(rc, 0);
+	assert_int_equal(stat(other, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_int_equal(stat(frozen, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
 	end(&t);
 }
 
