@@ -66,7 +66,33 @@ ok "a container that ignores SIGTERM is gone after its grace" sh -c "timeout 40 
 k delete pod --all --timeout=60s >/dev/null
 uidless() { ! find "$data"/nodes/*/pods -mindepth 1 -maxdepth 1 2>/dev/null | grep -q . && ! grep -q "$data/nodes/.*/pods" /proc/self/mountinfo; }
 ok "deleted pods leave no directory and no mount" soon 10 uidless
-ok "clean stop" stop
+# Pods come and go: what they leave behind would add up.
 instance=$(cat "$data/instance")
+crowd() {
+	for i in $(seq 20); do
+		pod "crowd-$i" Never '["httpd","-f","-p","80","-h","/etc"]' "      ports: [{containerPort: 80, hostPort: $((20000 + i))}]
+      volumeMounts: [{name: m, mountPath: /m, subPath: a}, {name: c, mountPath: /c}]
+  volumes: [{name: m, emptyDir: {medium: Memory}}, {name: c, configMap: {name: kube-root-ca.crt}}]"
+		echo ---
+	done
+}
+traces() {
+	echo "$(grep -c "$data" /proc/self/mountinfo) mounts, $(find /sys/fs/cgroup -type d -path "*plumb-$instance*" | wc -l) cgroups," \
+		"$(nsenter --net="$(echo "$data"/nodes/*/netns)" ip -o link | wc -l) links, $(nsenter --net="$(echo "$data"/nodes/*/netns)" nft list ruleset | wc -l) lines of rules," \
+		"$(find "$data/nodes" | wc -l) files, $(pgrep -fc "^[^ ]*(conmon|crun|runc|plumb pause) .*$data") processes"
+}
+come_and_go() {
+	crowd | k apply -f - >/dev/null
+	[ "${1:-}" = early ] || k wait --for=condition=Ready pod --all --timeout=60s >/dev/null || return 1
+	k delete pod --all --timeout=60s >/dev/null
+}
+ok "a crowd of pods comes and goes" come_and_go
+soon 5 uidless
+before=$(traces)
+come_and_go early
+come_and_go
+as_before() { local now; now=$(traces); [ "$now" = "$before" ] || { echo "before $before; now $now"; return 1; }; }
+ok "pods that come and go leave nothing" soon 10 as_before
+ok "clean stop" stop
 ok "nothing is left on the machine" sh -c "! ip -br link | grep -q $instance && ! nft list tables | grep -q $instance && ! grep -q $data /proc/self/mountinfo && ! find /sys/fs/cgroup -maxdepth 2 -name plumb-$instance | grep -q . && ! pgrep -f '^[^ ]*(plumb[^ ]*|conmon|crun|runc) .*$data'"
 finish
