@@ -83,15 +83,19 @@ static bool has_no_execute(const struct json *node)
 static void look_after_pods(const struct view *v, const struct json *node, struct plan *p)
 {
 	struct json_set_view pods;
-	bool evicting;
+	bool concerned = false, evicting;
 
 	if (!has_no_execute(node))
 		return;
-	evicting = any_ready(v);
 	pods = view_by_index(v, &res_pods, INDEX_NODE, meta_name(node));
 	for (size_t i = 0; i < pods.n; i++)
+		concerned |=
+			!meta_deleting(pods.v[i]) && pod_evict_at(pods.v[i], node) != INT64_MAX;
+	/* Looks at all nodes, which isn't worth it at each change of pods that tolerate all. */
+	evicting = concerned && any_ready(v);
+	for (size_t i = 0; i < pods.n; i++)
 		look_after_pod(v, pods.v[i], node, evicting, p);
-	if (!evicting)
+	if (concerned && !evicting)
 		plan_requeue(p, GRACE);
 }
 
