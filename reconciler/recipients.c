@@ -256,14 +256,31 @@ static void take_others(struct run *run, const struct git_files *known, struct r
 	}
 }
 
-static void look(struct recipients_push *p, struct run *run, struct source *s)
+/* The object that a document is bound to is one that this Kustomization makes: what is somebody
+ * else's is no business of this list's. After a build that failed none is. */
+static bool makes(void *arg, const struct sops_binding *b)
+{
+	const struct run *run = arg;
+
+	for (size_t i = 0; run && i < run->rendered.n; i++) {
+		const struct rendered_object *o = &run->rendered.v[i];
+
+		if (str_eq(o->kind, b->kind) && str_eq(o->namespace, b->namespace) &&
+		    str_eq(o->name, b->name))
+			return true;
+	}
+	return false;
+}
+
+static void look(struct recipients_push *p, struct run *run, struct source *s, bool built)
 {
 	struct arena *a = &run->arena;
+	struct sops_bound bound = {run->opts.must_bind, makes, built ? run : NULL};
 	struct recipients *r = arena_alloc(a, sizeof(*r));
 	struct git_files files = {0};
 	struct err err = {0};
 
-	*r = (struct recipients){.keys = run->keys};
+	*r = (struct recipients){.keys = run->keys, .bound = &bound};
 	if (sops_recipients_parse(a, run->recipients, &r->wanted, &err) != 0) {
 		tell(p, "Warning", "RecipientsRefused",
 		     arena_strf(a, "the decryption Secret's " RECIPIENTS_KEY ": %s", err.msg));
@@ -293,13 +310,14 @@ static void look(struct recipients_push *p, struct run *run, struct source *s)
 }
 
 /* Nothing of it is another thing than the last time. */
-static bool known(struct recipients_push *p, const struct run *run)
+static bool known(struct recipients_push *p, const struct run *run, bool built)
 {
 	AUTO(buf) struct buf text = {0};
 	char now[65];
 
-	buf_printf(&text, "%s %zu %.*s\n%.*s", run->tree, age_keys_count(run->keys),
-		   STR_ARG(run->recipients), STR_ARG(buf_view(&run->reads.text)));
+	buf_printf(&text, "%s %zu %d %zu %.*s\n%.*s", run->tree, age_keys_count(run->keys),
+		   run->opts.must_bind, built ? run->rendered.n + 1 : 0, STR_ARG(run->recipients),
+		   STR_ARG(buf_view(&run->reads.text)));
 	sha256_hex(buf_view(&text), now);
 	if (!strcmp(now, p->looked))
 		return true;
@@ -307,7 +325,7 @@ static bool known(struct recipients_push *p, const struct run *run)
 	return false;
 }
 
-void recipients_look(struct run *run)
+void recipients_look(struct run *run, bool built)
 {
 	AUTO(arena) struct arena a = {0};
 	struct unit *u = run->u;
@@ -329,6 +347,6 @@ void recipients_look(struct run *run)
 		snprintf(p->branch, sizeof(p->branch), "plumb/recipients/%s/%.*s-%.*s",
 			 u->r->opts.cluster_name, STR_ARG(u->o->namespace), STR_ARG(u->o->name));
 	}
-	if (!p->helper && !known(p, run))
-		look(p, run, s);
+	if (!p->helper && !known(p, run, built))
+		look(p, run, s, built);
 }

@@ -18,6 +18,7 @@ enum { RECIPIENTS_LEFT_MAX = 50 };
 struct recipients {
 	const struct age_keys *keys;
 	struct sops_policy wanted;
+	const struct sops_bound *bound;
 	/* Over all files, in the arena: */
 	struct sops_policy added, removed;
 	struct recipients_file {
@@ -46,7 +47,7 @@ struct str recipients_mark(struct arena *a, const struct recipients *r);
 struct run;
 struct unit;
 /* After a build, however that ended: its keys are still there. */
-void recipients_look(struct run *run);
+void recipients_look(struct run *run, bool built);
 void recipients_free(struct unit *u);
 
 #endif

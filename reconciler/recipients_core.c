@@ -67,7 +67,7 @@ void recipients_take(struct arena *a, struct recipients *r, const struct git_fil
 	}
 	if (sops_recipients_equal(&were, &r->wanted))
 		return;
-	if (sops_recipients_put(&file, &r->wanted, &out, &err) == 0)
+	if (sops_recipients_put(&file, &r->wanted, r->bound, &out, &err) == 0)
 		note(a, r, f, &were, arena_str(a, buf_view(&out)));
 	else if (err.code == ERR_NOT_FOUND)
 		r->strange++;

@@ -280,7 +280,7 @@ void run_render(struct run *run)
 
 	run->phase = RUN_RENDER;
 	rc = render(&run->arena, &env, &run->opts, &run->rendered, &err);
-	recipients_look(run);
+	recipients_look(run, !rc);
 	if (!rc) {
 		note_integrity(run, run->rendered.nbroken ? run->rendered.broken : STR_NONE);
 		digest(run, buf_view(&run->reads.text));

@@ -149,29 +149,44 @@ static int open_whole(const struct sops_file *f, struct buf *plain, struct err *
 	return report.mac_ok ? 0 : err_set(err, ERR_CORRUPT, "%s", report.mac.msg);
 }
 
-/* A binding that is there has to be encrypted, and of the keys that there are. */
-static int check_binding(const struct sops_file *f, struct str plain, struct err *err)
+/* One that is there has to be encrypted, and of the keys that there are. */
+static int check_document(struct arena *a, const struct json *sealed, const struct json *opened,
+			  const struct sops_bound *bound, struct err *err)
+{
+	const struct json *v = json_pointer(sealed, STR(SOPS_BINDING_POINTER));
+	struct sops_binding b;
+
+	if (!v)
+		return bound->required ? err_set(err, ERR_FORBIDDEN,
+						 "it is bound to no object, which is wanted here")
+				       : 0;
+	if (!sops_is_value(json_str(v)) ||
+	    sops_binding_parse(sops_binding_of(opened), &b, err) != 0 ||
+	    !str_eq(sops_binding_keys(a, opened), b.keys))
+		return err_set(err, ERR_CORRUPT, SOPS_BINDING " isn't that of what it stands at");
+	if (!bound->may(bound->arg, &b))
+		return err_set(err, ERR_FORBIDDEN,
+			       "it is bound to an object that isn't made of it here");
+	return 0;
+}
+
+static int check_binding(const struct sops_file *f, struct str plain,
+			 const struct sops_bound *bound, struct err *err)
 {
 	AUTO(arena) struct arena a = {.wipes = true};
 	struct yaml_docs sealed, opened;
 
 	if (f->format != SOPS_YAML && f->format != SOPS_JSON)
-		return 0;
+		return bound->required ? err_set(err, ERR_FORBIDDEN,
+						 "it can be bound to no object, which is wanted "
+						 "here")
+				       : 0;
 	if (yaml_parse(&a, f->bytes, 0, NULL, NULL, &sealed, err) != 0 ||
 	    yaml_parse(&a, plain, 0, NULL, NULL, &opened, err) != 0)
 		return -1;
-	for (size_t i = 0; i < opened.n && i < sealed.n; i++) {
-		const struct json *v = json_pointer(sealed.v[i], STR(SOPS_BINDING_POINTER));
-		struct sops_binding b;
-
-		if (!v)
-			continue;
-		if (!sops_is_value(json_str(v)) ||
-		    sops_binding_parse(sops_binding_of(opened.v[i]), &b, err) != 0 ||
-		    !str_eq(sops_binding_keys(&a, opened.v[i]), b.keys))
-			return err_set(err, ERR_CORRUPT,
-				       SOPS_BINDING " isn't that of what it stands at");
-	}
+	for (size_t i = 0; i < opened.n && i < sealed.n; i++)
+		if (check_document(&a, sealed.v[i], opened.v[i], bound, err) != 0)
+			return -1;
 	return 0;
 }
 
@@ -211,8 +226,8 @@ static int put(const struct sops_file *f, const struct sops_policy *to, struct b
 	return sops_edit_recipients(&e, to, out, err);
 }
 
-int sops_recipients_put(const struct sops_file *f, const struct sops_policy *to, struct buf *out,
-			struct err *err)
+int sops_recipients_put(const struct sops_file *f, const struct sops_policy *to,
+			const struct sops_bound *bound, struct buf *out, struct err *err)
 {
 	struct buf before = {0}, after = {0};
 	struct sops_file made = *f;
@@ -220,7 +235,7 @@ int sops_recipients_put(const struct sops_file *f, const struct sops_policy *to,
 	int rc = open_whole(f, &before, err);
 
 	if (rc == 0)
-		rc = check_binding(f, buf_view(&before), err);
+		rc = check_binding(f, buf_view(&before), bound, err);
 	if (rc == 0)
 		rc = put(f, to, out, err);
 	if (rc == 0) {

@@ -6,6 +6,7 @@
 #ifndef PLUMB_SECRETS_SOPS_RECIPIENTS_H
 #define PLUMB_SECRETS_SOPS_RECIPIENTS_H
 
+#include "secrets/sops_bind.h"
 #include "secrets/sops_write.h"
 
 /* "age1…" or "ssh-ed25519 …" one a line, with comments after '#' at a line's beginning. In `a`;
@@ -21,12 +22,19 @@ MUST_USE int sops_recipients_of(struct arena *a, enum sops_format format, struct
 /* The same ones, in whatever order. */
 bool sops_recipients_equal(const struct sops_policy *x, const struct sops_policy *y);
 bool sops_recipients_has(const struct sops_policy *p, struct str recipient);
+/* Whether a document may go to others by what it is bound to. Without it, re-wrapping a copy of
+ * somebody's file would open what its binding keeps closed. */
+struct sops_bound {
+	bool required; /* documents without a binding are left */
+	bool (*may)(void *arg, const struct sops_binding *b);
+	void *arg;
+};
 /*
  * Appends the file with these recipients: data key, values, MAC and lastmodified stay.
- * ERR_NOT_FOUND: no identity opens it; ERR_CORRUPT: its MAC or its binding isn't right, so that it
- * isn't touched. What is appended was opened again and says the same.
+ * ERR_NOT_FOUND: no identity opens it; ERR_CORRUPT: its MAC or its binding isn't right;
+ * ERR_FORBIDDEN: `bound` says no. What is appended was opened again and says the same.
  */
 MUST_USE int sops_recipients_put(const struct sops_file *f, const struct sops_policy *to,
-				 struct buf *out, struct err *err);
+				 const struct sops_bound *bound, struct buf *out, struct err *err);
 
 #endif

@@ -14,6 +14,14 @@
 
 #define SSH "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICFDESMh5YZL7oNp6RYcZXygM02RfRuCS0hQ737izwJU"
 
+static bool in_shop(void *arg, const struct sops_binding *b)
+{
+	(void)arg;
+	return str_is(b->namespace, "shop");
+}
+
+static struct sops_bound bound = {.may = in_shop};
+
 struct world {
 	struct arena a;
 	struct age_keys *keys[3];
@@ -76,7 +84,7 @@ static int put(struct world *w, enum sops_format format, int first, int second)
 
 	w->err = (struct err){0};
 	buf_reset(&w->out);
-	return sops_recipients_put(&f, &to, &w->out, &w->err);
+	return sops_recipients_put(&f, &to, &bound, &w->out, &w->err);
 }
 
 static bool opens(struct world *w, enum sops_format format, size_t who)
@@ -168,15 +176,24 @@ void test_sops_recipients__what_is_not_right_is_left(void **state)
 
 void test_sops_recipients__a_binding_that_does_not_fit_is_left(void **state)
 {
-	struct sops_binding to = {.namespace = STR("shop")};
+	struct sops_binding to = {.namespace = STR("shop")}, away = {.namespace = STR("bank")};
+	const char *text = "kind: Secret\napiVersion: v1\nmetadata:\n  name: x\nstringData:\n"
+			   "  a: swordfish\n";
 	struct world w;
 	char *at;
 
 	(void)state;
 	begin(&w);
-	encrypt(&w, SOPS_YAML,
-		"kind: Secret\napiVersion: v1\nmetadata:\n  name: x\nstringData:\n  a: swordfish\n",
-		&to);
+	encrypt(&w, SOPS_YAML, text, &away);
+	assert_int_equal(put(&w, SOPS_YAML, 0, 2), -1);
+	assert_int_equal(w.err.code, ERR_FORBIDDEN);
+	encrypt(&w, SOPS_YAML, text, NULL);
+	bound.required = true;
+	assert_int_equal(put(&w, SOPS_YAML, 0, 2), -1);
+	assert_int_equal(w.err.code, ERR_FORBIDDEN);
+	encrypt(&w, SOPS_YAML, text, &to);
+	assert_int_equal(put(&w, SOPS_YAML, 0, 2), 0);
+	bound.required = false;
 	assert_int_equal(put(&w, SOPS_YAML, 0, 2), 0);
 	assert_true(opens(&w, SOPS_YAML, 2));
 	/* A key that the binding doesn't know; empty values count for no MAC. */
