@@ -1,7 +1,9 @@
 /*
  * Writing YAML the way kubectl prints it: block style, keys sorted, lists not indented below their
- * key, text quoted only where it would be read as something else. Pure.
+ * key, text quoted only where it would be read as something else, long lines gone on with below.
+ * Pure.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +12,7 @@
 #include "lib/base/pure.h"
 
 #define KEY_MAX 128 /* as Go's writer */
+#define WIDTH 80
 
 static void write_value(const struct json *v, int indent, struct buf *out);
 
@@ -30,56 +33,156 @@ static bool reads_as_text(struct str s)
 	       !str_is(s, "=");
 }
 
-/*
- * A character that YAML doesn't take as it stands, or takes for a line break, though JSON's writer
- * leaves it alone: DEL, C1 controls, U+2028, U+2029, the byte order mark, U+FFFE, U+FFFF. Returns
- * its length at s.p[i], 0 when it is none.
- */
-static size_t awkward(struct str s, size_t i, unsigned *ret_code)
+/* The character at s.p[i] of valid UTF-8, and its length. */
+static unsigned char_at(struct str s, size_t i, size_t *ret_len)
 {
 	const unsigned char *p = (const unsigned char *)s.p + i;
 
-	if (p[0] == 0x7f) {
-		*ret_code = 0x7f;
-		return 1;
+	*ret_len = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	switch (*ret_len) {
+	case 1:
+		return p[0];
+	case 2:
+		return (unsigned)(p[0] & 31) << 6 | (p[1] & 63u);
+	case 3:
+		return (unsigned)(p[0] & 15) << 12 | (unsigned)(p[1] & 63) << 6 | (p[2] & 63u);
+	default:
+		return (unsigned)(p[0] & 7) << 18 | (unsigned)(p[1] & 63) << 12 |
+		       (unsigned)(p[2] & 63) << 6 | (p[3] & 63u);
 	}
-	if (p[0] == 0xc2 && s.n - i > 1 && p[1] < 0xa0) {
-		*ret_code = p[1];
-		return 2;
-	}
-	if (s.n - i < 3 || (p[0] != 0xe2 && p[0] != 0xef))
-		return 0;
-	*ret_code = (unsigned)(p[0] & 15) << 12 | (unsigned)(p[1] & 63) << 6 | (p[2] & 63u);
-	return *ret_code == 0x2028 || *ret_code == 0x2029 || *ret_code == 0xfeff ||
-			       *ret_code == 0xfffe || *ret_code == 0xffff
-		       ? 3
-		       : 0;
+}
+
+/* One that YAML doesn't take as it stands, or takes for a line break, or that Go escapes. */
+static bool awkward(unsigned c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
+	       c >= 0xfffe;
 }
 
 static bool is_printable(struct str s)
 {
-	unsigned code;
-
-	for (size_t i = 0; i < s.n; i++)
-		if (((unsigned char)s.p[i] < 0x20 && s.p[i] != '\n') || awkward(s, i, &code))
-			return false;
-	return str_is_utf8(s);
-}
-
-static void write_quoted(struct str s, struct buf *out)
-{
-	AUTO(buf) struct buf text = {0};
-	unsigned code;
 	size_t n;
 
-	json_write_string(s, &text);
-	s = buf_view(&text);
+	if (!str_is_utf8(s))
+		return false;
 	for (size_t i = 0; i < s.n; i += n) {
-		n = awkward(s, i, &code);
-		if (n)
-			buf_printf(out, "\\u%04x", code);
-		else
-			buf_putc(out, s.p[i]), n = 1;
+		unsigned c = char_at(s, i, &n);
+
+		if (c != '\n' && awkward(c))
+			return false;
+	}
+	return true;
+}
+
+/* ---- lines: one that has become long goes on below, at the next space ---- */
+
+struct line {
+	struct buf *out;
+	int indent;    /* of what goes on below */
+	bool fold;     /* whether it may */
+	bool spaces;   /* the last character was one */
+	size_t column; /* in characters */
+};
+
+static struct line line_begin(struct buf *out, int indent, bool fold)
+{
+	struct line l = {.out = out, .indent = indent, .fold = fold && indent > 0};
+
+	for (size_t i = out->n; i > 0 && out->p[i - 1] != '\n'; i--)
+		l.column += ((unsigned char)out->p[i - 1] & 0xc0) != 0x80;
+	return l;
+}
+
+static void line_put(struct line *l, struct str s)
+{
+	buf_str(l->out, s);
+	for (size_t i = 0; i < s.n; i++)
+		l->column += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+}
+
+/* Instead of a space; false when it has to be written. */
+static bool line_break(struct line *l)
+{
+	if (!l->fold || l->spaces || l->column <= WIDTH)
+		return false;
+	buf_putc(l->out, '\n');
+	write_indent(l->indent, l->out);
+	l->column = (size_t)l->indent;
+	return true;
+}
+
+static void write_escape(struct line *l, unsigned c)
+{
+	static const struct {
+		unsigned c;
+		const char *text;
+	} short_ones[] = {{0, "\\0"},      {7, "\\a"},     {8, "\\b"},     {9, "\\t"},
+			  {10, "\\n"},     {11, "\\v"},    {12, "\\f"},    {13, "\\r"},
+			  {27, "\\e"},     {'"', "\\\""},  {'\\', "\\\\"}, {0x85, "\\N"},
+			  {0x2028, "\\L"}, {0x2029, "\\P"}};
+	char text[12];
+
+	for (size_t i = 0; i < ARRAY_LEN(short_ones); i++) {
+		if (short_ones[i].c == c) {
+			line_put(l, str_c(short_ones[i].text));
+			return;
+		}
+	}
+	snprintf(text, sizeof(text),
+		 c <= 0xff     ? "\\x%02X"
+		 : c <= 0xffff ? "\\u%04X"
+			       : "\\U%08X",
+		 c);
+	line_put(l, str_c(text));
+}
+
+static void write_quoted(struct str s, struct line *l)
+{
+	size_t n;
+
+	if (!str_is_utf8(s)) {
+		json_write_string(s, l->out);
+		return;
+	}
+	line_put(l, STR("\""));
+	for (size_t i = 0; i < s.n; i += n) {
+		unsigned c = char_at(s, i, &n);
+		bool space = c == ' ';
+
+		if (c == '"' || c == '\\' || awkward(c))
+			write_escape(l, c);
+		else if (!space || !i || i + 1 == s.n || !line_break(l))
+			line_put(l, str_sub(s, i, n));
+		else if (s.p[i + 1] == ' ')
+			line_put(l, STR("\\"));
+		l->spaces = space;
+	}
+	line_put(l, STR("\""));
+}
+
+static void write_single(struct str s, struct line *l)
+{
+	line_put(l, STR("'"));
+	for (size_t i = 0; i < s.n; i++) {
+		bool space = s.p[i] == ' ', may = space && i && i + 1 < s.n && s.p[i + 1] != ' ';
+
+		if (s.p[i] == '\'')
+			line_put(l, STR("'"));
+		if (!may || !line_break(l))
+			line_put(l, str_sub(s, i, 1));
+		l->spaces = space;
+	}
+	line_put(l, STR("'"));
+}
+
+static void write_plain(struct str s, struct line *l)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		bool space = s.p[i] == ' ', may = space && i + 1 < s.n && s.p[i + 1] != ' ';
+
+		if (!may || !line_break(l))
+			line_put(l, str_sub(s, i, 1));
+		l->spaces = space;
 	}
 }
 
@@ -95,6 +198,28 @@ static bool plain_fits(struct str s)
 	return str_find(s, STR(": ")) < 0 && str_find(s, STR(" #")) < 0;
 }
 
+/* 12:30:45 was a number to readers of YAML 1.1. */
+static bool looks_like_time(struct str s)
+{
+	struct str head, part, tail;
+	size_t n = 0;
+
+	if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
+		s = str_sub(s, 1, s.n);
+	while (str_next(&s, ':', &part)) {
+		if (n && !s.p && str_cut(part, '.', &head, &tail))
+			part = head;
+		for (size_t i = 0; i < part.n; i++) {
+			if ((part.p[i] < '0' || part.p[i] > '9') && (n || !i || part.p[i] != '_'))
+				return false;
+		}
+		if (!part.n || (n && (part.n > 2 || (part.n == 2 && part.p[0] > '5'))))
+			return false;
+		n++;
+	}
+	return n > 1;
+}
+
 /* A date would be read as text, but by others as a time: quoted, as Go's writer does. */
 static bool looks_like_date(struct str s)
 {
@@ -103,8 +228,7 @@ static bool looks_like_date(struct str s)
 
 static bool literal_fits(struct str s)
 {
-	return str_find(s, STR(" \n")) < 0 && s.p[s.n - 1] != ' ' && s.p[0] != ' ' &&
-	       s.p[0] != '\n';
+	return str_find(s, STR(" \n")) < 0 && s.p[s.n - 1] != ' ';
 }
 
 static void write_literal(struct str s, int indent, struct buf *out)
@@ -114,7 +238,12 @@ static void write_literal(struct str s, int indent, struct buf *out)
 
 	if (ends)
 		rest.n--;
-	buf_puts(out, !ends ? "|-" : rest.n && rest.p[rest.n - 1] == '\n' ? "|+" : "|");
+	buf_putc(out, '|');
+	/* Where the indentation could not be told from the first line. */
+	if (s.p[0] == ' ' || s.p[0] == '\n')
+		buf_putc(out, '2');
+	if (!ends || !rest.n || rest.p[rest.n - 1] == '\n')
+		buf_putc(out, ends ? '+' : '-');
 	while (str_next(&rest, '\n', &line)) {
 		buf_putc(out, '\n');
 		if (line.n)
@@ -123,24 +252,16 @@ static void write_literal(struct str s, int indent, struct buf *out)
 	}
 }
 
-/* On one line, with as few quotes as will do. */
-static void write_line(struct str s, struct buf *out)
+/* With as few quotes as will do. */
+static void write_line(struct str s, struct line l)
 {
-	if (!is_printable(s) || memchr(s.p, '\n', s.n) || !reads_as_text(s) || looks_like_date(s)) {
-		write_quoted(s, out);
-		return;
-	}
-	if (plain_fits(s)) {
-		buf_str(out, s);
-		return;
-	}
-	buf_putc(out, '\'');
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '\'')
-			buf_putc(out, '\'');
-		buf_putc(out, s.p[i]);
-	}
-	buf_putc(out, '\'');
+	if (!is_printable(s) || memchr(s.p, '\n', s.n) || !reads_as_text(s) || looks_like_date(s) ||
+	    looks_like_time(s))
+		write_quoted(s, &l);
+	else if (plain_fits(s))
+		write_plain(s, &l);
+	else
+		write_single(s, &l);
 }
 
 static void write_text(struct str s, int indent, struct buf *out)
@@ -149,7 +270,7 @@ static void write_text(struct str s, int indent, struct buf *out)
 	if (indent && s.n && memchr(s.p, '\n', s.n) && is_printable(s) && literal_fits(s))
 		write_literal(s, indent, out);
 	else
-		write_line(s, out);
+		write_line(s, line_begin(out, indent, true));
 }
 
 static int key_order(const void *a, const void *b)
@@ -169,13 +290,13 @@ static bool write_key(struct str key, int indent, struct buf *out)
 	size_t from = out->n;
 
 	if (key.n <= KEY_MAX) {
-		write_line(key, out);
+		write_line(key, line_begin(out, indent, false));
 		if (out->n - from <= KEY_MAX)
 			return false;
 		out->n = from;
 	}
 	buf_puts(out, "? ");
-	write_line(key, out);
+	write_line(key, line_begin(out, indent + 2, true));
 	buf_putc(out, '\n');
 	write_indent(indent, out);
 	return true;

@@ -388,3 +388,54 @@ void test_yaml__a_merged_key_is_there_once(void **state)
 	assert_int_equal(yaml_parse(&a, STR("&a [*a]"), 0, NULL, NULL, &docs, &err), -1);
 	assert_non_null(strstr(err.msg, "contains itself"));
 }
+
+/* As Go's writer has it: what got long goes on below, and readers put it together again. */
+void test_yaml__long_lines_go_on_below(void **state)
+{
+	static const char want[] =
+		"a: word word word word word word word word word word word word word "
+		"word word word\n  word word\nb: \"\\tx  x  x  x  x  x  x  x  x  x  x  x  "
+		"x  x  x  x  x  x  x  x  x  x  x  x  x  x\n  \\ x  x\"\n";
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf out = {0};
+	AUTO(buf) struct buf words = {0};
+	AUTO(buf) struct buf gaps = {0};
+	struct json *v = json_new(&a, JSON_OBJECT);
+
+	(void)state;
+	for (int i = 0; i < 18; i++)
+		buf_puts(&words, i ? " word" : "word");
+	for (int i = 0; i < 28; i++)
+		buf_puts(&gaps, i ? "  x" : "\tx");
+	json_set_str(&a, v, "a", buf_view(&words));
+	json_set_str(&a, v, "b", buf_view(&gaps));
+	yaml_write(v, &out);
+	assert_string_equal(buf_cstr(&out), want);
+	expect_same(buf_view(&words));
+	expect_same(buf_view(&gaps));
+}
+
+void test_yaml__texts_that_look_like_more(void **state)
+{
+	static const struct {
+		const char *text, *written;
+	} rows[] = {{"12:30", "a: \"12:30\"\n"},
+		    {"-1:2:3.5", "a: \"-1:2:3.5\"\n"},
+		    {"8080:80", "a: 8080:80\n"},
+		    {"12:60", "a: 12:60\n"},
+		    {"\n x\n", "a: |2\n\n   x\n"},
+		    {"  x\ny", "a: |2-\n    x\n  y\n"},
+		    {"\n", "a: |2+\n\n"},
+		    {"\x01", "a: \"\\x01\"\n"},
+		    {"\xf0\x9f\x98\x80", "a: \"\\U0001F600\"\n"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(arena) struct arena a = {0};
+		AUTO(buf) struct buf out = {0};
+
+		yaml_write(json_build(&a, "{s:s}", "a", rows[i].text), &out);
+		assert_string_equal(buf_cstr(&out), rows[i].written);
+		expect_same(str_c(rows[i].text));
+	}
+}
