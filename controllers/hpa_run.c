@@ -371,9 +371,11 @@ static void find_target(struct turn *t)
 	struct str version = json_str_or(json_get(ref, STR("apiVersion")), STR("v1"));
 	struct str kind = json_str(json_get(ref, STR("kind"))), group, ignored;
 
-	t->target = restmap_find(t->s->h->map, version, kind);
+	api_version_split(version, &group, &ignored);
+	/* The version may be one that is no longer served: a scale is the same in all. */
+	t->target = restmap_find(t->s->h->map, version, kind)
+			    ?: restmap_find_group(t->s->h->map, group, kind);
 	if (!t->target) {
-		api_version_split(version, &group, &ignored);
 		no_scale(t, arena_printf(&t->a, "no matches for kind \"%.*s\" in group \"%.*s\"",
 					 STR_ARG(kind), STR_ARG(group)));
 		return;

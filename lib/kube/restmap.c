@@ -268,6 +268,21 @@ bool restmap_served(const struct restmap *m, const struct resource *r)
 		       entry_key(&a, str_c(r->group), str_c(r->version), str_c(r->kind)));
 }
 
+const struct resource *restmap_find_group(const struct restmap *m, struct str group,
+					  struct str kind)
+{
+	const struct resource *r, *found = NULL;
+
+	for (size_t i = 0; (r = restmap_at(m, i)); i++) {
+		if (!str_is(group, r->group) || !str_is(kind, r->kind))
+			continue;
+		if (restmap_served(m, r))
+			return r;
+		found = found ?: r;
+	}
+	return found;
+}
+
 bool restmap_ready(const struct restmap *m)
 {
 	return m->ready;

@@ -17,6 +17,9 @@ void restmap_refresh(struct restmap *m, void (*done)(void *arg, const struct err
 void restmap_cancel(struct restmap *m, const void *arg);
 /* NULL when unknown. Valid for the map's life. */
 const struct resource *restmap_find(struct restmap *m, struct str api_version, struct str kind);
+/* Of whatever version, served ones first: for references that outlive the versions they name. */
+const struct resource *restmap_find_group(const struct restmap *m, struct str group,
+					  struct str kind);
 /* Whether r was in the last discovery that was read to its end: a definition may be gone. */
 bool restmap_served(const struct restmap *m, const struct resource *r);
 bool restmap_ready(const struct restmap *m); /* read at least once */

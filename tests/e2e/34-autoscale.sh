@@ -105,7 +105,7 @@ apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata: {name: custom}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: still}
+  scaleTargetRef: {apiVersion: apps/v1beta2, kind: StatefulSet, name: still}
   maxReplicas: 3
   metrics: [{type: Pods, pods: {metric: {name: rps}, target: {type: AverageValue, averageValue: '10'}}}]
 ---
@@ -121,7 +121,7 @@ spec:
     spec: {containers: [{name: main, image: 'busybox:1', command: [sleep, '10000']}], terminationGracePeriodSeconds: 0}
 Y
 ok "a target that isn't there is told of" soon 10 condition nowhere AbleToScale 'False FailedGetScale'
-ok "metrics that nobody serves, too" soon 10 condition custom ScalingActive 'False FailedGetPodsMetric'
+ok "metrics that nobody serves, too, of a target named by a version that is no more" soon 10 condition custom ScalingActive 'False FailedGetPodsMetric'
 ok "no autoscaler goes to zero" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig patch hpa nowhere --type=merge -p '{\"spec\":{\"minReplicas\":0}}' >/dev/null 2>&1"
 k patch hpa custom --type=json -p '[{"op":"replace","path":"/spec/metrics","value":[{"type":"ContainerResource","containerResource":{"name":"memory","container":"main","target":{"type":"AverageValue","averageValue":"1Ki"}}}]}]' >/dev/null
 ok "a container's memory scales a StatefulSet" soon 20 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get sts still -o jsonpath='{.spec.replicas}') = 3 ]"

@@ -130,6 +130,11 @@ void test_restmap__kinds_of_the_server(void **state)
 	assert_non_null(r);
 	assert_string_equal(r->plural, "widgets");
 	assert_true(r->namespaced);
+	/* A reference may name a version that is served no longer. */
+	assert_null(restmap_find(m, STR("e.io/v1beta1"), STR("Widget")));
+	assert_ptr_equal(restmap_find_group(m, STR("e.io"), STR("Widget")), r);
+	assert_ptr_equal(restmap_find_group(m, STR(""), STR("Pod")), &res_pods);
+	assert_null(restmap_find_group(m, STR("f.io"), STR("Widget")));
 	assert_ptr_equal(restmap_find(m, STR("v1"), STR("Pod")), &res_pods);
 	while (restmap_at(m, n))
 		n++;
