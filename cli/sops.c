@@ -22,12 +22,12 @@ enum { FILE_MAX = 16 * 1024 * 1024, KEYS_FILE_MAX = 1024 * 1024 };
 static int add_file(struct age_keys *k, const char *path, struct err *err)
 {
 	struct buf text = {0};
-	int rc = fs_read(path, KEYS_FILE_MAX, &text, err);
+	int rc = fs_read(path, KEYS_FILE_MAX, &text, err); /* which names the file */
 
-	if (rc == 0)
-		rc = age_keys_parse(k, buf_view(&text), err);
+	if (rc == 0 && age_keys_parse(k, buf_view(&text), err) != 0)
+		rc = err_wrap(err, "%s", path);
 	buf_wipe(&text);
-	return rc ? err_wrap(err, "%s", path) : 0;
+	return rc;
 }
 
 static int find_identities(struct age_keys *k, const char *file, struct err *err)

@@ -203,5 +203,6 @@ int sops_find_marked(struct arena *a, const struct sops_docs *d, const regex_t *
 	for (size_t i = 0; i < d->docs->n; i++)
 		if (walk_inside(&f, d->docs->v[i]) != 0)
 			return -1;
-	return 0;
+	/* What stands behind the last value; below it is nobody's. */
+	return gap(&f, d->text.n);
 }

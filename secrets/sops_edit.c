@@ -318,6 +318,8 @@ static int put_into(const struct sops_edit *e, const struct sops_put *p, struct 
 		d = sops_open_docs_of(&o);
 		rc = sops_each(&d, o.metadata[0], put_leaf, &s, err);
 	}
+	if (rc == 0 && (json_is(s.target, JSON_OBJECT) || json_is(s.target, JSON_ARRAY)))
+		rc = err_set(err, ERR_INVALID, "a mapping or a list stands there");
 	if (rc == 0 && (s.clear || !s.cuts.n))
 		rc = err_set(err, ERR_INVALID, "the file's rule leaves this place in clear");
 	if (rc == 0)

@@ -67,6 +67,11 @@ void test_sops_rules__comments_say_what_is_encrypted(void **state)
 	assert_false(clear("hidden"));
 	assert_true(clear("clear1") && clear("clear2") && clear("clear3"));
 	assert_true(clear("# sops:enc\n# still\nb: ENC[") && clear("'clear # sops:enc'"));
+	/* Behind the last value, too, of a file and of a document. */
+	same(under("encrypted_comment_regex", "sops:enc",
+		   "a: clear1\nb: hidden1 # sops:enc\n---\nc: clear2\nd: hidden2 # sops:enc"));
+	assert_false(clear("hidden"));
+	assert_true(clear("clear1") && clear("clear2"));
 	buf_release(&made);
 }
 
