@@ -50,8 +50,10 @@ bool convert_moves(const struct kind *k)
 void convert_from_stored(struct arena *a, const struct kind *to, struct json *o)
 {
 	set_name(a, to, o);
-	if (to->from_stored)
+	if (to->from_stored) {
 		to->from_stored(a, o);
+		schema_fill(a, to->schema, o);
+	}
 }
 
 void convert_to_stored(struct arena *a, const struct kind *from, const struct kind *stored,

@@ -284,7 +284,8 @@ static void carry_out(struct op *op)
 		core_ask(op);
 		return;
 	}
-	if (op->req->subresource.n && !str_is(op->req->subresource, "status") &&
+	if (op->req->subresource.n &&
+	    !(str_is(op->req->subresource, "status") && op->kind->flags & KIND_STATUS) &&
 	    core_subresource(op))
 		return;
 	if (op->kind->flags & KIND_NO_STORE) { /* reviews are the front's: only Bindings come */

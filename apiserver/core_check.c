@@ -159,6 +159,24 @@ static int treat_unknown(struct op *op, const struct schema_problems *unknown)
 	return 0;
 }
 
+/* A body that can't be read is a bad request; a patch that makes such a body is an invalid patch.
+ */
+static int refuse_body(struct op *op, const struct kind *k, struct str why)
+{
+	bool patch = op->req->verb == CORE_PATCH &&
+		     !str_starts(op->req->content_type, STR("application/apply-patch"));
+	struct str message = arena_str(op->a, why);
+
+	op->problems.n = 0;
+	if (!patch)
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "%s in version \"%s\" cannot be handled as a %s: %.*s", k->kind,
+			       k->version, k->kind, STR_ARG(message));
+	schema_problem(&op->problems, "FieldValueInvalid", STR("patch"), 0, "Invalid value: %.*s",
+		       STR_ARG(message));
+	return err_set(&op->err, ERR_INVALID, "patch: Invalid value: %.*s", STR_ARG(message));
+}
+
 /* What Go's decoder would refuse has no field, and is a 400; the rest are causes of a 422. */
 static int check_schema(struct op *op, const struct kind *k, struct json *v)
 {
@@ -170,11 +188,7 @@ static int check_schema(struct op *op, const struct kind *k, struct json *v)
 
 		if (p->field.n)
 			continue;
-		err_set(&op->err, ERR_BAD_REQUEST,
-			"%s in version \"%s\" cannot be handled as a %s: %.*s", k->kind, k->version,
-			k->kind, STR_ARG(p->message));
-		op->problems.n = 0;
-		return -1;
+		return refuse_body(op, k, p->message);
 	}
 	if (treat_unknown(op, &unknown))
 		return -1;
@@ -232,9 +246,13 @@ int write_check_applied(struct op *op, const struct json *config)
 	AUTO(buf) struct buf text = {0};
 	struct str ns = meta_namespace(config), name = meta_name(config);
 
-	if (!str_is(op_query(op, "fieldValidation"), "Strict"))
-		return 0;
 	schema_check(op->kind->schema, config, &ignored, &unknown);
+	for (size_t i = 0; i < ignored.n && !op->kind->crd; i++)
+		if (!ignored.v[i].field.n)
+			return err_set(&op->err, ERR_BAD_REQUEST,
+				       "failed to create typed patch object (%.*s/%.*s): %.*s",
+				       (int)MIN(ns.n, 63), ns.p ? ns.p : "", (int)MIN(name.n, 100),
+				       name.p ? name.p : "", STR_ARG(ignored.v[i].message));
 	if (!unknown.n)
 		return 0;
 	for (size_t i = 0; i < unknown.n; i++)

@@ -35,7 +35,13 @@ static struct json *options_of(struct op *op)
 			"decoded object cannot be converted to DeleteOptions");
 		return NULL;
 	}
-	if (grace.n && !str_to_i64(grace, &seconds))
+	if (grace.n && str_to_i64(grace, &seconds)) {
+		err_set(&op->err, ERR_BAD_REQUEST,
+			"strconv.ParseInt: parsing \"%.*s\": invalid syntax", (int)MIN(grace.n, 50),
+			grace.p);
+		return NULL;
+	}
+	if (grace.n)
 		json_set_int(op->a, o, "gracePeriodSeconds", seconds);
 	if (how.n)
 		json_set_str(op->a, o, "propagationPolicy", how);
@@ -51,20 +57,22 @@ static int check_preconditions(struct op *op, const struct obj *live, const stru
 	struct str revision = json_str(json_at(options, "preconditions", "resourceVersion"));
 	uint64_t want;
 
+	op->by_kind = true;
 	if (uid.n && !str_eq(uid, live->uid))
 		return err_set(&op->err, ERR_CONFLICT,
 			       "Operation cannot be fulfilled on %s \"%.*s\": Precondition failed: "
 			       "UID in precondition: %.*s, UID in "
 			       "object meta: %.*s",
-			       op->kind->plural, STR_ARG(live->name), (int)MIN(uid.n, 60), uid.p,
+			       op->kind->kind, STR_ARG(live->name), (int)MIN(uid.n, 60), uid.p,
 			       STR_ARG(live->uid));
 	if (revision.n && (str_to_u64(revision, &want) || want != live->revision))
 		return err_set(&op->err, ERR_CONFLICT,
 			       "Operation cannot be fulfilled on %s \"%.*s\": Precondition failed: "
 			       "ResourceVersion in precondition: "
 			       "%.*s, ResourceVersion in object meta: %llu",
-			       op->kind->plural, STR_ARG(live->name), (int)MIN(revision.n, 30),
+			       op->kind->kind, STR_ARG(live->name), (int)MIN(revision.n, 30),
 			       revision.p, (unsigned long long)live->revision);
+	op->by_kind = false;
 	return 0;
 }
 
@@ -180,6 +188,16 @@ static void mark(struct op *op, struct json *tree, int64_t grace)
 
 /* ---- deleting ---- */
 
+/* An object as it is told of, though it doesn't stand like that. */
+static const struct obj *shown(struct op *op, const struct json *tree)
+{
+	struct obj *o = obj_from_json(tree, &op->err);
+
+	if (o)
+		core_keep(op->core, o);
+	return o;
+}
+
 const struct obj *core_delete_object(struct op *op, const struct obj *live,
 				     const struct json *options, bool *ret_gone)
 {
@@ -191,21 +209,23 @@ const struct obj *core_delete_object(struct op *op, const struct obj *live,
 	if (check_preconditions(op, live, options) ||
 	    write_admit(op, ADMIT_DELETE, live->name, NULL, old))
 		return NULL;
-	set_propagation(op, json_set_object(op->a, tree, "metadata"), options);
-	if (defines(op->kind))
-		set_finalizer(op->a, json_set_object(op->a, tree, "metadata"), CRD_FINALIZER, true);
+	if (!(op->kind->flags & KIND_EXPIRES)) /* nothing hangs on Events */
+		set_propagation(op, json_set_object(op->a, tree, "metadata"), options);
+	if (defines(op->kind)) /* its objects go first */
+		set_finalizer(op->a, json_get(tree, STR("metadata")), CRD_FINALIZER, true);
 	mark(op, tree, grace_of(op, tree, options));
 	if (op->evicting && !live->deleted_ns)
 		condition_set(op->a, tree, "DisruptionTarget", "True", "EvictionByEvictionAPI",
 			      STR("Eviction API: evicting"), core_now(op->core));
 	*ret_gone = core_deletable(op->kind, tree);
-	if (op->dry_run)
-		return live;
-	if (*ret_gone) {
-		core_remove(op->core, op->served->table, live, op->a);
+	if (*ret_gone && !op->dry_run) {
 		core_keep(op->core, obj_ref(live));
-		return live;
+		core_remove(op->core, op->served->table, live, op->a);
 	}
+	if (*ret_gone && !(op->kind->flags & KIND_GRACEFUL))
+		return live;
+	if (*ret_gone || op->dry_run)
+		return shown(op, tree);
 	if (json_equal(tree, old))
 		return live;
 	marked = core_put(op->core, op->served->table, tree, op->a);

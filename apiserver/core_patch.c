@@ -71,9 +71,12 @@ static struct json *patched(struct op *op, struct str type, const struct json *t
 static int check_identity(struct op *op, const struct json *next)
 {
 	if (!json_is(next, JSON_OBJECT) || !str_eq(meta_name(next), op->req->name))
-		return err_set(&op->err, ERR_BAD_REQUEST,
-			       "the name of the object does not match the name on the URL (%.*s)",
-			       (int)MIN(op->req->name.n, 200), op->req->name.p);
+		return json_is(next, JSON_OBJECT) && write_check(op, json_copy(op->a, next))
+			       ? -1 /* what can't be read has no name either */
+			       : err_set(&op->err, ERR_BAD_REQUEST,
+					 "the name of the object does not match the name on the "
+					 "URL (%.*s)",
+					 (int)MIN(op->req->name.n, 200), op->req->name.p);
 	return 0;
 }
 
@@ -192,7 +195,8 @@ static int apply_preconditions(struct op *op, const struct json *config, const s
 	struct str uid = meta_uid(config),
 		   revision = json_str(json_at(config, "metadata", "resourceVersion"));
 	struct str said = json_str(json_get(config, STR("apiVersion"))),
-		   version = convert_api_version(op->a, op->kind);
+		   version = convert_api_version(op->a, op->kind),
+		   kind = json_str(json_get(config, STR("kind")));
 	uint64_t want;
 
 	if (!str_eq(said, version))
@@ -200,14 +204,22 @@ static int apply_preconditions(struct op *op, const struct json *config, const s
 			       "Incorrect version specified in apply patch. Specified patch "
 			       "version: %.*s, expected: %.*s",
 			       (int)MIN(said.n, 100), said.p ? said.p : "", STR_ARG(version));
-	if (!str_eq(meta_name(config), op->req->name))
-		return meta_name(config).n
-			       ? err_set(&op->err, ERR_BAD_REQUEST,
-					 "name in object (%.*s) does not match the name on the URL "
-					 "(%.*s)",
-					 (int)MIN(meta_name(config).n, 200), meta_name(config).p,
-					 (int)MIN(op->req->name.n, 200), op->req->name.p)
-			       : err_set(&op->err, ERR_BAD_REQUEST, "metadata.name is required");
+	if (!str_is(kind, op->kind->kind))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "failed to create typed patch object: no corresponding type for "
+			       "%.*s, Kind=%.*s",
+			       STR_ARG(version), (int)MIN(kind.n, 100), kind.p ? kind.p : "");
+	if (meta_name(config).n && !str_eq(meta_name(config), op->req->name))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "name in object (%.*s) does not match the name on the URL (%.*s)",
+			       (int)MIN(meta_name(config).n, 200), meta_name(config).p,
+			       (int)MIN(op->req->name.n, 200), op->req->name.p);
+	if (!meta_name(config).n && !live)
+		return err_set(
+			&op->err, ERR_BAD_REQUEST,
+			"the name of the object (%.*s based on URL) was undeterminable: name "
+			"must be provided",
+			(int)MIN(op->req->name.n, 200), op->req->name.p);
 	if (uid.n && (!live || !str_eq(uid, live->uid)))
 		return err_set(&op->err, ERR_CONFLICT,
 			       "uid mismatch: the provided object specified uid %.*s",

@@ -326,14 +326,14 @@ static void list(struct op *op)
 	struct selecting s;
 	int64_t n = 0;
 
-	if (limit.n && (str_to_i64(limit, &n) || n < 0))
+	if (limit.n && str_to_i64(limit, &n))
 		err_set(&op->err, ERR_BAD_REQUEST, "Invalid value: \"%.*s\": limit",
 			(int)MIN(limit.n, 50), limit.p);
 	if (token.n && op_query(op, "resourceVersion").n &&
 	    !str_is(op_query(op, "resourceVersion"), "0"))
 		err_set(&op->err, ERR_BAD_REQUEST,
 			"specifying resource version is not allowed when using continue");
-	p.limit = (size_t)n;
+	p.limit = (size_t)MAX(n, 0);
 	if (op->err.code != ERR_NONE || selecting_parse(op, op->a, &s) ||
 	    (token.n ? page_continue(op, token, &p) : check_revision(op, &p))) {
 		op_answer_error(op);

@@ -426,28 +426,51 @@ static void bump_generation(struct op *op, struct json *next, const struct json 
 			     json_int(json_at(live, "metadata", "generation"), 0) + 1);
 }
 
+static int exists(struct op *op, struct str name)
+{
+	return err_set(&op->err, ERR_EXISTS, "%s%s%s \"%.*s\" already exists", op->kind->plural,
+		       op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(name));
+}
+
 /* asked: the version whose fields the writer comes to own, NULL when that is settled. */
 static const struct obj *write_stored(struct op *op, struct json *next, const struct obj *live,
 				      const struct kind *asked)
 {
 	const struct json *tree = live ? obj_tree(live, op->a) : NULL;
+	bool taken;
 
 	if (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next))
 		return NULL;
+	/* Told last: who sends nonsense hears of that first. */
+	taken = !live && table_get(op->served->table, meta_namespace(next), meta_name(next));
 	default_all(op, next);
 	if (asked) /* what admission and the kind's strategy add is nobody's */
 		track(op, asked, next, tree);
 	if (write_admit(op, live ? ADMIT_UPDATE : ADMIT_CREATE, meta_name(next), next, tree))
 		return NULL;
 	prepare(op, next, tree);
-	if (allocate(op, next, tree))
+	if (!taken && allocate(op, next, tree))
 		return NULL;
 	validate(op, next, tree);
 	if (invalid(op))
 		return NULL;
+	if (taken) {
+		exists(op, meta_name(next));
+		return NULL;
+	}
+	schema_fill(op->a, op->kind->schema, next);
 	if (live)
 		bump_generation(op, next, tree);
 	return put(op, next, live, tree);
+}
+
+/* An empty list of owners means that there shall be none, and would be pruned like any other. */
+static void mark_reset(struct op *op, struct json *next)
+{
+	struct json *list = json_at(next, "metadata", "managedFields");
+
+	if (json_is(list, JSON_ARRAY) && !json_len(list))
+		json_append(op->a, list, json_new(op->a, JSON_OBJECT));
 }
 
 /*
@@ -461,6 +484,7 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 	const struct obj *o;
 
 	op->live = live;
+	mark_reset(op, next);
 	if (write_check(op, next))
 		return NULL;
 	if (asked->stored && !asked->crd)
@@ -481,24 +505,15 @@ const struct obj *write_object(struct op *op, struct json *next, const struct ob
 
 /* ---- verbs ---- */
 
-static int exists(struct op *op, struct str name)
-{
-	return err_set(&op->err, ERR_EXISTS, "%s%s%s \"%.*s\" already exists", op->kind->plural,
-		       op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(name));
-}
-
 void core_create_object(struct op *op, struct json *next, bool tracked)
 {
-	struct str name = op->name = meta_name(next);
 	const struct obj *o = NULL;
+
+	op->name = meta_name(next);
 
 	if (op->kind->crd && crd_version(op->kind)->crd->terminating)
 		err_set(&op->err, ERR_METHOD_NOT_ALLOWED,
 			"create not allowed while custom resource definition is terminating");
-	else if (name.n && (op->kind->flags & KIND_NAMESPACED ? op->req->namespace.n : 1) &&
-		 table_get(op->served->table,
-			   op->kind->flags & KIND_NAMESPACED ? op->req->namespace : STR_NONE, name))
-		exists(op, name);
 	else
 		o = write_object(op, next, NULL, tracked);
 	if (o)
@@ -550,6 +565,11 @@ void core_update(struct op *op)
 		err_set(&op->err, ERR_BAD_REQUEST,
 			"the name of the object (%.*s) does not match the name on the URL (%.*s)",
 			(int)MIN(meta_name(next).n, 200), meta_name(next).p,
+			(int)MIN(op->req->name.n, 200), op->req->name.p);
+	else if (next && !meta_name(next).n)
+		err_set(&op->err, ERR_BAD_REQUEST,
+			"the name of the object (%.*s based on URL) was undeterminable: name must "
+			"be provided",
 			(int)MIN(op->req->name.n, 200), op->req->name.p);
 	else if (next && !live && makes(op, next)) {
 		core_make_missing(op, next, true);

@@ -2,11 +2,13 @@
  * Errors as clients read them: metav1.Status. Pure.
  * Specification: k8s.io/apimachinery/pkg/api/errors, meta/v1 (Status, StatusDetails).
  */
+#include <string.h>
+
 #include "apiserver/core-internal.h"
 
 static void write_causes(const struct schema_problems *causes, struct buf *out)
 {
-	buf_puts(out, ",\"causes\":[");
+	buf_puts(out, out->p[out->n - 1] == '{' ? "\"causes\":[" : ",\"causes\":[");
 	for (size_t i = 0; i < causes->n; i++) {
 		const struct schema_problem *p = &causes->v[i];
 
@@ -31,11 +33,41 @@ static void write_member(struct buf *out, const char *name, struct str value)
 	json_write_string(value, out);
 }
 
+/* What was wrong with a request itself is told without saying what it was about. */
+static bool about_request(const struct err *err)
+{
+	return err->code == ERR_BAD_REQUEST || err->code == ERR_PARSE ||
+	       err->code == ERR_UNSUPPORTED_MEDIA || err->code == ERR_NOT_ACCEPTABLE;
+}
+
+/* Found wrong before it was known what it would be about: no such path or method, or a patch that
+ * doesn't fit. Such details are there, and empty. */
+static bool of_nothing(const struct err *err, const struct schema_problems *causes)
+{
+	struct str said = str_c(err->msg);
+
+	if (err->code == ERR_INVALID)
+		return !causes || (causes->n == 1 && str_is(causes->v[0].field, "patch"));
+	return (err->code == ERR_NOT_FOUND &&
+		str_starts(said, STR("the server could not find the requested resource"))) ||
+	       (err->code == ERR_METHOD_NOT_ALLOWED &&
+		str_starts(said, STR("the server does not allow this method")));
+}
+
+static bool has_conflicts(const struct schema_problems *causes)
+{
+	return causes && causes->n && !strcmp(causes->v[0].reason, "FieldManagerConflict");
+}
+
 static void write_details(const struct err *err, struct str group, struct str kind, struct str name,
 			  struct str uid, const struct schema_problems *causes, struct buf *out)
 {
+	if (about_request(err) && !causes && !err->retry_after_s)
+		return;
 	if (!name.n && !kind.n && !causes && !err->retry_after_s)
 		return;
+	if (has_conflicts(causes) || of_nothing(err, causes))
+		name = group = kind = uid = STR_NONE;
 	buf_puts(out, ",\"details\":{");
 	write_member(out, "name", name);
 	write_member(out, "group", group);

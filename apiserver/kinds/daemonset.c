@@ -33,11 +33,34 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_selector(c, cells, json_at(o, "spec", "selector"));
 }
 
+/* Which template this is, as old clients read it: 1, 2, …. Theirs is only the annotation. */
+#define TEMPLATE_GENERATION "deprecated.daemonset.template.generation"
+
+static struct json *annotations(struct kind_ctx *c, struct json *o)
+{
+	return json_set_object(c->a, json_set_object(c->a, o, "metadata"), "annotations");
+}
+
+static void prepare(struct kind_ctx *c, struct json *next, const struct json *live)
+{
+	struct str was = json_str(json_at(live, "metadata", "annotations", TEMPLATE_GENERATION));
+	uint64_t n = 0;
+
+	if (live && str_to_u64(was, &n))
+		n = 0;
+	if (!live ||
+	    !json_equal(json_at(next, "spec", "template"), json_at(live, "spec", "template")))
+		n++;
+	json_set_str(c->a, annotations(c, next), TEMPLATE_GENERATION,
+		     arena_strf(c->a, "%llu", (unsigned long long)MAX(n, 1)));
+}
+
 static void set_defaults(struct kind_ctx *c, struct json *o)
 {
 	struct json *spec = json_set_object(c->a, o, "spec");
 	struct json *strategy = json_set_object(c->a, spec, "updateStrategy"), *rolling;
 
+	default_str(c, annotations(c, o), TEMPLATE_GENERATION, "0");
 	podtemplate_defaults(c, json_set_object(c->a, spec, "template"));
 	default_str(c, strategy, "type", "RollingUpdate");
 	if (!str_is(json_str(json_get(strategy, STR("type"))), "RollingUpdate"))
@@ -100,5 +123,6 @@ const struct kind kind_daemonset = {
 	.columns = columns,
 	.row = row,
 	.set_defaults = set_defaults,
+	.prepare = prepare,
 	.validate = validate,
 };

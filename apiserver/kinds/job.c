@@ -87,9 +87,21 @@ static void default_policies(struct kind_ctx *c, struct json *spec)
 	}
 }
 
+/* A Job without labels has those of its pods. */
+static void default_labels(struct kind_ctx *c, struct json *o)
+{
+	const struct json *labels = json_at(o, "spec", "template", "metadata", "labels");
+
+	if (json_len(labels) && !json_len(json_at(o, "metadata", "labels")))
+		json_set(c->a, json_set_object(c->a, o, "metadata"), STR("labels"),
+			 json_copy(c->a, labels));
+}
+
 static void set_defaults(struct kind_ctx *c, struct json *o)
 {
 	struct json *spec = json_set_object(c->a, o, "spec");
+
+	default_labels(c, o);
 
 	default_policies(c, spec);
 
@@ -120,6 +132,7 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 	}
 	json_set(c->a, spec, STR("selector"),
 		 json_build(c->a, "{s:{s:S}}", "matchLabels", names[1], uid));
+	default_labels(c, next);
 }
 
 /* The number of indexes may change together with the parallelism only. */

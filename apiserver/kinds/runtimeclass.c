@@ -25,7 +25,6 @@ const struct kind kind_runtimeclass = {
 	.version = "v1",
 	.kind = "RuntimeClass",
 	.plural = "runtimeclasses",
-	.flags = KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.node.v1.RuntimeClass",
 	.columns = columns,
 	.validate = validate,

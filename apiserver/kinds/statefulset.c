@@ -24,11 +24,28 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_containers(c, cells, json_at(o, "spec", "template", "spec"));
 }
 
+/* Claims' templates say what they are and where a claim begins, as whole objects would. */
+static void complete_claims(struct kind_ctx *c, struct json *spec)
+{
+	struct json *claims = json_get(spec, STR("volumeClaimTemplates"));
+
+	for (size_t i = 0; i < json_len(claims); i++) {
+		struct json *claim = json_item(claims, i);
+
+		if (!json_is(claim, JSON_OBJECT))
+			continue;
+		json_set_str(c->a, claim, "apiVersion", STR("v1"));
+		json_set_str(c->a, claim, "kind", STR("PersistentVolumeClaim"));
+		default_str(c, json_set_object(c->a, claim, "status"), "phase", "Pending");
+	}
+}
+
 static void set_defaults(struct kind_ctx *c, struct json *o)
 {
 	struct json *spec = json_set_object(c->a, o, "spec");
 	struct json *strategy = json_set_object(c->a, spec, "updateStrategy");
 
+	complete_claims(c, spec);
 	podtemplate_defaults(c, json_set_object(c->a, spec, "template"));
 	default_int(c, spec, "replicas", 1);
 	default_str(c, strategy, "type", "RollingUpdate");
@@ -97,6 +114,16 @@ static void validate_strategy(struct kind_ctx *c, const struct spath *at, const 
 		rule_non_negative(c, &ordinals, json_get(spec, STR("ordinals")), "start");
 }
 
+/* What was stored before templates were completed is as it would be today. */
+static const struct json *completed(struct kind_ctx *c, const struct json *spec)
+{
+	struct json *copy = spec ? json_copy(c->a, spec) : NULL;
+
+	if (copy)
+		complete_claims(c, copy);
+	return copy;
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
@@ -111,7 +138,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	rule_selector_matches(c, &at, spec);
 	rule_template(c, &template_at, with_claims(c, spec), "StatefulSet");
 	if (live)
-		rule_only(c, spec, json_get(live, STR("spec")), free_fields,
+		rule_only(c, spec, completed(c, json_get(live, STR("spec"))), free_fields,
 			  "updates to statefulset spec for fields other than 'replicas', "
 			  "'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
 			  "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "

@@ -263,7 +263,9 @@ void apply_track_update(struct arena *a, const struct schema *s, const struct js
 			struct json *next, const struct apply_opts *o)
 {
 	const struct json *sent = json_at(next, "metadata", "managedFields");
-	struct managed_list all = managed_read(a, json_len(sent) ? next : live);
+	/* Who writes a part of an object has no say in who owns what. */
+	struct managed_list all =
+		managed_read(a, json_len(sent) && !o->subresource.n ? next : live);
 	struct fieldset_diff diff;
 	struct json *changed, *removed;
 	struct managed *mine;

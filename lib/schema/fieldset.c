@@ -356,6 +356,33 @@ static bool comes_by_itself(const struct schema *parent, struct str key)
 	return f && (f->solid || (f->required && parent->name) || str_is(key, "metadata"));
 }
 
+/* And the zero of what is always written is there before anybody says so. */
+static bool is_zero(const struct json *v)
+{
+	switch (v->type) {
+	case JSON_STRING:
+	case JSON_OBJECT:
+		return !v->n;
+	case JSON_INT:
+		return !v->i;
+	case JSON_BOOL:
+		return !v->b;
+	case JSON_NULL:
+	case JSON_NUM:
+	case JSON_ARRAY:
+	default:
+		return false;
+	}
+}
+
+static bool was_there(const struct schema *parent, struct str key, const struct json *v)
+{
+	const struct schema_field *f = parent ? schema_field(parent, key) : NULL;
+
+	return f && parent->name && !(parent->flags & SCHEMA_F_CUSTOM) &&
+	       (f->solid || f->listed || f->required) && is_zero(v);
+}
+
 static void added_fields(struct arena *a, const struct schema *s, const struct json *v, bool given,
 			 struct json *out);
 
@@ -396,6 +423,8 @@ static void added_fields(struct arena *a, const struct schema *s, const struct j
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct str key = v->members[i].key;
 
+		if (given && was_there(s, key, &v->members[i].value))
+			continue;
 		json_add_borrowed(a, out, element_of_field(a, key),
 				  added(a, shape_child(s, key), &v->members[i].value,
 					given && comes_by_itself(s, key)));
@@ -433,6 +462,8 @@ static void compare_part(struct arena *a, const struct part *p, const struct jso
 	struct fieldset_diff below = {0};
 
 	if (!from && !to)
+		return;
+	if (!from && p->key.p && was_there(p->parent, p->key, to))
 		return;
 	if (!from) {
 		keep(a, &into->changed, p,

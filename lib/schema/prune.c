@@ -4,6 +4,8 @@
  * Pure. Both change the value in place and must only be given what the caller may change; they
  * never look inside values of type "anything".
  */
+#include <string.h>
+
 #include "lib/schema/schema-internal.h"
 
 #include "lib/base/pure.h"
@@ -124,4 +126,41 @@ void schema_default(struct arena *a, const struct schema *s, struct json *v)
 			if (!schema_field(s, v->members[i].key))
 				schema_default(a, s->item, &v->members[i].value);
 	}
+}
+
+/* ---- what is always written ---- */
+
+static void fill_field(struct arena *a, const struct schema_field *f, struct json *v)
+{
+	struct json *value = json_get(v, str_c(f->name));
+
+	if (value && value->type != JSON_NULL) {
+		schema_fill(a, f->type, value);
+		return;
+	}
+	if (f->solid && f->type->type == SCHEMA_OBJECT && strcmp(f->name, "metadata")) {
+		value = json_set_object(a, v, f->name);
+		schema_fill(a, f->type, value);
+	} else if ((f->listed || f->solid) && f->type->type == SCHEMA_STRING) {
+		json_set_str(a, v, f->name, STR(""));
+	} else if ((f->listed || f->solid) && f->type->type == SCHEMA_INT) {
+		json_set_int(a, v, f->name, 0);
+	} else if (f->listed && f->type->type == SCHEMA_BOOL) {
+		json_set(a, v, str_c(f->name), json_new_bool(a, false));
+	}
+}
+
+void schema_fill(struct arena *a, const struct schema *s, struct json *v)
+{
+	if (!s || !v || custom(s))
+		return;
+	if (s->type == SCHEMA_ARRAY && v->type == JSON_ARRAY)
+		for (uint32_t i = 0; i < v->n; i++)
+			schema_fill(a, s->item, &v->items[i]);
+	else if (s->type == SCHEMA_MAP && v->type == JSON_OBJECT && s->item->type == SCHEMA_OBJECT)
+		for (uint32_t i = 0; i < v->n; i++)
+			schema_fill(a, s->item, &v->members[i].value);
+	else if (s->type == SCHEMA_OBJECT && v->type == JSON_OBJECT)
+		for (size_t i = 0; i < s->nfields; i++)
+			fill_field(a, &s->fields[i], v);
 }

@@ -127,6 +127,9 @@ void schema_check_update(const struct schema *s, const struct json *v, const str
 			 struct schema_problems *problems);
 /* Fills absent fields that have a default, in place (v must be the caller's to change). */
 void schema_default(struct arena *a, const struct schema *s, struct json *v);
+/* Writes out what Kubernetes' encoder always writes: structures that are there even when empty, and
+ * the zero of texts, numbers and truths that are published as required, in place. */
+void schema_fill(struct arena *a, const struct schema *s, struct json *v);
 /* Drops unknown fields in place, as the decoder of built-in kinds and CRD pruning do. Also drops
  * null members of built-in objects, and empty maps and lists that Kubernetes never writes. */
 void schema_prune(const struct schema *s, struct json *v);

@@ -36,7 +36,7 @@ static void word_quantity(struct arena *a, struct json *v)
 	if (is_plain(json_str(v)))
 		return;
 	if (json_is(v, JSON_STRING))
-		buf_str(&text, json_str(v));
+		buf_str(&text, str_trim(json_str(v)));
 	else if (json_is(v, JSON_INT) || json_is(v, JSON_NUM))
 		json_write(v, &text);
 	if (!text.n || quantity_parse(buf_view(&text), &q))

@@ -71,7 +71,7 @@ class Episode:
         found = self.comparer.answers(ref, tested, kind)
         path = paths if isinstance(paths, str) else paths[0]
         said = bodies[0] if isinstance(bodies, tuple) else bodies
-        detail = "%s %s %s\n%s\nreference %s\ntested %s" % (method, path, (headers or {}).get("Content-Type", ""), said,
+        detail = "%s %s %s\n%s\nreference %s\ntested %s" % (method, path, " ".join((headers or {}).values()), said,
                                                          ref if ref.code >= 400 else ref.code, tested if tested.code >= 400 else tested.code)
         bad = False
         for d in found:

@@ -44,10 +44,20 @@ def scrub(v, key=""):
     return v
 
 
+def owned_whole(pair):
+    """Whether either version owns such a value as a whole: later ones marked many references atomic, and look into raw values."""
+    a, b = pair
+    if any(s.get("x-kubernetes-map-type") == "atomic" for s in pair):
+        return True
+    if a.get("type") == "array":
+        return any(s.get("x-kubernetes-list-type") not in ("map", "set") for s in pair)
+    return not any(k in a for k in ("properties", "additionalProperties", "items"))
+
+
 def prune_fields(fields, pair, schemas):
     """fieldsV1 without what the reference's version has never heard of."""
-    if not isinstance(fields, dict):
-        return fields
+    if not isinstance(fields, dict) or pair and owned_whole(schemas.resolve(pair)):
+        return {}
     out = {}
     for k, v in fields.items():
         sub = pair
@@ -60,7 +70,7 @@ def prune_fields(fields, pair, schemas):
         elif k[:2] in ("k:", "v:", "i:") and pair:
             sub = schemas.below(pair, 0)
         kept = prune_fields(v, sub, schemas)
-        if v and not kept:
+        if v and not kept and not (sub and owned_whole(schemas.resolve(sub))):
             continue
         out[k] = kept
     return out
@@ -96,11 +106,9 @@ def differences(a, b, path=()):
         out = []
         for k in sorted(set(a) | set(b)):
             if k not in b:
-                if a[k] != {}:
-                    out.append((path + (k,), "missing", a[k], None))
+                out.append((path + (k,), "missing", a[k], None))
             elif k not in a:
-                if b[k] != {}:
-                    out.append((path + (k,), "extra", None, b[k]))
+                out.append((path + (k,), "extra", None, b[k]))
             else:
                 out += differences(a[k], b[k], path + (k,))
         return out

@@ -1,13 +1,81 @@
-"""Differences that 1.32 has from 1.20 by its documented behaviour: each with its reason."""
+"""Differences that a 1.32 API server has from a 1.20 one by its documented behaviour, each with its reason.
+
+A rule looks at one difference: kind (bases.Kind), op, path, what ("missing" in the tested, "extra", "value", "length", "200/422"…),
+both values, and the text that would stand in the report.
+"""
 
 
 def why(kind, op, path, what, ref, tested, detail):
     """The reason for a difference, None when there is none."""
+    d = Difference(kind, op, path, what, ref, tested, detail)
     for reason, rule in RULES:
-        if rule(kind, op, path, what, ref, tested, detail):
+        if rule(d):
             return reason
     return None
 
 
+class Difference:
+    def __init__(self, kind, op, path, what, ref, tested, detail):
+        self.kind = kind.kind if kind else ""
+        self.op, self.path, self.what, self.ref, self.tested, self.detail = op, tuple(path), what, ref, tested, detail
+
+    def at(self, *parts):
+        """Whether the path ends so, whatever stands before ("items", "[]")."""
+        return self.path[-len(parts):] == parts
+
+    def below(self, *parts):
+        n = len(parts)
+        return any(self.path[i:i + n] == parts for i in range(len(self.path) - n + 1))
+
+    def owned(self, *fields):
+        """A difference in managedFields about one of these fields."""
+        return "managedFields" in self.path and any(f in str(x) for f in fields for x in self.path + (self.ref, self.tested))
+
+    def cause(self, text, side=None):
+        """A cause of an error that only one of them has."""
+        sides = [self.ref if self.what[:1].isdigit() else "", self.tested if self.what[:1].isdigit() else ""]
+        if self.path[:1] == ("causes",):
+            sides = [self.path[1], ""] if self.what == "missing" else ["", self.path[1]]
+        import re
+        pick = sides if side is None else [sides[side]]
+        return any(re.search(text, str(s)) for s in pick)
+
+
+def is_family(d):
+    return d.kind == "Service" and (d.at("ipFamilies") or d.at("ipFamilyPolicy") or d.at("clusterIPs") or d.owned("f:ipFamil", "f:clusterIPs"))
+
+
 RULES = [
+    ("generation of Jobs (1.21), PodTemplates and CSIDrivers", lambda d: d.at("metadata", "generation") and d.what == "extra" and
+     d.kind in ("Job", "PodTemplate", "CSIDriver", "HorizontalPodAutoscaler", "ResourceQuota")),
+    ("dual-stack Services: families are always told (1.23; behind a gate in 1.20)", is_family),
+    ("spec.storageCapacity of CSIDrivers is always told (1.24; behind a gate in 1.20)",
+     lambda d: d.kind == "CSIDriver" and (d.at("storageCapacity") or d.owned("f:storageCapacity"))),
+    ("certificate requests tell by which credential they came (1.32: authentication.kubernetes.io/credential-id)",
+     lambda d: d.kind == "CertificateSigningRequest" and d.path[:2] == ("spec", "extra")),
+    ("namespaces are labelled with their name (1.21)", lambda d: d.kind == "Namespace" and
+     ("kubernetes.io/metadata.name" in d.path or d.at("metadata", "labels") and d.what == "extra" or d.owned("kubernetes.io/metadata.name"))),
+    ("quotas' use is kept by the API server itself; the reference's controller doesn't run",
+     lambda d: d.kind == "ResourceQuota" and ("status" in d.path or d.at("metadata", "resourceVersion"))),
+    ("seccomp annotations of pods are history (1.27)", lambda d: "annotations" in d.path and "seccomp.security.alpha" in str(d.path) + str(d.ref)),
+    ("Jobs select by batch.kubernetes.io/controller-uid (1.27)", lambda d: d.kind == "Job" and
+     ("controller-uid" in str(d.path) or "batch.kubernetes.io/job-name" in str(d.path))),
+    ("aggregation keeps managedFields of APIServices (1.21)", lambda d: d.kind == "APIService" and "managedFields" in d.path),
+    ("CRDs' own fields are owned by their definition's lists and maps (structured-merge-diff 4.1)",
+     lambda d: d.kind == "Widget" and "managedFields" in d.path),
+    ("raw values are owned member by member (kube-openapi 2021)", lambda d: d.kind == "ControllerRevision" and d.owned("f:data")),
+    ("json-patch 4.12: a replace of what isn't there fails",
+     lambda d: d.path == ("code",) and d.what == "200/422" and "replace operation does not apply" in d.detail),
+    ("list items say what they are: the stored bytes are sent as they stand (docs/DECISIONS.md)",
+     lambda d: d.op in ("list", "collection") and d.path[:2] == ("items", "[]") and d.path[2:] in (("apiVersion",), ("kind",)) and d.what == "extra"),
+    ("server-side apply of what the schema doesn't have: a client's error is a 400, where kube-apiserver has 500 without a reason "
+     "(kubernetes/kubernetes#122480)",
+     lambda d: d.path == ("code",) and d.what == "500/400" and d.op in ("apply", "bad")),
+    ("no write at all where only the times in managedFields would change (1.23)", lambda d: d.at("metadata", "resourceVersion") and d.ref == "new" and d.tested == "same"),
+    ("a resourceVersion that is no number is a conflict; kube-apiserver answers 500 with the number parser's error",
+     lambda d: d.path == ("code",) and d.what == "500/409" and "strconv.ParseUint" in d.detail),
+    ("a null in a template's creationTimestamp isn't written", lambda d: d.owned("f:creationTimestamp")),
+    ("Services are answered as they were when they are deleted (1.22)", lambda d: d.op == "delete" and d.kind == "Service" and "200" in d.detail),
+    ("Ingresses and NetworkPolicies are of networking.k8s.io in errors, too (1.22)",
+     lambda d: d.path == ("about",) and str(d.ref).replace(".extensions", ".networking.k8s.io") == str(d.tested)),
 ]
