@@ -14,6 +14,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
 #include "secrets/sops_bind.h"
+#include "secrets/sops_recipients.h"
 
 enum { FILE_MAX = 16 * 1024 * 1024, KEYS_FILE_MAX = 1024 * 1024 };
 
@@ -184,6 +185,27 @@ static void place(struct arena *a, const struct yaml_docs *docs, struct str key,
 	ret->pointer = pointer_of(a, "", key);
 }
 
+static int put_dotenv(const struct sopsfile *f, struct str key, struct str plain, struct err *err)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	AUTO(buf) struct buf text = {0};
+	AUTO(buf) struct buf made = {0};
+	struct sops_edit e = {.modified = sops_now(&a)};
+	struct age_keys *keys;
+	int rc = fs_read(f->path, FILE_MAX, &text, err);
+
+	if (rc != 0)
+		return -1;
+	keys = sops_identities(f->identity, err);
+	e.keys = keys;
+	e.text = buf_view(&text);
+	rc = keys ? sops_edit_put_dotenv(&e, key, plain, &made, err) : -1;
+	age_keys_free(keys);
+	if (rc == 0)
+		rc = fs_write(f->path, buf_view(&made), 0644, err);
+	return rc ? err_wrap(err, "%s", f->path) : 0;
+}
+
 static int put(const struct sopsfile *f, struct str text, struct sops_put *p, struct buf *out,
 	       struct err *err)
 {
@@ -210,9 +232,15 @@ int sopsfile_put(const struct sopsfile *f, struct str key, struct str plain, str
 	struct buf encoded = {0};
 	struct sops_put p = {.plain = plain};
 	struct yaml_docs docs;
+	enum sops_format format = sops_format_of(str_c(f->path));
 	bool base64;
 	int rc;
 
+	if (format == SOPS_DOTENV)
+		return put_dotenv(f, key, plain, err);
+	if (format == SOPS_BINARY || format == SOPS_INI)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s: values can be put into YAML, JSON and dotenv files", f->path);
 	if (fs_read(f->path, FILE_MAX, &text, err) != 0)
 		return -1;
 	rc = yaml_parse(&a, buf_view(&text), 0, NULL, NULL, &docs, err);
@@ -230,22 +258,20 @@ int sopsfile_put(const struct sopsfile *f, struct str key, struct str plain, str
 	return rc ? err_wrap(err, "%s", f->path) : 0;
 }
 
-static bool has_recipients(struct str text, const struct sops_policy *p)
+static bool anybodys(void *arg, const struct sops_binding *b)
+{
+	(void)arg;
+	(void)b;
+	return true;
+}
+
+static bool has_recipients(enum sops_format format, struct str text, const struct sops_policy *p)
 {
 	AUTO(arena) struct arena a = {.wipes = true};
-	const struct json *list;
-	struct yaml_docs docs;
+	struct sops_policy now;
 
-	if (yaml_parse(&a, text, 0, NULL, NULL, &docs, NULL) != 0 || !docs.n)
-		return false;
-	list = json_at(docs.v[0], "sops", "age");
-	if (json_len(list) != p->n)
-		return false;
-	for (size_t i = 0; i < p->n; i++)
-		if (!str_eq(json_str(json_get(json_item(list, i), STR("recipient"))),
-			    p->recipients[i]))
-			return false;
-	return true;
+	return sops_recipients_of(&a, format, text, &now, NULL) == 0 &&
+	       sops_recipients_equal(&now, p);
 }
 
 int sopsfile_recipients(const struct sopsfile *f, struct buf *out, struct err *err)
@@ -254,20 +280,21 @@ int sopsfile_recipients(const struct sopsfile *f, struct buf *out, struct err *e
 	AUTO(buf) struct buf text = {0};
 	AUTO(buf) struct buf made = {0};
 	struct sops_policy policy;
-	struct sops_edit e = {.modified = STR("")};
+	const struct sops_bound bound = {.may = anybodys};
+	struct sops_file file = {.format = sops_format_of(str_c(f->path))};
 	struct age_keys *keys = sops_identities(f->identity, err);
 	int rc = keys ? find_policy(f, &a, &policy, err) : -1;
 
 	if (rc == 0)
 		rc = fs_read(f->path, FILE_MAX, &text, err);
-	if (rc == 0 && has_recipients(buf_view(&text), &policy)) {
+	if (rc == 0 && has_recipients(file.format, buf_view(&text), &policy)) {
 		age_keys_free(keys);
 		return 0;
 	}
 	if (rc == 0) {
-		e.keys = keys;
-		e.text = buf_view(&text);
-		rc = sops_edit_recipients(&e, &policy, &made, err);
+		file.keys = keys;
+		file.bytes = buf_view(&text);
+		rc = sops_recipients_put(&file, &policy, &bound, &made, err);
 	}
 	age_keys_free(keys);
 	if (rc == 0)

@@ -9,23 +9,24 @@
 #include <sys/stat.h>
 
 #include "cli/sops.h"
-#include "lib/json/yaml.h"
 #include "lib/os/fs.h"
+#include "secrets/sops_recipients.h"
 
 enum { FILE_MAX = 16 * 1024 * 1024 };
 
-static bool is_encrypted(const char *path, struct err *err)
+static bool is_encrypted(const char *path, enum sops_format format, struct err *err)
 {
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf text = {0};
-	struct yaml_docs docs;
+	struct sops_policy ignored;
+	struct err why = {0};
 
 	if (fs_read(path, FILE_MAX, &text, err) != 0)
 		return false;
-	/* What isn't YAML is somebody else's affair. */
+	/* What cannot be read is somebody else's affair; other keys beside age's stay. */
 	return str_find(buf_view(&text), STR("ENC[AES256_GCM,")) >= 0 &&
-	       yaml_parse(&a, buf_view(&text), 0, NULL, NULL, &docs, NULL) == 0 && docs.n &&
-	       sops_is_encrypted(docs.v[0]);
+	       (sops_recipients_of(&a, format, buf_view(&text), &ignored, &why) == 0 ||
+		(why.code == ERR_UNSUPPORTED && format != SOPS_INI));
 }
 
 static int visit(const struct sopsfile *f, FTS *tree, FTSENT *e, struct buf *out, struct err *err)
@@ -38,10 +39,9 @@ static int visit(const struct sopsfile *f, FTS *tree, FTSENT *e, struct buf *out
 		return fts_set(tree, e, FTS_SKIP);
 	if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR)
 		return err_set(err, ERR_FORBIDDEN, "%s: %s", e->fts_path, strerror(e->fts_errno));
-	if (e->fts_info != FTS_F || (format != SOPS_YAML && format != SOPS_JSON) ||
-	    str_is(name, ".sops.yaml"))
+	if (e->fts_info != FTS_F || str_is(name, ".sops.yaml") || e->fts_statp->st_size > FILE_MAX)
 		return 0;
-	if (!is_encrypted(e->fts_path, err))
+	if (!is_encrypted(e->fts_path, format, err))
 		return err->code ? -1 : 0;
 	one.path = e->fts_path;
 	return sopsfile_recipients(&one, out, err);

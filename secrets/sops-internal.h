@@ -74,6 +74,7 @@ bool sops_is_marked(const struct sops_marked *m, const struct json *v);
 
 /* A dotenv file's metadata as a tree, in `a`. */
 struct json *sops_dotenv_metadata(struct arena *a, struct str text);
+void sops_dotenv_unescape(struct str in, struct buf *out);
 /* From the tree of a file's metadata. */
 MUST_USE int sops_data_key(const struct age_keys *keys, const struct json *metadata,
 			   struct sops_key *ret, struct err *err);

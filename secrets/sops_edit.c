@@ -268,6 +268,24 @@ static int put_leaf(void *arg, const struct sops_leaf *l, struct err *err)
 	return 0;
 }
 
+/* A new key in {…}, on a line of its own where the last one is. */
+static void add_flow(struct str text, size_t last, size_t at, struct str key, struct buf *out)
+{
+	size_t line = last;
+
+	while (line && (text.p[line - 1] == ' ' || text.p[line - 1] == '\t'))
+		line--;
+	buf_str(out, str_sub(text, 0, at));
+	buf_putc(out, ',');
+	if (line && text.p[line - 1] == '\n')
+		buf_str(out, str_sub(text, line - 1, last - line + 1));
+	else
+		buf_putc(out, ' ');
+	json_write_string(key, out);
+	buf_puts(out, ": \"?\"");
+	buf_str(out, str_sub(text, at, text.n));
+}
+
 /* A line for a new key behind the last of its mapping, with an empty value. */
 static int add_line(struct sops_open *o, const struct sops_put *p, struct buf *out, struct err *err)
 {
@@ -285,6 +303,10 @@ static int add_line(struct sops_open *o, const struct sops_put *p, struct buf *o
 	src = yaml_src_of(&o->srcs, last);
 	if (!src || sops_range(o->text, &o->srcs, last, &at, &at) != 0)
 		return err_set(err, ERR_UNSUPPORTED, "sops: its place isn't known");
+	if (yaml_src_of(&o->srcs, in) && yaml_src_of(&o->srcs, in)->style == YAML_FLOW) {
+		add_flow(o->text, src->key_begin, at, key, out);
+		return 0;
+	}
 	while (indent < src->key_begin && o->text.p[src->key_begin - indent - 1] != '\n')
 		indent++;
 	for (size_t i = 0; i < indent; i++)

@@ -72,7 +72,7 @@ struct dotenv {
 	struct err *err;
 };
 
-static void unescape(struct str in, struct buf *out)
+void sops_dotenv_unescape(struct str in, struct buf *out)
 {
 	for (size_t i = 0; i < in.n; i++) {
 		if (in.p[i] == '\\' && i + 1 < in.n && in.p[i + 1] == 'n') {
@@ -122,7 +122,7 @@ struct json *sops_dotenv_metadata(struct arena *a, struct str text)
 		if (!str_starts(line, STR("sops_")) || !str_cut(line, '=', &name, &value))
 			continue;
 		name = str_sub(name, 5, name.n);
-		unescape(value, &unescaped);
+		sops_dotenv_unescape(value, &unescaped);
 		if (str_starts(name, STR("age__list_")))
 			put_age(a, metadata, name, buf_view(&unescaped));
 		else
@@ -159,7 +159,7 @@ static int open_line(struct dotenv *d, struct str line)
 			return err_wrap(d->err, "%.*s", STR_ARG(name));
 		}
 	} else {
-		unescape(value, &plain);
+		sops_dotenv_unescape(value, &plain);
 	}
 	sops_mac_add(d->mac, buf_view(&plain), sops_is_value(value));
 	buf_str(d->out, name);

@@ -52,6 +52,9 @@ struct sops_put {
 };
 MUST_USE int sops_edit_put(const struct sops_edit *e, const struct sops_put *p, struct buf *out,
 			   struct err *err);
+/* The same for a line of a dotenv file. */
+MUST_USE int sops_edit_put_dotenv(const struct sops_edit *e, struct str name, struct str plain,
+				  struct buf *out, struct err *err);
 /* Other recipients for the same data key: only the recipients' part changes. */
 MUST_USE int sops_edit_recipients(const struct sops_edit *e, const struct sops_policy *to,
 				  struct buf *out, struct err *err);

@@ -182,6 +182,67 @@ void test_sops_write__one_value_is_three_lines(void **state)
 	end(&w);
 }
 
+void test_sops_write__one_value_of_json(void **state)
+{
+	struct world w;
+	struct err err = {0};
+
+	(void)state;
+	begin(&w);
+	encrypt(&w, SOPS_JSON, "{\n\t\"a\": \"one\",\n\t\"b\": {\n\t\t\"c\": \"two\"\n\t}\n}\n");
+	assert_int_equal(put(&w, "/b/c", "new", &err), 0);
+	/* The line before gets a comma as well. */
+	struct sops_edit e = {w.keys, buf_view(&w.out), STR("2026-02-02T03:04:05Z")};
+	struct sops_put p = {0, STR("/b/d"), STR("more")};
+	AUTO(buf) struct buf out = {0};
+	assert_int_equal(sops_edit_put(&e, &p, &out, &err), 0);
+	assert_true(str_find(buf_view(&out), STR(",\n\t\t\"d\": \"ENC[")) > 0);
+	buf_reset(&w.out);
+	buf_str(&w.out, buf_view(&out));
+	assert_string_equal(opened(&w, SOPS_JSON),
+			    "{\"a\":\"one\",\"b\":{\"c\":\"new\",\"d\":\"more\"}}\n");
+	assert_int_equal(put(&w, "/b", "x", &err), -1);
+	assert_non_null(strstr(err.msg, "mapping"));
+	end(&w);
+}
+
+static int put_dotenv(struct world *w, const char *name, const char *value, size_t lines,
+		      struct err *err)
+{
+	struct sops_edit e = {w->keys, buf_view(&w->out), STR("2026-02-02T03:04:05Z")};
+	AUTO(buf) struct buf out = {0};
+
+	if (sops_edit_put_dotenv(&e, str_c(name), str_c(value), &out, err) != 0)
+		return -1;
+	assert_int_equal(other_lines(buf_view(&w->out), buf_view(&out)), lines);
+	buf_reset(&w->out);
+	buf_str(&w->out, buf_view(&out));
+	return 0;
+}
+
+void test_sops_write__one_value_of_dotenv(void **state)
+{
+	struct world w;
+	struct err err = {0};
+
+	(void)state;
+	begin(&w);
+	encrypt(&w, SOPS_DOTENV, "# c\nA=b\nC=d\\ne\nEMPTY=\n");
+	assert_int_equal(put_dotenv(&w, "A", "one\ntwo", 3, &err), 0);
+	assert_int_equal(put_dotenv(&w, "NEW", "value", 2, &err), 0);
+	assert_int_equal(put_dotenv(&w, "EMPTY", "=", 2, &err), 0);
+	assert_string_equal(opened(&w, SOPS_DOTENV),
+			    "# c\nA=one\\ntwo\nC=d\\ne\nEMPTY==\nNEW=value\n");
+	assert_int_equal(put_dotenv(&w, "C", "", 1, &err), 0);
+	assert_string_equal(opened(&w, SOPS_DOTENV), "# c\nA=one\\ntwo\nC=\nEMPTY==\nNEW=value\n");
+	assert_int_equal(put_dotenv(&w, "sops_mac", "x", 0, &err), -1);
+	assert_int_equal(put_dotenv(&w, "X\nY", "x", 0, &err), -1);
+	/* Not made good. */
+	*strstr(buf_cstr(&w.out), "A=ENC") = 'B';
+	assert_int_equal(put_dotenv(&w, "C", "x", 0, &err), -1);
+	end(&w);
+}
+
 void test_sops_write__a_broken_mac_is_not_made_good(void **state)
 {
 	struct world w;
