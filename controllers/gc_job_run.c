@@ -206,9 +206,19 @@ static const struct json *circle(struct gc_job *j, const struct dependents *d)
 	return waiting && deleting ? gc_owners_released(&j->arena, j->object) : NULL;
 }
 
+/* What depends on an object says something only while an owner waits for it to go; asking each time
+ * that an object changes would mean reading a thousand pods at each word on their ReplicaSet. */
+static struct dependents dependents_that_matter(struct gc_job *j)
+{
+	for (size_t i = 0; i < json_len(j->owners); i++)
+		if (j->state[i] == GC_OWNER_WAITING)
+			return gc_dependents(j->gc, meta_uid(j->object), &j->arena);
+	return (struct dependents){0};
+}
+
 static void decide(struct gc_job *j)
 {
-	struct dependents on_me = gc_dependents(j->gc, meta_uid(j->object), &j->arena);
+	struct dependents on_me = dependents_that_matter(j);
 	struct gc_decision d = gc_decide(&j->arena, j->object, j->state, on_me.n > 0);
 	const struct json *released = circle(j, &on_me);
 	struct dependent me = self(j);
