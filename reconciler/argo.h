@@ -93,6 +93,8 @@ int64_t argo_retry(struct unit *u, int64_t otherwise);
 void argo_report(struct unit *u, const struct unit_report *rep);
 /* Something that the status tells may have changed. */
 void argo_look_later(struct unit *u);
+/* What the sync under way waits for; nothing where none is. */
+void argo_waits(struct unit *u, struct str what);
 void argo_publish(struct unit *u);
 
 /* ---- run_argo.c ---- */

@@ -415,6 +415,18 @@ static void on_publish(struct loop *l, struct loop_timer *t)
 	argo_publish(g->u);
 }
 
+void argo_waits(struct unit *u, struct str what)
+{
+	struct argo *g = u->argo;
+
+	if (!g || !g->phase || strcmp(g->phase, "Running") != 0 ||
+	    (g->message && str_is(what, g->message)))
+		return;
+	free(g->message);
+	g->message = xstrndup(what.p, what.n);
+	argo_look_later(u);
+}
+
 void argo_look_later(struct unit *u)
 {
 	if (!loop_timer_armed(&u->argo->publish))

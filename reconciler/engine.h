@@ -76,7 +76,7 @@ struct source {
 	char commit[GIT_OID_TEXT]; /* what is fetched, to be rendered; "" = nothing yet */
 	char base[GIT_OID_TEXT];   /* the remote's commit that stands for */
 	char *digest;              /* of an OCI artifact */
-	char *origin;              /* what its maker says that it was made of: main@sha1:…; or NULL */
+	char *origin; /* what its maker says that it was made of: main@sha1:…; or NULL */
 	char *revision, *mirror, *url;
 	struct gitmirror *git; /* the mirror, opened by the first who reads it; or NULL */
 	char *error;           /* why the last poll failed, or NULL */
@@ -159,6 +159,7 @@ struct unit {
 	bool untold;             /* it is applied; that it is well was not told yet */
 	bool again;              /* something happened during a run */
 	bool depends;            /* it has dependencies */
+	bool lacks;              /* … one of which isn't there */
 	bool suspended;          /* by its spec */
 	bool was_suspended;      /* when it was looked at last */
 	int64_t suspended_until; /* wall clock; 0 = nobody said */
@@ -169,6 +170,8 @@ struct unit {
 	struct unitplan *plan;       /* or NULL */
 	struct loop_timer timer;     /* the next look, by interval or retry */
 	int64_t health_until;        /* waiting for health, 0 = not */
+	int64_t health_from;         /* since when */
+	int64_t health_told;         /* when it was last said what is waited for */
 	struct farchecks *farchecks; /* while health is waited for */
 	struct drifts *drifts;
 	struct revert *revert;              /* under way */
@@ -202,6 +205,7 @@ struct reconciler {
 	struct informer *sealing; /* the published sealing key; or NULL */
 	struct informer *apps_informer, *projects_informer, *appsets_informer, *repo_secrets;
 	struct map sources, units; /* key → struct source, struct unit */
+	bool lacking;              /* some unit waits for one that isn't there */
 	struct map owned;          /* identity → struct entry: see entry_key */
 	struct map watches;        /* group/kind → struct kindwatch */
 	struct map gates;          /* forges: see forge_call.c */
@@ -318,6 +322,7 @@ const char *unit_acts_as(const struct unit *u, struct arena *a);
 
 /* ---- unit_deps.c ---- */
 void units_depending(struct reconciler *r, const struct unit *on);
+void units_lacking(struct reconciler *r); /* there is a new unit */
 /* Directly or through others; depth bounds how far that is followed. */
 bool unit_waits_on(const struct unit *u, const struct unit *on, unsigned depth);
 /* What stands in the way, in words, with the condition's reason; STR_NONE when nothing does. */

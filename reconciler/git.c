@@ -442,6 +442,16 @@ static int walk_link(struct walk *w, const git_tree_entry *e, struct spot at, st
 	return rc;
 }
 
+static void note_jsonnet(struct walk *w, struct str path)
+{
+	struct git_files *f = &w->files;
+
+	if (!f->jsonnet)
+		f->jsonnet = arena_array(w->a, GIT_JSONNET_MAX, sizeof(*f->jsonnet));
+	if (f->njsonnet < GIT_JSONNET_MAX)
+		f->jsonnet[f->njsonnet++] = arena_str(w->a, path);
+}
+
 static int walk_entry(struct walk *w, const git_tree_entry *e, struct spot dir, struct err *err)
 {
 	struct str name = str_c(git_tree_entry_name(e));
@@ -460,6 +470,8 @@ static int walk_entry(struct walk *w, const git_tree_entry *e, struct spot dir, 
 		return walk_link(w, e, at, err);
 	if (git_tree_entry_type(e) == GIT_OBJECT_BLOB && is_manifest(name))
 		return add(w, git_tree_entry_id(e), at.path, err);
+	if (git_tree_entry_type(e) == GIT_OBJECT_BLOB && str_ends(name, STR(".jsonnet")))
+		note_jsonnet(w, at.path);
 	return 0;
 }
 

@@ -24,7 +24,10 @@ struct git_files {
 	size_t n;
 	struct str *links; /* where symbolic links on the way lead to, from the root */
 	size_t nlinks;
+	struct str *jsonnet; /* files of that language, which are not read; the first few */
+	size_t njsonnet;
 };
+#define GIT_JSONNET_MAX 64
 
 struct gitmirror;
 /* DIR/git/HASH for a URL, in `a`. */

@@ -12,6 +12,11 @@
 
 #define TIMEOUT_MIN (30 * NS_PER_S)
 #define TIMEOUT_DEFAULT (300 * NS_PER_S)
+/* What is waited for is said this often, and not for what takes less than FIRST_WORD. */
+#define WORD_PAUSE (5 * NS_PER_S)
+#define FIRST_WORD (2 * NS_PER_S)
+/* What failed long ago may take a moment to notice that it was changed. */
+#define FAILED_FOR (5 * NS_PER_S)
 
 void verdict_add(struct verdict *v, int state, struct str what)
 {
@@ -82,8 +87,15 @@ struct health_result unit_health_of(const struct unit *u, const struct json *o, 
 static void judge(struct entry *e, struct arena *a, struct verdict *v)
 {
 	const struct obj *live = entry_live(e);
-	struct health_result h = live ? unit_health_of(e->unit, obj_tree(live, a), a)
-				      : health_wait(a, "it is not there");
+	struct health_result h;
+
+	if (!live)
+		h = health_wait(a, "it is not there");
+	else if (e->accepted && live->revision < e->accepted->revision &&
+		 str_eq(live->uid, e->accepted->uid))
+		h = health_wait(a, "what was applied is not seen yet");
+	else
+		h = unit_health_of(e->unit, obj_tree(live, a), a);
 
 	verdict_add(v, h.state,
 		    h.state == HEALTH_CURRENT
@@ -156,6 +168,20 @@ static void settle(struct unit *u, bool ok, struct str message)
 	unit_ended(u, ok);
 }
 
+/* So that nobody has to guess whom a rollout waits for. */
+static void say_progress(struct unit *u, struct arena *a, const struct verdict *v, int64_t now)
+{
+	struct unit_report rep = {
+		.ready = "Unknown", .reason = "Progressing", .healthy = "Unknown"};
+
+	if (now < u->health_told + WORD_PAUSE)
+		return;
+	u->health_told = now;
+	rep.message = arena_strf(a, "waiting for health: %.*s (%zu of %zu objects wait)",
+				 STR_ARG(v->first), v->waiting + v->failed, v->all);
+	unit_report(u, &rep);
+}
+
 void unit_health_look(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
@@ -173,16 +199,23 @@ void unit_health_look(struct unit *u)
 		settle(u, false,
 		       arena_strf(&a, "not healthy in time: %.*s (%zu of %zu objects wait)",
 				  STR_ARG(v.first), v.waiting + v.failed, v.all));
-	else
-		unit_look_after(u, u->health_until - now);
+	else if (v.failed && now >= u->health_from + FAILED_FOR)
+		settle(u, false,
+		       arena_strf(&a, "failed: %.*s (%zu of %zu objects failed)", STR_ARG(v.first),
+				  v.failed, v.all));
+	else {
+		say_progress(u, &a, &v, now);
+		unit_look_after(u, MIN(u->health_until, u->health_told + WORD_PAUSE) - now);
+	}
 }
 
 void unit_health_start(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
 
-	u->health_until =
-		loop_now(u->r->loop) + unit_timeout(json_get(unit_tree(u, &a), STR("spec")));
+	u->health_from = loop_now(u->r->loop);
+	u->health_until = u->health_from + unit_timeout(json_get(unit_tree(u, &a), STR("spec")));
+	u->health_told = u->health_from + FIRST_WORD - WORD_PAUSE;
 	loop_timer_cancel(u->r->loop, &u->timer);
 	farchecks_start(u);
 	unit_health_look(u);

@@ -19,6 +19,7 @@ struct render {
 	struct map numbers; /* path → number of the file + 1 */
 	struct map loaded;  /* path → struct git_file: what kustomizations read */
 	size_t nread;       /* objects that kustomizations read */
+	unsigned nhooks;    /* hooks that were given a name */
 	struct kconfig *defaults;
 	struct render_binding *bindings; /* render_bind.c */
 	size_t nbindings;
@@ -81,6 +82,7 @@ MUST_USE int render_substitute(struct render *r, struct json *v, struct err *err
 void render_secret(struct arena *a, struct json *object);
 
 /* ---- render_argo.c ---- */
+void render_name_hook(struct render *r, struct json *v);
 MUST_USE int render_pick_files(struct render *r, struct git_files *files, struct str dir,
 			       struct err *err);
 /* Its kind may be unknown yet. */

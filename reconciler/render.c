@@ -85,6 +85,8 @@ int render_check_shape(struct render *r, struct json *v, const struct rendered_o
 		return render_fail(r, o->file,
 				   render_line(r, json_get(v, STR("metadata")), o->line), err,
 				   "metadata is not an object");
+	if (r->o->hook_suffix.n)
+		render_name_hook(r, v);
 	if (!meta_name(v).n)
 		return render_fail(r, o->file, o->line, err, "%.*s has no metadata.name%s",
 				   STR_ARG(json_str(json_get(v, STR("kind")))),

@@ -50,9 +50,10 @@ struct render_opts {
 	bool missing_components; /* of components, those that aren't there are left out */
 	struct str name_prefix, name_suffix;
 	/* What Applications say beside that. */
-	const struct json *overlay;     /* fields of a kustomization that are added to it */
-	struct str default_namespace;   /* of objects that name none */
-	struct str tracked_as;          /* goes into an annotation; STR_NONE = no annotation */
+	const struct json *overlay;   /* fields of a kustomization that are added to it */
+	struct str default_namespace; /* of objects that name none */
+	struct str hook_suffix;       /* of hooks that have metadata.generateName alone; or none */
+	struct str tracked_as;        /* goes into an annotation; STR_NONE = no annotation */
 	const struct render_pick *pick; /* which files of a folder; NULL = all */
 	bool missing_ok;                /* kinds may come later */
 	bool substitute;

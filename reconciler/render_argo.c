@@ -32,18 +32,51 @@ static bool picked(const struct render_pick *p, struct str rest)
 	return !p->exclude.n || !argo_glob(p->exclude, rest, false);
 }
 
+static struct str within(struct str dir, struct str path)
+{
+	bool below = dir.n && str_starts(path, dir) && path.n > dir.n;
+
+	return below ? str_sub(path, dir.n + 1, path.n) : path;
+}
+
+/* Argo CD would make objects of them. */
+static int check_jsonnet(const struct render *r, const struct git_files *files, struct str dir,
+			 struct err *err)
+{
+	for (size_t i = 0; i < files->njsonnet; i++) {
+		if (picked(r->o->pick, within(dir, files->jsonnet[i])))
+			return err_set(err, ERR_UNSUPPORTED, "%.*s: Jsonnet is not supported",
+				       STR_ARG(files->jsonnet[i]));
+	}
+	return 0;
+}
+
+/*
+ * A hook may leave its name to others: it gets one that is the same whenever this revision is
+ * synced, and another in the next.
+ */
+void render_name_hook(struct render *r, struct json *v)
+{
+	struct json *meta = json_get(v, STR("metadata"));
+	struct str begin = json_str(json_get(meta, STR("generateName")));
+
+	if (!begin.n || meta_name(v).n || argo_phase_of(v) == ARGO_NONE)
+		return;
+	json_set_str(r->a, meta, "name",
+		     arena_strf(r->a, "%.*s%.*s-%u", STR_ARG(begin), STR_ARG(r->o->hook_suffix),
+				++r->nhooks));
+}
+
 int render_pick_files(struct render *r, struct git_files *files, struct str dir, struct err *err)
 {
 	size_t n = 0;
 
-	if (check_helm(r, dir, err))
+	if (check_helm(r, dir, err) || check_jsonnet(r, files, dir, err))
 		return -1;
 	for (size_t i = 0; i < files->n; i++) {
-		struct str path = files->v[i].path, rest = path;
+		struct str path = files->v[i].path;
 
-		if (dir.n && str_starts(path, dir) && path.n > dir.n)
-			rest = str_sub(path, dir.n + 1, path.n);
-		if (str_eq(path, dir) || picked(r->o->pick, rest))
+		if (str_eq(path, dir) || picked(r->o->pick, within(dir, path)))
 			files->v[n++] = files->v[i];
 	}
 	files->n = n;

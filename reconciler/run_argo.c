@@ -109,6 +109,7 @@ void argo_prepare(struct run *run)
 	o->overlay = json_get(argo, STR("overlay"));
 	o->default_namespace = json_str(json_get(argo, STR("namespace")));
 	o->tracked_as = o->unit_name;
+	o->hook_suffix = run->commit[0] ? str_sub(str_c(run->commit), 0, 7) : STR("local");
 	o->missing_ok = argo_run_option(run, NULL, "SkipDryRunOnMissingResource=true");
 }
 
@@ -347,6 +348,8 @@ static bool well(struct run *run, size_t end, bool changed_only,
 	if (!run->wave_until)
 		run->wave_until = now + unit_timeout(run->spec);
 	if (now < run->wave_until) {
+		argo_waits(run->u, arena_strf(&a, "waiting for healthy state of %.*s (%zu wait)",
+					      STR_ARG(v.first), v.waiting + v.failed));
 		run_later(run, PAUSE, 0, wait);
 		return false;
 	}

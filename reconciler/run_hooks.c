@@ -174,8 +174,14 @@ static void on_looked(struct run *run, size_t i, const struct api_answer *answer
 	else if (loop_now(run->r->loop) > run->hook.until)
 		ended(run, STR("not done in time (annotation plumb.dev/timeout of the "
 			       "Application)"));
-	else
+	else {
+		const struct rendered_object *o = &current(run)->o;
+
+		argo_waits(run->u,
+			   arena_strf(&a, "waiting for completion of hook %.*s/%.*s/%.*s",
+				      STR_ARG(o->group), STR_ARG(o->kind), STR_ARG(o->name)));
 		run_later(run, PAUSE, 0, on_pause);
+	}
 }
 
 static void look(struct run *run)

@@ -159,7 +159,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	struct unit *u = map_get(&r->units, key);
 	const struct json *before;
 	struct obj *kept;
-	bool look, was_full;
+	bool look, was_full, is_new;
 
 	if (!new) {
 		gotk_condition(&(struct gotk_object){"Kustomization", o->namespace, o->name},
@@ -168,6 +168,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		return;
 	}
 	look = !u || u->o->generation != new->generation || new->deleted_ns;
+	is_new = !u;
 	if (!u) {
 		u = xalloc(sizeof(*u));
 		u->r = r;
@@ -188,6 +189,8 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	gotk_suspended(&(struct gotk_object){"Kustomization", o->namespace, o->name},
 		       unit_suspended(u));
 	u->depends = json_len(json_at(unit_tree(u, &a), "spec", "dependsOn")) > 0;
+	if (is_new)
+		units_lacking(r);
 	asked = meta_annotation(unit_tree(u, &a), REQUESTED_AT);
 	if (asked.n && (!u->handled || !str_is(asked, u->handled))) {
 		free(u->handled);

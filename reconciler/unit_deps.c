@@ -19,6 +19,24 @@ static struct unit *dependency(const struct unit *u, const struct json *dep, str
 		       u->argo ? arena_strf(a, "application/%.*s", STR_ARG(key)) : key);
 }
 
+/* So that nobody reads that something isn't there which is. */
+void units_lacking(struct reconciler *r)
+{
+	struct map_iter it = {0};
+
+	if (!r->lacking)
+		return;
+	r->lacking = false;
+	while (map_next(&r->units, &it)) {
+		struct unit *u = it.value;
+
+		if (!u->lacks)
+			continue;
+		u->lacks = false;
+		unit_look(u);
+	}
+}
+
 void units_depending(struct reconciler *r, const struct unit *on)
 {
 	struct map_iter it = {0};
@@ -86,6 +104,15 @@ static struct str says_no(const struct unit *u, const struct unit *on, struct st
 		  : arena_strf(a, "dependency '%s' is not ready by its readyExpr", on->key);
 }
 
+static struct str lacking(struct unit *u, const struct json *dep, struct arena *a)
+{
+	struct str ns = json_str_or(json_get(dep, STR("namespace")), u->o->namespace);
+
+	u->lacks = u->r->lacking = true;
+	return arena_strf(a, "dependency '%.*s/%.*s' does not exist", STR_ARG(ns),
+			  STR_ARG(json_str(json_get(dep, STR("name")))));
+}
+
 struct str unit_missing(struct unit *u, const struct json *spec, struct arena *a,
 			const char **ret_reason)
 {
@@ -114,9 +141,7 @@ struct str unit_missing(struct unit *u, const struct json *spec, struct arena *a
 		else if (on)
 			why = not_ready(u, on, mine, a);
 		else
-			why = arena_strf(
-				a, "dependency '%.*s' does not exist",
-				STR_ARG(json_str(json_get(json_item(deps, i), STR("name")))));
+			why = lacking(u, json_item(deps, i), a);
 	}
 	return why;
 }

@@ -7,11 +7,27 @@
 
 #include "lib/base/pure.h"
 
+/*
+ * Flux' controllers write a status for all that they know; before that, nothing is known. Alerts
+ * and Providers are told nothing of by Flux itself, and what is suspended is not looked at.
+ */
+static bool is_unseen(const struct json *o)
+{
+	struct str group, version;
+
+	api_version_split(json_str(json_get(o, STR("apiVersion"))), &group, &version);
+	return str_ends(group, STR(".toolkit.fluxcd.io")) &&
+	       !str_starts(group, STR("notification.")) &&
+	       !str_is(json_str(json_get(o, STR("kind"))), "ExternalArtifact") &&
+	       !json_bool(json_at(o, "spec", "suspend"), false) &&
+	       !json_at(o, "status", "observedGeneration");
+}
+
 static struct health_result check(const struct json *o, struct arena *a)
 {
 	const struct json *status = json_get(o, STR("status")), *ready;
 
-	if (json_get(status, STR("observedGeneration")) && health_stale(o))
+	if (is_unseen(o) || (json_get(status, STR("observedGeneration")) && health_stale(o)))
 		return health_wait(a, "the latest spec has not been looked at yet");
 	if (health_condition_is(o, "Stalled", "True") || health_condition_is(o, "Failed", "True"))
 		return health_fail(

@@ -168,6 +168,11 @@ ok "the history tells" history
 # ---- moving, depending ---------------------------------------------------------------------------
 mkdir -p "$repo/left" "$repo/right"
 config mover '"1"' >"$repo/left/mover.yaml"; config leftist '"1"' >"$repo/left/l.yaml"; config rightist '"1"' >"$repo/right/r.yaml"
+unit right right 'dependsOn: [{name: left}]'; push 'one'
+ok "a dependency that isn't there is said" soon 10 says right Ready "False DependencyNotReady dependency 'plumb-system/left' does not exist"
+printf 'apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: left, namespace: plumb-system}\nspec: {interval: 1h, prune: true, suspend: true, path: left, sourceRef: {kind: GitRepository, name: root}}\n' | k apply -f - >/dev/null
+ok "… and that it is, once it is" soon 5 says right Ready "False DependencyNotReady dependency 'plumb-system/left' is not ready"
+k -n plumb-system delete kustomization left >/dev/null
 unit left left; unit right right 'dependsOn: [{name: left}]'; push 'two'
 ok "a dependent is applied" soon 10 k -n shop get configmap rightist
 first=$(uid mover)
@@ -213,8 +218,16 @@ Y
 unit well well 'wait: true' 'timeout: 1m' "healthCheckExprs: [{apiVersion: tea.io/v1, kind: Cup, inProgress: \"!has(status.full)\", failed: \"status.full == 'broken'\", current: \"status.full == 'yes'\"}]"
 push 'tea'
 ok "an expression says that a kind isn't healthy yet" soon 10 says well Healthy 'Unknown Progressing'
+ok "… and of whom" soon 10 says well Ready 'Unknown Progressing waiting for health: Cup shop/mine: inProgress: no such attribute(s): status (1 of 2 objects wait)'
+k -n shop patch cup mine --type=merge --subresource=status -p '{"status":{"full":"broken"}}' >/dev/null
+ok "what failed is not waited for until the timeout" soon 15 says well Ready 'False HealthCheckFailed failed: Cup shop/mine: it says that it failed (1 of 2 objects failed)'
 k -n shop patch cup mine --type=merge --subresource=status -p '{"status":{"full":"yes"}}' >/dev/null
 ok "… and when it is" soon 5 says well Ready 'True ReconciliationSucceeded'
+mkdir -p "$repo/chart"
+printf 'apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: tea, namespace: shop}\nspec: {interval: 1h, chart: {spec: {chart: tea, sourceRef: {kind: HelmRepository, name: tea}}}}\n' >"$repo/chart/h.yaml"
+unit chart chart 'wait: true' 'timeout: 1m'; push 'a chart'
+ok "a chart that nobody installs is not healthy" soon 20 says chart Ready 'False HealthCheckFailed failed: HelmRelease shop/tea: Plumb does not install Helm charts'
+rm -r "$repo/chart" "$repo/app/chart.yaml"; push 'no chart'
 unit well well 'timeout: 30s' 'healthChecks: [{apiVersion: v1, kind: ConfigMap, name: elsewhere, namespace: shop}]'; push 'far'
 ok "an object of somebody else is waited for" soon 10 says well Ready 'Unknown Progressing'
 k -n shop create configmap elsewhere --from-literal=a=b >/dev/null

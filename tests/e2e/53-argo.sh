@@ -174,6 +174,35 @@ ok "… and is told of" has argocd application/hooks '{.status.operationState.sy
 ok "Skip is skipped" gone hooks configmap/never
 ok "hooks are no resources" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig -n argocd get application hooks -o jsonpath='{.status.resources[*].name}' | grep -q before"
 
+# ---- hooks that leave their names to others, and whom one waits for ----
+mkdir -p "$repo/names" "$repo/jsonnet"
+cat >"$repo/names/all.yaml" <<'Y'
+apiVersion: batch/v1
+kind: Job
+metadata:
+  generateName: migrate-
+  annotations: {argocd.argoproj.io/hook: PreSync}
+spec:
+  suspend: true
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: m, image: none}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: behind}
+Y
+echo '[{}]' >"$repo/jsonnet/all.jsonnet"
+push names; names=migrate-$(git -C "$repo" rev-parse HEAD | cut -c1-7)-1
+ok "a hook without a name" app names 'path: names' "$auto"
+ok "… gets one of its revision" soon 15 is names "job/$names" '{.spec.suspend}' true
+ok "… that is waited for, and said to be" soon 10 is argocd application/names '{.status.operationState.phase} {.status.operationState.message}' "Running waiting for completion of hook batch/Job/$names"
+ok "… before all else" gone names configmap/behind
+k -n argocd delete application names --wait=false >/dev/null
+ok "Jsonnet is refused, not skipped" app jsonnet 'path: jsonnet' "$auto"
+ok "… by name" soon 10 has argocd application/jsonnet '{.status.conditions[0].message}' 'jsonnet/all.jsonnet: Jsonnet is not supported'
+
 mkdir -p "$repo/fails"
 cat >"$repo/fails/all.yaml" <<'Y'
 apiVersion: batch/v1
