@@ -376,14 +376,17 @@ static bool sub_path_ok(struct str path)
 static int open_sub(const char *volume, const char *sub, struct err *err)
 {
 	AUTO(fd) int root = open(volume, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct err why = {0};
 	struct stat st;
 	int fd, rc;
 
 	if (root < 0)
 		return err_sys(err, "%s", volume);
-	fd = fs_open_in(root, sub, O_PATH, 0, NULL);
+	fd = fs_open_beneath(root, sub, O_PATH, &why);
 	if (fd >= 0)
 		return fd;
+	if (why.sys == EXDEV)
+		return err_set(err, ERR_INVALID, "subPath \"%s\" leads out of its volume", sub);
 	if (fstat(root, &st))
 		return err_sys(err, "%s", volume);
 	mode_t mask = umask(0);
@@ -391,7 +394,7 @@ static int open_sub(const char *volume, const char *sub, struct err *err)
 	(void)umask(mask);
 	if (rc)
 		return err_wrap(err, "failed to create subPath \"%s\"", sub);
-	return fs_open_in(root, sub, O_PATH, 0, err);
+	return fs_open_beneath(root, sub, O_PATH, err);
 }
 
 static int bind_sub(int fd, const char *at, struct err *err)

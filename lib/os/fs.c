@@ -161,16 +161,31 @@ bool fs_exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+static int open_resolved(int root, const char *rel, struct open_how *how, struct err *err)
+{
+	how->flags |= O_CLOEXEC;
+	how->resolve |= RESOLVE_NO_MAGICLINKS;
+	int fd = (int)syscall(SYS_openat2, root, rel, how, sizeof(*how));
+
+	return fd < 0 ? err_sys(err, "open %s", rel) : fd;
+}
+
 int fs_open_in(int root, const char *rel, int flags, mode_t mode, struct err *err)
 {
 	struct open_how how = {
-		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.flags = (uint64_t)(unsigned)flags,
 		.mode = (flags & (O_CREAT | __O_TMPFILE)) ? mode : 0,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT,
 	};
-	int fd = (int)syscall(SYS_openat2, root, rel, &how, sizeof(how));
 
-	return fd < 0 ? err_sys(err, "open %s", rel) : fd;
+	return open_resolved(root, rel, &how, err);
+}
+
+int fs_open_beneath(int root, const char *rel, int flags, struct err *err)
+{
+	struct open_how how = {.flags = (uint64_t)(unsigned)flags, .resolve = RESOLVE_BENEATH};
+
+	return open_resolved(root, rel, &how, err);
 }
 
 int fs_mkdirs_in(int root, const char *rel, mode_t mode, struct err *err)

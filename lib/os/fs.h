@@ -21,6 +21,8 @@ bool fs_exists(const char *path);
 /* Opens `rel` below directory descriptor root with openat2(RESOLVE_IN_ROOT): no link leads out. -1
  * with err. O_CLOEXEC is added. */
 MUST_USE int fs_open_in(int root, const char *rel, int flags, mode_t mode, struct err *err);
+/* The same with RESOLVE_BENEATH: what would lead out isn't bent inwards, but refused with EXDEV. */
+MUST_USE int fs_open_beneath(int root, const char *rel, int flags, struct err *err);
 MUST_USE int fs_mkdirs_in(int root, const char *rel, mode_t mode, struct err *err);
 /* Joins and checks: "a/b" below dir; refuses "..", absolute and empty parts. Caller frees. */
 char *fs_join(const char *dir, struct str rel, struct err *err);
