@@ -10,6 +10,8 @@ int kubelet_image_main(int argc, char **argv);
 int kubelet_pull_main(int argc, char **argv);
 /* `plumb give GID DIR…`: gives volumes to a group. */
 int kubelet_give_main(int argc, char **argv);
+/* `plumb mount [DEVICE TYPE DIR]…`: mounts file systems, made first on devices that are empty. */
+int kubelet_mount_main(int argc, char **argv);
 /* `plumb pause FILE`: notes its number in FILE and lasts until it is killed. */
 int kubelet_pause_main(int argc, char **argv);
 

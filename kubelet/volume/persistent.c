@@ -128,7 +128,8 @@ static int our_folder(const struct persistent *v, char **ret, struct err *err)
 	return 0;
 }
 
-/* What an administrator made: a folder, or a device for volumeMode Block. */
+/* What an administrator made: a folder, or a device, with a file system unless it is to be used as
+ * it is. */
 static int theirs(const struct json *local, bool block, char **ret, struct err *err)
 {
 	AUTO(free) char *path = NULL;
@@ -138,9 +139,9 @@ static int theirs(const struct json *local, bool block, char **ret, struct err *
 		return -1;
 	if (stat(path, &st))
 		return err_sys(err, "local volume %s", path);
-	if (block ? !S_ISBLK(st.st_mode) : !S_ISDIR(st.st_mode))
+	if (!S_ISBLK(st.st_mode) && (block || !S_ISDIR(st.st_mode)))
 		return err_set(err, ERR_INVALID, "local volume %s is not a %s", path,
-			       block ? "block device" : "directory");
+			       block ? "block device" : "directory, nor a block device");
 	*ret = path;
 	path = NULL;
 	return 0;
@@ -184,6 +185,18 @@ int persistent_setup(const struct persistent *v, char **ret, struct err *err)
 	if (!local)
 		return unsupported(spec, err);
 	return ours ? our_folder(v, ret, err) : theirs(local, block, ret, err);
+}
+
+bool persistent_mounts(const struct persistent *v, const char *path)
+{
+	struct stat st;
+
+	return !is_block(v) && !stat(path, &st) && S_ISBLK(st.st_mode);
+}
+
+struct str persistent_fs(const struct persistent *v)
+{
+	return json_str_or(json_at(v->volume, "spec", "local", "fsType"), STR("ext4"));
 }
 
 /* ---- in the pod's folder ---- */

@@ -16,6 +16,9 @@ MUST_USE int set_up_host(const struct json *v, struct err *err);
 MUST_USE int persistent_setup(const struct persistent *v, char **ret, struct err *err);
 /* Is what is there still to be given to the pod's fsGroup, by its policy and the volume's kind? */
 bool persistent_ungrouped(const struct persistent *v, const char *path, const struct pod_spec *pod);
+/* Is it a device with a file system that is to be mounted? Of which type? */
+bool persistent_mounts(const struct persistent *v, const char *path);
+struct str persistent_fs(const struct persistent *v);
 /*
  * A pod's folder only holds a link to a persistent volume, which no container sees: whatever
  * becomes of the pod's folder, nothing that removes it can reach the data.

@@ -156,17 +156,32 @@ static bool is_claim(const struct json *v)
 	return json_at(v, "persistentVolumeClaim") || json_at(v, "ephemeral");
 }
 
-static int set_up_claim(const char *at, const struct payload_in *in, const struct json *v,
-			struct err *err)
+/* Where a device's file system is mounted for the pod, by `plumb mount`. */
+static char *device_place(const char *dir, struct str name)
 {
-	AUTO(free) char *path = NULL;
+	return xasprintf("%s/devices/%.*s", dir, STR_ARG(name));
+}
+
+static int make_place(const char *dir, const char *place, struct err *err)
+{
+	AUTO(free) char *all = xasprintf("%s/devices", dir);
+
+	return make_folder(all, 0700, err) || make_folder(place, 0700, err) ? -1 : 0;
+}
+
+static int set_up_claim(const char *dir, const char *at, const struct payload_in *in,
+			const struct json *v, struct err *err)
+{
+	AUTO(free) char *path = NULL, *place = device_place(dir, json_str(json_at(v, "name")));
 	struct persistent p;
 
 	if (!in->claim)
 		return err_set(err, ERR_UNSUPPORTED, "claims are not supported");
 	if (in->claim(in->arg, v, &p, err) || persistent_setup(&p, &path, err))
 		return -1;
-	return persistent_link(at, path, err);
+	if (!persistent_mounts(&p, path))
+		return persistent_link(at, path, err);
+	return make_place(dir, place, err) ? -1 : persistent_link(at, place, err);
 }
 
 static int set_up(const char *dir, const struct payload_in *in, const struct json *v,
@@ -184,7 +199,7 @@ static int set_up(const char *dir, const struct payload_in *in, const struct jso
 	if (json_at(v, "hostPath"))
 		return set_up_host(json_at(v, "hostPath"), err);
 	if (is_claim(v))
-		return set_up_claim(path, in, v, err);
+		return set_up_claim(dir, path, in, v, err);
 	if (json_at(v, "emptyDir") || json_len(v) == 1)
 		return set_up_empty(path, in->pod, json_at(v, "emptyDir"), err);
 	for (size_t i = 0; i < json_len(v); i++) {
@@ -246,6 +261,25 @@ void volumes_ungrouped(const char *dir, const struct payload_in *in,
 	}
 }
 
+void volumes_to_mount(const char *dir, const struct payload_in *in,
+		      void (*fn)(void *ctx, const struct device_mount *m), void *ctx)
+{
+	const struct json *list = json_at(in->pod->spec, "volumes");
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *v = json_item(list, i);
+		struct str name = json_str(json_at(v, "name"));
+		AUTO(free) char *place = device_place(dir, name), *path = NULL;
+		struct persistent p;
+
+		if (!is_claim(v) || !in->claim || is_mounted(place) ||
+		    in->claim(in->arg, v, &p, NULL) || persistent_setup(&p, &path, NULL) ||
+		    !persistent_mounts(&p, path))
+			continue;
+		fn(ctx, &(struct device_mount){path, persistent_fs(&p), place});
+	}
+}
+
 static void unmount_below(const char *folder, int depth)
 {
 	DIR *d = opendir(folder);
@@ -287,11 +321,14 @@ static void remove_places(const char *folder, int depth)
 void volumes_teardown(const char *dir)
 {
 	AUTO(free) char *sub = xasprintf("%s/subpaths", dir), *vol = xasprintf("%s/volumes", dir);
+	AUTO(free) char *devices = xasprintf("%s/devices", dir);
 
 	unmount_below(sub, 1);
 	remove_places(sub, 1);
 	unmount_below(vol, 0);
 	(void)!fs_remove_tree(vol, NULL);
+	unmount_below(devices, 0);
+	remove_places(devices, 0);
 }
 
 /* mountinfo writes white space and backslashes as \\ooo. */
@@ -440,14 +477,16 @@ static int sub_path(const char *dir, const struct container_spec *c, size_t inde
 }
 
 /* A claimed volume's folder, or its device. */
-static int find_claimed(char **source, bool block, struct err *err)
+static int find_claimed(const char *dir, char **source, bool block, struct err *err)
 {
+	AUTO(free) char *devices = xasprintf("%s/devices/", dir);
 	char *path = persistent_linked(*source);
 	struct stat st;
 
 	free(*source);
 	*source = path;
-	if (!path || stat(path, &st))
+	if (!path || stat(path, &st) ||
+	    (str_starts(str_c(path), str_c(devices)) && !is_mounted(path)))
 		return err_set(err, ERR_NOT_FOUND, "it has not been set up");
 	if (S_ISBLK(st.st_mode) == block)
 		return 0;
@@ -470,7 +509,7 @@ int volume_device_source(const char *dir, const struct pod_spec *pod, const stru
 		return err_set(err, ERR_INVALID, "devicePath of %.*s is unusable", STR_ARG(name));
 	ret->source = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
 	ret->readonly = json_bool(json_at(v, "persistentVolumeClaim", "readOnly"), false);
-	if (find_claimed(&ret->source, true, err))
+	if (find_claimed(dir, &ret->source, true, err))
 		return err_wrap(err, "volume %.*s", STR_ARG(name));
 	return 0;
 }
@@ -494,7 +533,7 @@ int volume_mount_source(const char *dir, const struct pod_spec *pod, const struc
 	} else {
 		ret->source = xasprintf("%s/volumes/%.*s", dir, STR_ARG(name));
 	}
-	if (is_claim(v) && find_claimed(&ret->source, false, err))
+	if (is_claim(v) && find_claimed(dir, &ret->source, false, err))
 		return err_wrap(err, "volume %.*s", STR_ARG(name));
 	/* As kube since 1.9.4: what the kubelet writes into, containers only read. */
 	ret->readonly = json_bool(json_at(m, "readOnly"), false) || payload_is(v, &secret) ||

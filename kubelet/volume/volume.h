@@ -15,6 +15,14 @@ struct persistent {
 
 /* dir: pods/UID. Makes or updates all volumes of in->pod. */
 MUST_USE int volumes_setup(const char *dir, const struct payload_in *in, struct err *err);
+/* Devices that were set up, but whose file systems are yet to be mounted. */
+struct device_mount {
+	const char *device;
+	struct str type;
+	const char *at;
+};
+void volumes_to_mount(const char *dir, const struct payload_in *in,
+		      void (*fn)(void *ctx, const struct device_mount *m), void *ctx);
 /* Persistent ones that were set up, but are yet to be given to the pod's fsGroup. */
 void volumes_ungrouped(const char *dir, const struct payload_in *in,
 		       void (*fn)(void *ctx, const char *path), void *ctx);

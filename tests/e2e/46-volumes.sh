@@ -169,35 +169,48 @@ k delete pod brief --timeout=60s >/dev/null
 ok "… and goes with it" soon 20 gone pvc brief-v
 ok "a node reads no other claims" sh -c "! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pvc -A 2>/dev/null && ! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pv own 2>/dev/null"
 
-# A device of the machine's, as it is.
-truncate -s 1M "$work/disk"
+# Devices of the machine's: as they are, or with a file system that is made first.
+truncate -s 16M "$work/disk"
 loop=$(losetup -f --show "$work/disk" 2>/dev/null) || loop=""
-if [ -n "$loop" ]; then
-	trap 'losetup -d "$loop" 2>/dev/null; cleanup' EXIT
-	node=$(k get nodes -o 'jsonpath={.items[1].metadata.name}')
-	cat <<-Y | k apply -f - >/dev/null
+disk() { # disk MODE COMMAND CONTAINER-YAML: its volume, a claim and a pod that uses it once
+	cat <<-Y
 	apiVersion: v1
 	kind: PersistentVolume
 	metadata: {name: disk}
 	spec:
-	  {capacity: {storage: 1Mi}, accessModes: [ReadWriteOnce], storageClassName: disks, volumeMode: Block, local: {path: $loop},
+	  {capacity: {storage: 1Mi}, accessModes: [ReadWriteOnce], storageClassName: disks, volumeMode: $1, local: {path: $loop},
 	  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [$node]}]}]}}}
 	---
 	apiVersion: v1
 	kind: PersistentVolumeClaim
 	metadata: {name: disk}
-	spec: {accessModes: [ReadWriteOnce], storageClassName: disks, volumeMode: Block, resources: {requests: {storage: 1Mi}}}
+	spec: {accessModes: [ReadWriteOnce], storageClassName: disks, volumeMode: $1, resources: {requests: {storage: 1Mi}}}
 	---
 	apiVersion: v1
 	kind: Pod
 	metadata: {name: disk}
 	spec:
 	  restartPolicy: Never
-	  containers: [{name: main, image: busybox:1, command: [sh, -c, "test -b /v/disk && echo raw >/v/disk"], volumeDevices: [{name: v, devicePath: /v/disk}]}]
+	  containers: [{name: main, image: busybox:1, command: [sh, -c, "$2"], $3}]
 	  volumes: [{name: v, persistentVolumeClaim: {claimName: disk}}]
 	Y
-	ok "a device is given as it is" soon 20 sh -c "$kc get pod disk --no-headers | grep -q Completed && head -c 3 $loop | grep -q raw"
-	k delete pod disk --timeout=30s >/dev/null; k delete pvc disk --timeout=30s >/dev/null; k delete pv disk --timeout=30s >/dev/null
+}
+completed() { k get pod disk --no-headers | grep -q Completed; }
+no_disk() { for kind in pod pvc pv; do k delete $kind disk --timeout=30s >/dev/null || return 1; done; }
+if [ -n "$loop" ]; then
+	trap 'losetup -d "$loop" 2>/dev/null; cleanup' EXIT
+	node=$(k get nodes -o 'jsonpath={.items[1].metadata.name}')
+	for said in once twice; do
+		disk Filesystem "cat /v/said; echo $said >/v/said" "volumeMounts: [{name: v, mountPath: /v}]" | k apply -f - >/dev/null
+		ok "a device is mounted ($said)" soon 20 completed
+		[ $said = once ] || ok "… with what it holds" sh -c "$kc logs disk | grep -q once"
+		no_disk
+	done
+	ok "… and let go" sh -c "! grep -q $loop /proc/self/mountinfo"
+	disk Block "test -b /v/disk && echo raw >/v/disk" "volumeDevices: [{name: v, devicePath: /v/disk}]" | k apply -f - >/dev/null
+	ok "a device is given as it is" soon 20 completed
+	ok "… and written to" sh -c "head -c 3 $loop | grep -q raw"
+	no_disk
 	losetup -d "$loop"
 fi
 
