@@ -13,7 +13,7 @@
 #include "proxy/dns-internal.h"
 
 enum { FORWARDS_MAX = 512, TRIES = 3 };
-#define WAIT_NS (2 * NS_PER_S)
+#define WAIT_NS (1500 * NS_PER_MS) /* all tries within the five seconds that resolvers wait */
 
 struct forward {
 	struct list all;
@@ -25,7 +25,7 @@ struct forward {
 	struct str asked;      /* the question that went upstream: q.raw, or the alias' target */
 	struct str target;     /* of an alias, or STR_NONE */
 	uint16_t id;           /* ours */
-	unsigned tries;
+	unsigned tries, refused;
 	struct loop_fd fd;
 	struct loop_timer timer;
 };
@@ -88,7 +88,9 @@ static void on_answer(struct loop *l, struct loop_fd *w, uint32_t ready)
 
 	(void)l;
 	(void)ready;
-	if (n < 0) { /* refused: the next one */
+	if (n < 0) { /* refused: the next one, if there is another */
+		if (++f->refused >= f->d->o.nupstream)
+			f->tries = TRIES;
 		attempt(f);
 		return;
 	}
@@ -106,12 +108,15 @@ static int dial(struct forward *f, uint32_t ip)
 	struct sockaddr_in to = {
 		.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(ip)};
 	struct err err = {0};
+	int on = 1;
 
 	f->fd = (struct loop_fd){
 		.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
 		.fn = on_answer};
 	if (f->fd.fd < 0)
 		return -1;
+	/* A router's word that there is no way counts as an answer. */
+	(void)!setsockopt(f->fd.fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
 	if (connect(f->fd.fd, (struct sockaddr *)&to, sizeof(to)) ||
 	    send(f->fd.fd, f->message.p, f->message.n, MSG_NOSIGNAL) < 0)
 		return -1;

@@ -68,6 +68,15 @@ ok "all ready ones of a headless Service" sh -c "[ \$($KUBECTL --kubeconfig $dat
 ok "a port" says "0 100 80 front.default.svc.cluster.local" look -type=srv _http._tcp.front.default.svc.cluster.local
 ok "an alias of another name" says "$front" look alias.default.svc.cluster.local
 ok "the way back" says front.default.svc.cluster.local look "$front"
+# Without a way to the upstream server that is said, before resolvers have stopped to wait.
+elsewhere() {
+	nsenter --net="$data/nodes/node-1/netns" python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(b"ab\1\0\0\1\0\0\0\0\0\0\x09elsewhere\4test\0\0\1\0\1", ("10.96.0.10", 53))
+assert s.recv(4096)[:2] == b"ab"'
+}
+command -v python3 >/dev/null && ok "a name of elsewhere is answered or refused, in time" elsewhere
 ok "a name that isn't" says NXDOMAIN look nope.default.svc.cluster.local
 k scale statefulset db --replicas=1 >/dev/null
 gone() { [ "$(look db.default.svc.cluster.local | grep -c 'Address: 10.244')" = 1 ]; }
