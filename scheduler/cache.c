@@ -275,7 +275,7 @@ void sched_cache_set_pod(struct sched_cache *c, struct sched_pod *pod, struct st
 	account(n, pod, 1);
 	account_claims(c, pod, 1);
 	map_set(&c->pods, pod->uid, pod);
-	c->with_affinity += pod->pod_affinity || pod->pod_anti_affinity;
+	c->with_affinity += sched_pod_has_affinity(pod);
 }
 
 void sched_cache_del_pod(struct sched_cache *c, struct str uid)
@@ -288,7 +288,7 @@ void sched_cache_del_pod(struct sched_cache *c, struct str uid)
 	n = map_get(&c->by_name, p->node_name);
 	account(n, p, -1);
 	account_claims(c, p, -1);
-	c->with_affinity -= p->pod_affinity || p->pod_anti_affinity;
+	c->with_affinity -= sched_pod_has_affinity(p);
 	for (size_t i = 0; i < n->npods; i++) {
 		if (n->pods[i] != p)
 			continue;

@@ -31,6 +31,17 @@ struct host_port {
 	struct str ip, protocol; /* ip "" means every address */
 	int64_t port;
 };
+/* Which other pods a pod wants near or away, and by which label of the nodes. */
+struct affinity_term {
+	struct str key;
+	int64_t weight; /* of a preference; negative keeps away */
+	struct selector selector;
+	const struct json *namespaces, *namespace_selector;
+};
+struct affinity_terms {
+	struct affinity_term *v;
+	size_t n;
+};
 struct sched_pod {
 	uint32_t refs;
 	struct arena arena;    /* what the fields below point into */
@@ -49,13 +60,18 @@ struct sched_pod {
 	struct host_port *ports;
 	size_t nports;
 	/* Subtrees of the spec, NULL when absent. */
-	const struct json *node_selector, *node_affinity, *pod_affinity, *pod_anti_affinity;
-	const struct json *tolerations, *spread;
-	struct str *claims; /* keys of the claims that its volumes name */
+	const struct json *node_selector, *node_affinity, *tolerations, *spread;
+	struct affinity_terms near, away, like; /* must be, mustn't be, should (not) be */
+	struct str *claims;                     /* keys of the claims that its volumes name */
 	size_t nclaims;
 	struct str *images; /* of its containers and init containers, written out in full */
 	size_t nimages;
 };
+/* Wants others near or away. */
+static inline bool sched_pod_has_affinity(const struct sched_pod *p)
+{
+	return p->near.n || p->away.n || p->like.n;
+}
 struct sched_pod *sched_pod_new(const struct obj *o);
 struct sched_pod *sched_pod_ref(struct sched_pod *p);
 void sched_pod_unref(struct sched_pod *p); /* NULL is fine */

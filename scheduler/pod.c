@@ -236,6 +236,58 @@ static const struct json *keep(struct sched_pod *p, const struct json *v)
 	return json_len(v) ? json_copy(&p->arena, v) : NULL;
 }
 
+#define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
+#define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
+
+static void add_term(struct sched_pod *p, const struct json *j, int64_t weight,
+		     struct affinity_terms *to)
+{
+	struct affinity_term *t = &to->v[to->n++];
+
+	*t = (struct affinity_term){
+		.key = arena_str(&p->arena, json_str(json_at(j, "topologyKey"))),
+		.weight = weight,
+		.namespaces = keep(p, json_at(j, "namespaces")),
+	};
+	if (json_at(j, "namespaceSelector")) /* an empty one means all namespaces */
+		t->namespace_selector = json_copy(&p->arena, json_at(j, "namespaceSelector"));
+	if (selector_from_json(&p->arena, json_copy(&p->arena, json_at(j, "labelSelector")),
+			       &t->selector, NULL) != 0)
+		t->selector.nothing = true;
+}
+
+static void read_required(struct sched_pod *p, const struct json *all, struct affinity_terms *ret)
+{
+	ret->v = arena_array(&p->arena, json_len(all) + 1, sizeof(*ret->v));
+	for (size_t i = 0; i < json_len(all); i++)
+		add_term(p, json_item(all, i), 0, ret);
+}
+
+static void add_preferred(struct sched_pod *p, const struct json *all, int sign)
+{
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *one = json_item(all, i);
+
+		add_term(p, json_at(one, "podAffinityTerm"),
+			 sign * json_int(json_at(one, "weight"), 0), &p->like);
+	}
+}
+
+/* Read once: whoever is placed later asks every placed pod. */
+static void read_pod_affinity(struct sched_pod *p, const struct json *affinity)
+{
+	const struct json *near = json_at(affinity, "podAffinity"),
+			  *away = json_at(affinity, "podAntiAffinity");
+	const struct json *should = json_at(near, PREFERRED), *shouldnt = json_at(away, PREFERRED);
+
+	read_required(p, json_at(near, REQUIRED), &p->near);
+	read_required(p, json_at(away, REQUIRED), &p->away);
+	p->like.v = arena_array(&p->arena, json_len(should) + json_len(shouldnt) + 1,
+				sizeof(*p->like.v));
+	add_preferred(p, should, 1);
+	add_preferred(p, shouldnt, -1);
+}
+
 /* What preempting asks of either side. */
 static void read_preemption(struct sched_pod *p, const struct json *tree)
 {
@@ -276,8 +328,7 @@ struct sched_pod *sched_pod_new(const struct obj *o)
 	pod_images(p, spec);
 	p->node_selector = keep(p, json_at(spec, "nodeSelector"));
 	p->node_affinity = keep(p, json_at(affinity, "nodeAffinity"));
-	p->pod_affinity = keep(p, json_at(affinity, "podAffinity"));
-	p->pod_anti_affinity = keep(p, json_at(affinity, "podAntiAffinity"));
+	read_pod_affinity(p, affinity);
 	p->tolerations = keep(p, json_at(spec, "tolerations"));
 	p->spread = keep(p, json_at(spec, "topologySpreadConstraints"));
 	return p;

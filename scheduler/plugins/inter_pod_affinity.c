@@ -7,15 +7,9 @@
 
 #include "lib/base/pure.h"
 
-#define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
-#define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
-
+/* A term of the pod in question, and how many pods it picks, by the label's value. */
 struct term {
-	struct str key;
-	int64_t weight; /* of a preference; negative keeps away */
-	struct selector selector;
-	const struct json *namespaces, *namespace_selector;
-	struct str home; /* the namespace of the pod whose term it is */
+	const struct affinity_term *t;
 	struct domains pods;
 };
 struct terms {
@@ -30,58 +24,23 @@ struct affinity {
 	struct domains liked;    /* … and how much placed pods would like it there */
 };
 
-static struct term read_term(const struct sched_cycle *c, const struct json *j,
-			     const struct sched_pod *of)
+static struct terms terms_of(const struct sched_cycle *c, const struct affinity_terms *from)
 {
-	struct term t = {
-		.key = json_str(json_at(j, "topologyKey")),
-		.namespaces = json_at(j, "namespaces"),
-		.namespace_selector = json_at(j, "namespaceSelector"),
-		.home = of->namespace,
-		.pods = {.a = c->arena},
-	};
-
-	if (selector_from_json(c->arena, json_at(j, "labelSelector"), &t.selector, NULL) != 0)
-		t.selector.nothing = true;
-	return t;
-}
-
-static struct terms read_required(const struct sched_cycle *c, const struct json *affinity,
-				  const struct sched_pod *of)
-{
-	const struct json *all = json_at(affinity, REQUIRED);
-	struct terms t = {arena_array(c->arena, json_len(all) + 1, sizeof(struct term)),
-			  json_len(all)};
+	struct terms t = {arena_array(c->arena, from->n + 1, sizeof(struct term)), from->n};
 
 	for (size_t i = 0; i < t.n; i++)
-		t.v[i] = read_term(c, json_item(all, i), of);
+		t.v[i] = (struct term){&from->v[i], {.a = c->arena}};
 	return t;
 }
 
-static void add_preferred(const struct sched_cycle *c, const struct json *affinity, int sign,
-			  struct terms *t)
-{
-	const struct json *all = json_at(affinity, PREFERRED);
-	struct term *grown = arena_array(c->arena, t->n + json_len(all) + 1, sizeof(*grown));
-
-	if (t->n)
-		memcpy(grown, t->v, t->n * sizeof(*grown));
-	for (size_t i = 0; i < json_len(all); i++) {
-		const struct json *p = json_item(all, i);
-
-		grown[t->n] = read_term(c, json_at(p, "podAffinityTerm"), c->pod);
-		grown[t->n++].weight = sign * json_int(json_at(p, "weight"), 0);
-	}
-	t->v = grown;
-}
-
-static bool namespace_matches(const struct sched_cycle *c, const struct term *t, struct str ns)
+static bool namespace_matches(const struct sched_cycle *c, const struct affinity_term *t,
+			      const struct sched_pod *of, struct str ns)
 {
 	const struct json *labels;
 	struct selector s;
 
-	if (!json_len(t->namespaces) && !t->namespace_selector)
-		return str_eq(t->home, ns);
+	if (!t->namespaces && !t->namespace_selector)
+		return str_eq(of->namespace, ns);
 	for (size_t i = 0; i < json_len(t->namespaces); i++)
 		if (str_eq(json_str(json_item(t->namespaces, i)), ns))
 			return true;
@@ -94,22 +53,25 @@ static bool namespace_matches(const struct sched_cycle *c, const struct term *t,
 	return selector_match_json(&s, labels);
 }
 
-static bool term_picks(const struct sched_cycle *c, const struct term *t, const struct sched_pod *p)
+/* of: the pod whose term it is. */
+static bool term_picks(const struct sched_cycle *c, const struct affinity_term *t,
+		       const struct sched_pod *of, const struct sched_pod *p)
 {
-	return selector_match_obj(&t->selector, p->obj) && namespace_matches(c, t, p->namespace);
+	return namespace_matches(c, t, of, p->namespace) &&
+	       selector_match_obj(&t->selector, p->obj);
 }
 
 static bool all_pick(const struct sched_cycle *c, const struct terms *t, const struct sched_pod *p)
 {
 	for (size_t i = 0; i < t->n; i++)
-		if (!term_picks(c, &t->v[i], p))
+		if (!term_picks(c, t->v[i].t, c->pod, p))
 			return false;
 	return true;
 }
 
 static void count_term(struct term *t, const struct sched_node *n, int sign)
 {
-	struct str value = sched_node_label(n, t->key);
+	struct str value = sched_node_label(n, t->t->key);
 
 	if (value.p)
 		*domains_at(&t->pods, value) += sign;
@@ -124,26 +86,12 @@ static struct str off_key(struct arena *a, struct str key, struct str value)
 static void keep_off(const struct sched_cycle *c, struct affinity *s, const struct sched_pod *p,
 		     const struct sched_node *n, int sign)
 {
-	struct terms theirs = read_required(c, p->pod_anti_affinity, p);
-
-	for (size_t i = 0; i < theirs.n; i++) {
-		struct str value = sched_node_label(n, theirs.v[i].key);
-
-		if (value.p && term_picks(c, &theirs.v[i], c->pod))
-			*domains_at(&s->kept_off, off_key(c->arena, theirs.v[i].key, value)) +=
-				sign;
-	}
-}
-
-static void like(const struct sched_cycle *c, struct affinity *s, const struct terms *theirs,
-		 const struct sched_node *n)
-{
-	for (size_t i = 0; i < theirs->n; i++) {
-		const struct term *t = &theirs->v[i];
+	for (size_t i = 0; i < p->away.n; i++) {
+		const struct affinity_term *t = &p->away.v[i];
 		struct str value = sched_node_label(n, t->key);
 
-		if (value.p && term_picks(c, t, c->pod))
-			*domains_at(&s->liked, off_key(c->arena, t->key, value)) += t->weight;
+		if (value.p && term_picks(c, t, p, c->pod))
+			*domains_at(&s->kept_off, off_key(c->arena, t->key, value)) += sign;
 	}
 }
 
@@ -152,16 +100,15 @@ static void like(const struct sched_cycle *c, struct affinity *s, const struct t
 static void hear(const struct sched_cycle *c, struct affinity *s, const struct sched_pod *p,
 		 const struct sched_node *n)
 {
-	struct terms must = read_required(c, p->pod_affinity, p), may = {0};
+	for (size_t i = 0; i < p->near.n + p->like.n; i++) {
+		bool must = i < p->near.n;
+		const struct affinity_term *t = must ? &p->near.v[i] : &p->like.v[i - p->near.n];
+		struct str value = sched_node_label(n, t->key);
 
-	for (size_t i = 0; i < must.n; i++)
-		must.v[i].weight = 1;
-	like(c, s, &must, n);
-	add_preferred(c, p->pod_affinity, 1, &may);
-	add_preferred(c, p->pod_anti_affinity, -1, &may);
-	for (size_t i = 0; i < may.n; i++)
-		may.v[i].home = p->namespace;
-	like(c, s, &may, n);
+		if (value.p && term_picks(c, t, p, c->pod))
+			*domains_at(&s->liked, off_key(c->arena, t->key, value)) +=
+				must ? 1 : t->weight;
+	}
 }
 
 static void moved(const struct sched_cycle *c, void *state, const struct sched_pod *p,
@@ -171,9 +118,8 @@ static void moved(const struct sched_cycle *c, void *state, const struct sched_p
 
 	if (!s)
 		return;
-	if (p->pod_anti_affinity)
-		keep_off(c, s, p, n, sign);
-	if (!c->filters_only && (p->pod_affinity || p->pod_anti_affinity))
+	keep_off(c, s, p, n, sign);
+	if (!c->filters_only)
 		hear(c, s, p, n);
 	if (s->near.n && all_pick(c, &s->near, p)) {
 		s->alike += sign;
@@ -181,10 +127,10 @@ static void moved(const struct sched_cycle *c, void *state, const struct sched_p
 			count_term(&s->near.v[i], n, sign);
 	}
 	for (size_t i = 0; i < s->away.n; i++)
-		if (term_picks(c, &s->away.v[i], p))
+		if (term_picks(c, s->away.v[i].t, c->pod, p))
 			count_term(&s->away.v[i], n, sign);
 	for (size_t i = 0; i < s->like.n; i++)
-		if (term_picks(c, &s->like.v[i], p))
+		if (term_picks(c, s->like.v[i].t, c->pod, p))
 			count_term(&s->like.v[i], n, sign);
 }
 
@@ -192,14 +138,13 @@ static void *prepare(const struct sched_cycle *c)
 {
 	struct affinity *s;
 
-	if (!c->pod->pod_affinity && !c->pod->pod_anti_affinity && !c->cache->with_affinity)
+	if (!sched_pod_has_affinity(c->pod) && !c->cache->with_affinity)
 		return NULL;
 	s = arena_alloc(c->arena, sizeof(*s));
 	s->kept_off.a = s->liked.a = c->arena;
-	s->near = read_required(c, c->pod->pod_affinity, c->pod);
-	s->away = read_required(c, c->pod->pod_anti_affinity, c->pod);
-	add_preferred(c, c->pod->pod_affinity, 1, &s->like);
-	add_preferred(c, c->pod->pod_anti_affinity, -1, &s->like);
+	s->near = terms_of(c, &c->pod->near);
+	s->away = terms_of(c, &c->pod->away);
+	s->like = terms_of(c, &c->pod->like);
 	s->likes_itself = all_pick(c, &s->near, c->pod);
 	for (size_t i = 0; i < c->cache->n; i++)
 		for (size_t j = 0; j < c->cache->nodes[i]->npods; j++)
@@ -231,7 +176,7 @@ static bool near_holds(const struct affinity *s, const struct sched_node *n)
 
 	for (size_t i = 0; i < s->near.n; i++) {
 		const struct term *t = &s->near.v[i];
-		struct str value = sched_node_label(n, t->key);
+		struct str value = sched_node_label(n, t->t->key);
 
 		if (!value.p || (!first && !domains_get(&t->pods, value)))
 			return false;
@@ -242,7 +187,7 @@ static bool near_holds(const struct affinity *s, const struct sched_node *n)
 static bool away_holds(const struct affinity *s, const struct sched_node *n)
 {
 	for (size_t i = 0; i < s->away.n; i++) {
-		struct str value = sched_node_label(n, s->away.v[i].key);
+		struct str value = sched_node_label(n, s->away.v[i].t->key);
 
 		if (value.p && domains_get(&s->away.v[i].pods, value))
 			return false;
@@ -270,10 +215,10 @@ static int64_t score(const struct sched_cycle *c, const void *state, const struc
 	int64_t sum = 0;
 
 	for (size_t i = 0; s && i < s->like.n; i++) {
-		struct str value = sched_node_label(n, s->like.v[i].key);
+		struct str value = sched_node_label(n, s->like.v[i].t->key);
 
 		if (value.p)
-			sum += s->like.v[i].weight * domains_get(&s->like.v[i].pods, value);
+			sum += s->like.v[i].t->weight * domains_get(&s->like.v[i].pods, value);
 	}
 	for (uint32_t i = 0; s && s->liked.n && i < n->obj->nlabels; i++)
 		sum += domains_get(&s->liked, off_key(c->arena, n->obj->labels[i].key,
