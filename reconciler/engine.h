@@ -160,6 +160,8 @@ struct unit {
 	bool again;              /* something happened during a run */
 	bool depends;            /* it has dependencies */
 	bool lacks;              /* … one of which isn't there */
+	char *shared;            /* what another unit declares as well, and who: NULL = nothing */
+	char *shared_told;       /* that, as it was told last */
 	bool suspended;          /* by its spec */
 	bool was_suspended;      /* when it was looked at last */
 	int64_t suspended_until; /* wall clock; 0 = nobody said */
@@ -344,6 +346,8 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 			const struct rendered_object *o);
 /* What the server made of it: the body of its answer. */
 void entry_accept(struct entry *e, struct str body);
+/* A run has ended: what it found to be declared by another unit, too, is an event, once. */
+void entries_tell_shared(struct unit *u);
 /* It came by the watch, too: kept once. new may be NULL. */
 void entry_saw(struct entry *e, const struct obj *new);
 /* Only where it is declared may have changed. */

@@ -82,6 +82,41 @@ void entry_touch(struct entry *e, const struct rendered *from, const struct rend
 	e->lone = o->lone;
 }
 
+/*
+ * Two units that declare one object take it from each other for ever. One that was moved from the
+ * other is no such case: that one has not been applied at this revision yet.
+ */
+static void look_shared(struct unit *u, const struct entry *e, const struct entry *other)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct unit *v = other->unit;
+	const struct source *mine = unit_source(u, json_get(unit_tree(u, &a), STR("spec"))),
+			    *theirs = unit_source(v, json_get(unit_tree(v, &a), STR("spec")));
+
+	if (u->shared || v == u || v->run ||
+	    (mine == theirs && mine && strcmp(v->commit, mine->commit) != 0))
+		return;
+	u->shared = xstrdup(arena_printf(&a,
+					 "%s %s%s%s is declared by %s %.*s/%.*s as well: they "
+					 "take it from each other",
+					 e->kind, e->namespace, e->namespace[0] ? "/" : "", e->name,
+					 v->argo ? "Application" : "Kustomization",
+					 STR_ARG(v->o->namespace), STR_ARG(v->o->name)));
+}
+
+void entries_tell_shared(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	char *now = u->shared;
+
+	u->shared = NULL;
+	if (now && (!u->shared_told || strcmp(now, u->shared_told) != 0))
+		recorder_event(u->r->recorder, unit_tree(u, &a), "Warning", "SharedObject", "%s",
+			       now);
+	free(u->shared_told);
+	u->shared_told = now;
+}
+
 struct entry *entry_set(struct unit *u, const struct rendered *from,
 			const struct rendered_object *o)
 {
@@ -115,8 +150,12 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 	entry_touch(e, from, o);
 	e->resource = restmap_find(unit_there(u)->restmap, o->api_version, o->kind);
 	e->seen = true;
-	if (e->resource)
-		map_set(&unit_there(u)->owned, owned_key(&a, e), e);
+	if (e->resource) {
+		const struct entry *other = map_set(&unit_there(u)->owned, owned_key(&a, e), e);
+
+		if (other && other != e)
+			look_shared(u, e, other);
+	}
 	return e;
 }
 

@@ -193,6 +193,7 @@ void run_succeed(struct run *run, struct str message)
 	u->reads = reads_take(&run->reads, run->opts.path);
 	u->generation = run->generation;
 	unit_report(u, &rep);
+	entries_tell_shared(u);
 	run_cancel(u);
 	drift_recheck(u);
 	unit_settle(u);

@@ -101,6 +101,8 @@ void unit_free(struct unit *u)
 	free(u->revision);
 	free(u->handled);
 	free(u->broken);
+	free(u->shared);
+	free(u->shared_told);
 	free(u->history);
 	argo_free(u);
 	free(u);
@@ -224,6 +226,11 @@ void units_of_source(struct reconciler *r, const struct source *s)
 
 /* ---- deciding ---- */
 
+static bool source_kind_known(struct str kind)
+{
+	return str_is(kind, "GitRepository") || str_is(kind, "OCIRepository");
+}
+
 static void hold(struct unit *u, const char *reason, struct str message)
 {
 	struct unit_report rep = {.ready = "False",
@@ -268,6 +275,15 @@ void unit_look(struct unit *u)
 		return;
 	spec = json_get(unit_tree(u, &a), STR("spec"));
 	s = unit_source(u, spec);
+	if (!s && !source_kind_known(json_str(json_at(spec, "sourceRef", "kind")))) {
+		hold(u, "ArtifactFailed",
+		     arena_strf(
+			     &a,
+			     "spec.sourceRef.kind: Plumb does not build from %.*s objects; it does "
+			     "from GitRepository and OCIRepository",
+			     STR_ARG(json_str(json_at(spec, "sourceRef", "kind")))));
+		return;
+	}
 	if (!s) {
 		hold(u, "ArtifactFailed",
 		     arena_strf(&a, "source %.*s '%.*s' does not exist",

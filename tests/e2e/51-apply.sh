@@ -193,6 +193,15 @@ unit right right; push 'neither'
 ok "and all is well again" soon 10 says right Ready 'True ReconciliationSucceeded'
 ok "… and nothing stalls" sh -c "[ -z \"\$(\"$KUBECTL\" --kubeconfig $data/admin.kubeconfig -n plumb-system get kustomization right -o jsonpath='{.status.conditions[?(@.type==\"Stalled\")]}')\" ]"
 
+# ---- two that declare the same -------------------------------------------------------------------
+shared() { k -n plumb-system get events --field-selector reason=SharedObject -o jsonpath='{.items[*].message}'; }
+ok "what was moved is not told to be shared" sh -c "[ -z '$(shared)' ]"
+mkdir -p "$repo/both"; config leftist '"2"' >"$repo/both/l.yaml"; unit both both; push 'two of it'
+both() { shared | grep -E 'ConfigMap shop/leftist is declared by Kustomization plumb-system/(left|both) as well'; }
+ok "one object in two Kustomizations is told of" soon 10 both
+rm -r "$repo/both" "$repo/app/both.yaml"; push 'one of it'
+ok "and of one again" soon 15 sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get kustomization both"
+
 # ---- health --------------------------------------------------------------------------------------
 mkdir -p "$repo/well"
 cat >"$repo/well/d.yaml" <<'Y'
