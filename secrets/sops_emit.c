@@ -540,6 +540,9 @@ void sops_emit_yaml(const struct sops_emit *s, struct buf *out)
 		e.hole = s->out[i];
 		e.at = e.end;
 		e.end = document_end(s->d, i);
+		/* Where nothing is known to stand anywhere, no comment does. */
+		if (!s->d->srcs)
+			e.at = e.end;
 		put_document(&e, s->d->docs->v[i]);
 	}
 	free(e.head);
