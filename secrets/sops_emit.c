@@ -77,27 +77,50 @@ void sops_emit_comment(const struct sops_key *k, struct str comment, struct str 
 	buf_str(out, comment);
 }
 
+/* How long the line break is that stands there, as readers of YAML 1.1 see them; 0 = none. */
+static size_t break_at(struct str s, size_t i)
+{
+	struct str rest = str_sub(s, i, s.n);
+
+	if (rest.n && (*rest.p == '\n' || *rest.p == '\r'))
+		return 1;
+	if (str_starts(rest, STR("\xC2\x85")))
+		return 2;
+	return str_starts(rest, STR("\xE2\x80\xA8")) || str_starts(rest, STR("\xE2\x80\xA9")) ? 3
+											      : 0;
+}
+
+static void put_comment_line(struct emitting *e, struct str line, bool first, size_t n)
+{
+	indent(e, n);
+	if (first)
+		put(e, "#");
+	else if (!line.n || *line.p != '#')
+		put(e, line.n ? "# " : "#");
+	buf_str(e->out, line);
+	line_end(e);
+}
+
 /* A line break in what was encrypted must not end the comment. */
 static void put_comment(struct emitting *e, struct str comment, struct str path, size_t n)
 {
 	struct buf plain = {0};
-	struct str rest, line;
-	bool first = true;
+	struct str text;
+	size_t from = 0;
 
 	sops_emit_comment(e->e->key, comment, path, &plain);
-	rest = buf_view(&plain);
-	do {
-		line = STR("");
-		if (rest.n)
-			str_next(&rest, '\n', &line);
-		indent(e, n);
-		put(e, first || !line.n || *line.p != '#' ? "#" : "");
-		if (!first && line.n && *line.p != '#')
-			put(e, " ");
-		buf_str(e->out, line);
-		line_end(e);
-		first = false;
-	} while (rest.p && rest.n);
+	text = buf_view(&plain);
+	for (size_t i = 0; i < text.n; i++) {
+		size_t len = break_at(text, i);
+
+		if (!len)
+			continue;
+		put_comment_line(e, str_sub(text, from, i - from), !from, n);
+		from = i + len;
+		i = from - 1;
+	}
+	if (!from || from < text.n)
+		put_comment_line(e, str_sub(text, from, text.n), !from, n);
 	buf_wipe(&plain);
 }
 
@@ -130,7 +153,7 @@ static struct str comment_at(const struct emitting *e, size_t at, size_t *ret_en
 	size_t end = at;
 	struct str s;
 
-	while (end < e->end && e->text.p[end] != '\n')
+	while (end < e->end && !break_at(e->text, end))
 		end++;
 	*ret_end = end;
 	s = str_sub(e->text, at + 1, end - at - 1);

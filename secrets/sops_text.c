@@ -143,9 +143,12 @@ static int open_line(struct dotenv *d, struct str line)
 	if (!line.n || str_starts(line, STR("sops_")))
 		return 0;
 	if (*line.p == '#') {
+		/* A line break in what was encrypted must not end the comment. */
+		sops_emit_comment(&d->key, str_sub(line, 1, line.n), STR_NONE, &plain);
 		buf_putc(d->out, '#');
-		sops_emit_comment(&d->key, str_sub(line, 1, line.n), STR_NONE, d->out);
+		escape(buf_view(&plain), d->out);
 		buf_putc(d->out, '\n');
+		buf_wipe(&plain);
 		return 0;
 	}
 	if (!str_cut(line, '=', &name, &value))
