@@ -158,7 +158,10 @@ static void on_started(void *arg, pid_t pid)
 	struct pod_cont *c = &p->cont[at->i];
 	const struct container_spec *s = &p->spec.c[at->i];
 
-	pod_on_started(s, &p->obs.c[at->i], pid, pod_now(p->k));
+	/* Both of one moment: a probe's delay is counted by the one, and seen by the other. */
+	struct pod_clock now = {loop_moment(p->k->loop), loop_wall(p->k->loop)};
+
+	pod_on_started(s, &p->obs.c[at->i], pid, now);
 	cgroup_limit(p->k, &p->spec);
 	remove_attempt(p, at->i, c->log_previous);
 	c->log_previous = c->log;

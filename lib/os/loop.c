@@ -132,6 +132,11 @@ int64_t loop_wall(struct loop *l)
 	return l->is_virtual ? l->now + l->wall_offset : clock_ns(CLOCK_REALTIME);
 }
 
+int64_t loop_moment(struct loop *l)
+{
+	return l->is_virtual ? l->now : clock_ns(CLOCK_MONOTONIC);
+}
+
 /* ---- timers: a binary heap ordered by time, then by arming ---- */
 
 static bool before(const struct loop_timer *a, const struct loop_timer *b)

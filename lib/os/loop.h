@@ -30,6 +30,8 @@ void loop_turn(struct loop *l, int timeout_ms);
 /* ---- time ---- */
 int64_t loop_now(struct loop *l);  /* monotonic ns, read once a turn */
 int64_t loop_wall(struct loop *l); /* wall clock ns since the epoch */
+/* Monotonic ns of this very moment, for what is compared with loop_wall(): a turn may be long. */
+int64_t loop_moment(struct loop *l);
 /* Virtual only: runs all that is due up to now + ns, in order of time, then in order of arming. */
 void loop_advance(struct loop *l, int64_t ns);
 /* Virtual only: time until the next timer, or -1. Posted calls count as 0. */

@@ -282,3 +282,20 @@ void test_loop__real_timers_wait(void **state)
 	assert_true(loop_now(l) - from >= 20 * NS_PER_MS);
 	loop_free(l);
 }
+
+/* What is noted with the wall clock's time in the middle of a turn must not be counted from its
+ * beginning. */
+void test_loop__a_moment_is_later_than_its_turn(void **state)
+{
+	struct loop *l = loop_new();
+	int64_t turn = loop_now(l);
+
+	(void)state;
+	usleep(20000);
+	assert_int_equal(loop_now(l), turn);
+	assert_true(loop_moment(l) - turn >= 20 * NS_PER_MS);
+	loop_free(l);
+	l = loop_new_virtual(0);
+	assert_int_equal(loop_moment(l), loop_now(l));
+	loop_free(l);
+}
