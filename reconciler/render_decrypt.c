@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/codec.h"
+#include "lib/kube/obj.h"
 #include "reconciler/render-internal.h"
 #include "secrets/sops.h"
 
@@ -48,6 +49,26 @@ static int check_mac(struct render *r, uint32_t file, uint32_t line,
 	return -1;
 }
 
+/* Flux' word for what another controller opens. */
+static bool wants_none(const struct json *object)
+{
+	return str_ieq(meta_annotation(object, "kustomize.toolkit.fluxcd.io/decrypt"),
+		       STR("disabled"));
+}
+
+/* Goes to the cluster as it is: by its own word, or since nobody here has keys and it is no Secret,
+ * but an operator's resource with values that sops encrypted. */
+static bool stays_encrypted(const struct render *r, const struct yaml_docs *docs)
+{
+	if (wants_none(docs->v[0]))
+		return true;
+	for (size_t i = 0; i < docs->n; i++)
+		if (str_is(json_str(json_get(docs->v[i], STR("kind"))), "Secret") &&
+		    str_is(json_str(json_get(docs->v[i], STR("apiVersion"))), "v1"))
+			return false;
+	return !r->o->keys;
+}
+
 int render_decrypt(struct render *r, uint32_t file, const struct yaml_docs *docs, struct err *err)
 {
 	struct sops_docs d = {.keys = r->o->keys,
@@ -60,7 +81,7 @@ int render_decrypt(struct render *r, uint32_t file, const struct yaml_docs *docs
 	struct err why = {0};
 	bool *bound;
 
-	if (!sops_is_encrypted(first))
+	if (!sops_is_encrypted(first) || stays_encrypted(r, docs))
 		return 0;
 	if (!d.keys)
 		return render_fail(r, file, line, err,
@@ -169,7 +190,7 @@ int render_decrypt_data(struct render *r, const struct rendered_object *o, struc
 	struct json_member *m = json_members(data);
 
 	/* Without keys they are what they are, as Flux has it. */
-	for (size_t i = 0; m && r->o->keys && i < json_len(data); i++)
+	for (size_t i = 0; m && r->o->keys && !wants_none(o->tree) && i < json_len(data); i++)
 		if (json_is(&m[i].value, JSON_STRING) && decrypt_entry(r, o, &m[i], err))
 			return -1;
 	return 0;

@@ -158,6 +158,26 @@ void test_decrypt__without_a_key_the_file_is_refused(void **state)
 	assert_refused(&w, secret, NULL, "app/secret.yaml:9: encrypted with sops");
 }
 
+/* As Flux has it: what an operator opens goes to the cluster as it is. */
+void test_decrypt__what_is_for_somebody_else_stays_encrypted(void **state)
+{
+	struct world w = {0};
+	const char *said;
+
+	(void)state;
+	said = edited(&w, "  namespace: shop\n",
+		      "  namespace: shop\n  annotations:\n"
+		      "    kustomize.toolkit.fluxcd.io/decrypt: Disabled\n");
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(build(&w, said, i ? identity : NULL), 0);
+		assert_non_null(json_at(w.out.v[0].tree, "sops", "mac"));
+		rendered_release(&w.out);
+	}
+	assert_int_equal(build(&w, edited(&w, "kind: Secret", "kind: SopsSecret"), NULL), 0);
+	assert_non_null(json_at(w.out.v[0].tree, "sops", "mac"));
+	end(&w);
+}
+
 void test_decrypt__a_key_that_does_not_fit(void **state)
 {
 	struct world w = {0};
