@@ -153,6 +153,7 @@ void sched_cache_release(struct sched_cache *c)
 	map_release(&c->by_name);
 	map_release(&c->pods);
 	map_release(&c->images);
+	map_release(&c->leaving);
 	sched_objects_release(c);
 	sched_nominations_release(c);
 	free(c->nodes);

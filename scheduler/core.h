@@ -54,6 +54,7 @@ struct sched_pod {
 	int64_t start_ns;    /* when it began to run; INT64_MAX = not yet */
 	bool never_preempts; /* preemptionPolicy */
 	bool preempted;      /* it goes because the scheduler made it */
+	bool leaving;        /* it goes anyway; known while victims are sought */
 	struct amounts requests;
 	int64_t score_cpu_m,
 		score_memory; /* with Kubernetes' minimum for containers that ask nothing */
@@ -122,6 +123,7 @@ struct sched_cache {
 	struct map budgets;     /* PodDisruptionBudgets: struct sched_object by key */
 	struct map images;      /* full name → number of nodes that have it (uintptr_t) */
 	struct map nominated;   /* uid → struct sched_pod (owned reference), see preempt.h */
+	struct map leaving;     /* uids of pods that are told to make way, until they are gone */
 	struct map reserved; /* volume's name → claim's uid (char *): chosen, not written yet */
 	size_t start;        /* where the next search begins */
 };

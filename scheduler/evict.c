@@ -27,8 +27,9 @@ static void eviction_free(struct eviction *v)
 	free(v);
 }
 
-void evictor_init(struct evictor *e, struct client *c, struct recorder *r)
+void evictor_init(struct evictor *e, struct client *c, struct recorder *r, struct map *leaving)
 {
+	e->leaving = leaving;
 	e->client = c;
 	e->recorder = r;
 	list_init(&e->all);
@@ -46,18 +47,28 @@ const struct json *pod_reference(const struct sched_pod *p, struct arena *a)
 			  "metadata", "namespace", p->namespace, "name", p->name, "uid", p->uid);
 }
 
+/* The preemptor will ask again. */
+static void give_up(struct eviction *v, const struct err *err)
+{
+	if (err->code != ERR_NOT_FOUND)
+		log_warn("pod not preempted", "pod", log_fmt("%.*s", STR_ARG(v->pod->key)), "error",
+			 err->msg);
+	map_del(v->e->leaving, v->pod->uid);
+	eviction_free(v);
+}
+
 static void on_deleted(void *arg, const struct api_answer *a)
 {
 	struct eviction *v = arg;
 	AUTO(arena) struct arena arena = {0};
 
 	v->call = NULL;
-	if (a->err.code == ERR_NONE)
-		recorder_event(v->e->recorder, pod_reference(v->pod, &arena), "Normal", "Preempted",
-			       "Preempted by pod %s on node %s", v->by, v->node);
-	else if (a->err.code != ERR_NOT_FOUND)
-		log_warn("pod not preempted", "pod", log_fmt("%.*s", STR_ARG(v->pod->key)), "error",
-			 a->err.msg);
+	if (a->err.code != ERR_NONE) {
+		give_up(v, &a->err);
+		return;
+	}
+	recorder_event(v->e->recorder, pod_reference(v->pod, &arena), "Normal", "Preempted",
+		       "Preempted by pod %s on node %s", v->by, v->node);
 	eviction_free(v);
 }
 
@@ -81,24 +92,13 @@ static void on_marked(void *arg, const struct api_answer *a)
 
 	v->call = NULL;
 	if (a->err.code != ERR_NONE) {
-		if (a->err.code != ERR_NOT_FOUND)
-			log_warn("pod not preempted", "pod", log_fmt("%.*s", STR_ARG(v->pod->key)),
-				 "error", a->err.msg);
-		eviction_free(v);
+		give_up(v, &a->err);
 		return;
 	}
 	ask(v, &call,
 	    json_build(&arena, "{s:s, s:s, s:{s:S}}", "apiVersion", "v1", "kind", "DeleteOptions",
 		       "preconditions", "uid", v->pod->uid),
 	    on_deleted);
-}
-
-static bool under_way(const struct evictor *e, struct str uid)
-{
-	LIST_FOREACH (it, &e->all)
-		if (str_eq(CONTAINER_OF(it, struct eviction, all)->pod->uid, uid))
-			return true;
-	return false;
 }
 
 void evict_pod(struct evictor *e, struct sched_pod *victim, struct str by_uid, struct str node)
@@ -109,7 +109,7 @@ void evict_pod(struct evictor *e, struct sched_pod *victim, struct str by_uid, s
 	char text[TIME_TEXT_MAX];
 	struct eviction *v;
 
-	if (under_way(e, victim->uid))
+	if (map_set(e->leaving, victim->uid, e))
 		return;
 	v = xalloc(sizeof(*v));
 	v->e = e;

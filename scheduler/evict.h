@@ -14,11 +14,12 @@
 struct evictor {
 	struct client *client;
 	struct recorder *recorder;
-	struct list all; /* evictions under way */
+	struct map *leaving; /* sched_cache.leaving: who is told is in it, unless that fails */
+	struct list all;     /* evictions under way */
 };
-void evictor_init(struct evictor *e, struct client *c, struct recorder *r);
+void evictor_init(struct evictor *e, struct client *c, struct recorder *r, struct map *leaving);
 void evictor_release(struct evictor *e); /* what is under way is left as it is */
-/* A victim that is being told already isn't told twice. */
+/* A victim that is being told, or was, isn't told twice. */
 void evict_pod(struct evictor *e, struct sched_pod *victim, struct str by_uid, struct str node);
 /* A pod as events name it. */
 const struct json *pod_reference(const struct sched_pod *p, struct arena *a);

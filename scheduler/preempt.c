@@ -145,6 +145,8 @@ static int by_importance(const void *pa, const void *pb)
 	const struct sched_pod *a = *(struct sched_pod *const *)pa,
 			       *b = *(struct sched_pod *const *)pb;
 
+	if (a->leaving != b->leaving)
+		return a->leaving ? 1 : -1;
 	if (a->priority != b->priority)
 		return a->priority > b->priority ? -1 : 1;
 	if (a->start_ns != b->start_ns)
@@ -171,14 +173,21 @@ static void give_back(struct search *s, const struct sched_node *n, struct sched
 	sched_cache_set_pod(s->cache, p, n->name);
 }
 
+static bool leaves_anyway(const struct sched_cache *c, const struct sched_pod *p)
+{
+	return p->obj->deleted_ns || map_has(&c->leaving, p->uid);
+}
+
 static struct candidate lesser_pods(struct search *s, const struct sched_node *n)
 {
 	struct candidate all = {.node = n};
 
 	all.victims = arena_array(s->cycle.arena, n->npods + 1, sizeof(struct sched_pod *));
-	for (size_t i = 0; i < n->npods; i++)
+	for (size_t i = 0; i < n->npods; i++) {
+		n->pods[i]->leaving = leaves_anyway(s->cache, n->pods[i]);
 		if (n->pods[i]->priority < s->cycle.pod->priority)
 			all.victims[all.n++] = sched_pod_ref(n->pods[i]);
+	}
 	qsort(all.victims, all.n, sizeof(*all.victims), by_importance);
 	return all;
 }
@@ -227,12 +236,15 @@ static void try_node(struct search *s, const struct sched_node *n)
 		take(s, n, all.victims[i]);
 	if (fits_now(s, n, &s->tally)) {
 		for (size_t i = 0; i < all.n; i++)
-		protected[i] = violates(&budgets, all.victims[i]);
+		protected[i] = !all.victims[i]->leaving && violates(&budgets, all.victims[i]);
 		reprieve(s, &all, protected, true, &won);
 		reprieve(s, &all, protected, false, &won);
 		qsort(won.victims, won.n, sizeof(*won.victims), by_importance);
 		if (won.n)
 			s->v[s->n++] = won;
+		/* Nobody else has to go for the room that these leave. */
+		while (won.n && won.victims[won.n - 1]->leaving)
+			s->v[s->n - 1].n = --won.n;
 	}
 	put_back(s, &all);
 }
@@ -268,6 +280,8 @@ static bool cheaper(const struct candidate *a, const struct candidate *b)
 {
 	int c;
 
+	if (!a->n || !b->n)
+		return !a->n && b->n;
 	if ((c = order((int64_t)a->violating, (int64_t)b->violating)) ||
 	    (c = order(a->victims[0]->priority, b->victims[0]->priority)) ||
 	    (c = order(sum_of_priorities(a), sum_of_priorities(b))) ||
@@ -289,7 +303,8 @@ static const char *ineligible(const struct sched_cache *c, const struct sched_po
 	if (!n || !of->hopeful[n->at])
 		return NULL;
 	for (size_t i = 0; i < n->npods; i++)
-		if (n->pods[i]->obj->deleted_ns && n->pods[i]->preempted &&
+		if (((n->pods[i]->obj->deleted_ns && n->pods[i]->preempted) ||
+		     map_has(&c->leaving, n->pods[i]->uid)) &&
 		    n->pods[i]->priority < pod->priority)
 			return "not eligible due to a terminating pod on the nominated node.";
 	return NULL;

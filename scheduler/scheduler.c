@@ -424,6 +424,7 @@ static void stop_waiting(struct scheduler *s, struct str uid)
 static void pod_left(struct scheduler *s, struct str uid)
 {
 	stop_waiting(s, uid);
+	map_del(&s->cache.leaving, uid);
 	queue_del(&s->queue, uid);
 	if (sched_unnominate(&s->cache, uid))
 		happened(s, SCHED_POD_GONE);
@@ -552,7 +553,7 @@ struct scheduler *scheduler_start(struct client *c, const struct scheduler_opts 
 	queue_init(&s->queue);
 	make_metrics(s);
 	s->recorder = recorder_new(c, "default-scheduler", NULL);
-	evictor_init(&s->evictor, c, s->recorder);
+	evictor_init(&s->evictor, c, s->recorder, &s->cache.leaving);
 	s->budgets = follow(s, &res_poddisruptionbudgets, on_budget);
 	s->namespaces = follow(s, &res_namespaces, on_namespace);
 	s->nodes = follow(s, &res_nodes, on_node);

@@ -83,6 +83,42 @@ void test_preempt__no_more_go_than_must(void **state)
 	sched_cache_release(&c);
 }
 
+/* Whose room is being made already isn't looked for a second time, nor are others sent away while
+ * somebody leaves. */
+void test_preempt__who_leaves_is_enough(void **state)
+{
+	struct sched_cache c = {0};
+	AUTO(arena) struct arena a = {0};
+	struct sched_pod *first = pod_of("first", 9, "500m", "", "");
+	struct trial kept;
+
+	(void)state;
+	add_node(&c, "n1");
+	put(&c, pod_of("a", 3, "500m", "", ""), "n1");
+	put(&c, pod_of("b", 2, "500m", "", ""), "n1");
+	put(&c, pod_of("c", 1, "500m", "", ""), "n1");
+	put(&c, pod_of("d", 1, "500m", "", ""), "n1");
+	map_set(&c.leaving, STR("uid-b"), &c); /* told a moment ago */
+	assert_string_equal(preempt(&c, pod_of("p", 9, "500m", "", ""), &a), "n1:");
+	assert_string_equal(preempt(&c, pod_of("p", 9, "1", "", ""), &a), "n1: d");
+	/* It leaves for the first: that one waits, another needs room of its own. */
+	first->nominated = STR("n1");
+	sched_nominate(&c, first);
+	sched_pod_ref(first);
+	assert_string_equal(
+		preempt(&c, first, &a),
+		"preemption: not eligible due to a terminating pod on the nominated node.");
+	{
+		struct sched_pod *p = pod_of("p", 9, "500m", "", "");
+
+		kept = sched_nominated_enter(&c, p, &a);
+		assert_string_equal(preempt(&c, p, &a), "n1: d");
+		sched_nominated_leave(&c, &kept);
+	}
+	sched_pod_unref(first);
+	sched_cache_release(&c);
+}
+
 void test_preempt__never_and_hopeless(void **state)
 {
 	struct sched_cache c = {0};
