@@ -241,7 +241,7 @@ static void warn_of_age(struct op *op)
 	if (!k->crd && k->stored && strstr(k->version, "beta"))
 		buf_printf(&op->warnings, "%s/%s %s is deprecated; use %s/%s %s\n", k->group,
 			   k->version, k->kind, k->group, k->stored->version, k->kind);
-	if (k->flags & KIND_READ_ONLY)
+	if (!strcmp(k->kind, "ComponentStatus"))
 		buf_printf(&op->warnings, "%s %s is deprecated in v1.19+\n", k->version, k->kind);
 	if (op->notes && op->warnings.n)
 		json_set_str(op->a, op->notes, "k8s.io/deprecated", STR("true"));

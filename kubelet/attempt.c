@@ -133,8 +133,8 @@ static void on_hook(void *arg, bool ok, const char *message)
 	p->cont[at->i].hook = NULL;
 	if (c->stop == STOP_HOOK) {
 		if (!ok)
-			pod_event(p, "Warning", "FailedPreStopHook", "PreStopHook failed: %s",
-				  message);
+			pod_event_of(p, at->i, "Warning", "FailedPreStopHook",
+				     "PreStopHook failed: %s", message);
 		pod_on_hook_done(c);
 		pod_wake(p);
 		return;
@@ -145,7 +145,8 @@ static void on_hook(void *arg, bool ok, const char *message)
 		c->ready = c->started && s->probe[PROBE_READINESS].action == PROBE_NONE;
 		probes_start(p, at->i);
 	} else {
-		pod_event(p, "Warning", "FailedPostStartHook", "PostStartHook failed: %s", message);
+		pod_event_of(p, at->i, "Warning", "FailedPostStartHook", "PostStartHook failed: %s",
+			     message);
 		pod_on_unhealthy(c, -1);
 	}
 	pod_wake(p);
@@ -166,8 +167,8 @@ static void on_started(void *arg, pid_t pid)
 	remove_attempt(p, at->i, c->log_previous);
 	c->log_previous = c->log;
 	c->log = (int)at->number;
-	pod_event(p, "Normal", "Created", "Created container: %.*s", STR_ARG(s->name));
-	pod_event(p, "Normal", "Started", "Started container %.*s", STR_ARG(s->name));
+	pod_event_of(p, at->i, "Normal", "Created", "Created container: %.*s", STR_ARG(s->name));
+	pod_event_of(p, at->i, "Normal", "Started", "Started container %.*s", STR_ARG(s->name));
 	if (s->post_start)
 		c->hook = handler_run(p, at->i, s->post_start, HOOK_TIMEOUT_NS, on_hook, at);
 	else
@@ -184,7 +185,7 @@ static void start_failed(struct attempt *at, const char *reason, const char *mes
 	at->failed = true;
 	pod_on_start_failed(c, reason, message, pod_now(p->k));
 	if (!same || c->start_failures < 3)
-		pod_event(p, "Warning", "Failed", "Error: %s", message);
+		pod_event_of(p, at->i, "Warning", "Failed", "Error: %s", message);
 	pod_wake(p);
 }
 
@@ -195,7 +196,7 @@ static void on_failed(void *arg, bool created UNUSED, const char *message)
 
 	at->failed = true;
 	pod_on_start_error(&p->spec.c[at->i], &p->obs.c[at->i], message, pod_now(p->k));
-	pod_event(p, "Warning", "Failed", "Error: %s", message);
+	pod_event_of(p, at->i, "Warning", "Failed", "Error: %s", message);
 	pod_wake(p);
 }
 
@@ -214,10 +215,10 @@ static void on_ended(void *arg, const struct run_end *end)
 		message = xstrdup("The container could not be located when it was looked for");
 	pod_on_exited(s, c, end->exit_code, end->oom, end->finished_wall, message, pod_now(p->k));
 	if (!pod_stopping(&p->spec, &p->obs) && c->retry_at > loop_now(p->k->loop))
-		pod_event(p, "Warning", "BackOff",
-			  "Back-off restarting failed container %.*s in pod %.*s_%.*s(%s)",
-			  STR_ARG(s->name), STR_ARG(p->spec.name), STR_ARG(p->spec.namespace),
-			  p->uid);
+		pod_event_of(p, at->i, "Warning", "BackOff",
+			     "Back-off restarting failed container %.*s in pod %.*s_%.*s(%s)",
+			     STR_ARG(s->name), STR_ARG(p->spec.name), STR_ARG(p->spec.namespace),
+			     p->uid);
 	pod_wake(p);
 }
 
@@ -300,7 +301,8 @@ void attempt_clear(struct pod *p, size_t i, unsigned number, const char *id)
 
 static void tell_killing(struct pod *p, size_t i)
 {
-	pod_event(p, "Normal", "Killing", "Stopping container %.*s", STR_ARG(p->spec.c[i].name));
+	pod_event_of(p, i, "Normal", "Killing", "Stopping container %.*s",
+		     STR_ARG(p->spec.c[i].name));
 }
 
 /* Signal names that images give: "SIGQUIT", "QUIT", "3". */

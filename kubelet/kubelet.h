@@ -148,6 +148,9 @@ struct pod_clock pod_now(const struct kubelet *k);
 /* The Kubernetes event, about the pod. */
 void pod_event(struct pod *p, const char *type, const char *reason, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
+/* The same, about container i. */
+void pod_event_of(struct pod *p, size_t i, const char *type, const char *reason, const char *fmt,
+		  ...) PRINTF_LIKE(5, 6);
 
 /* ---- container.c ---- */
 /* Makes the folder of an attempt, mounts and config.json. *ret_reason says which waiting reason a

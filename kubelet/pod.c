@@ -36,6 +36,35 @@ void pod_event(struct pod *p, const char *type, const char *reason, const char *
 		recorder_event(p->k->events, p->tree, type, reason, "%s", buf_cstr(&text));
 }
 
+/* "spec.containers{web}": the part of the pod that kubectl shows as the event's SUBOBJECT. */
+static struct str path_of(struct arena *a, const struct container_spec *s)
+{
+	const char *list = s->ephemeral ? "ephemeralContainers"
+			   : s->init    ? "initContainers"
+					: "containers";
+
+	return arena_strf(a, "spec.%s{%.*s}", list, STR_ARG(s->name));
+}
+
+void pod_event_of(struct pod *p, size_t i, const char *type, const char *reason, const char *fmt,
+		  ...)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf text = {0};
+	struct json *part;
+	va_list ap;
+
+	if (!p->k->events)
+		return;
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	part = json_build(&a, "{s:s, s:s, s:o, s:S}", "apiVersion", "v1", "kind", "Pod", "metadata",
+			  json_get(p->tree, STR("metadata")), "fieldPath",
+			  path_of(&a, &p->spec.c[i]));
+	recorder_event(p->k->events, part, type, reason, "%s", buf_cstr(&text));
+}
+
 /* ---- what it is told ---- */
 
 static void use_ref(void *ctx, bool secret, struct str name)
@@ -143,8 +172,9 @@ static void notice_images(struct pod *p)
 		p->obs.c[i].retry_at = 0;
 		if (p->obs.c[i].state != CONT_RUNNING)
 			continue;
-		pod_event(p, "Normal", "Killing",
-			  "Container %.*s definition changed, will be restarted", STR_ARG(s->name));
+		pod_event_of(p, i, "Normal", "Killing",
+			     "Container %.*s definition changed, will be restarted",
+			     STR_ARG(s->name));
 		pod_on_swap(&p->obs.c[i]);
 	}
 }

@@ -106,8 +106,9 @@ static void unhealthy(struct prober *b)
 	struct pod *p = b->p;
 	const char *what = b->type == PROBE_STARTUP ? "startup" : "liveness";
 
-	pod_event(p, "Normal", "Killing", "Container %.*s failed %s probe, will be restarted",
-		  STR_ARG(p->spec.c[b->i].name), what);
+	pod_event_of(p, b->i, "Normal", "Killing",
+		     "Container %.*s failed %s probe, will be restarted",
+		     STR_ARG(p->spec.c[b->i].name), what);
 	pod_on_unhealthy(&p->obs.c[b->i], spec_of(b)->grace_s);
 }
 
@@ -150,11 +151,11 @@ static void on_result(void *arg, bool ok, const char *message)
 	if (p->obs.c[b->i].state != CONT_RUNNING || idle(b))
 		return;
 	if (!ok && (was_verdict || !b->count.any || b->count.last_ok || b->type != PROBE_READINESS))
-		pod_event(p, "Warning", "Unhealthy", "%s probe failed: %s", names[b->type],
-			  message);
+		pod_event_of(p, b->i, "Warning", "Unhealthy", "%s probe failed: %s", names[b->type],
+			     message);
 	if (ok && *message)
-		pod_event(p, "Warning", "ProbeWarning", "%s probe warning: %s", names[b->type],
-			  message);
+		pod_event_of(p, b->i, "Warning", "ProbeWarning", "%s probe warning: %s",
+			     names[b->type], message);
 	if (probe_count_result(&b->count, spec_of(b), ok)) {
 		pod_wake(p);
 		if (judge(b, ok)) {

@@ -52,17 +52,19 @@ static void image_failed(struct pod *p, size_t i, const struct err *why)
 	bool again = p->obs.c[i].image.failures > 0;
 	pod_on_image(&p->obs.c[i], false, reason, text, pod_now(p->k));
 	if (strcmp(reason, "ErrImagePull") != 0) {
-		pod_event(p, "Warning",
-			  !strcmp(reason, "InvalidImageName") ? "InspectFailed" : reason, "%s",
-			  text);
+		pod_event_of(p, i, "Warning",
+			     !strcmp(reason, "InvalidImageName") ? "InspectFailed" : reason, "%s",
+			     text);
 	} else {
-		pod_event(p, "Warning", "Failed", "Failed to pull image \"%.*s\": %s",
-			  STR_ARG(s->image), absent ? text : why->msg);
+		pod_event_of(p, i, "Warning", "Failed", "Failed to pull image \"%.*s\": %s",
+			     STR_ARG(s->image), absent ? text : why->msg);
 	}
-	pod_event(p, "Warning", "Failed", "Error: %s", reason);
-	if (again && !strcmp(reason, "ErrImagePull"))
-		pod_event(p, "Normal", "BackOff", "Back-off pulling image \"%.*s\"",
-			  STR_ARG(s->image));
+	pod_event_of(p, i, "Warning", "Failed", "Error: %s", reason);
+	if (again && !strcmp(reason, "ErrImagePull")) {
+		pod_event_of(p, i, "Normal", "BackOff", "Back-off pulling image \"%.*s\"",
+			     STR_ARG(s->image));
+		pod_event_of(p, i, "Warning", "Failed", "Error: ImagePullBackOff");
+	}
 }
 
 static void image_here(struct pod *p, size_t i, const struct image *img, int64_t took_ns)
@@ -74,11 +76,12 @@ static void image_here(struct pod *p, size_t i, const struct image *img, int64_t
 	pod_on_image(&p->obs.c[i], true, NULL, NULL, pod_now(p->k));
 	duration_format(took_ns / NS_PER_MS * NS_PER_MS, &took);
 	if (took_ns)
-		pod_event(p, "Normal", "Pulled", "Successfully pulled image \"%.*s\" in %s",
-			  STR_ARG(s->image), buf_cstr(&took));
+		pod_event_of(p, i, "Normal", "Pulled", "Successfully pulled image \"%.*s\" in %s",
+			     STR_ARG(s->image), buf_cstr(&took));
 	else
-		pod_event(p, "Normal", "Pulled",
-			  "Container image \"%.*s\" already present on machine", STR_ARG(s->image));
+		pod_event_of(p, i, "Normal", "Pulled",
+			     "Container image \"%.*s\" already present on machine",
+			     STR_ARG(s->image));
 }
 
 /* ---- a pull ---- */
@@ -275,7 +278,7 @@ void pod_image(struct pod *p, size_t i)
 		image_failed(p, i, &err);
 		return;
 	}
-	pod_event(p, "Normal", "Pulling", "Pulling image \"%.*s\"", STR_ARG(s->image));
+	pod_event_of(p, i, "Normal", "Pulling", "Pulling image \"%.*s\"", STR_ARG(s->image));
 	free(p->cont[i].pulling);
 	p->cont[i].pulling = xstrndup(name.p, name.n);
 	err = (struct err){0};

@@ -36,6 +36,7 @@ struct recorder {
 	struct map known;
 	struct list order;
 	size_t n;
+	int64_t named_ns; /* in the last name that was given */
 };
 
 struct recorder *recorder_new(struct client *c, const char *component, const char *host)
@@ -154,7 +155,8 @@ static struct json *reference(struct arena *a, const struct json *o)
 {
 	struct json *ref = json_new(a, JSON_OBJECT);
 	struct str ns = meta_namespace(o),
-		   revision = json_str(json_at(o, "metadata", "resourceVersion"));
+		   revision = json_str(json_at(o, "metadata", "resourceVersion")),
+		   path = json_str(json_get(o, STR("fieldPath")));
 
 	json_set_str(a, ref, "apiVersion", json_str(json_get(o, STR("apiVersion"))));
 	json_set_str(a, ref, "kind", json_str(json_get(o, STR("kind"))));
@@ -164,6 +166,8 @@ static struct json *reference(struct arena *a, const struct json *o)
 		json_set_str(a, ref, "namespace", ns);
 	if (revision.n)
 		json_set_str(a, ref, "resourceVersion", revision);
+	if (path.n)
+		json_set_str(a, ref, "fieldPath", path);
 	return ref;
 }
 
@@ -198,8 +202,10 @@ static struct known *known_new(struct recorder *r, struct str key, const struct 
 	k->key = (struct str){text, key.n};
 	k->namespace = ns.n ? xstrndup(ns.p, ns.n) : xstrdup("default");
 	k->last_ns = k->made_ns = loop_wall(r->client->loop);
-	k->name = xasprintf("%.*s.%08x%08x", (int)MIN(name.n, 230), name.p, str_fnv32(key),
-			    (uint32_t)(k->last_ns / 1000));
+	/* Lists are in the order of names: an object's events then are in that of time. */
+	r->named_ns = MAX(r->named_ns + 1, k->made_ns);
+	k->name = xasprintf("%.*s.%llx", (int)MIN(name.n, 230), name.p,
+			    (unsigned long long)r->named_ns);
 	list_append(&r->order, &k->all);
 	map_set(&r->known, k->key, k);
 	if (++r->n > KNOWN_MAX)
@@ -223,7 +229,8 @@ void recorder_event(struct recorder *r, const struct json *regarding, const char
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf message = {0};
 	AUTO(buf) struct buf text = {0};
-	struct str key, uid = meta_uid(regarding);
+	struct str key, uid = meta_uid(regarding),
+			part = json_str_or(json_get(regarding, STR("fieldPath")), STR(""));
 	struct known *k;
 	va_list ap;
 
@@ -231,7 +238,7 @@ void recorder_event(struct recorder *r, const struct json *regarding, const char
 	buf_vprintf(&message, fmt, ap);
 	va_end(ap);
 	message_cut(&message);
-	key = arena_strf(&a, "%.*s\n%s\n%s\n%.*s", STR_ARG(uid), type, reason,
+	key = arena_strf(&a, "%.*s\n%.*s\n%s\n%s\n%.*s", STR_ARG(uid), STR_ARG(part), type, reason,
 			 STR_ARG(buf_view(&message)));
 	k = map_get(&r->known, key);
 	if (k && !k->body.p && loop_wall(r->client->loop) - k->made_ns > OLD) {

@@ -10,8 +10,8 @@
 struct recorder;
 struct recorder *recorder_new(struct client *c, const char *component, const char *host);
 void recorder_free(struct recorder *r);
-/* regarding: a whole object tree, or {apiVersion, kind, metadata{namespace, name, uid}}. type:
- * "Normal", "Warning". */
+/* regarding: a whole object tree, or {apiVersion, kind, metadata{namespace, name, uid}}, with a
+ * fieldPath where it is about a part. type: "Normal", "Warning". */
 void recorder_event(struct recorder *r, const struct json *regarding, const char *type,
 		    const char *reason, const char *fmt, ...) PRINTF_LIKE(5, 6);
 

@@ -313,6 +313,39 @@ void test_events__repeats_are_counted_not_written(void **state)
 	loop_free(s.loop);
 }
 
+/* Names tell the order, whatever it was about; a part is named. */
+void test_events__names_are_in_the_order_of_time(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	struct server s = {.loop = loop_new_virtual(0)};
+	struct caller c = {.server = &s};
+	struct json *pod = json_build(&a, "{s:s,s:s,s:{s:s,s:s},s:s}", "apiVersion", "v1", "kind",
+				      "Pod", "metadata", "namespace", "n", "name", "p", "fieldPath",
+				      "spec.containers{c}");
+	char first[64];
+	const char *name;
+	struct recorder *r;
+
+	(void)state;
+	c.client = (struct client){.ops = &ops, .loop = s.loop};
+	r = recorder_new(&c.client, "tester", NULL);
+	recorder_event(r, pod, "Normal", "Zoo", "one");
+	settle(&s, 10);
+	assert_int_equal(s.creates, 1);
+	name = strstr(s.object, "\"name\":\"p.");
+	assert_non_null(name);
+	snprintf(first, sizeof(first), "%s", name);
+	assert_non_null(strstr(s.object, "\"fieldPath\":\"spec.containers{c}\""));
+	settle(&s, 1000);
+	recorder_event(r, pod, "Normal", "Ape", "two");
+	settle(&s, 10);
+	name = strstr(s.object, "\"name\":\"p.");
+	assert_true(strcmp(first, name) < 0);
+	recorder_free(r);
+	free(s.object);
+	loop_free(s.loop);
+}
+
 void test_events__two_at_once_count_two(void **state)
 {
 	AUTO(arena) struct arena a = {0};
