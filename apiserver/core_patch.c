@@ -35,6 +35,24 @@ static struct json *refuse_patch(struct op *op, const struct json *patch, struct
 	return NULL;
 }
 
+/* A JSON patch that doesn't fit is told of in general terms, as Kubernetes does; why is behind. */
+static struct json *json_patched(struct op *op, const struct json *tree, const struct json *patch)
+{
+	struct json *next = patch_json(op->a, tree, patch, &op->err);
+
+	if (next || op->err.code != ERR_INVALID)
+		return next;
+	op->denial_code = 422;
+	op->denial = json_build(
+		op->a, "{s:s,s:s,s:{},s:s,s:S,s:s,s:{},s:i}", "kind", "Status", "apiVersion", "v1",
+		"metadata", "status", "Failure", "message",
+		arena_strf(op->a,
+			   "the server rejected our request due to an error in our request: %s",
+			   op->err.msg),
+		"reason", "Invalid", "details", "code", 422);
+	return NULL;
+}
+
 static struct json *strategic(struct op *op, const struct json *tree, const struct json *patch)
 {
 	struct json *next = schema_strategic_merge(op->a, op->kind->schema, tree, patch, &op->err);
@@ -53,7 +71,7 @@ static struct json *patched(struct op *op, struct str type, const struct json *t
 	if (!patch)
 		return NULL;
 	if (str_is(type, "application/json-patch+json"))
-		return patch_json(op->a, tree, patch, &op->err);
+		return json_patched(op, tree, patch);
 	if (str_is(type, "application/merge-patch+json"))
 		return patch_merge(op->a, tree, patch);
 	if (op->kind->crd) {

@@ -111,6 +111,8 @@ struct str front_verb(const struct front_req *r);
 /* Answers and ends. */
 void front_fail(struct front_req *r, const struct err *err);
 void front_text(struct front_req *r, int status, const char *type, struct str body);
+/* Whether JSON goes out in lines: people read what they ask for by hand. */
+bool front_wants_lines(struct front_req *r);
 void front_json(struct front_req *r, int status, const struct json *v);
 /* Any thread, without a front_req's end: an error as a Status. */
 void front_status(struct http_req *h, const struct err *err, const struct core_req *about);

@@ -101,12 +101,45 @@ static bool reply_proto(struct front_req *r, const struct core_answer *a, struct
 	return true;
 }
 
+bool front_wants_lines(struct front_req *r)
+{
+	static const char *const agents[] = {"curl", "Wget", "Mozilla/5.0"};
+	struct str asked = http_query(&r->http->arena, r->http->query, "pretty");
+
+	if (asked.n)
+		return http_flag(asked);
+	for (size_t i = 0; i < ARRAY_LEN(agents); i++)
+		if (str_starts(r->core.user_agent, str_c(agents[i])))
+			return true;
+	return false;
+}
+
+static bool reply_lines(struct front_req *r, const struct core_answer *a, struct heads *h)
+{
+	AUTO(buf) struct buf json = {0};
+	AUTO(buf) struct buf lines = {0};
+
+	for (size_t i = 0; i < a->nblocks; i++)
+		buf_str(&json, a->blocks[i]->data);
+	json_write_lines(buf_view(&json), 2, &lines);
+	http_reply_bytes(r->http,
+			 &(struct http_reply){.status = a->status,
+					      .content_type = a->content_type,
+					      .headers = h->v,
+					      .nheaders = h->n},
+			 buf_view(&lines));
+	return true;
+}
+
 /* In another form than the core's, where that was asked for. */
 static bool reply_otherwise(struct front_req *r, const struct core_answer *a, struct heads *h)
 {
 	if (r->accepts.proto)
 		return reply_proto(r, a, h);
-	return r->accepts.yaml && reply_yaml(r, a, h);
+	if (r->accepts.yaml)
+		return reply_yaml(r, a, h);
+	return str_starts(str_c(a->content_type), STR("application/json")) &&
+	       front_wants_lines(r) && reply_lines(r, a, h);
 }
 
 static void on_answer(struct core_req *cr, const struct core_answer *a)
@@ -246,7 +279,12 @@ void front_text(struct front_req *r, int status, const char *type, struct str bo
 	struct http_header heads[4] = {{STR("Cache-Control"), STR("no-cache, private")},
 				       {STR("X-Content-Type-Options"), STR("nosniff")}};
 	size_t n = 2 + front_flow_heads(r, &heads[2]);
+	AUTO(buf) struct buf lines = {0};
 
+	if (str_starts(str_c(type), STR("application/json")) && front_wants_lines(r)) {
+		json_write_lines(body, 2, &lines);
+		body = buf_view(&lines);
+	}
 	http_reply_bytes(
 		r->http,
 		&(struct http_reply){

@@ -298,6 +298,7 @@ static bool serve_discovery(struct front_req *r)
 	struct discovery_answer d;
 	struct http_req *h = r->http;
 	enum accept_discovery form = r->accepts.discovery;
+	AUTO(buf) struct buf lines = {0};
 
 	if (!discovery_find(r->f->discovery, h->path, form ? form : DISCOVERY_PLAIN, &d))
 		return false;
@@ -312,6 +313,10 @@ static bool serve_discovery(struct front_req *r)
 		reply.status = 304;
 		reply.content_type = NULL;
 		http_reply_bytes(h, &reply, STR_NONE);
+	} else if (front_wants_lines(r)) {
+		reply.nheaders = 2; /* the ETag is another text's */
+		json_write_lines(d.block->data, 2, &lines);
+		http_reply_bytes(h, &reply, buf_view(&lines));
 	} else {
 		http_reply_blocks(h, &reply, &d.block, 1);
 	}

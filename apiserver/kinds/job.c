@@ -104,7 +104,9 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 	default_labels(c, o);
 
 	default_policies(c, spec);
-
+	default_str(c, spec, "completionMode", "NonIndexed");
+	if (!json_get(spec, STR("suspend")))
+		json_set_bool(c->a, spec, "suspend", false);
 	podtemplate_defaults(c, json_set_object(c->a, spec, "template"));
 	if (!json_get(spec, STR("completions")) && !json_get(spec, STR("parallelism"))) {
 		json_set_int(c->a, spec, "completions", 1);

@@ -62,6 +62,42 @@ static bool is_text_list(const struct json *v)
 	return json_len(v) > 0;
 }
 
+static bool is_selector(const struct json *v)
+{
+	return json_is(json_get(v, STR("matchLabels")), JSON_OBJECT) ||
+	       json_is(json_get(v, STR("matchExpressions")), JSON_ARRAY);
+}
+
+/* A LabelSelector as Go prints it: what people see who change a Deployment's. */
+static void put_selector(const struct json *v, struct buf *out)
+{
+	const struct json *labels = json_get(v, STR("matchLabels")),
+			  *all = json_get(v, STR("matchExpressions"));
+
+	buf_puts(out, "v1.LabelSelector{MatchLabels:");
+	if (labels)
+		put_map(labels, out);
+	else
+		buf_puts(out, "map[string]string(nil)");
+	buf_puts(out, ", MatchExpressions:[]v1.LabelSelectorRequirement");
+	buf_puts(out, json_len(all) ? "{" : "(nil)");
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *one = json_item(all, i);
+
+		buf_printf(out, "%sv1.LabelSelectorRequirement{Key:", i ? ", " : "");
+		json_write_string(json_str(json_get(one, STR("key"))), out);
+		buf_puts(out, ", Operator:");
+		json_write_string(json_str(json_get(one, STR("operator"))), out);
+		buf_puts(out, ", Values:");
+		if (json_len(json_get(one, STR("values"))))
+			put_list(json_get(one, STR("values")), out);
+		else
+			buf_puts(out, "[]string(nil)");
+		buf_putc(out, '}');
+	}
+	buf_puts(out, json_len(all) ? "}}" : "}");
+}
+
 static struct str value_text(struct kind_ctx *c, const struct json *v)
 {
 	AUTO(buf) struct buf b = {0};
@@ -69,7 +105,9 @@ static struct str value_text(struct kind_ctx *c, const struct json *v)
 		return STR("\"\"");
 	if (v->flags & JSON_F_SENSITIVE)
 		return STR("\"<sensitive>\"");
-	if (is_text_map(v))
+	if (is_selector(v))
+		put_selector(v, &b);
+	else if (is_text_map(v))
 		put_map(v, &b);
 	else if (is_text_list(v))
 		put_list(v, &b);

@@ -38,6 +38,7 @@ static bool same_word(struct str s, const char *word)
 	return true;
 }
 
+/* A number, or one of the field's names. What is wrong is said as Kubernetes says it. */
 static int value(const struct field *f, struct str s, unsigned *ret, struct err *err)
 {
 	uint64_t n;
@@ -47,9 +48,18 @@ static int value(const struct field *f, struct str s, unsigned *ret, struct err 
 			*ret = f->min + i;
 			return 0;
 		}
-	if (str_to_u64(s, &n) || n < f->min || n > f->max)
-		return err_set(err, ERR_INVALID, "%.*s is no %s (%u to %u)", (int)MIN(s.n, 40), s.p,
-			       f->name, f->min, f->max);
+	if (str_to_u64(s, &n))
+		return err_set(err, ERR_INVALID,
+			       "failed to parse int from %.*s: strconv.Atoi: parsing \"%.*s\": "
+			       "invalid syntax",
+			       (int)MIN(s.n, 40), s.p, (int)MIN(s.n, 40), s.p);
+	if (n < f->min)
+		return err_set(err, ERR_INVALID,
+			       "beginning of range (%llu) below minimum (%u): %.*s",
+			       (unsigned long long)n, f->min, (int)MIN(s.n, 40), s.p);
+	if (n > f->max)
+		return err_set(err, ERR_INVALID, "end of range (%llu) above maximum (%u): %.*s",
+			       (unsigned long long)n, f->max, (int)MIN(s.n, 40), s.p);
 	*ret = (unsigned)n;
 	return 0;
 }
@@ -64,17 +74,25 @@ static int part(const struct field *f, struct str s, uint64_t *bits, bool *any, 
 
 	if (!stepped)
 		range = s;
-	else if (str_to_u64(step_text, &step) || !step || step > 1000)
-		return err_set(err, ERR_INVALID, "%.*s is no step", (int)MIN(step_text.n, 40),
+	else if (str_to_u64(step_text, &step))
+		return err_set(err, ERR_INVALID,
+			       "failed to parse int from %.*s: strconv.Atoi: parsing \"%.*s\": "
+			       "invalid syntax",
+			       (int)MIN(step_text.n, 40), step_text.p, (int)MIN(step_text.n, 40),
 			       step_text.p);
+	else if (!step)
+		return err_set(err, ERR_INVALID, "step of range should be a positive number: %.*s",
+			       (int)MIN(s.n, 40), s.p);
+	step = MIN(step, 1000); /* beyond any range */
 	if (str_is(range, "*") || str_is(range, "?")) {
 		*any |= step == 1;
 	} else if (str_cut(range, '-', &first, &last)) {
 		if (value(f, first, &from, err) || value(f, last, &to, err))
 			return -1;
 		if (from > to)
-			return err_set(err, ERR_INVALID, "%.*s ends before it begins",
-				       (int)MIN(range.n, 40), range.p);
+			return err_set(err, ERR_INVALID,
+				       "beginning of range (%u) beyond end of range (%u): %.*s",
+				       from, to, (int)MIN(s.n, 40), s.p);
 	} else {
 		if (value(f, range, &from, err))
 			return -1;
@@ -96,9 +114,23 @@ static int parse_field(const struct field *f, struct str s, uint64_t *bits, bool
 	return *bits ? 0 : err_set(err, ERR_INVALID, "no %s is given", f->name);
 }
 
+/* All that stands between blanks, at most `max` of them in ret; how many there are. */
+static size_t split(struct str text, struct str *ret, size_t max)
+{
+	struct str s;
+	size_t n = 0;
+
+	while (text.n && str_next(&text, ' ', &s)) {
+		if (s.n && n < max)
+			ret[n] = s;
+		n += s.n > 0;
+	}
+	return n;
+}
+
 int cron_parse(struct str text, struct cron *ret, struct err *err)
 {
-	struct str rest = str_trim(text), s;
+	struct str rest = str_trim(text), all[ARRAY_LEN(fields)];
 	uint64_t *bits[] = {&ret->minutes, &ret->hours, &ret->days, &ret->months, &ret->weekdays};
 	bool ignored = false,
 	     *any[] = {&ignored, &ignored, &ret->any_day, &ignored, &ret->any_weekday};
@@ -115,18 +147,14 @@ int cron_parse(struct str text, struct cron *ret, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(shorthands); i++)
 		if (str_is(rest, shorthands[i].name))
 			rest = str_c(shorthands[i].fields);
-	while (rest.n && str_next(&rest, ' ', &s)) {
-		if (!s.n)
-			continue;
-		if (n == ARRAY_LEN(fields))
-			return err_set(err, ERR_INVALID, "expected exactly 5 fields, found more");
-		if (parse_field(&fields[n], s, bits[n], any[n], err))
+	n = split(rest, all, ARRAY_LEN(all));
+	if (n != ARRAY_LEN(all))
+		return err_set(err, ERR_INVALID, "expected exactly 5 fields, found %zu: [%.*s]", n,
+			       (int)MIN(rest.n, 100), rest.p);
+	for (size_t i = 0; i < n; i++)
+		if (parse_field(&fields[i], all[i], bits[i], any[i], err))
 			return -1;
-		n++;
-	}
-	return n == ARRAY_LEN(fields)
-		       ? 0
-		       : err_set(err, ERR_INVALID, "expected exactly 5 fields, found %zu", n);
+	return 0;
 }
 
 /* ---- searching ---- */

@@ -160,6 +160,8 @@ void json_write(const struct json *v, struct buf *out);
 /* Keys sorted bytewise at every level: the form that is hashed and compared. */
 void json_write_sorted(const struct json *v, struct buf *out);
 void json_write_pretty(const struct json *v, int indent, struct buf *out);
+/* The same of a text that json_write made, without a tree. */
+void json_write_lines(struct str text, int indent, struct buf *out);
 /* With the quotes. What is no UTF-8 comes out as U+FFFD: written text is always JSON. */
 void json_write_string(struct str s, struct buf *out);
 

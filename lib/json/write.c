@@ -262,3 +262,52 @@ void json_write_pretty(const struct json *v, int indent, struct buf *out)
 {
 	pretty(v, indent, 0, out);
 }
+
+/* Where a string ends that begins at `at`: behind the closing quote. */
+static size_t string_end(struct str text, size_t at)
+{
+	for (at++; at < text.n && text.p[at] != '"'; at++)
+		if (text.p[at] == '\\')
+			at++;
+	return MIN(at + 1, text.n);
+}
+
+void json_write_lines(struct str text, int indent, struct buf *out)
+{
+	int depth = 0;
+
+	for (size_t i = 0, end; i < text.n; i++) {
+		char c = text.p[i], next = i + 1 < text.n ? text.p[i + 1] : 0;
+
+		switch (c) {
+		case '"':
+			end = string_end(text, i);
+			buf_str(out, str_sub(text, i, end - i));
+			i = end - 1;
+			break;
+		case '{':
+		case '[':
+			buf_putc(out, c);
+			if (next == '}' || next == ']')
+				buf_putc(out, text.p[++i]);
+			else
+				newline(indent * ++depth, out);
+			break;
+		case '}':
+		case ']':
+			newline(indent * (depth > 0 ? --depth : 0), out);
+			buf_putc(out, c);
+			break;
+		case ',':
+			buf_putc(out, c);
+			newline(indent * depth, out);
+			break;
+		case ':':
+			buf_puts(out, ": ");
+			break;
+		default:
+			if (c != '\n')
+				buf_putc(out, c);
+		}
+	}
+}

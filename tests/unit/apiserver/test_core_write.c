@@ -353,5 +353,49 @@ void test_core_write__a_patch_that_makes_no_object_is_refused(void **state)
 			    "restore map from string\""));
 	assert_true(told(q, "\"details\":{\"causes\":[{\"reason\":\"FieldValueInvalid\""));
 	ask_free(q);
+	q = queue("PATCH", CMS "/p", "application/json-patch+json",
+		  "[{\"op\":\"test\",\"path\":\"/data\",\"value\":1}]");
+	core_turn(core);
+	assert_int_equal(q->status, 422);
+	assert_true(told(q, "the server rejected our request due to an error in our request"));
+	assert_true(told(q, "\"details\":{}"));
+	ask_free(q);
+	end();
+}
+
+/* What everybody sees once who changes a Deployment's selector; and defaults that a Job has, its
+ * template has not. */
+void test_core_write__workloads_in_kubernetes_words(void **state)
+{
+	static const char apps[] = "/apis/apps/v1/namespaces/default/deployments",
+			  batch[] = "/apis/batch/v1/namespaces/default/cronjobs";
+	struct asked *q;
+
+	(void)state;
+	begin();
+	assert_int_equal(status_of("POST", apps, NULL,
+				   "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"selector\":{"
+				   "\"matchLabels\":{\"a\":"
+				   "\"b\"}},\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\","
+				   "\"c\":\"d\"}},\"spec\":{"
+				   "\"containers\":[{\"name\":\"c\",\"image\":\"x\"}]}}}}"),
+			 201);
+	q = queue("PATCH", "/apis/apps/v1/namespaces/default/deployments/d",
+		  "application/merge-patch+json",
+		  "{\"spec\":{\"selector\":{\"matchLabels\":{\"a\":null,\"c\":\"d\"}}}}");
+	core_turn(core);
+	assert_true(told(q, "spec.selector: Invalid value: "
+			    "v1.LabelSelector{MatchLabels:map[string]string{\\\"c\\\":\\\"d\\\"}, "
+			    "MatchExpressions:[]v1.LabelSelectorRequirement(nil)}: field is "
+			    "immutable\""));
+	ask_free(q);
+	q = queue("POST", batch, NULL,
+		  "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"schedule\":\"* * * * *\","
+		  "\"jobTemplate\":{\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":\"Never\","
+		  "\"containers\":[{\"name\":\"c\",\"image\":\"x\"}]}}}}}}");
+	core_turn(core);
+	assert_int_equal(q->status, 201);
+	assert_false(told(q, "completionMode"));
+	ask_free(q);
 	end();
 }

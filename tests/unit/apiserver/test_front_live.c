@@ -176,6 +176,26 @@ static struct str token_of_answer(struct arena *a)
 	return json_str(json_at(v, "status", "token"));
 }
 
+/* curl and browsers get lines that people can read; so does who asks for them. */
+void test_front_live__people_get_lines(void **state)
+{
+	(void)state;
+	setup();
+	assert_int_equal(ASK(&admin, "GET", "/api/v1/namespaces/default?pretty=true", NULL), 200);
+	assert_true(said("{\n  \"kind\": \"Namespace\",\n"));
+	assert_int_equal(
+		ASK(&admin, "GET", "/api/v1/namespaces/default", NULL, "User-Agent", "curl/8.0"),
+		200);
+	assert_true(said("{\n  \"kind\": \"Namespace\",\n"));
+	assert_int_equal(ASK(&admin, "GET", "/api?pretty=1", NULL), 200);
+	assert_true(said("\n  \"versions\": [\n    \"v1\"\n  ]"));
+	assert_int_equal(ASK(&admin, "GET", "/api/v1/namespaces/default?pretty=false", NULL,
+			     "User-Agent", "curl/8.0"),
+			 200);
+	assert_true(said("{\"kind\":\"Namespace\""));
+	teardown();
+}
+
 void test_front_live__tokens_die_with_their_account(void **state)
 {
 	AUTO(arena) struct arena a = {0};

@@ -53,3 +53,26 @@ void test_cron__refuses_what_makes_no_sense(void **state)
 			fail_msg("\"%s\" was taken", bad[i]);
 	}
 }
+
+void test_cron__says_what_is_wrong_as_kubernetes_does(void **state)
+{
+	static const char *const bad[][2] = {
+		{"* *", "expected exactly 5 fields, found 2: [* *]"},
+		{"* * * * * *", "expected exactly 5 fields, found 6: [* * * * * *]"},
+		{"60 * * * *", "end of range (60) above maximum (59): 60"},
+		{"* * 0 * *", "beginning of range (0) below minimum (1): 0"},
+		{"5-3 * * * *", "beginning of range (5) beyond end of range (3): 5-3"},
+		{"*/0 * * * *", "step of range should be a positive number: */0"},
+		{"x * * * *",
+		 "failed to parse int from x: strconv.Atoi: parsing \"x\": invalid syntax"},
+	};
+	struct cron c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct err err = {0};
+
+		assert_int_equal(cron_parse(str_c(bad[i][0]), &c, &err), -1);
+		assert_string_equal(err.msg, bad[i][1]);
+	}
+}

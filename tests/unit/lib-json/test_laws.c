@@ -121,6 +121,7 @@ void test_laws__what_is_written_is_read(void **state)
 	for (uint64_t seed = 0; seed < SEEDS; seed++) {
 		AUTO(buf) struct buf text = {0};
 		AUTO(buf) struct buf again = {0};
+		AUTO(buf) struct buf lines = {0};
 		struct yaml_docs docs;
 		struct json *v;
 
@@ -132,6 +133,8 @@ void test_laws__what_is_written_is_read(void **state)
 		must(str_eq(buf_view(&text), buf_view(&again)), seed, "the same text", v);
 		buf_reset(&text);
 		json_write_pretty(v, 2, &text);
+		json_write_lines(buf_view(&again), 2, &lines);
+		must(str_eq(buf_view(&lines), buf_view(&text)), seed, "lines", v);
 		must(json_equal(json_parse(&d.a, buf_view(&text), NULL, NULL), v), seed, "pretty",
 		     v);
 		buf_reset(&text);
