@@ -76,6 +76,34 @@ static struct source *source_of(const struct recipients_push *p, struct arena *a
 	return unit_source(p->u, json_get(unit_tree(p->u, a), STR("spec")));
 }
 
+/* ---- the branch ---- */
+
+static void on_deleted(void *arg, const struct json *answer, const struct err *err)
+{
+	struct recipients_push *p = arg;
+
+	p->helper = NULL;
+	p->gone = answer != NULL;
+	if (!answer)
+		log_warn("cannot delete the recipients' branch", "unit", p->u->key, "branch",
+			 p->branch, "error", err->msg);
+}
+
+static void delete_branch(struct recipients_push *p, struct source *s, struct arena *a)
+{
+	struct json *request;
+
+	if (!s || !s->url || p->helper)
+		return;
+	request = json_build(a, "{s:s,s:s,s:s,s:b}", "url", s->url, "mirror", s->mirror, "branch",
+			     p->branch, "delete", 1);
+	p->helper = source_call(s, &(struct sourcejob){.what = "git-push",
+						       .request = request,
+						       .timeout_ns = PUSH_TIMEOUT,
+						       .done = on_deleted,
+						       .arg = p});
+}
+
 /* ---- the pull request ---- */
 
 static void on_pull(void *arg, enum pullreq_end end, struct str url, const struct err *err)
@@ -89,6 +117,7 @@ static void on_pull(void *arg, enum pullreq_end end, struct str url, const struc
 		tell(p, "Warning", "RecipientsRejected",
 		     arena_strf(&a, "%.*s was closed: files keep the recipients that they have",
 				STR_ARG(url)));
+		delete_branch(p, source_of(p, &a), &a);
 	} else if (end == PULLREQ_FAILED) {
 		tell(p, "Warning", "RecipientsNotProposed",
 		     arena_strf(&a, "branch %s waits for being merged, without a pull request: %s",
@@ -126,38 +155,17 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 
 /* ---- nothing differs any more ---- */
 
-static void on_deleted(void *arg, const struct json *answer, const struct err *err)
-{
-	struct recipients_push *p = arg;
-
-	p->helper = NULL;
-	p->gone = answer != NULL;
-	if (!answer)
-		log_warn("cannot delete the recipients' branch", "unit", p->u->key, "branch",
-			 p->branch, "error", err->msg);
-}
-
 static void on_closed(void *arg, enum pullreq_end end, struct str url, const struct err *err)
 {
 	AUTO(arena) struct arena a = {0};
 	struct recipients_push *p = arg;
-	struct source *s = source_of(p, &a);
-	struct json *request;
 
 	(void)end;
 	(void)url;
 	(void)err;
 	pullreq_free(p->pull);
 	p->pull = NULL;
-	if (!s || !s->url || p->helper)
-		return;
-	request = json_build(&a, "{s:s,s:s,s:s,s:b}", "url", s->url, "mirror", s->mirror, "branch",
-			     p->branch, "delete", 1);
-	p->helper = source_call(s, &(struct sourcejob){.what = "git-push",
-						       .request = request,
-						       .timeout_ns = PUSH_TIMEOUT,
-						       .done = on_deleted,
-						       .arg = p});
+	delete_branch(p, source_of(p, &a), &a);
 }
 
 static void put_away(struct recipients_push *p, struct source *s)

@@ -229,6 +229,13 @@ $two" >/dev/null
 	ok "once nothing differs it is closed" soon 15 says "pull $n closed $whose"
 	ok "… with a comment" says "on $n: No file has other recipients"
 	ok "… and the branch goes" soon 10 sh -c "! git -C '$work/acme/shop.git' rev-parse -q --verify refs/heads/$whose"
+	k -n plumb-system patch secret age --type merge -p "{\"stringData\":{\"recipients\":\"$one\\n$two\"}}" >/dev/null
+	k -n plumb-system annotate --overwrite kustomization shop reconcile.fluxcd.io/requestedAt=again >/dev/null
+	ok "asked for again it is another one" soon 15 says "pull $((n + 1)) open $whose"
+	tell "close/$((n + 1))"
+	restart
+	ok "… that somebody closes: the branch goes for good, also after a restart" soon 25 sh -c "! git -C '$work/acme/shop.git' rev-parse -q --verify refs/heads/$whose && '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n plumb-system get events | grep -q RecipientsRejected"
+	ok "… and no third is opened" same "$(pulls)" $((n + 1))
 fi
 
 # --- webhooks
