@@ -73,9 +73,9 @@ apply view-last-applied deployment ap
 apply set-last-applied -f $work/ap.yaml
 apply edit-last-applied deployment ap
 apply --server-side --force-conflicts -f $work/ap.yaml
+diff --server-side --force-conflicts -f $work/ap.yaml
 apply -f $work/ap.yaml --prune -l app=ap --prune-allowlist=apps/v1/Deployment
 diff -f $work/ap.yaml
-diff --server-side --force-conflicts -f $work/ap.yaml
 replace -f $work/ap.yaml
 replace --force -f $work/ap.yaml
 wait --for=jsonpath='{.spec.replicas}'=1 deployment/ap --timeout=30s

@@ -209,7 +209,7 @@ def objects(api, at, coll, one, made, label, resource, gv):
     same = api.post(coll, dict(got.json, metadata={k: v for k, v in got["metadata"].items() if k in ("name", "labels")}))
     check(at + "the name is taken", same.code in (409, 422), same)
     if same.code == 409:
-        status(at + "… AlreadyExists", same, 409, "AlreadyExists", '%s "%s" already exists' % (named, made[0]))
+        status(at + "… AlreadyExists", same, 409, "AlreadyExists", '%s "%s" already exists' % ("events" if named.startswith("events.") else named, made[0]))
     t = api.get(coll + "?labelSelector=" + label, Accept="application/json;as=Table;v=v1;g=meta.k8s.io")
     eq(at + "table", (t["kind"], t["apiVersion"], len(t["rows"] or [])), ("Table", "meta.k8s.io/v1", 3))
     eq(at + "… its rows have partial objects", dig(t.json, "rows.0.object.kind"), "PartialObjectMetadata")
