@@ -145,6 +145,8 @@ void trash_empty(struct kubelet *k);
 /* Moves a folder of the node's out of the way at once; a process of its own removes it. */
 MUST_USE int throw_away(struct kubelet *k, const char *path, const char *name, struct err *err);
 struct pod_clock pod_now(const struct kubelet *k);
+/* leave.c: notes, once it is to be deleted, how long its Services may still send clients to it. */
+void pod_leave(struct pod *p);
 /* The Kubernetes event, about the pod. */
 void pod_event(struct pod *p, const char *type, const char *reason, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);

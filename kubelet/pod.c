@@ -440,6 +440,7 @@ static size_t one_round(struct pod *p, struct pod_plan *plan)
 {
 	size_t done = 0;
 
+	pod_leave(p);
 	pod_settle(&p->spec, &p->obs, pod_now(p->k));
 	pod_step(&p->spec, &p->obs, pod_now(p->k), plan);
 	for (size_t i = 0; i < plan->n && !p->removed; i++) {

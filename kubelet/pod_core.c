@@ -159,17 +159,16 @@ static void step_stop_container(const struct pod_spec *s, const struct pod_obs *
 
 	if (c->state != CONT_RUNNING)
 		return; /* STARTING: its end is near, one way or the other */
-	if (c->stop == STOP_NONE) {
-		bool hook = s->c[i].pre_stop && grace_ns(s, c) > 0;
-		put(p, hook ? ACT_PRE_STOP : grace_ns(s, c) ? ACT_TERM : ACT_KILL, i);
+	bool hook = c->stop == STOP_NONE && s->c[i].pre_stop && grace_ns(s, c) > 0;
+	bool term = !hook && (c->stop == STOP_NONE ||
+			      (c->stop == STOP_HOOK && (c->hook_done || now.mono >= deadline)));
+	if (term && grace_ns(s, c) && now.mono < o->leaves_at) {
+		wake(p, o->leaves_at);
 		return;
 	}
-	if (c->stop == STOP_HOOK && c->hook_done) {
-		put(p, ACT_TERM, i);
-		return;
-	}
-	if (c->stop == STOP_HOOK && now.mono >= deadline) {
-		put(p, ACT_TERM, i);
+	if (hook || term) {
+		bool asked = c->stop == STOP_HOOK || grace_ns(s, c);
+		put(p, hook ? ACT_PRE_STOP : asked ? ACT_TERM : ACT_KILL, i);
 		return;
 	}
 	if (c->stop == STOP_TERM)

@@ -93,6 +93,7 @@ struct pod_obs {
 	bool by_pressure;   /* evicted since the node ran out of something */
 	bool gone;          /* the API has forgotten it */
 	int64_t stop_since; /* mono: when its containers were to end; 0 = not yet */
+	int64_t leaves_at;  /* mono: until then clients may still be sent to it; 0 = none are */
 	bool torn_down, confirming, removed;
 	struct part confirm;
 };

@@ -161,6 +161,41 @@ void test_cores__a_pod_starts_and_ends(void **state)
 	sim_release(&m);
 }
 
+/* Clients are still sent to it for a moment: hooks run at once, but nobody is told to end. */
+void test_cores__a_pod_that_serves_is_told_when_it_has_left(void **state)
+{
+	struct sim m;
+
+	(void)state;
+	sim_init(&m,
+		 "{\"containers\":[{\"name\":\"a\",\"image\":\"x:1\"},{\"name\":\"b\","
+		 "\"image\":\"x:1\",\"lifecycle\":{\"preStop\":{\"sleep\":{\"seconds\":1}}}}]}");
+	run(&m);
+	buf_reset(&m.trace);
+	m.s.deleting = true;
+	m.s.grace_s = 5;
+	m.o.leaves_at = m.now.mono + NS_PER_S;
+	int64_t at = run(&m);
+	assert_trace(&m, "pre-stop b\n");
+	assert_int_equal(at, m.now.mono + NS_PER_S);
+	wait_for(&m, at);
+	at = run(&m);
+	assert_trace(&m, "term a\nterm b\n");
+	/* The time for its end has run meanwhile. */
+	assert_int_equal(at, m.now.mono + 4 * NS_PER_S);
+	sim_release(&m);
+
+	sim_init(&m, "{\"containers\":[{\"name\":\"a\",\"image\":\"x:1\"}]}");
+	run(&m);
+	buf_reset(&m.trace);
+	m.s.deleting = true;
+	m.s.grace_s = 0; /* by force */
+	m.o.leaves_at = m.now.mono + NS_PER_S;
+	run(&m);
+	assert_trace(&m, "kill a\nteardown\nconfirm\n");
+	sim_release(&m);
+}
+
 /* They come while the pod runs, run once, and neither keep the pod nor end it. */
 void test_cores__ephemeral_containers(void **state)
 {
