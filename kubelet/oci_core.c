@@ -381,8 +381,8 @@ static void put_namespaces(struct arena *a, const struct oci_in *in, struct json
 		json_set_str(a, net, "type", STR("network"));
 		json_set_str(a, net, "path", in->netns);
 	}
-	if (!in->pod->host_network)
-		json_set_str(a, json_append_object(a, list), "type", STR("uts"));
+	/* In the node's network, too: several nodes may share a machine, and each has its name. */
+	json_set_str(a, json_append_object(a, list), "type", STR("uts"));
 }
 
 static void put_paths(struct arena *a, struct json *linux_, const char *key,
@@ -480,8 +480,7 @@ struct json *oci_config(struct arena *a, const struct oci_in *in, struct err *er
 	root = json_set_object(a, config, "root");
 	json_set_str(a, root, "path", in->rootfs);
 	json_set_bool(a, root, "readonly", flag(in, "readOnlyRootFilesystem", false));
-	if (!in->pod->host_network)
-		json_set_str(a, config, "hostname", in->hostname);
+	json_set_str(a, config, "hostname", in->hostname);
 	put_mounts(a, in, config);
 	if (put_linux(a, in, config, err))
 		return NULL;

@@ -147,6 +147,11 @@ static void put_sticky_choice(struct ctx *c, const struct service_port *p, const
 	buf_puts(rules, " }\n");
 }
 
+/*
+ * A packet that is on its way through the old rule while a transaction commits finds nothing in
+ * that rule's map any more. Going on untranslated it would be refused; dropped, its client asks
+ * again.
+ */
 static void put_balance(struct ctx *c, const struct service_port *p, const struct picked *to,
 			struct buf *rules)
 {
@@ -156,6 +161,7 @@ static void put_balance(struct ctx *c, const struct service_port *p, const struc
 		put_sticky_choice(c, p, to, rules);
 	else
 		put_choice(c, p, to, rules);
+	buf_puts(rules, "drop\n");
 }
 
 /* Clients outside the pod network get their answers by way of this node. */

@@ -46,6 +46,7 @@ ok "at 127.0.0.1 of the node" soon 5 is host 127.0.0.1 8080 one
 ok "at any address" soon 5 from_host "$h1:8081" three
 ok "from another node's pod" soon 5 is far "$h1" 8081 three
 ok "from the pod itself" soon 5 is three "$h1" 8081 three
+ok "a pod in the node's network has the node's name" sh -c "[ \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig exec host -- cat /proc/sys/kernel/hostname)\" = $n1 ]"
 ok "load balancers learn that the node's dataplane works" sh -c "curl -sf -m 2 http://$h1:10256/healthz | grep -q lastUpdated"
 ok "and only the node itself its metrics" sh -c "! curl -s -m 1 http://$h1:10249/metrics"
 ok "connections half closed are kept for an hour" sh -c "nsenter --net=\"$data/nodes/$n1/netns\" cat /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait | grep -q '^3600$'"
