@@ -164,6 +164,22 @@ def preempt(api, ns):
     api.delete(core("kube-system", "pods", "critical-pod"), {"gracePeriodSeconds": 0})
 
 
+def preempt_many(api, ns):
+    for n in NODES[:2]:
+        api.patch("/api/v1/nodes/%s/status" % n, {"status": {"capacity": {"example.com/t": "10"}, "allocatable": {"example.com/t": "10"}}})
+    for name, value in (("lesser", 2), ("greater", 2000)):
+        api.post("/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": "e2e-" + name}, "value": value})
+    alive = lambda what: [p for p in api.get(core(ns, "pods") + "?labelSelector=many%3D" + what)["items"]
+                          if dig(p, "status.phase") == "Running" and not p["metadata"].get("deletionTimestamp")]
+    make = lambda what, n: [api.post(core(ns, "pods"), pod("%s-%d" % (what, i), {"example.com/t": "1"}, {"many": what},
+                                                          priorityClassName="e2e-" + what)) for i in range(n)]
+    make("lesser", 20)
+    check("many are placed", soon(lambda: len(alive("lesser")) == 20), len(alive("lesser")))
+    make("greater", 12)
+    check("many make way", soon(lambda: len(alive("greater")) == 12, 20), len(alive("greater")))
+    eq("… and not one too many", len(alive("lesser")), 8)
+
+
 def evicted(api, ns):
     def stay(name, **t):
         b = pod(name, affinity=on("s-3"), tolerations=[dict({"key": "e2e/evict", "operator": "Equal", "value": "yes",
@@ -225,4 +241,4 @@ def groups(api, ns):
         finally:
             untainted.set()
     return [(first, (api, ns)), (limits, (api, ns))] + [(after(f), (api, ns)) for f in (
-        preempt, resources, predicates, between_pods)]
+        preempt, preempt_many, resources, predicates, between_pods)]
