@@ -169,6 +169,33 @@ static int make_place(const char *dir, const char *place, struct err *err)
 	return make_folder(all, 0700, err) || make_folder(place, 0700, err) ? -1 : 0;
 }
 
+static bool used_as(const struct pod_spec *pod, const char *list, struct str name)
+{
+	for (size_t i = 0; i < pod->n; i++) {
+		const struct json *uses = json_at(pod->c[i].json, list);
+
+		for (size_t k = 0; k < json_len(uses); k++) {
+			if (str_eq(json_str(json_at(json_item(uses, k), "name")), name))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A device isn't mounted, nor is a folder a device. */
+static int check_mode(const struct payload_in *in, const struct json *v, const struct persistent *p,
+		      struct err *err)
+{
+	struct str mode = json_str_or(json_at(p->volume, "spec", "volumeMode"), STR("Filesystem"));
+	const char *wrong = str_is(mode, "Block") ? "volumeMounts" : "volumeDevices";
+	struct str name = json_str(json_at(v, "name"));
+
+	if (!used_as(in->pod, wrong, name))
+		return 0;
+	return err_set(err, ERR_INVALID, "volume %.*s has volumeMode %.*s, but is specified in %s",
+		       STR_ARG(name), STR_ARG(mode), wrong);
+}
+
 static int set_up_claim(const char *dir, const char *at, const struct payload_in *in,
 			const struct json *v, struct err *err)
 {
@@ -177,7 +204,8 @@ static int set_up_claim(const char *dir, const char *at, const struct payload_in
 
 	if (!in->claim)
 		return err_set(err, ERR_UNSUPPORTED, "claims are not supported");
-	if (in->claim(in->arg, v, &p, err) || persistent_setup(&p, &path, err))
+	if (in->claim(in->arg, v, &p, err) || check_mode(in, v, &p, err) ||
+	    persistent_setup(&p, &path, err))
 		return -1;
 	if (!persistent_mounts(&p, path))
 		return persistent_link(at, path, err);

@@ -170,6 +170,21 @@ static void note(void *ctx, const struct device_mount *m)
 	*ret = xasprintf("%s %.*s %s", m->device, STR_ARG(m->type), m->at);
 }
 
+/* Another pod, whose container uses the volume as a device. */
+static void use_device(struct trial *t)
+{
+	struct err err = {0};
+	const struct json *pod = parse(
+		t, "{'metadata':{'name':'p','namespace':'d','uid':'u'},'spec':{'securityContext':{"
+		   "'fsGroup':4321},'containers':[{'name':'c','image':'x','volumeDevices':[{'name':"
+		   "'v','devicePath':'/dev/x'}]}],'volumes':[{'name':'v',"
+		   "'persistentVolumeClaim':{'claimName':'c'}}]}}");
+
+	assert_int_equal(pod_spec_read(&t->a, pod, &t->spec, &err), 0);
+}
+
+#define RAW "{'spec':{'volumeMode':'Block','local':{'path':'%s'}}}"
+
 /* Kubernetes gives a pod a device as it is: no folder, no file system, no group. */
 void test_persistent__devices(void **state)
 {
@@ -195,29 +210,24 @@ void test_persistent__devices(void **state)
 	assert_string_equal(got, want);
 	free(got);
 	assert_null(source(&t, STR_NONE, &ro));
-	t.volume = parse(&t, arena_printf(&t.a,
-					  "{'spec':{'volumeMode':'Block','local':{'path':"
-					  "'%s'}}}",
-					  t.w.dir));
+	t.volume = parse(&t, arena_printf(&t.a, RAW, at));
+	assert_int_equal(set_up(&t, &err), -1);
+	assert_non_null(strstr(err.msg, "has volumeMode Block, but is specified in volumeMounts"));
+	use_device(&t);
+	t.volume = parse(&t, arena_printf(&t.a, RAW, t.w.dir));
 	assert_int_equal(set_up(&t, &err), -1);
 	assert_non_null(strstr(err.msg, "is not a block device"));
-	t.volume = parse(&t, arena_printf(&t.a,
-					  "{'spec':{'volumeMode':'Block','local':{'path':"
-					  "'%s'}}}",
-					  at));
+	t.volume = parse(&t, arena_printf(&t.a, RAW, at));
 	assert_int_equal(set_up(&t, &err), 0);
 	assert_int_equal(t.given, 0);
 	assert_int_equal(volume_device_source(t.pod, &t.spec, device, &m, &err), 0);
 	assert_string_equal(m.source, at);
 	assert_true(str_is(m.target, "/dev/x"));
 	free(m.source);
-	assert_int_equal(volume_mount_source(t.pod, &t.spec, &t.spec.c[0], 0, STR_NONE, &m, &err),
-			 -1);
-	assert_non_null(strstr(err.msg, "volumeMode Block"));
 	use_ours(&t, "pvc-1");
-	assert_int_equal(set_up(&t, &err), 0);
-	(void)source(&t, STR_NONE, &ro);
-	assert_int_equal(volume_device_source(t.pod, &t.spec, device, &m, &err), -1);
+	assert_int_equal(set_up(&t, &err), -1);
+	assert_non_null(
+		strstr(err.msg, "volumeMode Filesystem, but is specified in volumeDevices"));
 	end(&t);
 }
 
