@@ -146,6 +146,39 @@ void kubelet_check_ready(struct kubelet *k)
 	ready_notify(k->loop);
 }
 
+/* What `kubectl describe node` tells of. The node's name does as its uid, as with Kubernetes'. */
+static void node_event(struct kubelet *k, const char *reason)
+{
+	AUTO(arena) struct arena a = {0};
+
+	if (k->events)
+		recorder_event(k->events,
+			       json_build(&a, "{s:s, s:s, s:{s:s, s:s}}", "apiVersion", "v1",
+					  "kind", "Node", "metadata", "name", k->node_name, "uid",
+					  k->node_name),
+			       "Normal", reason, "Node %s status is now: %s", k->node_name, reason);
+}
+
+static void tell_changes(struct kubelet *k, const struct json *old, const struct json *status)
+{
+	const struct json *all = json_get(status, STR("conditions"));
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *c = json_item(all, i);
+		struct str type = json_str(json_get(c, STR("type"))),
+			   now = json_str(json_get(c, STR("status")));
+		const char *reason = node_event_reason(type, now);
+		AUTO(buf) struct buf name = {0};
+
+		if (!reason)
+			continue;
+		buf_str(&name, type);
+		if (!str_eq(now, json_str(json_get(condition_find(old, buf_cstr(&name)),
+						   STR("status")))))
+			node_event(k, reason);
+	}
+}
+
 static void on_reported(void *arg, const struct api_answer *a)
 {
 	struct kubelet *k = arg;
@@ -168,8 +201,8 @@ static void report(struct kubelet *k)
 	struct node_facts f;
 	const struct obj *o =
 		k->nodes ? informer_get(k->nodes, STR_NONE, str_c(k->node_name)) : NULL;
-	const struct json *old = o ? json_at(obj_tree(o, &a), "status") : NULL;
-	struct json *v = json_new(&a, JSON_OBJECT);
+	const struct json *tree = o ? obj_tree(o, &a) : NULL, *old = json_get(tree, STR("status"));
+	struct json *v = json_new(&a, JSON_OBJECT), *status;
 	struct api_call call = {.verb = API_PATCH,
 				.resource = &res_nodes,
 				.name = str_c(k->node_name),
@@ -178,7 +211,9 @@ static void report(struct kubelet *k)
 
 	facts(k, &a, &f);
 	f.images = images_list(k, &a);
-	json_set(&a, v, STR("status"), node_status(&a, &f, old));
+	status = node_status(&a, &f, old);
+	tell_changes(k, tree, status);
+	json_set(&a, v, STR("status"), status);
 	json_write(v, &body);
 	call.body = buf_view(&body);
 	loop_timer_set(k->loop, &k->report, REPORT_NS, on_report_due);
@@ -340,6 +375,11 @@ static void on_our_node(struct kubelet *k, const struct json *node)
 		loop_timer_set(k->loop, &k->report, 100 * NS_PER_MS, on_report_due);
 }
 
+static bool cordoned(const struct json *node)
+{
+	return json_bool(json_at(node, "spec", "unschedulable"), false);
+}
+
 static void on_node(void *arg, const struct obj *old, const struct obj *new)
 {
 	struct kubelet *k = arg;
@@ -350,6 +390,8 @@ static void on_node(void *arg, const struct obj *old, const struct obj *new)
 	uint32_t via = 0;
 
 	if (str_is(name, k->node_name)) {
+		if (old && node && cordoned(obj_tree(old, &a)) != cordoned(node))
+			node_event(k, cordoned(node) ? "NodeNotSchedulable" : "NodeSchedulable");
 		if (node)
 			on_our_node(k, node);
 		else if (k->registered) {

@@ -179,3 +179,18 @@ struct json *node_status(struct arena *a, const struct node_facts *f, const stru
 		"Port", f->port);
 	return st;
 }
+
+const char *node_event_reason(struct str type, struct str status)
+{
+	static const char *const reasons[][3] = {
+		{"MemoryPressure", "NodeHasInsufficientMemory", "NodeHasSufficientMemory"},
+		{"DiskPressure", "NodeHasDiskPressure", "NodeHasNoDiskPressure"},
+		{"PIDPressure", "NodeHasInsufficientPID", "NodeHasSufficientPID"},
+		{"Ready", "NodeReady", "NodeNotReady"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+		if (str_is(type, reasons[i][0]))
+			return reasons[i][str_is(status, "True") ? 1 : 2];
+	return NULL;
+}

@@ -25,5 +25,8 @@ struct json *node_meta(struct arena *a, const struct node_facts *f);
 bool node_extended_differ(const struct json *status);
 /* Its status, as a merge patch; old: what the API has, or NULL. Conditions of others stay. */
 struct json *node_status(struct arena *a, const struct node_facts *f, const struct json *old);
+/* The reason of the event that tells of a condition of ours as it stands ("NodeReady"); NULL for
+ * conditions of others. */
+const char *node_event_reason(struct str type, struct str status);
 
 #endif

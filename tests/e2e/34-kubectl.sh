@@ -54,6 +54,8 @@ ok "wait" k wait --for=condition=Available deploy/app --timeout=60s
 ok "describe pod" says "QoS Class:" k describe pod "$pod"
 ok "describe service" says "Session Affinity:" k describe svc app
 ok "describe node" says "Non-terminated Pods:" k describe node
+ok "… with what became of it" says "status is now: NodeReady" k describe node
+ok "events name the container" says "spec.containers{main}" k get events -o wide
 k create configmap gone >/dev/null; k label cm gone set=x >/dev/null
 k get cm gone -o yaml | sed '/resourceVersion\|uid\|creationTimestamp/d' | k apply -f - >/dev/null 2>&1
 # Older clients look for kinds that no server has any more.
@@ -62,6 +64,7 @@ ok "a quota of scopes that aren't is refused" fails "unsupported scope" k create
 # What apply put back above rolls out: the pod of before may be gone.
 k rollout status deploy/app --timeout=60s >/dev/null
 node=$(k get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{.items[0].spec.nodeName}')
+ok "cordon is told of" sh -c "$kc cordon $node && sleep 1 && $kc describe node $node | grep -q NodeNotSchedulable"
 ok "drain" k drain "$node" --ignore-daemonsets --force --timeout=60s
 ok "… its pods go on elsewhere" soon 10 sh -c "[ \$($kc get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{range .items[*]}{.spec.nodeName}{\"\\n\"}{end}' | grep -vc ^$node\$) -ge 1 ]"
 ok "uncordon, taint" sh -c "$kc uncordon $node && $kc taint node $node a=b:NoSchedule && $kc taint node $node a-"

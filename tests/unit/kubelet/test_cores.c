@@ -802,3 +802,16 @@ void test_cores__websocket_frames(void **state)
 	assert_true(out.n == 304 && (unsigned char)out.p[1] == 126 && out.p[2] == 1 &&
 		    out.p[3] == 44);
 }
+
+/* kubectl describe node tells of the node's conditions by these reasons; of others' it doesn't. */
+void test_cores__a_node_tells_of_its_conditions(void **state)
+{
+	(void)state;
+	assert_string_equal(node_event_reason(STR("Ready"), STR("True")), "NodeReady");
+	assert_string_equal(node_event_reason(STR("Ready"), STR("False")), "NodeNotReady");
+	assert_string_equal(node_event_reason(STR("DiskPressure"), STR("True")),
+			    "NodeHasDiskPressure");
+	assert_string_equal(node_event_reason(STR("MemoryPressure"), STR("False")),
+			    "NodeHasSufficientMemory");
+	assert_null(node_event_reason(STR("NetworkUnavailable"), STR("False")));
+}
