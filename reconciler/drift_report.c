@@ -157,6 +157,16 @@ static struct drift_note *slot_for(struct drifts *d, const struct entry *e, stru
 	return d->n < NOTES_MAX ? &d->v[d->n++] : NULL;
 }
 
+void drifts_take_up(struct unit *u, const char *branch, const char *commit)
+{
+	struct drifts *d = u->drifts = xalloc(sizeof(*d));
+
+	d->u = u;
+	d->proposed = true;
+	snprintf(d->branch, sizeof(d->branch), "%s", branch);
+	snprintf(d->commit, sizeof(d->commit), "%s", commit);
+}
+
 void drifts_close(struct drifts *d)
 {
 	clear(d);

@@ -56,6 +56,8 @@ void drift_markdown(const struct drifts *d, const struct drift_text *t, struct b
 /* The same drift has the same id. */
 void drift_id(const struct entry *e, const struct json *declared, const struct drift_item *item,
 	      char ret[17]);
+/* A report and a branch that an earlier life pushed; u has no drifts yet. */
+void drifts_take_up(struct unit *u, const char *branch, const char *commit);
 /* Nothing waits any longer: branch and report go. */
 void drifts_close(struct drifts *d);
 /* ---- drift_commit.c ---- */

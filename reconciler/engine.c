@@ -13,6 +13,7 @@
 #include "reconciler/alert.h"
 #include "reconciler/argo.h"
 #include "reconciler/forge_call.h"
+#include "reconciler/leftover.h"
 #include "reconciler/reseal.h"
 #include "reconciler/unsupported.h"
 #include "reconciler/webhook.h"
@@ -120,6 +121,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	r->unsupported = unsupported_start(r);
 	r->bootstrap = bootstrap_start(r);
 	r->alerts = alerts_start(r);
+	r->leftovers = leftovers_start(r);
 	listen_for_webhooks(r);
 	return r;
 }
@@ -136,6 +138,7 @@ void reconciler_stop(struct reconciler *r)
 	unsupported_stop(r->unsupported);
 	webhooks_free(r->webhooks);
 	alerts_free(r->alerts);
+	leftovers_free(r->leftovers);
 	reseal_stop(r);
 	argo_stop(r);
 	informer_free(r->units_informer);

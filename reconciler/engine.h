@@ -216,6 +216,7 @@ struct reconciler {
 	struct webhooks *webhooks;
 	struct unsupported *unsupported; /* see unsupported.h */
 	struct alerts *alerts;
+	struct leftovers *leftovers; /* see leftover.h */
 	struct loop_timer discovery; /* another try */
 	size_t running;              /* runs under way */
 	struct list queue;           /* units that wait for one of them to end */

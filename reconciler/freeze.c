@@ -13,6 +13,7 @@
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
 #include "reconciler/drifts.h"
+#include "reconciler/leftover.h"
 
 struct frozen {
 	char *path, *git, *live; /* JSON; live NULL = the field was removed */
@@ -155,8 +156,11 @@ static bool anything_frozen(const struct unit *u)
 
 void unit_settle(struct unit *u)
 {
-	if (u->drifts && u->drifts->proposed && !anything_frozen(u))
+	bool drifts = anything_frozen(u);
+
+	if (u->drifts && u->drifts->proposed && !drifts)
 		drifts_close(u->drifts);
+	leftover_settle(u, drifts);
 }
 
 bool drift_rejected(const struct unit *u, const char *id)

@@ -93,9 +93,8 @@ static void child_hide_unified(const struct prep *p)
 {
 	/* Nothing but this is hidden from the others: mounts below a container's volume may be
 	 * meant for them. */
-	if (unshare(CLONE_NEWNS) ||
-	    (mount(NULL, "/sys/fs/cgroup", NULL, MS_REC | MS_SLAVE, NULL) &&
-	     mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)))
+	if (unshare(CLONE_NEWNS) || (mount(NULL, "/sys/fs/cgroup", NULL, MS_REC | MS_SLAVE, NULL) &&
+				     mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)))
 		child_fail(p);
 	/* Not there on a pure v1 or v2 machine. */
 	umount2("/sys/fs/cgroup/unified", MNT_DETACH);

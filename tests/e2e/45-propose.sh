@@ -105,5 +105,10 @@ edit gold
 ok "what can't be deleted is said" soon 10 grep -q 'cannot delete the drift branch, trying again' "$data/log/reconciler.log"
 stands >/dev/null && rm "$work/repo.git/refs/heads/$branch.lock"
 ok "… and deleted once it can" soon 10 gone
+edit silver
+ok "one more" soon 10 sh -c "git -C $work/repo.git show $branch:shop/objects.yaml | grep -q silver && $KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get driftreport shop -o jsonpath={.status.commit} | grep -q ."
+crash; edit gold
+ok "drift that goes while nobody looks takes its branch along" soon 15 gone
+ok "… and its report" soon 5 sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get driftreport shop"
 ok "clean stop" stop
 finish

@@ -220,9 +220,7 @@ void test_patch__operations(void **state)
 
 void test_patch__malformed_ones_and_growth(void **state)
 {
-	static const char *const bad[] = {"{}",
-					  "[1]",
-					  "[{\"op\":\"add\",\"value\":1}]",
+	static const char *const bad[] = {"{}", "[1]", "[{\"op\":\"add\",\"value\":1}]",
 					  "[{\"op\":\"nap\",\"path\":\"/a\"}]",
 					  "[{\"op\":\"copy\",\"path\":\"/a\"}]"};
 	AUTO(arena) struct arena a = {0};

@@ -95,8 +95,8 @@ void test_alert__words(void **state)
 		"{\"kustomize.toolkit.fluxcd.io/revision\":\"main@sha1:ab\",\"summary\":\"s\"},"
 		"\"reportingController\":\"plumb-reconciler\"}");
 	buf_reset(&text);
-	json_write(alert_slack(&arena, &shop, &e, json_build(&arena, "{s:s}", "channel", "ops"), NULL,
-			       STR_NONE),
+	json_write(alert_slack(&arena, &shop, &e, json_build(&arena, "{s:s}", "channel", "ops"),
+			       NULL, STR_NONE),
 		   &text);
 	assert_non_null(strstr(buf_cstr(&text), "\"channel\":\"ops\",\"username\":\"plumb\""));
 	assert_non_null(strstr(buf_cstr(&text), "\"color\":\"danger\""));
