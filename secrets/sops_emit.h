@@ -22,6 +22,9 @@ struct sops_hole *sops_holes(struct arena *a, const struct sops_docs *d);
 void sops_emit_yaml(const struct sops_emit *e, struct buf *out);
 /* The first document. */
 void sops_emit_json(const struct sops_emit *e, struct buf *out);
+/* At most so many bytes, but for comments: a buffer with that room is never moved, and so wiped
+ * whole. */
+size_t sops_emit_room(const struct sops_docs *d);
 /* A comment without its "#", opened where it is encrypted under one of the paths that `path`
  * ("a:b:") leads through. */
 void sops_emit_comment(const struct sops_key *k, struct str comment, struct str path,

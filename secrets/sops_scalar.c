@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,11 +225,10 @@ static bool is_day(unsigned y, unsigned m, unsigned d)
 }
 
 /* A day, or a time; appends it as RFC 3339. */
-static bool read_time(struct str s, struct buf *out)
+static bool take_time(struct str s, struct buf *text)
 {
 	struct clock c = {s, true};
 	unsigned y = take(&c, 4, 4), m, d, h, min, sec;
-	AUTO(buf) struct buf text = {0};
 	bool zone;
 
 	c.ok &= take_char(&c, "-");
@@ -237,10 +237,9 @@ static bool read_time(struct str s, struct buf *out)
 	d = take(&c, 1, 2);
 	if (!c.ok || !is_day(y, m, d))
 		return false;
-	buf_printf(&text, "%04u-%02u-%02uT", y, m, d);
+	buf_printf(text, "%04u-%02u-%02uT", y, m, d);
 	if (!c.rest.n) {
-		buf_puts(&text, "00:00:00Z");
-		buf_str(out, buf_view(&text));
+		buf_puts(text, "00:00:00Z");
 		return true;
 	}
 	zone = *c.rest.p != ' ';
@@ -251,30 +250,40 @@ static bool read_time(struct str s, struct buf *out)
 	c.ok &= take_char(&c, ":");
 	sec = take(&c, 1, 2);
 	c.ok &= h < 24 && min < 60 && sec < 60;
-	buf_printf(&text, "%02u:%02u:%02u", h, min, sec);
-	take_fraction(&c, &text);
-	take_zone(&c, zone, &text);
-	if (!c.ok || c.rest.n)
-		return false;
-	buf_str(out, buf_view(&text));
-	return true;
+	buf_printf(text, "%02u:%02u:%02u", h, min, sec);
+	take_fraction(&c, text);
+	take_zone(&c, zone, text);
+	return c.ok && !c.rest.n;
+}
+
+static bool read_time(struct str s, struct buf *out)
+{
+	struct buf words = {0};
+	bool yes = take_time(s, &words);
+
+	if (yes)
+		buf_str(out, buf_view(&words));
+	buf_wipe(&words);
+	return yes;
 }
 
 static bool read_number(struct str s, struct buf *out)
 {
-	char text[400];
+	char secret[400];
 	size_t n = 0;
+	bool yes;
 
+	if (s.n >= sizeof(secret) || memchr(s.p, 0, s.n))
+		return false;
 	if (*s.p != '.' && read_time(s, out))
 		return true;
 	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != '_' || *s.p == '.') {
-			if (n == sizeof(text) - 1 || !s.p[i])
-				return false;
-			text[n++] = s.p[i];
-		}
-	text[n] = '\0';
-	return (*s.p != '.' && read_int(text, out)) || read_float(text, out);
+		if (s.p[i] != '_' || *s.p == '.')
+			secret[n++] = s.p[i];
+	secret[n] = '\0';
+	yes = (*s.p != '.' && read_int(secret, out)) || read_float(secret, out);
+	sodium_memzero(secret, sizeof(secret));
+	return yes;
 }
 
 bool sops_yaml_plain(struct str s, struct buf *out)

@@ -29,6 +29,8 @@ static int write_docs(const struct sops_file *f, const struct sops_emit *e, stru
 {
 	const struct json *data = json_get(e->d->docs->v[0], STR("data"));
 
+	/* Never moved, so that whoever wipes it wipes all of it. */
+	buf_reserve(out, sops_emit_room(e->d));
 	if (f->format == SOPS_YAML)
 		sops_emit_yaml(e, out);
 	else if (f->format == SOPS_JSON)
