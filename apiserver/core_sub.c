@@ -7,6 +7,7 @@
 #include "apiserver/convert.h"
 #include "apiserver/core-internal.h"
 #include "apiserver/crd.h"
+#include "apiserver/table.h"
 #include "lib/json/jsonpath.h"
 #include "lib/json/patch.h"
 #include "lib/json/yaml.h"
@@ -230,6 +231,23 @@ static struct json *wanted_scale(struct op *op, const struct obj *live)
 	return patch_merge(op->a, scale_of(op, live), body);
 }
 
+static void answer_scale(struct op *op, const struct json *v)
+{
+	AUTO(buf) struct buf text = {0};
+	struct json *table;
+
+	if (op->req->form != CORE_FORM_TABLE) {
+		op_answer_json(op, 200, v);
+		return;
+	}
+	scale_table(v, op_query(op, "includeObject"), core_now(op->core), &text);
+	table = json_parse(op->a, buf_view(&text), NULL, &op->err);
+	if (table)
+		op_answer_json(op, 200, table);
+	else
+		op_answer_error(op);
+}
+
 static void scale(struct op *op)
 {
 	const struct obj *live = sub_live(op), *o = NULL;
@@ -242,7 +260,7 @@ static void scale(struct op *op)
 	}
 
 	if (live && op->req->verb == CORE_GET) {
-		op_answer_json(op, 200, scale_of(op, live));
+		answer_scale(op, scale_of(op, live));
 		return;
 	}
 	if (live)

@@ -17,4 +17,7 @@ void table_columns(const struct kind *k, struct buf *out);
 void table_row(const struct kind *k, const struct json *o, struct str include, int64_t now_ns,
 	       struct buf *out);
 
+/* scale_table.c: a whole Table of one Scale. */
+void scale_table(const struct json *v, struct str include, int64_t now_ns, struct buf *out);
+
 #endif

@@ -88,8 +88,10 @@ static int fill(struct front_req *r, const struct json *spec, struct token_claim
 		return not_found(err, "serviceaccounts", r->core.name);
 	if (life < LIFETIME_MIN)
 		return err_set(err, ERR_INVALID,
-			       "spec.expirationSeconds: may not specify a duration less than 10 "
-			       "minutes");
+			       "TokenRequest.authentication.k8s.io \"\" is invalid: "
+			       "spec.expirationSeconds: Invalid value: %lld: may not specify a "
+			       "duration less than 10 minutes",
+			       (long long)life);
 	if (json_len(aud) > AUDIENCES_MAX)
 		return err_set(err, ERR_INVALID, "spec.audiences: must have at most %d items",
 			       AUDIENCES_MAX);

@@ -28,6 +28,11 @@
 	"with an "                                                                                 \
 	"alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "     \
 	"validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+#define SLASHES                                                                                    \
+	"a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must "     \
+	"start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or "         \
+	"'123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') "     \
+	"with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 #define LABEL_VALUE                                                                                \
 	"a valid label must be an empty string or consist of alphanumeric characters, '-', '_' "   \
 	"or '.', and must "                                                                        \
@@ -97,6 +102,8 @@ const char *name_check_qualified(struct str s)
 	struct str prefix, name = s;
 
 	if (str_cut(s, '/', &prefix, &name)) {
+		if (str_find(name, STR("/")) >= 0)
+			return SLASHES;
 		if (!prefix.n)
 			return "prefix part must be non-empty";
 		if (name_check_dns1123_subdomain(prefix))

@@ -389,6 +389,18 @@ void test_core_write__workloads_in_kubernetes_words(void **state)
 			    "MatchExpressions:[]v1.LabelSelectorRequirement(nil)}: field is "
 			    "immutable\""));
 	ask_free(q);
+	q = queue("PATCH", "/apis/apps/v1/namespaces/default/deployments/d",
+		  "application/merge-patch+json",
+		  "{\"metadata\":{\"annotations\":{\"x/y/z\":\"1\"}}}");
+	core_turn(core);
+	assert_true(told(q, "a qualified name must consist of"));
+	ask_free(q);
+	q = queue("GET", "/apis/apps/v1/namespaces/default/deployments/d/scale", NULL, NULL);
+	q->req.form = CORE_FORM_TABLE;
+	core_turn(core);
+	assert_true(told(q, "\"name\":\"Desired\""));
+	assert_true(told(q, "\"cells\":[\"d\",1,0,\"0s\"]"));
+	ask_free(q);
 	q = queue("POST", batch, NULL,
 		  "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"schedule\":\"* * * * *\","
 		  "\"jobTemplate\":{\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":\"Never\","
