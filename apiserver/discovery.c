@@ -185,6 +185,14 @@ static const struct sub *sub_find(const char *name)
 	return &other;
 }
 
+/* What is asked of a proxied object are options that bear its kind's name. */
+static struct str sub_kind(struct arena *a, const struct kind *k, const struct sub *s)
+{
+	if (s->name && !strcmp(s->name, "proxy"))
+		return arena_strf(a, "%sProxyOptions", k->kind);
+	return str_c(s->kind ? s->kind : k->kind);
+}
+
 static void add_words(struct arena *a, struct json *array, const char *words)
 {
 	struct str rest = str_c(words), w;
@@ -249,11 +257,12 @@ static void old_sub(struct arena *a, const struct kind *k, const char *name, str
 	json_set_str(a, r, "name", arena_strf(a, "%s/%s", k->plural, name));
 	json_set_str(a, r, "singularName", STR(""));
 	json_set_bool(a, r, "namespaced", k->flags & KIND_NAMESPACED);
-	if (s->kind) {
+	/* Said where it is another than the list's. */
+	if (s->kind && (strcmp(s->group, k->group) || strcmp(s->version, k->version))) {
 		json_set_str(a, r, "group", str_c(s->group));
 		json_set_str(a, r, "version", str_c(s->version));
 	}
-	json_set_str(a, r, "kind", str_c(s->kind ? s->kind : k->kind));
+	json_set_str(a, r, "kind", sub_kind(a, k, s));
 	add_words(a, json_set_array(a, r, "verbs"), s->verbs);
 }
 
@@ -375,7 +384,7 @@ static void set_kind(struct arena *a, struct json *o, const struct kind *k, cons
 
 	json_set_str(a, r, "group", str_c(s && s->kind ? s->group : k->group));
 	json_set_str(a, r, "version", str_c(s && s->kind ? s->version : k->version));
-	json_set_str(a, r, "kind", str_c(s && s->kind ? s->kind : k->kind));
+	json_set_str(a, r, "kind", s ? sub_kind(a, k, s) : str_c(k->kind));
 }
 
 static void new_sub(struct arena *a, const struct kind *k, const char *name, struct json *resource)

@@ -140,10 +140,27 @@ const struct kind kind_ingress = {
 
 static const struct kind_column class_columns[] = {
 	COL_NAME,
-	COL("Controller", "string", "Who serves it.", .path = ".spec.controller"),
+	COL("Controller", "string", "Who serves it."),
+	COL("Parameters", "string", "What more its controller is told."),
 	COL_AGE,
 	{0},
 };
+
+static void class_row(struct kind_ctx *c, const struct json *o, struct json *cells)
+{
+	const struct json *more = json_at(o, "spec", "parameters");
+	struct str group = json_str_or(json_get(more, STR("apiGroup")), STR(""));
+
+	cell_name(c, cells, o);
+	cell_str(c, cells, json_str_or(json_at(o, "spec", "controller"), STR("")));
+	if (more)
+		cell_text(c, cells, "%.*s%s%.*s/%.*s",
+			  STR_ARG(json_str(json_get(more, STR("kind")))), group.n ? "." : "",
+			  STR_ARG(group), STR_ARG(json_str(json_get(more, STR("name")))));
+	else
+		cell_str(c, cells, STR("<none>"));
+	cell_age(c, cells, o);
+}
 
 static void check_parameters(struct kind_ctx *c, const struct spath *spec_at, const struct json *p)
 {
@@ -192,4 +209,5 @@ const struct kind kind_ingressclass = {
 	.schema_name = "io.k8s.api.networking.v1.IngressClass",
 	.validate = class_validate,
 	.columns = class_columns,
+	.row = class_row,
 };

@@ -45,8 +45,32 @@ const struct kind_column rbac_binding_columns[] = {
 	COL_NAME,
 	COL("Role", "string", "The role that is handed out."),
 	COL_AGE,
+	COL("Users", "string", "Users who get it.", .priority = 1),
+	COL("Groups", "string", "Groups that get it.", .priority = 1),
+	COL("ServiceAccounts", "string", "Service accounts that get it.", .priority = 1),
 	{0},
 };
+
+static void cell_subjects(struct kind_ctx *c, const struct json *o, const char *kind,
+			  struct json *cells)
+{
+	const struct json *all = json_get(o, STR("subjects"));
+	AUTO(buf) struct buf b = {0};
+
+	for (size_t i = 0; i < json_len(all); i++) {
+		const struct json *s = json_item(all, i);
+		struct str ns = json_str_or(json_get(s, STR("namespace")), STR("")),
+			   name = json_str_or(json_get(s, STR("name")), STR(""));
+
+		if (!str_is(json_str(json_get(s, STR("kind"))), kind))
+			continue;
+		buf_printf(&b, "%s", b.n ? ", " : "");
+		if (!strcmp(kind, "ServiceAccount"))
+			buf_printf(&b, "%.*s/", STR_ARG(ns));
+		buf_str(&b, name);
+	}
+	cell_str(c, cells, arena_str(c->a, buf_view(&b)));
+}
 
 void rbac_binding_row(struct kind_ctx *c, const struct json *o, struct json *cells)
 {
@@ -56,6 +80,9 @@ void rbac_binding_row(struct kind_ctx *c, const struct json *o, struct json *cel
 	cell_text(c, cells, "%.*s/%.*s", STR_ARG(json_str(json_get(ref, STR("kind")))),
 		  STR_ARG(json_str(json_get(ref, STR("name")))));
 	cell_age(c, cells, o);
+	cell_subjects(c, o, "User", cells);
+	cell_subjects(c, o, "Group", cells);
+	cell_subjects(c, o, "ServiceAccount", cells);
 }
 
 void rbac_binding_defaults(struct kind_ctx *c, struct json *o)

@@ -7,7 +7,7 @@
 
 static const struct kind_column columns[] = {
 	COL_NAME,
-	COL("Attacher", "string", "Who attaches it."),
+	COL("Attacher", "string", "Who attaches it.", .format = "name"),
 	COL("PV", "string", "The volume."),
 	COL("Node", "string", "Where it is to go."),
 	COL("Attached", "boolean", "Whether it is there."),

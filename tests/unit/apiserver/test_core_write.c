@@ -411,3 +411,35 @@ void test_core_write__workloads_in_kubernetes_words(void **state)
 	ask_free(q);
 	end();
 }
+
+/* What `kubectl get -o wide` shows of who gets a role, and of a class's parameters. */
+void test_core_write__tables_tell_subjects_and_parameters(void **state)
+{
+	static const char bindings[] = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+			  classes[] = "/apis/networking.k8s.io/v1/ingressclasses";
+	struct asked *q;
+
+	(void)state;
+	begin();
+	q = queue("POST", bindings, NULL,
+		  "{\"metadata\":{\"name\":\"b\"},\"roleRef\":{\"apiGroup\":"
+		  "\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\",\"name\":\"r\"},"
+		  "\"subjects\":[{\"kind\":\"User\",\"name\":\"a\"},{\"kind\":\"User\",\"name\":"
+		  "\"b\"},"
+		  "{\"kind\":\"ServiceAccount\",\"namespace\":\"n\",\"name\":\"s\"}]}");
+	q->req.form = CORE_FORM_TABLE;
+	q->req.user = (struct admission_user){
+		.name = STR("root"), .groups = &(struct str){"system:masters", 14}, .ngroups = 1};
+	core_turn(core);
+	assert_true(told(q, "[\"b\",\"ClusterRole/r\",\"0s\",\"a, b\",\"\",\"n/s\"]"));
+	ask_free(q);
+	q = queue("POST", classes, NULL,
+		  "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"controller\":\"x.io/"
+		  "y\",\"parameters\":{"
+		  "\"apiGroup\":\"k.io\",\"kind\":\"P\",\"name\":\"p\"}}}");
+	q->req.form = CORE_FORM_TABLE;
+	core_turn(core);
+	assert_true(told(q, "[\"c\",\"x.io/y\",\"P.k.io/p\",\"0s\"]"));
+	ask_free(q);
+	end();
+}
