@@ -51,11 +51,15 @@ static int number_of(struct str text, const char *key, uint64_t *ret)
 
 /* ---- cgroups ---- */
 
-static void without_cache(struct usage *u, struct str stat, const char *key)
+/* The keys are what memory.stat calls them. */
+static void kinds_of_memory(struct usage *u, struct str stat, const char *cache_key,
+			    const char *rss_key)
 {
 	uint64_t cache = 0;
 
-	(void)!number_of(stat, key, &cache);
+	u->rss = 0;
+	(void)!number_of(stat, rss_key, &u->rss);
+	(void)!number_of(stat, cache_key, &cache);
 	u->working = u->memory > cache ? u->memory - cache : 0;
 }
 
@@ -70,7 +74,7 @@ static int read_v2(const char *root, const char *rel, struct usage *u)
 	    read_text(root, rel, "memory.stat", &text))
 		return -1;
 	u->cpu_ns = usec * 1000;
-	without_cache(u, buf_view(&text), "inactive_file");
+	kinds_of_memory(u, buf_view(&text), "inactive_file", "anon");
 	return 0;
 }
 
@@ -84,7 +88,7 @@ static int read_v1(const char *root, const char *rel, struct usage *u)
 	    read_number(memory, rel, "memory.usage_in_bytes", &u->memory) ||
 	    read_text(memory, rel, "memory.stat", &text))
 		return -1;
-	without_cache(u, buf_view(&text), "total_inactive_file");
+	kinds_of_memory(u, buf_view(&text), "total_inactive_file", "total_rss");
 	return 0;
 }
 
@@ -118,6 +122,9 @@ int usage_read_machine(const char *proc, struct usage *ret)
 	    number_of(buf_view(&text), "MemAvailable:", &available) || available > total)
 		return -1;
 	ret->memory = ret->working = (total - available) * 1024;
+	ret->rss = 0;
+	(void)!number_of(buf_view(&text), "AnonPages:", &ret->rss);
+	ret->rss *= 1024;
 	return 0;
 }
 
@@ -157,6 +164,7 @@ static void put_usage(struct arena *a, struct json *o, const struct usage *u)
 	set_time(a, memory, "time", u->at_ns);
 	json_set_int(a, memory, "usageBytes", (int64_t)u->memory);
 	json_set_int(a, memory, "workingSetBytes", (int64_t)u->working);
+	json_set_int(a, memory, "rssBytes", (int64_t)u->rss);
 }
 
 static void put_pod(struct arena *a, struct json *list, const struct pod *p)
@@ -177,6 +185,7 @@ static void put_pod(struct arena *a, struct json *list, const struct pod *p)
 		sum.cpu_ns += u.cpu_ns;
 		sum.memory += u.memory;
 		sum.working += u.working;
+		sum.rss += u.rss;
 		sum.at_ns = u.at_ns;
 	}
 	if (json_len(containers))

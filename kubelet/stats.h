@@ -13,6 +13,7 @@ struct usage {
 	uint64_t cpu_ns;    /* since the container began */
 	uint64_t memory;    /* bytes */
 	uint64_t working;   /* without what the kernel can drop at once */
+	uint64_t rss;       /* of no file */
 	int64_t at_ns;      /* wall clock */
 	int64_t started_ns; /* likewise; 0 = unknown */
 };

@@ -249,7 +249,7 @@ node_has() { [ -n "$(k get node "$node" -o "jsonpath=$1")" ]; }
 ok "the node tells its images" soon 25 node_has '{.status.images[?(@.sizeBytes>1000)].names[0]}'
 ok "… and its runtime" sh -c "echo '$runtime' | grep -q '^[a-z]*://[0-9]'"
 ok "its lease is its own" soon 15 sh -c "[ \"\$($kc -n kube-node-lease get lease $node -o 'jsonpath={.metadata.ownerReferences[0].uid}')\" = \"\$($kc get node $node -o 'jsonpath={.metadata.uid}')\" ]"
-ok "the kubelet answers" all "raw configz | grep -q KubeletConfiguration" "raw healthz | grep -q ok" "raw runningpods/ | grep -q '\"name\":\"shared\"'" "! raw runningpods/ | grep -q '\"name\":\"done0\"'" "raw metrics | grep -q ^process_" "raw stats/summary | grep -q shared"
+ok "the kubelet answers" all "raw configz | grep -q KubeletConfiguration" "raw healthz | grep -q ok" "raw runningpods/ | grep -q '\"name\":\"shared\"'" "! raw runningpods/ | grep -q '\"name\":\"done0\"'" "raw metrics | grep -q ^process_" "raw stats/summary | grep -q shared" "raw stats/summary | grep -q rssBytes"
 # A phase that others set is an end.
 k patch pod apart --subresource=status --type=merge -p '{"status":{"phase":"Failed","reason":"Given","message":"up"}}' >/dev/null
 ok "a pod that others gave up ends" all "soon 20 is apart $main.state.terminated.reason Error" "is apart .reason Given" "is apart .phase Failed"

@@ -29,6 +29,7 @@ void test_stats__cgroup_v2(void **state)
 	assert_int_equal(u.cpu_ns, 1500000);
 	assert_int_equal(u.memory, 8192);
 	assert_int_equal(u.working, 4096);
+	assert_int_equal(u.rss, 1);
 	put(&w, "a/b/memory.stat", "inactive_file 9000\n");
 	assert_int_equal(usage_read(w.dir, "a/b", true, &u), 0);
 	assert_int_equal(u.working, 0);
@@ -47,10 +48,11 @@ void test_stats__cgroup_v1(void **state)
 	world_init(&w);
 	put(&w, "cpuacct/a/cpuacct.usage", "77\n");
 	put(&w, "memory/a/memory.usage_in_bytes", "8192\n");
-	put(&w, "memory/a/memory.stat", "inactive_file 1\ntotal_inactive_file 2\n");
+	put(&w, "memory/a/memory.stat", "inactive_file 1\ntotal_rss 9\ntotal_inactive_file 2\n");
 	assert_int_equal(usage_read(w.dir, "a", false, &u), 0);
 	assert_int_equal(u.cpu_ns, 77);
 	assert_int_equal(u.working, 8190);
+	assert_int_equal(u.rss, 9);
 	assert_int_equal(usage_read(w.dir, "b", false, &u), -1);
 	world_release(&w);
 }
@@ -63,10 +65,12 @@ void test_stats__machine(void **state)
 	(void)state;
 	world_init(&w);
 	put(&w, "stat", "cpu  10 1 2 1000 500 1 1 5 7 0\ncpu0 1 2 3\n");
-	put(&w, "meminfo", "MemTotal:       2048 kB\nMemFree: 5 kB\nMemAvailable:    1024 kB\n");
+	put(&w, "meminfo",
+	    "MemTotal:       2048 kB\nMemFree: 5 kB\nMemAvailable:    1024 kB\nAnonPages: 3 kB\n");
 	assert_int_equal(usage_read_machine(w.dir, &u), 0);
 	assert_int_equal(u.cpu_ns, 20 * (1000000000 / sysconf(_SC_CLK_TCK)));
 	assert_int_equal(u.working, 1024 * 1024);
+	assert_int_equal(u.rss, 3 * 1024);
 	put(&w, "stat", "intr 5\n");
 	assert_int_equal(usage_read_machine(w.dir, &u), -1);
 	world_release(&w);
