@@ -48,9 +48,13 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 	complete_claims(c, spec);
 	podtemplate_defaults(c, json_set_object(c->a, spec, "template"));
 	default_int(c, spec, "replicas", 1);
+	/* Who names the type alone gets no more than that, and kubectl speaks of no partition. */
+	if (!json_str(json_get(strategy, STR("type"))).n)
+		json_set_object(c->a, strategy, "rollingUpdate");
 	default_str(c, strategy, "type", "RollingUpdate");
-	if (str_is(json_str(json_get(strategy, STR("type"))), "RollingUpdate"))
-		default_int(c, json_set_object(c->a, strategy, "rollingUpdate"), "partition", 0);
+	if (json_get(strategy, STR("rollingUpdate")) &&
+	    str_is(json_str(json_get(strategy, STR("type"))), "RollingUpdate"))
+		default_int(c, json_get(strategy, STR("rollingUpdate")), "partition", 0);
 }
 
 /* All but these is fixed once made. */

@@ -443,3 +443,30 @@ void test_core_write__tables_tell_subjects_and_parameters(void **state)
 	ask_free(q);
 	end();
 }
+
+void test_core_write__a_strategy_is_completed_where_none_was_said(void **state)
+{
+	static const char path
+		[] = "/apis/apps/v1/namespaces/default/statefulsets",
+	    spec[] = "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s\"serviceName\":\"s\","
+		     "\"selector\":{"
+		     "\"matchLabels\":{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":{\"a\":"
+		     "\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\"}]}}}}";
+	struct asked *q;
+	char text[512];
+
+	(void)state;
+	begin();
+	snprintf(text, sizeof(text), spec, "a", "");
+	q = queue("POST", path, NULL, text);
+	core_turn(core);
+	assert_true(told(q, "\"rollingUpdate\":{\"partition\":0}"));
+	ask_free(q);
+	snprintf(text, sizeof(text), spec, "b", "\"updateStrategy\":{\"type\":\"RollingUpdate\"},");
+	q = queue("POST", path, NULL, text);
+	core_turn(core);
+	assert_int_equal(q->status, 201);
+	assert_false(told(q, "partition"));
+	ask_free(q);
+	end();
+}
