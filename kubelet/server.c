@@ -97,6 +97,14 @@ static void serve_resource(struct kubelet *k, struct http_req *r)
 	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
 }
 
+static void serve_cadvisor(struct kubelet *k, struct http_req *r)
+{
+	AUTO(buf) struct buf out = {0};
+
+	cadvisor_write(k, &out);
+	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
+}
+
 static void serve_metrics(struct http_req *r)
 {
 	AUTO(buf) struct buf out = {0};
@@ -142,6 +150,8 @@ static void handle(void *arg, struct http_req *r)
 		serve_stats(k, r);
 	else if (str_is(r->path, "/metrics/resource"))
 		serve_resource(k, r);
+	else if (str_is(r->path, "/metrics/cadvisor"))
+		serve_cadvisor(k, r);
 	else if (str_is(r->path, "/metrics"))
 		serve_metrics(r);
 	else

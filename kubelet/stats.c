@@ -63,24 +63,37 @@ static void kinds_of_memory(struct usage *u, struct str stat, const char *cache_
 	u->working = u->memory > cache ? u->memory - cache : 0;
 }
 
+/* What is nice to know, where it is told. */
+static void read_cpu_limit(struct usage *u, struct str stat, const char *throttled, uint64_t ns)
+{
+	(void)!number_of(stat, "nr_periods", &u->periods);
+	(void)!number_of(stat, "nr_throttled", &u->throttled);
+	(void)!number_of(stat, throttled, &u->throttled_ns);
+	u->throttled_ns *= ns;
+}
+
 static int read_v2(const char *root, const char *rel, struct usage *u)
 {
 	AUTO(buf) struct buf text = {0};
 	uint64_t usec;
 
 	if (read_text(root, rel, "cpu.stat", &text) ||
-	    number_of(buf_view(&text), "usage_usec", &usec) ||
-	    read_number(root, rel, "memory.current", &u->memory) ||
+	    number_of(buf_view(&text), "usage_usec", &usec))
+		return -1;
+	read_cpu_limit(u, buf_view(&text), "throttled_usec", 1000);
+	if (read_number(root, rel, "memory.current", &u->memory) ||
 	    read_text(root, rel, "memory.stat", &text))
 		return -1;
 	u->cpu_ns = usec * 1000;
 	kinds_of_memory(u, buf_view(&text), "inactive_file", "anon");
+	(void)!number_of(buf_view(&text), "file", &u->cache);
 	return 0;
 }
 
 static int read_v1(const char *root, const char *rel, struct usage *u)
 {
 	AUTO(free) char *cpu = xasprintf("%s/cpuacct", root);
+	AUTO(free) char *limit = xasprintf("%s/cpu", root);
 	AUTO(free) char *memory = xasprintf("%s/memory", root);
 	AUTO(buf) struct buf text = {0};
 
@@ -89,6 +102,9 @@ static int read_v1(const char *root, const char *rel, struct usage *u)
 	    read_text(memory, rel, "memory.stat", &text))
 		return -1;
 	kinds_of_memory(u, buf_view(&text), "total_inactive_file", "total_rss");
+	(void)!number_of(buf_view(&text), "total_cache", &u->cache);
+	if (!read_text(limit, rel, "cpu.stat", &text))
+		read_cpu_limit(u, buf_view(&text), "throttled_time", 1);
 	return 0;
 }
 
@@ -130,17 +146,26 @@ int usage_read_machine(const char *proc, struct usage *ret)
 
 /* ---- containers ---- */
 
-static bool container_usage(const struct pod *p, size_t i, struct usage *u)
+bool pod_usage(const struct pod *p, struct usage *u, char **ret_rel)
+{
+	const struct kubelet *k = p->k;
+
+	*ret_rel = xasprintf("plumb-%s/%s/pod%s", k->instance, k->node_name, p->uid);
+	*u = (struct usage){.started_ns = p->obs.start_wall, .at_ns = loop_wall(k->loop)};
+	return usage_read(CGROUP_ROOT, *ret_rel, k->cgroup_v2, u) == 0;
+}
+
+bool container_usage(const struct pod *p, size_t i, struct usage *u, char **ret_rel)
 {
 	const struct kubelet *k = p->k;
 	const struct cont_obs *c = &p->obs.c[i];
-	AUTO(free) char *rel = NULL;
 
+	*ret_rel = NULL;
 	if (c->state != CONT_RUNNING || !c->id[0])
 		return false;
-	rel = xasprintf("plumb-%s/%s/pod%s/%s", k->instance, k->node_name, p->uid, c->id);
+	*ret_rel = xasprintf("plumb-%s/%s/pod%s/%s", k->instance, k->node_name, p->uid, c->id);
 	*u = (struct usage){.started_ns = c->started_wall, .at_ns = loop_wall(k->loop)};
-	return usage_read(CGROUP_ROOT, rel, k->cgroup_v2, u) == 0;
+	return usage_read(CGROUP_ROOT, *ret_rel, k->cgroup_v2, u) == 0;
 }
 
 /* ---- the Summary ---- */
@@ -177,7 +202,8 @@ static void put_pod(struct arena *a, struct json *list, const struct pod *p)
 	json_set_str(a, ref, "namespace", p->spec.namespace);
 	json_set_str(a, ref, "uid", p->spec.uid);
 	for (size_t i = 0; i < p->obs.n; i++) {
-		if (!container_usage(p, i, &u))
+		AUTO(free) char *rel = NULL;
+		if (!container_usage(p, i, &u, &rel))
 			continue;
 		struct json *c = json_append_object(a, containers);
 		json_set_str(a, c, "name", p->spec.c[i].name);
@@ -215,6 +241,10 @@ static const struct row container_rows[] = {
 	{"container_memory_working_set_bytes", "gauge", "Memory that the container needs."},
 	{"container_start_time_seconds", "gauge", "When the container began."},
 };
+static const struct row pod_rows[] = {
+	{"pod_cpu_usage_seconds_total", "counter", "CPU time used by the pod."},
+	{"pod_memory_working_set_bytes", "gauge", "Memory that the pod needs."},
+};
 static const struct row node_rows[] = {
 	{"node_cpu_usage_seconds_total", "counter", "CPU time used on the node."},
 	{"node_memory_working_set_bytes", "gauge", "Memory in use on the node."},
@@ -245,13 +275,31 @@ static void put_containers(const struct kubelet *k, unsigned which, struct buf *
 		const struct pod *p = it.value;
 
 		for (size_t i = 0; i < p->obs.n; i++) {
-			if (!container_usage(p, i, &u))
+			AUTO(free) char *rel = NULL;
+			if (!container_usage(p, i, &u, &rel))
 				continue;
 			buf_printf(out, "%s{container=\"%.*s\",namespace=\"%.*s\",pod=\"%.*s\"}",
 				   container_rows[which].name, STR_ARG(p->spec.c[i].name),
 				   STR_ARG(p->spec.namespace), STR_ARG(p->spec.name));
 			put_value(which, &u, out);
 		}
+	}
+}
+
+static void put_pods(const struct kubelet *k, unsigned which, struct buf *out)
+{
+	struct map_iter it = {0};
+	struct usage u;
+
+	while (map_next(&k->by_uid, &it)) {
+		const struct pod *p = it.value;
+		AUTO(free) char *rel = NULL;
+
+		if (!pod_usage(p, &u, &rel))
+			continue;
+		buf_printf(out, "%s{namespace=\"%.*s\",pod=\"%.*s\"}", pod_rows[which].name,
+			   STR_ARG(p->spec.namespace), STR_ARG(p->spec.name));
+		put_value(which, &u, out);
 	}
 }
 
@@ -263,6 +311,12 @@ void stats_resource(struct kubelet *k, struct buf *out)
 		put_head(&container_rows[i], out);
 		put_containers(k, i, out);
 	}
+	for (unsigned i = 0; i < ARRAY_LEN(pod_rows); i++) {
+		put_head(&pod_rows[i], out);
+		put_pods(k, i, out);
+	}
+	buf_puts(out, "# TYPE resource_scrape_error gauge\nresource_scrape_error 0\n"
+		      "# TYPE scrape_error gauge\nscrape_error 0\n");
 	if (usage_read_machine("/proc", &node))
 		return;
 	for (unsigned i = 0; i < ARRAY_LEN(node_rows); i++) {

@@ -10,12 +10,13 @@
 #include "lib/json/json.h"
 
 struct usage {
-	uint64_t cpu_ns;    /* since the container began */
-	uint64_t memory;    /* bytes */
-	uint64_t working;   /* without what the kernel can drop at once */
-	uint64_t rss;       /* of no file */
-	int64_t at_ns;      /* wall clock */
-	int64_t started_ns; /* likewise; 0 = unknown */
+	uint64_t cpu_ns;     /* since the container began */
+	uint64_t memory;     /* bytes */
+	uint64_t working;    /* without what the kernel can drop at once */
+	uint64_t rss, cache; /* of that memory: the processes' own, and files' */
+	uint64_t periods, throttled, throttled_ns; /* of a CPU limit; 0 without one */
+	int64_t at_ns;                             /* wall clock */
+	int64_t started_ns;                        /* likewise; 0 = unknown */
 };
 
 /* -1 when the cgroup is gone. `root` is where cgroups are mounted, `rel` the cgroup below it. */
@@ -27,5 +28,18 @@ MUST_USE int usage_read_machine(const char *proc, struct usage *ret);
 struct json *stats_summary(struct kubelet *k, struct arena *a);
 /* The same as Prometheus text, for /metrics/resource. */
 void stats_resource(struct kubelet *k, struct buf *out);
+/* Of a running container; of a pod's cgroup, which holds its containers'. False when there is none.
+ * ret_rel is the cgroup's path. */
+bool container_usage(const struct pod *p, size_t i, struct usage *ret, char **ret_rel);
+bool pod_usage(const struct pod *p, struct usage *ret, char **ret_rel);
+
+/* cadvisor.c: the same under the names that cAdvisor gave them, and what the pods' links carried,
+ * for /metrics/cadvisor. */
+void cadvisor_write(struct kubelet *k, struct buf *out);
+/* Lines of /proc/net/dev: what came in (0) and went out (1) by the device. False without it. */
+struct traffic {
+	uint64_t bytes, packets, errors, dropped;
+};
+bool traffic_of(struct str net_dev, const char *device, struct traffic ret[2]);
 
 #endif

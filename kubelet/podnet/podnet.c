@@ -85,7 +85,7 @@ int podnet_set_cidr(struct podnet *n, struct str text, struct err *err)
 
 /* ---- one pod ---- */
 
-static void host_name(struct str uid, char out[16])
+void podnet_link(struct str uid, char out[16])
 {
 	char hex[65];
 
@@ -114,7 +114,7 @@ static int join(struct podnet *n, struct str uid, int ns, uint32_t ip, struct er
 	struct inside in = {.ip = ip, .gateway = n->cidr.addr + 1, .bits = n->cidr.bits};
 	char name[16];
 
-	host_name(uid, name);
+	podnet_link(uid, name);
 	map_del(&n->leaving, str_c(name));
 	if (net_link_delete(name, err) || net_veth_create(name, "eth0", ns, err) ||
 	    net_link_set_master(name, PODNET_BRIDGE, true, err) || net_link_up(name, err))
@@ -154,7 +154,7 @@ void podnet_del(struct podnet *n, struct str uid, const char *path, const char *
 {
 	char name[16];
 
-	host_name(uid, name);
+	podnet_link(uid, name);
 	(void)!netns_delete(path, NULL);
 	ipam_give_back(n, uid, ip);
 	map_set(&n->leaving, str_c(name), n);

@@ -34,6 +34,8 @@ MUST_USE int podnet_set_cidr(struct podnet *n, struct str cidr, struct err *err)
 /* Makes the namespace at `path` and joins it; ret_ip is the pod's address. */
 MUST_USE int podnet_add(struct podnet *n, struct str uid, const char *path, char ret_ip[16],
 			struct err *err);
+/* The node's end of a pod's pair. */
+void podnet_link(struct str uid, char out[16]);
 void podnet_del(struct podnet *n, struct str uid, const char *path, const char *ip);
 /* Deletes what did not go with its namespace by itself. Now and then. */
 void podnet_tidy(struct podnet *n);

@@ -59,6 +59,15 @@ k create rolebinding watcher --clusterrole=view --serviceaccount=default:watcher
 ok "who may view may see them" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig top pods --as=system:serviceaccount:default:watcher"
 ok "… and others may not" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig top pods --as=nobody 2>&1 | grep -q busy"
 
+# ---- what Prometheus scrapes of a node
+scrape() { k get --raw /api/v1/nodes/node-1/proxy/metrics/cadvisor >"$work/scraped" && grep -qE "$1" "$work/scraped"; }
+ok "cAdvisor's names: a container's" scrape '^container_cpu_usage_seconds_total\{container="idle",cpu="total",id="/[^"]+",image="busybox[^"]*",name="[0-9a-f]+",namespace="default",pod="busy-[^"]+"\} [0-9.]+ [0-9]+$'
+ok "… a pod's" scrape '^container_memory_working_set_bytes\{container="",id="/[^"]+",image="",name="",namespace="default",pod="busy-[^"]+"\} [1-9]'
+ok "… and its network's" scrape '^container_network_receive_bytes_total\{interface="eth0",namespace="default",pod="busy-[^"]+"\} [0-9]'
+resources() { k get --raw /api/v1/nodes/node-1/proxy/metrics/resource >"$work/resources" && grep -qE "$1" "$work/resources"; }
+ok "metrics/resource has pods, too" resources '^pod_memory_working_set_bytes\{namespace="default",pod="busy-[^"]+"\} [1-9]'
+ok "… in Prometheus' form" sh -c "! cat '$work/scraped' '$work/resources' | grep -vE '^(#|[a-z_]+(\{[a-z_]+=\"[^\"]*\"(,[a-z_]+=\"[^\"]*\")*\})? [0-9.e+]+( [0-9]+)?\$)'"
+
 # ---- HorizontalPodAutoscalers
 hpa() { k get hpa "$1" -o jsonpath="$2"; }
 hpa_is() { [ "$(hpa "$1" "$2")" = "$3" ] || { echo "$2 is $(hpa "$1" "$2"), not $3"; k get hpa "$1" -o jsonpath='{.status}'; return 1; }; }

@@ -22,7 +22,8 @@ void test_stats__cgroup_v2(void **state)
 
 	(void)state;
 	world_init(&w);
-	put(&w, "a/b/cpu.stat", "usage_usec 1500\nuser_usec 1000\n");
+	put(&w, "a/b/cpu.stat",
+	    "usage_usec 1500\nuser_usec 1000\nnr_periods 9\nnr_throttled 2\nthrottled_usec 5\n");
 	put(&w, "a/b/memory.current", "8192\n");
 	put(&w, "a/b/memory.stat", "anon 1\nfile 2\ninactive_file 4096\n");
 	assert_int_equal(usage_read(w.dir, "a/b", true, &u), 0);
@@ -30,6 +31,10 @@ void test_stats__cgroup_v2(void **state)
 	assert_int_equal(u.memory, 8192);
 	assert_int_equal(u.working, 4096);
 	assert_int_equal(u.rss, 1);
+	assert_int_equal(u.cache, 2);
+	assert_int_equal(u.periods, 9);
+	assert_int_equal(u.throttled, 2);
+	assert_int_equal(u.throttled_ns, 5000);
 	put(&w, "a/b/memory.stat", "inactive_file 9000\n");
 	assert_int_equal(usage_read(w.dir, "a/b", true, &u), 0);
 	assert_int_equal(u.working, 0);
@@ -48,11 +53,14 @@ void test_stats__cgroup_v1(void **state)
 	world_init(&w);
 	put(&w, "cpuacct/a/cpuacct.usage", "77\n");
 	put(&w, "memory/a/memory.usage_in_bytes", "8192\n");
-	put(&w, "memory/a/memory.stat", "inactive_file 1\ntotal_rss 9\ntotal_inactive_file 2\n");
+	put(&w, "memory/a/memory.stat", "inactive_file 1\ntotal_inactive_file 2\ntotal_rss 3\n");
+	put(&w, "cpu/a/cpu.stat", "nr_periods 4\nthrottled_time 6\n");
 	assert_int_equal(usage_read(w.dir, "a", false, &u), 0);
 	assert_int_equal(u.cpu_ns, 77);
 	assert_int_equal(u.working, 8190);
-	assert_int_equal(u.rss, 9);
+	assert_int_equal(u.rss, 3);
+	assert_int_equal(u.periods, 4);
+	assert_int_equal(u.throttled_ns, 6);
 	assert_int_equal(usage_read(w.dir, "b", false, &u), -1);
 	world_release(&w);
 }
@@ -74,4 +82,30 @@ void test_stats__machine(void **state)
 	put(&w, "stat", "intr 5\n");
 	assert_int_equal(usage_read_machine(w.dir, &u), -1);
 	world_release(&w);
+}
+
+void test_stats__traffic(void **state)
+{
+	static const char text[] = "Inter-|   Receive                       |  Transmit\n"
+				   " face |bytes    packets errs drop fifo frame compressed "
+				   "multicast|bytes    packets\n"
+				   "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
+				   "vethab:   100      7    3    2    0     0          0         0 "
+				   "     90       6    5    4"
+				   "    0     0       0          0\n"
+				   "short: 1 2 3\nodd: a b c d e f g h i j k l m\n";
+	struct traffic t[2];
+
+	(void)state;
+	assert_true(traffic_of(STR(text), "vethab", t));
+	assert_int_equal(t[0].bytes, 100);
+	assert_int_equal(t[0].packets, 7);
+	assert_int_equal(t[0].errors, 3);
+	assert_int_equal(t[0].dropped, 2);
+	assert_int_equal(t[1].bytes, 90);
+	assert_int_equal(t[1].dropped, 4);
+	assert_false(traffic_of(STR(text), "veth", t));
+	assert_false(traffic_of(STR(text), "short", t));
+	assert_false(traffic_of(STR(text), "odd", t));
+	assert_false(traffic_of(STR(""), "lo", t));
 }
