@@ -307,3 +307,24 @@ int sopsfile_recipients(const struct sopsfile *f, struct buf *out, struct err *e
 		   f->path, policy.n, policy.n == 1 ? "" : "s");
 	return 0;
 }
+
+int sopsfile_rotate(const struct sopsfile *f, struct err *err)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	AUTO(buf) struct buf text = {0};
+	AUTO(buf) struct buf made = {0};
+	struct sops_file file = {.format = sops_format_of(str_c(f->path))};
+	struct age_keys *keys;
+	int rc = fs_read(f->path, FILE_MAX, &text, err);
+
+	if (rc != 0)
+		return -1;
+	keys = sops_identities(f->identity, err);
+	file.keys = keys;
+	file.bytes = buf_view(&text);
+	rc = keys ? sops_rotate(&file, sops_now(&a), &made, err) : -1;
+	age_keys_free(keys);
+	if (rc == 0)
+		rc = fs_write(f->path, buf_view(&made), 0644, err);
+	return rc ? err_wrap(err, "%s", f->path) : 0;
+}

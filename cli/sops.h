@@ -23,6 +23,8 @@ MUST_USE int sopsfile_encrypt(const struct sopsfile *f, struct buf *out, struct 
 /* Gives an encrypted Secret (or flat file) another value under key. */
 MUST_USE int sopsfile_put(const struct sopsfile *f, struct str key, struct str plain,
 			  struct err *err);
+/* The same recipients, another data key. */
+MUST_USE int sopsfile_rotate(const struct sopsfile *f, struct err *err);
 bool sopsfolder_is(const char *path);
 /* The same for all that is encrypted below a folder. */
 MUST_USE int sopsfolder_recipients(const struct sopsfile *f, struct buf *out, struct err *err);

@@ -141,11 +141,12 @@ struct str recipients_body(struct arena *a, const struct recipients *r,
 	tell_list("Removed", &r->removed, &out);
 	tell_files(r, &out);
 	if (r->removed.n)
-		buf_puts(&out,
-			 "\nWho is removed has had the data keys of these files, and the old ones "
-			 "stay in the history:\nonce this is merged, change the values themselves "
-			 "(`plumb seal --sops FILE --from-file KEY=NEW`, after\n`sops rotate -i "
-			 "FILE`, which gives the file another data key).\n");
+		buf_puts(
+			&out,
+			"\nWho is removed has had the data keys of these files, and the old ones "
+			"stay in the history:\nonce this is merged, give them others (`plumb seal "
+			"--sops FILE --rotate-data-key`) and change the values\nthemselves (`plumb "
+			"seal --sops FILE --from-file KEY=NEW`).\n");
 	buf_puts(&out, "\n`.sops.yaml` says whom new files are encrypted to: keep it the same.\n");
 	return arena_str(a, buf_view(&out));
 }

@@ -250,3 +250,54 @@ int sops_recipients_put(const struct sops_file *f, const struct sops_policy *to,
 	buf_wipe(&after);
 	return rc;
 }
+
+/* ---- another data key ---- */
+
+static int policy_of(struct arena *a, const struct sops_file *f, struct sops_policy *ret,
+		     struct err *err)
+{
+	static const char *const rules[] = {"unencrypted_suffix",        "encrypted_suffix",
+					    "unencrypted_regex",         "encrypted_regex",
+					    "unencrypted_comment_regex", "encrypted_comment_regex"};
+	struct json *m = NULL;
+
+	if (sops_recipients_of(a, f->format, f->bytes, ret, err) != 0 ||
+	    read_metadata(a, f->format, f->bytes, &m, err) != 0)
+		return -1;
+	ret->mac_only_encrypted = json_bool(json_get(m, STR("mac_only_encrypted")), false) ||
+				  str_is(json_str(json_get(m, STR("mac_only_encrypted"))), "true");
+	/* The other formats are encrypted as a whole. */
+	if (f->format != SOPS_YAML && f->format != SOPS_JSON)
+		return 0;
+	ret->rule = rules[0];
+	ret->value = STR("_unencrypted");
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		struct str v = json_str(json_get(m, str_c(rules[i])));
+
+		if (v.n) {
+			ret->rule = rules[i];
+			ret->value = v;
+		}
+	}
+	return 0;
+}
+
+int sops_rotate(const struct sops_file *f, struct str modified, struct buf *out, struct err *err)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	struct sops_policy policy;
+	struct sops_encrypt e = {.policy = &policy, .format = f->format, .modified = modified};
+	struct buf plain = {0};
+	int rc = policy_of(&a, f, &policy, err);
+
+	if (rc == 0 && str_find(f->bytes, STR("#ENC[AES256_GCM,")) >= 0)
+		rc = err_set(
+			err, ERR_UNSUPPORTED,
+			"its comments are encrypted, and would stand in clear: use sops rotate");
+	if (rc == 0)
+		rc = open_whole(f, &plain, err);
+	if (rc == 0)
+		rc = sops_encrypt(&e, buf_view(&plain), out, err);
+	buf_wipe(&plain);
+	return rc;
+}

@@ -37,4 +37,12 @@ struct sops_bound {
 MUST_USE int sops_recipients_put(const struct sops_file *f, const struct sops_policy *to,
 				 const struct sops_bound *bound, struct buf *out, struct err *err);
 
+/*
+ * Appends the file under a new data key for the same recipients and rule, printed as sops prints
+ * it: after somebody was taken out who has had the old key. ERR_CORRUPT: its MAC isn't right;
+ * ERR_UNSUPPORTED: other keys than age's, or encrypted comments, which we don't write.
+ */
+MUST_USE int sops_rotate(const struct sops_file *f, struct str modified, struct buf *out,
+			 struct err *err);
+
 #endif

@@ -30,7 +30,7 @@ struct seal {
 	const char *identity;
 	struct flag_list sops;
 	struct sopsfile sopsfile; /* under work */
-	bool validate, recipients, in_place, bind, from_api;
+	bool validate, recipients, rotate, in_place, bind, from_api;
 	enum seal_scope scope;
 	struct seal_pub pub;
 	struct json *made; /* from --literal and --from-file */
@@ -130,6 +130,8 @@ static int work_sops(struct seal *s, struct err *err)
 						s->bind ? &to : NULL};
 		if (s->recipients && sopsfolder_is(s->sops.v[i]))
 			rc = sopsfolder_recipients(&s->sopsfile, &s->out, err);
+		else if (s->rotate)
+			rc = sopsfile_rotate(&s->sopsfile, err);
 		else if (s->recipients)
 			rc = sopsfile_recipients(&s->sopsfile, &s->out, err);
 		else if (s->literals.n || s->files.n)
@@ -274,9 +276,11 @@ static int run(struct seal *s, struct err *err)
 			       "--scope %s: must be strict, namespace or cluster", s->scope_text);
 	if (strcmp(s->output, "yaml") != 0 && strcmp(s->output, "json") != 0)
 		return err_set(err, ERR_BAD_REQUEST, "-o %s: must be yaml or json", s->output);
-	if (!s->sops.n && (s->bind || s->recipients || s->in_place || s->age.n || *s->identity))
+	if (!s->sops.n &&
+	    (s->bind || s->recipients || s->rotate || s->in_place || s->age.n || *s->identity))
 		return err_set(err, ERR_BAD_REQUEST,
-			       "--bind, --recipients, --in-place, --age and --identity go with "
+			       "--bind, --recipients, --rotate-data-key, --in-place, --age and "
+			       "--identity go with "
 			       "--sops FILE");
 	if (s->validate && asks_cluster(s)) {
 		if (validate(s, err) != 0)
@@ -353,6 +357,9 @@ static int seal_main(int argc, char **argv)
 		{"in-place", 'i', FLAG_BOOL, &s.in_place, NULL, "with --sops: replace the file"},
 		{"bind", 0, FLAG_BOOL, &s.bind, NULL,
 		 "with --sops: let the values open under this kind, namespace and name only"},
+		{"rotate-data-key", 0, FLAG_BOOL, &s.rotate, NULL,
+		 "with --sops: another data key for the same recipients, once somebody was taken "
+		 "out"},
 		{"recipients", 0, FLAG_BOOL, &s.recipients, NULL,
 		 "with --sops FILE or FOLDER: only bring the recipients up to .sops.yaml"},
 		{"age", 0, FLAG_STRINGS, &s.age, "RECIPIENT", "with --sops: instead of .sops.yaml"},

@@ -32,6 +32,8 @@ sed -i "s/age: .*/age: $one,$two/" .sops.yaml
 git add -A && git commit -qm merged
 ok "another recipient is added" seal --recipients
 ok "which only adds lines" [ "$(git diff --numstat app/db.yaml | cut -f2)" = 0 ]
+cp app/db.yaml "$work/rotating.yaml" && ok "a file gets another data key" "$PLUMB" seal --sops "$work/rotating.yaml" --rotate-data-key
+ok "… under which nothing of the old one is left" sh -c "grep -o 'ENC\[[^]]*' app/db.yaml | while read -r v; do ! grep -qF \"\$v\" '$work/rotating.yaml' || exit 1; done"
 ok "who opens it as well" [ "$(data_key app/db.yaml "$work/other.txt" 2)" = 32 ]
 mkdir -p app/deep && printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: deep}\nstringData: {a: b}\n' >app/deep/s.yaml && "$PLUMB" seal --sops app/deep/s.yaml --age "$one" -i
 git add -A && git commit -qm deep

@@ -254,3 +254,48 @@ void test_sops_recipients__of_other_keys_and_no_files(void **state)
 	assert_int_equal(w.err.code, ERR_UNSUPPORTED);
 	end(&w);
 }
+
+static int rotate(struct world *w, enum sops_format format)
+{
+	struct sops_file f = {w->keys[0], format, buf_view(&w->made)};
+
+	buf_reset(&w->out);
+	return sops_rotate(&f, STR("2026-03-02T03:04:05Z"), &w->out, &w->err);
+}
+
+void test_sops_recipients__another_data_key(void **state)
+{
+	static const enum sops_format formats[] = {SOPS_YAML, SOPS_JSON, SOPS_DOTENV, SOPS_BINARY};
+	static const char *const texts[] = {"# c\na: swordfish\nb_unencrypted: 1\n",
+					    "{\"a\": \"swordfish\"}", "A=swordfish\n", "swordfish"};
+	struct sops_policy was, is;
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+		encrypt(&w, formats[i], texts[i], NULL);
+		assert_int_equal(rotate(&w, formats[i]), 0);
+		assert_true(opens(&w, formats[i], 0) && opens(&w, formats[i], 1));
+		assert_int_equal(
+			sops_recipients_of(&w.a, formats[i], buf_view(&w.made), &was, NULL), 0);
+		assert_int_equal(sops_recipients_of(&w.a, formats[i], buf_view(&w.out), &is, NULL),
+				 0);
+		assert_true(sops_recipients_equal(&was, &is));
+		assert_true(str_find(buf_view(&w.out), STR("2026-03-02")) > 0);
+	}
+	/* The old file's values don't open under the new key. */
+	encrypt(&w, SOPS_YAML, "a: swordfish\nb_unencrypted: 1\n", NULL);
+	assert_int_equal(rotate(&w, SOPS_YAML), 0);
+	assert_true(str_find(buf_view(&w.out), STR("b_unencrypted: 1\n")) > 0);
+	memcpy(strstr(buf_cstr(&w.out), "ENC["), strstr(buf_cstr(&w.made), "ENC["), 120);
+	assert_false(opens(&w, SOPS_YAML, 0));
+	/* Edited without sops; and comments that would stand in clear. */
+	memcpy(strstr(buf_cstr(&w.made), "ted: 1") + 5, "2", 1);
+	assert_int_equal(rotate(&w, SOPS_YAML), -1);
+	assert_int_equal(w.err.code, ERR_CORRUPT);
+	encrypt(&w, SOPS_YAML, "#ENC[AES256_GCM,x]\na: b\n", NULL);
+	assert_int_equal(rotate(&w, SOPS_YAML), -1);
+	assert_int_equal(w.err.code, ERR_UNSUPPORTED);
+	end(&w);
+}
