@@ -14,20 +14,9 @@
 #define START_BACKOFF_S 1
 #define EVICT_GRACE_S 1
 #define FORCED_GRACE_S 1
+#define QUIET_NS (NS_PER_S / 2) /* another image's first moments aren't told of */
 #define KILL_AGAIN_NS (2 * NS_PER_S)
 #define LATE_GRACE_NS (2 * NS_PER_S) /* between a late SIGTERM and SIGKILL, as kube gives */
-
-static const char *const act_names[ACT_MAX] = {
-	[ACT_SANDBOX] = "sandbox", [ACT_VOLUMES] = "volumes",   [ACT_IMAGE] = "image",
-	[ACT_START] = "start",     [ACT_PRE_STOP] = "pre-stop", [ACT_TERM] = "term",
-	[ACT_KILL] = "kill",       [ACT_TEARDOWN] = "teardown", [ACT_CONFIRM] = "confirm",
-	[ACT_REMOVE] = "remove",
-};
-
-const char *pod_act_name(enum pod_act act)
-{
-	return act < ACT_MAX ? act_names[act] : "?";
-}
 
 void pod_obs_init(struct pod_obs *o, const struct pod_spec *s)
 {
@@ -234,6 +223,8 @@ static void step_container(const struct pod_spec *s, const struct pod_obs *o, si
 	if (c->state == CONT_RUNNING) {
 		if (c->unhealthy)
 			step_stop_container(s, o, i, now, p);
+		if (c->quiet_until > now.mono)
+			wake(p, c->quiet_until);
 		return;
 	}
 	if (c->state == CONT_EXITED && !cont_restarts(&s->c[i], c->end.exit_code))
@@ -407,6 +398,7 @@ void pod_on_started(const struct container_spec *s, struct cont_obs *c, pid_t pi
 	c->started_mono = now.mono;
 	c->start_failures = 0;
 	c->retry_at = 0;
+	c->quiet_until = c->swap ? now.mono + QUIET_NS : 0;
 	c->swap = false;
 	c->started = s->probe[PROBE_STARTUP].action == PROBE_NONE;
 	c->ready = c->started && s->probe[PROBE_READINESS].action == PROBE_NONE;
@@ -585,14 +577,4 @@ void pod_settle(const struct pod_spec *s, struct pod_obs *o, struct pod_clock no
 	settle(s, o, now);
 	if (!o->stop_since && pod_stopping(s, o))
 		o->stop_since = now.mono;
-}
-
-void pod_plan_write(const struct pod_spec *s, const struct pod_plan *p, struct buf *out)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		buf_puts(out, pod_act_name(p->v[i].act));
-		if (p->v[i].act >= ACT_IMAGE && p->v[i].act <= ACT_KILL)
-			buf_printf(out, " %.*s", STR_ARG(s->c[p->v[i].c].name));
-		buf_putc(out, '\n');
-	}
 }

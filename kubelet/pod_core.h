@@ -74,6 +74,7 @@ struct cont_obs {
 	bool unhealthy;              /* liveness, startup or postStart failed: stop it */
 	bool swap;                   /* stopped for another image, which follows at once */
 	bool was_ready;              /* before that */
+	int64_t quiet_until;         /* mono: until then its run looks as the one before */
 	/* what probes say */
 	bool started, ready;
 	bool post_start_busy;

@@ -40,14 +40,19 @@ const char *pod_phase(const struct pod_spec *s, const struct pod_obs *o)
 	return "Running";
 }
 
-/* Between the runs of one image and of the next. */
-static bool swapping(const struct pod_spec *s, const struct pod_obs *o, size_t i)
+/* Between the runs of one image and of the next, and a moment longer: who has just given it another
+ * image and read it again may write its status without meeting ours, as with kube. */
+static bool swapping(const struct status_in *in, size_t i)
 {
-	const struct cont_obs *c = &o->c[i];
+	const struct cont_obs *c = &in->obs->c[i];
 
-	return c->swap && !*c->reason && !pod_stopping(s, o) &&
+	if (*c->reason || pod_stopping(in->spec, in->obs))
+		return false;
+	if (c->state == CONT_RUNNING)
+		return c->quiet_until > in->now.mono && c->was_ready == c->ready;
+	return c->swap &&
 	       (c->state == CONT_STARTING ||
-		(c->state == CONT_EXITED && cont_restarts(&s->c[i], c->end.exit_code)));
+		(c->state == CONT_EXITED && cont_restarts(&in->spec->c[i], c->end.exit_code)));
 }
 
 static void set_time(struct arena *a, struct json *o, const char *key, int64_t wall)
@@ -208,7 +213,7 @@ static void container_status(struct arena *a, const struct status_in *in, size_t
 {
 	/* Of the moment between two images nothing is told: nobody is to see the pod go and come.
 	 */
-	if (swapping(in->spec, in->obs, i) && told(in, i)) {
+	if (swapping(in, i) && told(in, i)) {
 		json_append(a, list, json_copy(a, told(in, i)));
 		return;
 	}
@@ -239,7 +244,7 @@ static bool serves(const struct status_in *in, size_t i)
 	const struct cont_obs *c = &in->obs->c[i];
 
 	return (c->state == CONT_RUNNING && c->ready) ||
-	       (c->was_ready && swapping(in->spec, in->obs, i) && told(in, i));
+	       (c->was_ready && swapping(in, i) && told(in, i));
 }
 
 static void list_names(struct arena *a, const struct status_in *in, bool init, struct str *ret)

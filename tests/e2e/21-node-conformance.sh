@@ -57,7 +57,7 @@ done
 	p quiet "$(run 'echo noise' 'terminationMessagePolicy: FallbackToLogsOnError')"
 	p custom "$(run 'echo -n own >/tmp/end' 'terminationMessagePath: /tmp/end, securityContext: {runAsUser: 1000}')"
 	p nofile 'command: [/no/such/program]'
-	p deadline "$(run 'sleep 1000')" 'activeDeadlineSeconds: 2'
+	p deadline "$(run 'sleep 1000')" 'activeDeadlineSeconds: 5'
 	restart=Always p loops "$(run 'exit 5')"
 	# Init containers.
 	p initfail "$(run 'echo never')" 'initContainers:

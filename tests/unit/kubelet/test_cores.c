@@ -409,6 +409,8 @@ void test_cores__another_image_is_no_gap(void **state)
 	pod_mark(&m.s, &m.o, &start, m.now);
 	assert_true(json_equal(told(&m, before), before));
 	pod_on_started(&m.s.c[0], &m.o.c[0], 43, m.now);
+	assert_true(json_equal(told(&m, before), before));
+	wait_for(&m, run(&m));
 	now = json_item(json_at(told(&m, before), "containerStatuses"), 0);
 	assert_int_equal(json_int(json_at(now, "restartCount"), 0), 1);
 	assert_true(json_bool(json_at(now, "ready"), false));
