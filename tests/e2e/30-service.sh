@@ -53,6 +53,18 @@ for i in 0 1; do
 	ok "the NodePort of node $i reaches all four" soon 10 reach "$node:30999"
 done
 ok "pods of two nodes reach each other" sh -c "for p in \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pods -l app=who -o jsonpath='{.items[*].status.podIP}'); do curl -sf -m 2 http://\$p:8080/ >/dev/null || exit 1; done"
+# Pods that end at once when told to: nobody may be sent to them by then.
+roll() {
+	rm -f "$work/stop"
+	python3 "$(dirname "$0")/steady.py" "$ip" 80 "$work/stop" & local asking=$!
+	sleep 0.5
+	k patch deployment who -p '{"spec":{"template":{"spec":{"containers":[{"name":"main","command":["sh","-c","mkdir -p /tmp/w && echo $NAME $NODE > /tmp/w/index.html && httpd -f -p 8080 -h /tmp/w & trap exit TERM; wait"]}]}}}}' &&
+		k rollout status deployment/who --timeout=60s && k rollout restart deployment/who && k rollout status deployment/who --timeout=60s
+	sleep 3
+	touch "$work/stop"
+	wait "$asking"
+}
+command -v python3 >/dev/null && ok "a rolling update loses no request" roll
 k scale deployment who --replicas=0 >/dev/null
 ok "without endpoints a connection is refused, not hung" soon 15 sh -c "! curl -s -m 1 http://$ip/ && [ \$(curl -s -m 2 -o /dev/null -w '%{errormsg}' http://$ip/ | grep -ci 'timed out') = 0 ]"
 k delete -f "$work/app.yaml" --timeout=60s >/dev/null
