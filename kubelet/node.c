@@ -385,7 +385,7 @@ static void on_node(void *arg, const struct obj *old, const struct obj *new)
 	struct kubelet *k = arg;
 	AUTO(arena) struct arena a = {0};
 	const struct json *node = new ? obj_tree(new, &a) : NULL;
-	struct str name = new ? new->name : old->name;
+	struct str name = new ? new->name : old ? old->name : STR_NONE;
 	struct err err = {0};
 	uint32_t via = 0;
 
