@@ -187,7 +187,7 @@ struct op {
 	struct json *notes; /* NULL = the audit log doesn't ask */
 	struct str name;    /* of the object a create is about, once it has one: for errors */
 	bool dry_run;
-	bool by_kind;                    /* errors speak of the Kind, not of the resource */
+	bool by_kind, by_resource;       /* errors speak of the Kind, of the resource */
 	bool evicting;                   /* a deletion that says in the pod's status why */
 	struct err err;                  /* code ERR_NONE while all is well */
 	struct schema_problems problems; /* causes of ERR_INVALID */

@@ -69,7 +69,7 @@ void op_answer_error(struct op *op)
 {
 	struct buf text = {0};
 	const struct core_req *r = op->req;
-	bool invalid = (op->err.code == ERR_INVALID || op->by_kind) && op->kind;
+	bool invalid = (op->err.code == ERR_INVALID || op->by_kind) && op->kind && !op->by_resource;
 
 	if (op->denial) {
 		op_answer_json(op, op->denial_code, op->denial);

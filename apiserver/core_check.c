@@ -181,7 +181,11 @@ static int refuse_body(struct op *op, const struct kind *k, struct str why)
 static int check_schema(struct op *op, const struct kind *k, struct json *v)
 {
 	struct schema_problems unknown = {.a = op->a};
+	const struct schema_field *spec = schema_field(k->schema, STR("spec"));
 
+	if (spec && spec->solid &&
+	    !op->req->subresource.n) /* and what must stand in it is missed */
+		json_set_object(op->a, v, "spec");
 	schema_check(k->schema, v, &op->problems, &unknown);
 	for (size_t i = 0; i < op->problems.n; i++) {
 		struct schema_problem *p = &op->problems.v[i];

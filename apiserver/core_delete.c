@@ -145,13 +145,6 @@ static void set_propagation(struct op *op, struct json *meta, const struct json 
 	set_finalizer(op->a, meta, "orphan", str_is(how, "Orphan"));
 }
 
-/* A definition stays until its objects are gone (core_crd.c). */
-static bool defines(const struct kind *k)
-{
-	return !strcmp(k->group, "apiextensions.k8s.io") &&
-	       !strcmp(k->plural, "customresourcedefinitions");
-}
-
 /* Pods: what was asked for, else the spec's; nothing where nothing runs. */
 static int64_t grace_of(struct op *op, const struct json *tree, const struct json *options)
 {
@@ -167,6 +160,13 @@ static int64_t grace_of(struct op *op, const struct json *tree, const struct jso
 	return MAX(grace, 0);
 }
 
+/* A definition stays until its objects are gone (core_crd.c). */
+static bool defines(const struct kind *k)
+{
+	return !strcmp(k->group, "apiextensions.k8s.io") &&
+	       !strcmp(k->plural, "customresourcedefinitions");
+}
+
 static void mark(struct op *op, struct json *tree, int64_t grace)
 {
 	struct json *meta = json_set_object(op->a, tree, "metadata");
@@ -177,6 +177,8 @@ static void mark(struct op *op, struct json *tree, int64_t grace)
 		return;
 	json_set_str(op->a, meta, "deletionTimestamp",
 		     time_format(core_now(op->core) + grace * NS_PER_S, text));
+	if (defines(op->kind))
+		return;
 	json_set_int(op->a, meta, "deletionGracePeriodSeconds", grace);
 	if ((op->kind->flags & KIND_GENERATION) && !marked)
 		json_set_int(op->a, meta, "generation",
@@ -209,10 +211,10 @@ const struct obj *core_delete_object(struct op *op, const struct obj *live,
 	if (check_preconditions(op, live, options) ||
 	    write_admit(op, ADMIT_DELETE, live->name, NULL, old))
 		return NULL;
-	if (!(op->kind->flags & KIND_EXPIRES)) /* nothing hangs on Events */
+	if (defines(op->kind)) /* its objects go first, whatever else was wished for */
+		set_finalizer(op->a, json_set_object(op->a, tree, "metadata"), CRD_FINALIZER, true);
+	else if (!(op->kind->flags & KIND_EXPIRES)) /* nothing hangs on Events */
 		set_propagation(op, json_set_object(op->a, tree, "metadata"), options);
-	if (defines(op->kind)) /* its objects go first */
-		set_finalizer(op->a, json_get(tree, STR("metadata")), CRD_FINALIZER, true);
 	mark(op, tree, grace_of(op, tree, options));
 	if (op->evicting && !live->deleted_ns)
 		condition_set(op->a, tree, "DisruptionTarget", "True", "EvictionByEvictionAPI",
@@ -307,7 +309,7 @@ void core_delete_collection(struct op *op)
 			op_answer_error(op);
 			return;
 		}
-		json_append(op->a, items, convert_view(op->a, op->kind, op_like(op, seen[i], o)));
+		json_append(op->a, items, convert_view(op->a, op->kind, seen[i]));
 	}
 	op_answer_json(op, 200, list);
 }

@@ -88,6 +88,16 @@ static struct json *patched(struct op *op, struct str type, const struct json *t
 /* A patch may not move an object to another name; namespace and uid are checked by the update. */
 static int check_identity(struct op *op, const struct json *next)
 {
+	struct str kind = json_str(json_get(next, STR("kind")));
+
+	if (json_is(next, JSON_OBJECT) && !op->kind->crd && kind.n &&
+	    !str_is(kind, op->kind->kind)) {
+		schema_problem(&op->problems, "FieldValueInvalid", STR("patch"), 0,
+			       "Invalid value: no kind \"%.*s\" is registered for it",
+			       (int)MIN(kind.n, 100), kind.p);
+		return err_set(&op->err, ERR_INVALID, "patch: Invalid value: kind \"%.*s\"",
+			       (int)MIN(kind.n, 100), kind.p);
+	}
 	if (!json_is(next, JSON_OBJECT) || !str_eq(meta_name(next), op->req->name))
 		return json_is(next, JSON_OBJECT) && write_check(op, json_copy(op->a, next))
 			       ? -1 /* what can't be read has no name either */

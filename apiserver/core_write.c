@@ -95,6 +95,9 @@ static void stamp_kept(struct op *op, struct json *o, const struct json *live)
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
 		const struct json *v = json_at(live, "metadata", kept[i]);
 
+		if (!strcmp(kept[i], "deletionGracePeriodSeconds") &&
+		    json_is(json_get(m, str_c(kept[i])), JSON_INT))
+			continue; /* whoever says another hears that it can't be changed */
 		if (v)
 			json_set(op->a, m, str_c(kept[i]), v);
 		else
@@ -293,9 +296,6 @@ static void track(struct op *op, const struct kind *asked, struct json *next,
 
 static int make_new(struct op *op, struct json *next)
 {
-	if (json_str(json_at(next, "metadata", "resourceVersion")).n)
-		return err_set(&op->err, ERR_BAD_REQUEST,
-			       "resourceVersion should not be set on objects to be created");
 	if (check_namespace(op, next) || give_name(op, next))
 		return -1;
 	op->name = meta_name(next);
@@ -332,6 +332,7 @@ static int check_revision(struct op *op, const struct json *next, const struct o
 		return 0;
 	schema_problem(&op->problems, "FieldValueInvalid", STR("metadata.resourceVersion"), 0,
 		       "Invalid value: 0x0: must be specified for an update");
+	op->by_resource = true;
 	return invalid(op);
 }
 
@@ -432,6 +433,15 @@ static int exists(struct op *op, struct str name)
 		       op->kind->group[0] ? "." : "", op->kind->group, STR_ARG(name));
 }
 
+/* What is well-formed, and cannot be made all the same. */
+static int refuse_new(struct op *op, const struct json *next, bool taken)
+{
+	if (json_str(json_at(next, "metadata", "resourceVersion")).n)
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "resourceVersion should not be set on objects to be created");
+	return taken ? exists(op, meta_name(next)) : 0;
+}
+
 /* asked: the version whose fields the writer comes to own, NULL when that is settled. */
 static const struct obj *write_stored(struct op *op, struct json *next, const struct obj *live,
 				      const struct kind *asked)
@@ -454,10 +464,8 @@ static const struct obj *write_stored(struct op *op, struct json *next, const st
 	validate(op, next, tree);
 	if (invalid(op))
 		return NULL;
-	if (taken) {
-		exists(op, meta_name(next));
+	if (!live && refuse_new(op, next, taken))
 		return NULL;
-	}
 	schema_fill(op->a, op->kind->schema, next);
 	if (live)
 		bump_generation(op, next, tree);

@@ -104,7 +104,10 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	rule_non_negative(c, &at, spec, "successfulJobsHistoryLimit");
 	rule_non_negative(c, &at, spec, "failedJobsHistoryLimit");
 	podtemplate_validate(c, &pod, template);
-	if (!str_is(json_str(policy), "OnFailure") && !str_is(json_str(policy), "Never"))
+	if (str_is(json_str(policy), "Always"))
+		rule_required(c, &pod_spec, "restartPolicy",
+			      "valid values: \"OnFailure\", \"Never\"");
+	else if (!str_is(json_str(policy), "OnFailure") && !str_is(json_str(policy), "Never"))
 		rule_unsupported(c, &pod_spec, "restartPolicy", policy, policies);
 }
 

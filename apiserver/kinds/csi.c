@@ -138,7 +138,9 @@ static void node_validate(struct kind_ctx *c, const struct json *next, const str
 		const struct json *was = driver_of(before, json_str(name));
 		struct spath here = SPATH_INDEX(&all, i);
 
-		rule_name(c, &here, "name", name, driver_name);
+		if (json_str(name).n > 63)
+			rule_too_long(c, &here, "name", 63);
+		rule_name(c, &here, "name", name, name_check_dns1123_subdomain);
 		if (driver_of(drivers, json_str(name)) != d)
 			rule_duplicate(c, &here, "name", name);
 		if (!json_str(json_get(d, STR("nodeID"))).n)
@@ -146,7 +148,7 @@ static void node_validate(struct kind_ctx *c, const struct json *next, const str
 		if (json_str(json_get(d, STR("nodeID"))).n > 256)
 			rule_too_long(c, &here, "nodeID", 256);
 		if (was && !json_equal(was, d))
-			rule_invalid(c, &here, NULL, d, "field is immutable");
+			rule_invalid(c, NULL, "CSINodeDriver", d, "field is immutable");
 	}
 }
 

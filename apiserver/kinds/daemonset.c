@@ -89,18 +89,25 @@ static void validate_rolling(struct kind_ctx *c, const struct spath *at, const s
 
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
+	static const char *const types[] = {"RollingUpdate", "OnDelete", NULL};
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
 	struct spath strategy = SPATH_FIELD(&at, "updateStrategy");
 	struct spath rolling_at = SPATH_FIELD(&strategy, "rollingUpdate");
 	const struct json *spec = json_get(next, STR("spec"));
 	const struct json *rolling = json_at(spec, "updateStrategy", "rollingUpdate");
 
-	if (c->subresource)
+	if (c->subresource) {
+		rule_status_counts(c, next);
 		return;
+	}
 	rule_non_negative(c, &at, spec, "minReadySeconds");
 	rule_non_negative(c, &at, spec, "revisionHistoryLimit");
 	rule_selector_matches(c, &at, spec);
 	rule_template(c, &template_at, json_get(spec, STR("template")), "DaemonSet");
+	if (!str_is(json_str(json_at(spec, "updateStrategy", "type")), "RollingUpdate") &&
+	    !str_is(json_str(json_at(spec, "updateStrategy", "type")), "OnDelete"))
+		rule_unsupported(c, &at, "updateStrategy", json_get(spec, STR("updateStrategy")),
+				 types);
 	if (str_is(json_str(json_at(spec, "updateStrategy", "type")), "RollingUpdate"))
 		validate_rolling(c, &rolling_at, rolling);
 	if (live)

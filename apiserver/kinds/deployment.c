@@ -66,6 +66,13 @@ static void validate_strategy(struct kind_ctx *c, const struct spath *spec_at,
 	const struct json *unavailable = json_get(rolling, STR("maxUnavailable")),
 			  *surge = json_get(rolling, STR("maxSurge"));
 
+	static const char *const types[] = {"Recreate", "RollingUpdate", NULL};
+
+	if (!str_is(json_str(json_get(strategy, STR("type"))), "Recreate") &&
+	    !str_is(json_str(json_get(strategy, STR("type"))), "RollingUpdate")) {
+		rule_unsupported(c, spec_at, "strategy", strategy, types);
+		return;
+	}
 	if (str_is(json_str(json_get(strategy, STR("type"))), "Recreate")) {
 		if (rolling)
 			rule_forbidden(c, &at, "rollingUpdate",
@@ -84,9 +91,12 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
 	const struct json *spec = json_get(next, STR("spec"));
 	const struct json *deadline = json_get(spec, STR("progressDeadlineSeconds"));
+	bool well;
 
-	if (c->subresource)
+	if (c->subresource) {
+		rule_status_replicas(c, next);
 		return;
+	}
 	rule_non_negative(c, &at, spec, "replicas");
 	rule_non_negative(c, &at, spec, "minReadySeconds");
 	rule_non_negative(c, &at, spec, "revisionHistoryLimit");
@@ -95,11 +105,12 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	    json_int(deadline, 0) <= json_int(json_get(spec, STR("minReadySeconds")), 0))
 		rule_invalid(c, &at, "progressDeadlineSeconds", deadline,
 			     "must be greater than minReadySeconds");
-	rule_selector_matches(c, &at, spec);
+	well = rule_selector_matches(c, &at, spec);
 	if (live)
 		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "selector");
 	validate_strategy(c, &at, json_get(spec, STR("strategy")));
-	rule_template(c, &template_at, json_get(spec, STR("template")), "Deployment");
+	if (well)
+		rule_template(c, &template_at, json_get(spec, STR("template")), "Deployment");
 }
 
 static const char *const short_names[] = {"deploy", NULL};

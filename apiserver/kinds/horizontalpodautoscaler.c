@@ -176,8 +176,10 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	const struct json *min = json_get(spec, STR("minReplicas"));
 
 	(void)live;
-	if (c->subresource)
+	if (c->subresource) {
+		rule_status_counts(c, next);
 		return;
+	}
 	if (json_is(min, JSON_INT) && min->i < 1)
 		rule_invalid(c, &at, "minReplicas", min, "must be greater than or equal to 1");
 	if (json_int(max, 0) < 1)

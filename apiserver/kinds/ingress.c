@@ -50,19 +50,98 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_age(c, cells, o);
 }
 
+static void check_port(struct kind_ctx *c, const struct spath *at, const struct json *port)
+{
+	const struct json *name = json_get(port, STR("name")),
+			  *number = json_get(port, STR("number"));
+	struct spath service = SPATH_FIELD(at, "service"), here = SPATH_FIELD(&service, "port");
+
+	if (json_str(name).n && json_int(number, 0))
+		rule_invalid(c, at, NULL, NULL, "cannot set both port name & port number");
+	else if (json_str(name).n)
+		rule_port_or_name(c, &here, "name", name);
+	else if (json_int(number, 0))
+		rule_port(c, &here, "number", number);
+	else
+		rule_required(c, at, NULL, "port name or number is required");
+}
+
+static void check_resource(struct kind_ctx *c, const struct spath *backend, const struct json *v)
+{
+	struct spath at = SPATH_FIELD(backend, "resource");
+	static const char *const named[] = {"kind", "name"};
+
+	rule_name(c, &at, "apiGroup", json_get(v, STR("apiGroup")), name_check_dns1123_subdomain);
+	for (size_t i = 0; i < ARRAY_LEN(named); i++) {
+		const struct json *text = json_get(v, str_c(named[i]));
+
+		if (!json_str(text).n)
+			rule_required(c, &at, named[i],
+				      arena_printf(c->a, "%s is required", named[i]));
+		else
+			rule_name(c, &at, named[i], text, name_check_path_segment);
+	}
+}
+
 static void check_backend(struct kind_ctx *c, const struct spath *at, const struct json *v)
 {
-	static const char *const names[] = {"service", "resource", NULL};
-	const struct json *service = json_get(v, STR("service"));
+	const struct json *service = json_get(v, STR("service")),
+			  *resource = json_get(v, STR("resource"));
 	struct spath here = SPATH_FIELD(at, "service");
 
-	rule_one_of(c, at, v, names, "must specify a service or a resource",
-		    "cannot set both resource and service backends");
-	if (service && !json_str(json_get(service, STR("name"))).n)
-		rule_required(c, &here, "name", NULL);
-	if (service && !json_get(json_get(service, STR("port")), STR("name")) &&
-	    !json_int(json_at(service, "port", "number"), 0))
-		rule_required(c, &here, "port", "port name or number is required");
+	if (service && resource) {
+		rule_invalid(c, at, NULL, NULL, "cannot set both resource and service backends");
+	} else if (resource) {
+		check_resource(c, at, resource);
+	} else if (service) {
+		if (!json_str(json_get(service, STR("name"))).n)
+			rule_required(c, &here, "name", NULL);
+		else
+			rule_name(c, &here, "name", json_get(service, STR("name")),
+				  name_check_dns1035_label);
+		check_port(c, at, json_get(service, STR("port")));
+	} else {
+		rule_invalid(c, at, NULL, NULL, "resource or service backend is required");
+	}
+}
+
+/* What a client would resolve before it asks can't be matched. */
+static void check_absolute(struct kind_ctx *c, const struct spath *at, const struct json *path)
+{
+	static const char *const within[] = {"//", "/./", "/../", "%2f", "%2F"}, *const last[] = {
+											 "/..",
+											 "/."};
+	struct str s = json_str(path);
+
+	if (!str_starts(s, STR("/")))
+		rule_invalid(c, at, "path", path, "must be an absolute path");
+	for (size_t i = 0; i < ARRAY_LEN(within); i++)
+		if (s.n && str_find(s, str_c(within[i])) >= 0)
+			rule_invalid(c, at, "path", path,
+				     arena_printf(c->a, "must not contain '%s'", within[i]));
+	for (size_t i = 0; i < ARRAY_LEN(last); i++)
+		if (str_ends(s, str_c(last[i])))
+			rule_invalid(c, at, "path", path,
+				     arena_printf(c->a, "cannot end with '%s'", last[i]));
+}
+
+static void check_http_path(struct kind_ctx *c, const struct spath *at, const struct json *p)
+{
+	static const char *const types[] = {"Exact", "ImplementationSpecific", "Prefix", NULL};
+	const struct json *path = json_get(p, STR("path")), *type = json_get(p, STR("pathType"));
+	struct spath backend = SPATH_FIELD(at, "backend");
+
+	if (!type || type->type == JSON_NULL) {
+		rule_required(c, at, "pathType", "pathType must be specified");
+		return;
+	}
+	if (str_is(json_str(type), "Exact") || str_is(json_str(type), "Prefix"))
+		check_absolute(c, at, path);
+	else if (!str_is(json_str(type), "ImplementationSpecific"))
+		rule_unsupported(c, at, "pathType", type, types);
+	else if (json_str(path).n && !str_starts(json_str(path), STR("/")))
+		rule_invalid(c, at, "path", path, "must be an absolute path");
+	check_backend(c, &backend, json_get(p, STR("backend")));
 }
 
 static void check_paths(struct kind_ctx *c, const struct spath *at, const struct json *http)
@@ -70,14 +149,38 @@ static void check_paths(struct kind_ctx *c, const struct spath *at, const struct
 	const struct json *paths = json_get(http, STR("paths"));
 	struct spath in = SPATH_FIELD(at, "http"), all = SPATH_FIELD(&in, "paths");
 
+	if (http && !json_len(paths))
+		rule_required(c, &in, "paths", NULL);
 	for (size_t i = 0; i < json_len(paths); i++) {
-		const struct json *p = json_item(paths, i), *path = json_get(p, STR("path"));
-		struct spath here = SPATH_INDEX(&all, i), backend = SPATH_FIELD(&here, "backend");
-		if (!json_str(json_get(p, STR("pathType"))).n)
-			rule_required(c, &here, "pathType", "pathType must be specified");
-		if (json_str(path).n && !str_starts(json_str(path), STR("/")))
-			rule_invalid(c, &here, "path", path, "must be an absolute path");
-		check_backend(c, &backend, json_get(p, STR("backend")));
+		struct spath here = SPATH_INDEX(&all, i);
+
+		check_http_path(c, &here, json_item(paths, i));
+	}
+}
+
+/* A certificate may be for a name, or for all directly below one. */
+static void check_tls(struct kind_ctx *c, const struct spath *spec, const struct json *tls)
+{
+	struct spath all = SPATH_FIELD(spec, "tls");
+
+	for (size_t i = 0; i < json_len(tls); i++) {
+		const struct json *hosts = json_get(json_item(tls, i), STR("hosts")),
+				  *secret = json_get(json_item(tls, i), STR("secretName"));
+		struct spath one = SPATH_INDEX(&all, i), list = SPATH_FIELD(&one, "hosts");
+
+		for (size_t k = 0; k < json_len(hosts); k++) {
+			struct spath here = SPATH_INDEX(&list, k);
+			struct str host = json_str(json_item(hosts, k));
+			const char *why;
+
+			if (str_starts(host, STR("*.")))
+				host = str_sub(host, 2, host.n);
+			why = name_check_dns1123_subdomain(host);
+			if (why)
+				rule_invalid(c, &here, NULL, json_item(hosts, k), why);
+		}
+		if (json_str(secret).n)
+			rule_name(c, &one, "secretName", secret, name_check_dns1123_subdomain);
 	}
 }
 
@@ -120,6 +223,10 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 		check_host(c, &here, json_get(json_item(rules, i), STR("host")));
 		check_paths(c, &here, json_get(json_item(rules, i), STR("http")));
 	}
+	check_tls(c, &at, json_get(spec, STR("tls")));
+	if (json_get(spec, STR("ingressClassName")))
+		rule_name(c, &at, "ingressClassName", json_get(spec, STR("ingressClassName")),
+			  name_check_dns1123_subdomain);
 }
 
 static const char *const short_names[] = {"ing", NULL};
@@ -170,6 +277,7 @@ static void check_parameters(struct kind_ctx *c, const struct spath *spec_at, co
 
 	if (!json_is(p, JSON_OBJECT))
 		return;
+	rule_name(c, &at, "apiGroup", json_get(p, STR("apiGroup")), name_check_dns1123_subdomain);
 	if (!json_str(json_get(p, STR("kind"))).n)
 		rule_required(c, &at, "kind", "kind is required");
 	if (!json_str(json_get(p, STR("name"))).n)
@@ -187,7 +295,7 @@ static void class_validate(struct kind_ctx *c, const struct json *next, const st
 	const struct json *controller = json_get(spec, STR("controller"));
 	struct str domain, path;
 
-	if (!json_str(controller).n && !live)
+	if (!json_str(controller).n)
 		rule_required(c, &at, "controller", NULL);
 	else if (json_str(controller).n > 250)
 		rule_too_long(c, &at, "controller", 250);

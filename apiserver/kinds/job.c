@@ -170,12 +170,17 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	const struct json *template = json_get(spec, STR("template"));
 	const struct json *policy = json_at(template, "spec", "restartPolicy");
 
-	if (c->subresource)
+	if (c->subresource) {
+		rule_status_counts(c, next);
 		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
 		rule_non_negative(c, &at, spec, counts[i]);
 	podtemplate_validate(c, &template_at, template);
-	if (!str_is(json_str(policy), "OnFailure") && !str_is(json_str(policy), "Never"))
+	if (str_is(json_str(policy), "Always"))
+		rule_required(c, &pod_at, "restartPolicy",
+			      "valid values: \"OnFailure\", \"Never\"");
+	else if (!str_is(json_str(policy), "OnFailure") && !str_is(json_str(policy), "Never"))
 		rule_unsupported(c, &pod_at, "restartPolicy", policy, policies);
 	job_validate(c, &at, spec);
 	if (!live)

@@ -40,6 +40,8 @@ static void check_block(struct kind_ctx *c, const struct spath *peer, const stru
 		rule_required(c, &at, "cidr", NULL);
 	else
 		rule_cidr(c, &at, "cidr", cidr);
+	if (!cidr_family(json_str(cidr)))
+		return;
 	for (size_t i = 0; i < json_len(except); i++) {
 		struct spath here = SPATH_INDEX(&all, i);
 		const struct json *v = json_item(except, i);
@@ -110,6 +112,9 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	rule_selector(c, &at, "podSelector", json_get(spec, STR("podSelector")));
 	check_rules(c, &in, json_get(spec, STR("ingress")), "from");
 	check_rules(c, &out, json_get(spec, STR("egress")), "to");
+	if (json_len(json_get(spec, STR("policyTypes"))) > 2)
+		rule_invalid(c, &at, "policyTypes", json_get(spec, STR("policyTypes")),
+			     "may not specify more than two policyTypes");
 }
 
 static const char *const short_names[] = {"netpol", NULL};

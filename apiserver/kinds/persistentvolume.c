@@ -71,20 +71,6 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 		json_set_str(c->a, json_set_object(c->a, next, "status"), "phase", STR("Pending"));
 }
 
-static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
-{
-	struct spath at = SPATH_FIELD(NULL, "spec");
-	const struct json *spec = json_get(next, STR("spec"));
-
-	(void)live;
-	if (c->subresource)
-		return;
-	if (!json_len(json_get(spec, STR("accessModes"))))
-		rule_required(c, &at, "accessModes", NULL);
-	if (!json_len(json_get(spec, STR("capacity"))))
-		rule_required(c, &at, "capacity", NULL);
-}
-
 static const char *const short_names[] = {"pv", NULL};
 
 const struct kind kind_persistentvolume = {
@@ -98,7 +84,7 @@ const struct kind kind_persistentvolume = {
 	.columns = columns,
 	.row = row,
 	.prepare = prepare,
-	.validate = validate,
+	.validate = volume_validate,
 };
 
 /* ---- claims ---- */
@@ -130,40 +116,6 @@ static void claim_row(struct kind_ctx *c, const struct json *o, struct json *cel
 	cell_str(c, cells, json_str(json_get(spec, STR("storageClassName"))));
 	cell_age(c, cells, o);
 	cell_or(c, cells, json_get(spec, STR("volumeMode")), "<unset>");
-}
-
-/* A claim may grow, and be bound once; nothing else of it changes. */
-static void check_claim_changes(struct kind_ctx *c, const struct json *spec, const struct json *was)
-{
-	const char *names[] = {"resources", "volumeAttributesClassName", NULL, NULL, NULL};
-	size_t n = 2;
-
-	if (!json_str(json_get(was, STR("volumeName"))).n)
-		names[n++] = "volumeName";
-	if (!json_get(was, STR("storageClassName")))
-		names[n++] = "storageClassName";
-	rule_only(c, spec, was, names,
-		  "spec is immutable after creation except resources.requests and "
-		  "volumeAttributesClassName for bound claims");
-}
-
-static void claim_validate(struct kind_ctx *c, const struct json *next, const struct json *live)
-{
-	struct spath at = SPATH_FIELD(NULL, "spec"), resources = SPATH_FIELD(&at, "resources");
-	struct spath requests = SPATH_FIELD(&resources, "requests");
-	const struct json *spec = json_get(next, STR("spec"));
-
-	if (c->subresource)
-		return;
-	if (!json_len(json_get(spec, STR("accessModes"))))
-		rule_required(c, &at, "accessModes", "at least 1 access mode is required");
-	if (!json_at(spec, "resources", "requests", "storage")) {
-		struct spath here = SPATH_KEY(&requests, STR("storage"));
-		rule_required(c, &here, NULL, NULL);
-	}
-	rule_selector(c, &at, "selector", json_get(spec, STR("selector")));
-	if (live)
-		check_claim_changes(c, spec, json_get(live, STR("spec")));
 }
 
 static const char *const claim_short_names[] = {"pvc", NULL};

@@ -27,6 +27,13 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_str(c, cells, json_str(json_get(o, STR("preemptionPolicy"))));
 }
 
+/* It counts no changes: nothing of it that matters can. */
+static void prepare(struct kind_ctx *c, struct json *next, const struct json *live)
+{
+	if (!live)
+		json_set_int(c->a, json_set_object(c->a, next, "metadata"), "generation", 1);
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	const struct json *value = json_get(next, STR("value"));
@@ -46,7 +53,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	if (!live)
 		return;
 	if (json_int(value, 0) != json_int(json_get(live, STR("value")), 0))
-		rule_forbidden(c, NULL, "value", "may not be changed in an update.");
+		rule_forbidden(c, NULL, "Value", "may not be changed in an update.");
 	rule_immutable(c, NULL, next, live, "preemptionPolicy");
 }
 
@@ -58,9 +65,10 @@ const struct kind kind_priorityclass = {
 	.kind = "PriorityClass",
 	.plural = "priorityclasses",
 	.short_names = short_names,
-	.flags = KIND_GENERATION | KIND_UNCONDITIONAL_UPDATE,
+	.flags = KIND_UNCONDITIONAL_UPDATE,
 	.schema_name = "io.k8s.api.scheduling.v1.PriorityClass",
 	.columns = columns,
 	.row = row,
+	.prepare = prepare,
 	.validate = validate,
 };

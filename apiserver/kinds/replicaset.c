@@ -44,15 +44,19 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 {
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
 	const struct json *spec = json_get(next, STR("spec"));
+	bool well;
 
-	if (c->subresource)
+	if (c->subresource) {
+		rule_status_replicas(c, next);
 		return;
+	}
 	rule_non_negative(c, &at, spec, "replicas");
 	rule_non_negative(c, &at, spec, "minReadySeconds");
-	rule_selector_matches(c, &at, spec);
+	well = rule_selector_matches(c, &at, spec);
 	if (live)
 		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "selector");
-	rule_template(c, &template_at, json_get(spec, STR("template")), "ReplicaSet");
+	if (well)
+		rule_template(c, &template_at, json_get(spec, STR("template")), "ReplicaSet");
 }
 
 static const char *const selectable[] = {"status.replicas", NULL};

@@ -70,8 +70,10 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 			  *labels = json_at(template, "metadata", "labels");
 
 	(void)live;
-	if (c->subresource)
+	if (c->subresource) {
+		rule_status_replicas(c, next);
 		return;
+	}
 	rule_non_negative(c, &at, spec, "replicas");
 	rule_non_negative(c, &at, spec, "minReadySeconds");
 	if (!json_len(selector))

@@ -379,13 +379,8 @@ static void check_request(struct kind_ctx *c, const struct spath *at, const stru
 			  const struct json *limits)
 {
 	struct quantity request, limit;
-	struct spath requests = SPATH_FIELD(at, "requests");
 	if (!quantity_of(&m->value, &request))
 		return;
-	if (request.nano < 0) {
-		struct spath here = SPATH_KEY(&requests, m->key);
-		rule_invalid(c, &here, NULL, &m->value, "must be greater than or equal to 0");
-	}
 	if (!quantity_of(json_get(limits, m->key), &limit) || quantity_cmp(request, limit) <= 0)
 		return;
 	const char *detail = arena_printf(c->a, "must be less than or equal to %.*s limit of %.*s",
@@ -394,16 +389,38 @@ static void check_request(struct kind_ctx *c, const struct spath *at, const stru
 	rule_invalid(c, at, "requests", &m->value, detail);
 }
 
-void rule_quantities(struct kind_ctx *c, const struct spath *at, const struct json *resources)
+/* What containers may be given: what Kubernetes knows itself, and what somebody else's name is on.
+ */
+static const char *resource_problem(struct str name)
 {
-	const struct json *limits = json_get(resources, STR("limits"));
-	const struct json *requests = json_get(resources, STR("requests"));
-	struct spath in = SPATH_FIELD(at, "limits");
+	static const char *const known[] = {"cpu", "memory", "ephemeral-storage"};
+	const char *why = name_check_qualified(name);
+
+	if (why || str_find(name, STR("/")) >= 0)
+		return why;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (str_is(name, known[i]))
+			return NULL;
+	return str_starts(name, STR("hugepages-")) ? NULL
+						   : "must be a standard resource for containers";
+}
+
+/* Of these nobody may use more than was set aside. */
+static bool is_limited(struct str name)
+{
+	return str_starts(name, STR("hugepages-")) ||
+	       (str_find(name, STR("/")) >= 0 && str_find(name, STR("kubernetes.io/")) < 0);
+}
+
+static void check_amounts(struct kind_ctx *c, const struct spath *in, const struct json *amounts)
+{
 	struct quantity q;
-	for (size_t i = 0; i < json_len(limits); i++) {
-		const struct json_member *m = &limits->members[i];
-		struct spath here = SPATH_KEY(&in, m->key);
-		const char *why = name_check_qualified(m->key);
+
+	for (size_t i = 0; i < json_len(amounts); i++) {
+		const struct json_member *m = &amounts->members[i];
+		struct spath here = SPATH_KEY(in, m->key);
+		const char *why = resource_problem(m->key);
+
 		if (why)
 			rule_invalid(c, &here, NULL, json_new_str(c->a, m->key), why);
 		if (quantity_of(&m->value, &q) && q.nano < 0)
@@ -411,8 +428,24 @@ void rule_quantities(struct kind_ctx *c, const struct spath *at, const struct js
 				     "must be greater than or equal to 0");
 		check_whole(c, &here, m);
 	}
-	for (size_t i = 0; i < json_len(requests); i++)
-		check_request(c, at, &requests->members[i], limits);
+}
+
+void rule_quantities(struct kind_ctx *c, const struct spath *at, const struct json *resources)
+{
+	const struct json *limits = json_get(resources, STR("limits"));
+	const struct json *requests = json_get(resources, STR("requests"));
+	struct spath in = SPATH_FIELD(at, "limits"), wanted = SPATH_FIELD(at, "requests");
+
+	check_amounts(c, &in, limits);
+	check_amounts(c, &wanted, requests);
+	for (size_t i = 0; i < json_len(requests); i++) {
+		const struct json_member *m = &requests->members[i];
+
+		check_request(c, at, m, limits);
+		if (is_limited(m->key) && !json_get(limits, m->key))
+			rule_required(c, &in, NULL,
+				      "Limit must be set for non overcommitable resources");
+	}
 }
 
 void default_str(struct kind_ctx *c, struct json *object, const char *key, const char *value)

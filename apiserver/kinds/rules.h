@@ -40,9 +40,11 @@ void rule_annotations(struct kind_ctx *c, const struct spath *at, const char *fi
 /* metav1.LabelSelector: operators, values, keys. */
 void rule_selector(struct kind_ctx *c, const struct spath *at, const char *field,
 		   const struct json *selector);
+/* The key of a selector's requirement: a label's name. */
+void rule_key(struct kind_ctx *c, const struct spath *at, const struct json *key);
 /* Must be present and not empty, be well-formed, and match the template's labels. `spec` is where
- * both stand. */
-void rule_selector_matches(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+ * both stand. False when it is nonsense, and the template's turn doesn't come. */
+bool rule_selector_matches(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 /* "field is immutable" when the member differs semantically. */
 void rule_immutable(struct kind_ctx *c, const struct spath *at, const struct json *next,
 		    const struct json *live, const char *field);
@@ -81,6 +83,9 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 /* What of a pod that is there may change, through which sub-resource (rules_podupdate.c). */
 void pod_update_prepare(struct kind_ctx *c, struct json *next, const struct json *live);
 void pod_update_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
+/* A NodeSelector: its terms, of labels and of fields. */
+void rule_node_selector(struct kind_ctx *c, const struct spath *at, const struct json *selector);
+void rule_tolerations(struct kind_ctx *c, const struct spath *at, const struct json *list);
 /* matchLabelKeys and mismatchLabelKeys of its affinity terms become a part of their selectors
  * (rules_podplacing.c). */
 void podspec_apply_label_keys(struct kind_ctx *c, struct json *pod);
@@ -101,6 +106,17 @@ void rule_range(struct kind_ctx *c, const struct spath *at, const struct json *o
 		const char *field, int64_t min, int64_t max);
 void containers_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+
+/* ---- volumes and claims (rules_pv.c) ---- */
+void volume_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
+void claim_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
+/* Also of the templates of claims. */
+void claim_spec_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+
+/* ---- counts in a status (rules_status.c) ---- */
+void rule_status_counts(struct kind_ctx *c, const struct json *next);
+/* … and none of them above status.replicas. */
+void rule_status_replicas(struct kind_ctx *c, const struct json *next);
 
 /* ---- Jobs (rules_job.c) ---- */
 /* What indexes, policies and owners ask of a JobSpec. */

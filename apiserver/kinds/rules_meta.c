@@ -70,6 +70,22 @@ static void check_owners(struct kind_ctx *c, const struct spath *at, const struc
 	}
 }
 
+/* What a name begins with may end with a dash, which more will follow. */
+static void check_prefix(struct kind_ctx *c, const struct spath *at, const struct json *prefix,
+			 const char *(*check)(struct str))
+{
+	struct str s = json_str(prefix);
+	const char *why;
+
+	if (!s.n)
+		return;
+	if (s.n > 1 && s.p[s.n - 1] == '-')
+		s = arena_strf(c->a, "%.*sa", (int)s.n - 2, s.p);
+	why = check(s);
+	if (why)
+		rule_invalid(c, at, "generateName", prefix, why);
+}
+
 static void check_name(struct kind_ctx *c, const struct spath *at, const struct kind *k,
 		       const struct json *meta)
 {
@@ -80,6 +96,7 @@ static void check_name(struct kind_ctx *c, const struct spath *at, const struct 
 		rule_required(c, at, "name", "name or generateName is required");
 	else
 		rule_name(c, at, "name", name, check);
+	check_prefix(c, at, json_get(meta, STR("generateName")), check);
 	const struct json *ns = json_get(meta, STR("namespace"));
 	if (k->flags & KIND_NAMESPACED) {
 		if (!json_str(ns).n)
@@ -196,6 +213,13 @@ void rule_metadata(struct kind_ctx *c, const struct kind *k, const struct json *
 		check_update(c, &at, meta, json_get(live, STR("metadata")));
 }
 
+void rule_key(struct kind_ctx *c, const struct spath *at, const struct json *key)
+{
+	struct json none = {.type = JSON_STRING, .s = ""};
+
+	rule_name(c, at, "key", key ? key : &none, name_check_qualified);
+}
+
 static void check_expression(struct kind_ctx *c, const struct spath *at, const struct json *e)
 {
 	const struct json *values = json_get(e, STR("values"));
@@ -209,10 +233,10 @@ static void check_expression(struct kind_ctx *c, const struct spath *at, const s
 		rule_forbidden(c, at, "values",
 			       "may not be specified when `operator` is 'Exists' or "
 			       "'DoesNotExist'");
-	if (!in && !exists && !op.n)
+	if (!in && !exists)
 		rule_invalid(c, at, "operator", json_get(e, STR("operator")),
 			     "not a valid selector operator");
-	rule_name(c, at, "key", json_get(e, STR("key")), name_check_qualified);
+	rule_key(c, at, json_get(e, STR("key")));
 	struct spath list = SPATH_FIELD(at, "values");
 	for (size_t i = 0; i < json_len(values); i++) {
 		struct spath here = SPATH_INDEX(&list, i);
@@ -234,29 +258,36 @@ void rule_selector(struct kind_ctx *c, const struct spath *at, const char *field
 	}
 }
 
-void rule_selector_matches(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+static bool is_empty(const struct json *selector)
 {
-	const struct json *selector = json_get(spec, STR("selector"));
+	return !json_len(json_get(selector, STR("matchLabels"))) &&
+	       !json_len(json_get(selector, STR("matchExpressions")));
+}
+
+bool rule_selector_matches(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+{
+	const struct json *selector = json_get(spec, STR("selector")),
+			  *labels = json_at(spec, "template", "metadata", "labels");
+	bool there = json_is(selector, JSON_OBJECT);
+	struct spath template = SPATH_FIELD(at, "template"),
+		     meta = SPATH_FIELD(&template, "metadata");
 	struct selector sel = {0};
 	struct err err = {0};
-	if (!json_is(selector, JSON_OBJECT)) {
+
+	if (!there)
 		rule_required(c, at, "selector", NULL);
-	} else {
-		rule_selector(c, at, "selector", selector);
-		if (!json_len(json_get(selector, STR("matchLabels"))) &&
-		    !json_len(json_get(selector, STR("matchExpressions"))))
-			rule_invalid(c, at, "selector", selector,
-				     "empty selector is invalid for this kind");
+	else if (is_empty(selector))
+		rule_invalid(c, at, "selector", selector,
+			     "empty selector is invalid for this kind");
+	rule_selector(c, at, "selector", selector);
+	if (there && selector_from_json(c->a, selector, &sel, &err)) {
+		rule_invalid(c, at, "selector", selector, "invalid label selector");
+		return false;
 	}
-	const struct json *labels = json_at(spec, "template", "metadata", "labels");
-	if (!json_is(selector, JSON_OBJECT) || selector_from_json(c->a, selector, &sel, &err))
-		return;
-	if (selector_match_json(&sel, labels))
-		return;
-	struct spath template = SPATH_FIELD(at, "template");
-	struct spath meta = SPATH_FIELD(&template, "metadata");
-	rule_invalid(c, &meta, "labels", labels ? labels : json_new(c->a, JSON_OBJECT),
-		     "`selector` does not match template `labels`");
+	if (!there || !selector_match_json(&sel, labels)) /* none selects nothing */
+		rule_invalid(c, &meta, "labels", labels ? labels : json_new(c->a, JSON_OBJECT),
+			     "`selector` does not match template `labels`");
+	return true;
 }
 
 void rule_keep_meta(struct kind_ctx *c, struct json *next, const struct json *live,

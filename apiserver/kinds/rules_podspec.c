@@ -73,7 +73,7 @@ void podspec_defaults(struct kind_ctx *c, struct json *spec)
 
 void podtemplate_defaults(struct kind_ctx *c, struct json *template)
 {
-	podspec_defaults(c, json_get(template, STR("spec")));
+	podspec_defaults(c, json_set_object(c->a, template, "spec"));
 }
 
 static void check_toleration(struct kind_ctx *c, const struct spath *at, const struct json *t)
@@ -96,6 +96,14 @@ static void check_toleration(struct kind_ctx *c, const struct spath *at, const s
 	    !str_is(json_str(json_get(t, STR("effect"))), "NoExecute"))
 		rule_invalid(c, at, "effect", json_get(t, STR("effect")),
 			     "effect must be 'NoExecute' when `tolerationSeconds` is set");
+}
+
+void rule_tolerations(struct kind_ctx *c, const struct spath *at, const struct json *list)
+{
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct spath here = SPATH_INDEX(at, i);
+		check_toleration(c, &here, json_item(list, i));
+	}
 }
 
 static void check_spread(struct kind_ctx *c, const struct spath *at, const struct json *spec)
@@ -128,10 +136,29 @@ static void check_requirement(struct kind_ctx *c, const struct spath *at, const 
 	if ((str_is(op, "Gt") || str_is(op, "Lt")) && n != 1)
 		rule_required(c, at, "values",
 			      "must be specified single value when `operator` is 'Lt' or 'Gt'");
-	if (!op.n)
+	if (!str_is(op, "In") && !str_is(op, "NotIn") && !str_is(op, "Exists") &&
+	    !str_is(op, "DoesNotExist") && !str_is(op, "Gt") && !str_is(op, "Lt"))
 		rule_invalid(c, at, "operator", json_get(e, STR("operator")),
 			     "not a valid selector operator");
-	rule_name(c, at, "key", json_get(e, STR("key")), name_check_qualified);
+	rule_key(c, at, json_get(e, STR("key")));
+}
+
+/* Of a node's fields only its name can be asked for, one at a time. */
+static void check_field_requirement(struct kind_ctx *c, const struct spath *at,
+				    const struct json *e)
+{
+	const struct json *values = json_get(e, STR("values")), *key = json_get(e, STR("key"));
+	struct str op = json_str(json_get(e, STR("operator")));
+
+	if (!str_is(op, "In") && !str_is(op, "NotIn"))
+		rule_invalid(c, at, "operator", json_get(e, STR("operator")),
+			     "not a valid selector operator");
+	else if (json_len(values) != 1)
+		rule_required(c, at, "values",
+			      "must be only one value when `operator` is 'In' or 'NotIn' for node "
+			      "field selector");
+	if (!str_is(json_str(key), "metadata.name"))
+		rule_invalid(c, at, "key", key, "not a valid field selector key");
 }
 
 static void check_node_term(struct kind_ctx *c, const struct spath *at, const struct json *term)
@@ -142,18 +169,36 @@ static void check_node_term(struct kind_ctx *c, const struct spath *at, const st
 		struct spath here = SPATH_INDEX(&all, i);
 		check_requirement(c, &here, json_item(list, i));
 	}
+	list = json_get(term, STR("matchFields"));
+	all = SPATH_FIELD(at, "matchFields");
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct spath here = SPATH_INDEX(&all, i);
+		check_field_requirement(c, &here, json_item(list, i));
+	}
+}
+
+void rule_node_selector(struct kind_ctx *c, const struct spath *at, const struct json *selector)
+{
+	const struct json *terms = json_get(selector, STR("nodeSelectorTerms"));
+	struct spath list = SPATH_FIELD(at, "nodeSelectorTerms");
+
+	if (!json_len(terms))
+		rule_required(c, at, "nodeSelectorTerms",
+			      "must have at least one node selector term");
+	for (size_t i = 0; i < json_len(terms); i++) {
+		struct spath here = SPATH_INDEX(&list, i);
+		check_node_term(c, &here, json_item(terms, i));
+	}
 }
 
 static void check_node_affinity(struct kind_ctx *c, const struct spath *at, const struct json *na)
 {
 	struct spath required = SPATH_FIELD(at, "requiredDuringSchedulingIgnoredDuringExecution");
-	const struct json *terms =
-		json_at(na, "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms");
-	struct spath list = SPATH_FIELD(&required, "nodeSelectorTerms");
-	for (size_t i = 0; i < json_len(terms); i++) {
-		struct spath here = SPATH_INDEX(&list, i);
-		check_node_term(c, &here, json_item(terms, i));
-	}
+	const struct json *hard =
+		json_get(na, STR("requiredDuringSchedulingIgnoredDuringExecution"));
+
+	if (hard)
+		rule_node_selector(c, &required, hard);
 	const struct json *soft =
 		json_get(na, STR("preferredDuringSchedulingIgnoredDuringExecution"));
 	struct spath preferred = SPATH_FIELD(at, "preferredDuringSchedulingIgnoredDuringExecution");
@@ -203,12 +248,9 @@ static void check_pod_affinity(struct kind_ctx *c, const struct spath *at, const
 static void check_scheduling(struct kind_ctx *c, const struct spath *at, const struct json *spec)
 {
 	rule_labels(c, at, "nodeSelector", json_get(spec, STR("nodeSelector")));
-	const struct json *list = json_get(spec, STR("tolerations"));
-	struct spath all = SPATH_FIELD(at, "tolerations");
-	for (size_t i = 0; i < json_len(list); i++) {
-		struct spath here = SPATH_INDEX(&all, i);
-		check_toleration(c, &here, json_item(list, i));
-	}
+	struct spath tolerations = SPATH_FIELD(at, "tolerations");
+
+	rule_tolerations(c, &tolerations, json_get(spec, STR("tolerations")));
 	check_spread(c, at, spec);
 	const struct json *affinity = json_get(spec, STR("affinity"));
 	struct spath aff = SPATH_FIELD(at, "affinity");
@@ -319,9 +361,10 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 
 void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const struct json *template)
 {
-	struct spath meta = SPATH_FIELD(at, "metadata"), spec = SPATH_FIELD(at, "spec");
-	rule_labels(c, &meta, "labels", json_at(template, "metadata", "labels"));
-	rule_annotations(c, &meta, "annotations", json_at(template, "metadata", "annotations"));
+	struct spath spec = SPATH_FIELD(at, "spec");
+	/* said without "metadata" in Kubernetes' own paths */
+	rule_labels(c, at, "labels", json_at(template, "metadata", "labels"));
+	rule_annotations(c, at, "annotations", json_at(template, "metadata", "annotations"));
 	podspec_validate(c, &spec, json_get(template, STR("spec")));
 }
 

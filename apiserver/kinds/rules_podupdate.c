@@ -64,6 +64,17 @@ static void validate_ephemeral(struct kind_ctx *c, const struct json *next, cons
 
 /* ---- the pod itself ---- */
 
+static void set_or_del(struct kind_ctx *c, struct json *o, const char *field,
+		       const struct json *from)
+{
+	const struct json *v = json_get(from, str_c(field));
+
+	if (v)
+		json_set(c->a, o, str_c(field), v);
+	else
+		json_del(o, str_c(field));
+}
+
 /* The live spec with what the new one may say otherwise. */
 static struct json *with_allowed(struct kind_ctx *c, const struct json *next,
 				 const struct json *live)
@@ -80,18 +91,10 @@ static struct json *with_allowed(struct kind_ctx *c, const struct json *next,
 		const struct json *new = json_get(spec, str_c(lists[l]));
 
 		for (size_t i = 0; i < json_len(old) && i < json_len(new); i++)
-			if (json_get(json_item(new, i), STR("image")))
-				json_set(c->a, json_item(old, i), STR("image"),
-					 json_get(json_item(new, i), STR("image")));
+			set_or_del(c, json_item(old, i), "image", json_item(new, i));
 	}
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		const struct json *v = json_get(spec, str_c(fields[i]));
-
-		if (v)
-			json_set(c->a, copy, str_c(fields[i]), v);
-		else
-			json_del(copy, str_c(fields[i]));
-	}
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		set_or_del(c, copy, fields[i], spec);
 	if (json_int(grace, 0) == 1 &&
 	    json_int(json_get(copy, STR("terminationGracePeriodSeconds")), 0) < 0)
 		json_set(c->a, copy, STR("terminationGracePeriodSeconds"), grace);
@@ -100,21 +103,22 @@ static struct json *with_allowed(struct kind_ctx *c, const struct json *next,
 	return copy;
 }
 
-static void validate_images(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+/* Their number never changes. */
+static bool same_containers(struct kind_ctx *c, const struct spath *at, const struct json *spec,
+			    const struct json *was)
 {
 	static const char *const lists[] = {"containers", "initContainers"};
+	static const char *const why[] = {"pod updates may not add or remove containers",
+					  "pod updates may not add or remove init containers"};
 
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-		const struct json *list = json_get(spec, str_c(lists[l]));
-		struct spath all = {.up = at, .name = str_c(lists[l])};
-
-		for (size_t i = 0; i < json_len(list); i++) {
-			struct spath one = SPATH_INDEX(&all, i);
-
-			if (!json_str(json_get(json_item(list, i), STR("image"))).n)
-				rule_required(c, &one, "image", NULL);
-		}
+		if (json_len(json_get(spec, str_c(lists[l]))) ==
+		    json_len(json_get(was, str_c(lists[l]))))
+			continue;
+		rule_forbidden(c, at, lists[l], why[l]);
+		return false;
 	}
+	return true;
 }
 
 /* It may come and get shorter. */
@@ -189,9 +193,11 @@ void pod_update_validate(struct kind_ctx *c, const struct json *next, const stru
 
 	if (through(c, "ephemeralcontainers"))
 		validate_ephemeral(c, next, live);
-	if (c->subresource)
+	if (c->subresource || json_equal(spec, was))
 		return;
-	validate_images(c, &at, spec);
+	podspec_validate(c, &at, spec);
+	if (!same_containers(c, &at, spec, was))
+		return;
 	validate_deadline(c, &at, spec, was);
 	validate_lists(c, &at, spec, was);
 	if (!json_equal(with_allowed(c, next, live), spec))

@@ -1,5 +1,6 @@
 /* What Roles and ClusterRoles, and their bindings, have in common. Pure. */
 #include "apiserver/kinds/rules.h"
+#include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
 
@@ -93,35 +94,75 @@ void rbac_binding_defaults(struct kind_ctx *c, struct json *o)
 		    "rbac.authorization.k8s.io");
 	for (size_t i = 0; i < json_len(subjects); i++) {
 		struct json *s = json_item(subjects, i);
-		bool account = str_is(json_str(json_get(s, STR("kind"))), "ServiceAccount");
+		struct str kind = json_str(json_get(s, STR("kind")));
 
-		if (!account)
+		if (str_is(kind, "User") || str_is(kind, "Group"))
 			default_str(c, s, "apiGroup", "rbac.authorization.k8s.io");
 	}
 }
 
-void rbac_binding_validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+#define GROUP "rbac.authorization.k8s.io"
+
+static void check_ref(struct kind_ctx *c, const struct json *ref)
+{
+	static const char *const groups[] = {GROUP, NULL}, *const kinds[] = {"Role", "ClusterRole",
+									     NULL};
+	struct spath at = SPATH_FIELD(NULL, "roleRef");
+	struct str kind = json_str(json_get(ref, STR("kind")));
+
+	if (!str_is(json_str(json_get(ref, STR("apiGroup"))), GROUP))
+		rule_unsupported(c, &at, "apiGroup", json_get(ref, STR("apiGroup")), groups);
+	if (!str_is(kind, kinds[0]) && !str_is(kind, kinds[1]))
+		rule_unsupported(c, &at, "kind", json_get(ref, STR("kind")), kinds);
+	if (!json_str(json_get(ref, STR("name"))).n)
+		rule_required(c, &at, "name", NULL);
+	else
+		rule_name(c, &at, "name", json_get(ref, STR("name")), name_check_path_segment);
+}
+
+static void check_account(struct kind_ctx *c, const struct spath *at, const struct json *s,
+			  bool namespaced)
+{
+	static const char *const groups[] = {"", NULL};
+
+	if (json_str(json_get(s, STR("name"))).n)
+		rule_name(c, at, "name", json_get(s, STR("name")), name_check_dns1123_subdomain);
+	if (json_str(json_get(s, STR("apiGroup"))).n)
+		rule_unsupported(c, at, "apiGroup", json_get(s, STR("apiGroup")), groups);
+	if (!namespaced && !json_str(json_get(s, STR("namespace"))).n)
+		rule_required(c, at, "namespace", NULL);
+}
+
+static void check_subject(struct kind_ctx *c, const struct spath *at, const struct json *s,
+			  bool namespaced)
 {
 	static const char *const kinds[] = {"ServiceAccount", "User", "Group", NULL};
-	const struct json *subjects = json_get(next, STR("subjects"));
-	struct spath ref = SPATH_FIELD(NULL, "roleRef"), at = SPATH_FIELD(NULL, "subjects");
+	static const char *const groups[] = {GROUP, NULL};
+	struct str kind = json_str(json_get(s, STR("kind")));
 
-	if (!json_str(json_at(next, "roleRef", "name")).n)
-		rule_required(c, &ref, "name", NULL);
+	if (!json_str(json_get(s, STR("name"))).n)
+		rule_required(c, at, "name", NULL);
+	if (str_is(kind, kinds[0]))
+		check_account(c, at, s, namespaced);
+	else if (!str_is(kind, kinds[1]) && !str_is(kind, kinds[2]))
+		rule_unsupported(c, at, "kind", json_get(s, STR("kind")), kinds);
+	else if (!str_is(json_str(json_get(s, STR("apiGroup"))), GROUP))
+		rule_unsupported(c, at, "apiGroup", json_get(s, STR("apiGroup")), groups);
+}
+
+void rbac_binding_validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	const struct json *subjects = json_get(next, STR("subjects"));
+	bool namespaced = json_str(json_at(next, "metadata", "namespace")).n > 0;
+	struct spath at = SPATH_FIELD(NULL, "subjects");
+
+	check_ref(c, json_get(next, STR("roleRef")));
 	if (live && !json_equal(json_get(next, STR("roleRef")), json_get(live, STR("roleRef"))))
 		rule_invalid(c, NULL, "roleRef", json_get(next, STR("roleRef")),
 			     "cannot change roleRef");
 	for (size_t i = 0; i < json_len(subjects); i++) {
-		const struct json *s = json_item(subjects, i), *kind = json_get(s, STR("kind"));
 		struct spath item = SPATH_INDEX(&at, i);
 
-		if (!json_str(json_get(s, STR("name"))).n)
-			rule_required(c, &item, "name", NULL);
-		if (str_is(json_str(kind), "ServiceAccount")) {
-			if (!json_str(json_get(s, STR("namespace"))).n)
-				rule_required(c, &item, "namespace", NULL);
-		} else if (!str_is(json_str(kind), "User") && !str_is(json_str(kind), "Group")) {
-			rule_unsupported(c, &item, "kind", kind, kinds);
-		}
+		check_subject(c, &item, json_item(subjects, i), namespaced);
 	}
 }

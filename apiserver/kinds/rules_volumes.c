@@ -79,6 +79,39 @@ static void check_source(struct kind_ctx *c, const struct spath *at, const struc
 	check_projected(c, &projected, json_get(v, STR("projected")));
 }
 
+/* Disks of Azure are said by their kind's sort of address. */
+static void check_azure(struct kind_ctx *c, const struct spath *at, const struct json *disk)
+{
+	static const char *const managed[] = {"/subscriptions/{sub-id}/resourcegroups/{group-name}/"
+					      "providers/microsoft.compute/disks/{disk-id}",
+					      NULL},
+				 *const blob[] = {"https://{account-name}.blob.core.windows.net/"
+						  "{container-name}/{disk-name}.vhd",
+						  NULL};
+	bool is_managed = str_is(json_str(json_get(disk, STR("kind"))), "Managed");
+	const struct json *uri = json_get(disk, STR("diskURI"));
+	struct spath here = SPATH_FIELD(at, "azureDisk");
+
+	if (!disk || str_starts(json_str_or(uri, STR("")),
+				is_managed ? STR("/subscriptions/") : STR("https://")))
+		return;
+	rule_unsupported(c, &here, "diskURI", uri, is_managed ? managed : blob);
+}
+
+static void check_claim(struct kind_ctx *c, const struct spath *at, const struct json *ephemeral)
+{
+	struct spath here = SPATH_FIELD(at, "ephemeral"),
+		     template = SPATH_FIELD(&here, "volumeClaimTemplate"),
+		     spec = SPATH_FIELD(&template, "spec");
+
+	if (!ephemeral)
+		return;
+	if (json_get(ephemeral, STR("volumeClaimTemplate")))
+		claim_spec_validate(c, &spec, json_at(ephemeral, "volumeClaimTemplate", "spec"));
+	else
+		rule_required(c, &here, "volumeClaimTemplate", NULL);
+}
+
 static void check_volume(struct kind_ctx *c, const struct spath *at, const struct json *v)
 {
 	size_t sources = 0;
@@ -95,6 +128,8 @@ static void check_volume(struct kind_ctx *c, const struct spath *at, const struc
 	if (json_str(json_get(v, STR("name"))).n)
 		rule_name(c, at, "name", json_get(v, STR("name")), name_check_dns1123_label);
 	check_source(c, at, v);
+	check_azure(c, at, json_get(v, STR("azureDisk")));
+	check_claim(c, at, json_get(v, STR("ephemeral")));
 }
 
 void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec)

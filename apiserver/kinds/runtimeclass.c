@@ -13,6 +13,18 @@ static const struct kind_column columns[] = {
 
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
+	struct spath scheduling = SPATH_FIELD(NULL, "scheduling"),
+		     list = SPATH_FIELD(&scheduling, "tolerations"),
+		     /* said twice in Kubernetes' own paths, too */
+		tolerations = SPATH_FIELD(&list, "tolerations"),
+		     overhead = SPATH_FIELD(NULL, "overhead");
+	const struct json *s = json_get(next, STR("scheduling")),
+			  *fixed = json_at(next, "overhead", "podFixed");
+
+	rule_labels(c, &scheduling, "nodeSelector", json_get(s, STR("nodeSelector")));
+	rule_tolerations(c, &tolerations, json_get(s, STR("tolerations")));
+	if (fixed)
+		rule_quantities(c, &overhead, json_build(c->a, "{s:o}", "limits", fixed));
 	if (json_str(json_get(next, STR("handler"))).n)
 		rule_name(c, NULL, "handler", json_get(next, STR("handler")),
 			  name_check_dns1123_label);

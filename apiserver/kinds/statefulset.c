@@ -109,6 +109,10 @@ static void validate_strategy(struct kind_ctx *c, const struct spath *at, const 
 		     rolling_at = SPATH_FIELD(&here, "rollingUpdate"),
 		     ordinals = SPATH_FIELD(at, "ordinals");
 
+	if (!str_is(json_str(json_get(strategy, STR("type"))), "OnDelete") &&
+	    !str_is(json_str(json_get(strategy, STR("type"))), "RollingUpdate"))
+		rule_invalid(c, at, "updateStrategy", strategy,
+			     "must be 'RollingUpdate' or 'OnDelete'");
 	if (rolling && str_is(json_str(json_get(strategy, STR("type"))), "OnDelete"))
 		rule_invalid(c, &here, "rollingUpdate", rolling,
 			     "only allowed for updateStrategy 'RollingUpdate'");
@@ -133,14 +137,16 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	struct spath at = SPATH_FIELD(NULL, "spec"), template_at = SPATH_FIELD(&at, "template");
 	const struct json *spec = json_get(next, STR("spec"));
 
-	if (c->subresource)
+	if (c->subresource) {
+		rule_status_replicas(c, next);
 		return;
+	}
 	rule_non_negative(c, &at, spec, "replicas");
 	rule_non_negative(c, &at, spec, "minReadySeconds");
 	rule_non_negative(c, &at, spec, "revisionHistoryLimit");
 	validate_strategy(c, &at, spec);
-	rule_selector_matches(c, &at, spec);
-	rule_template(c, &template_at, with_claims(c, spec), "StatefulSet");
+	if (rule_selector_matches(c, &at, spec))
+		rule_template(c, &template_at, with_claims(c, spec), "StatefulSet");
 	if (live)
 		rule_only(c, spec, completed(c, json_get(live, STR("spec"))), free_fields,
 			  "updates to statefulset spec for fields other than 'replicas', "

@@ -31,12 +31,16 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
-	static const char *const fixed[] = {"provisioner", "reclaimPolicy", "volumeBindingMode"};
+	static const char *const fixed[] = {"provisioner", "reclaimPolicy"};
 
 	if (!live)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-		rule_immutable(c, NULL, next, live, fixed[i]);
+		if (!json_equal(json_get(next, str_c(fixed[i])), json_get(live, str_c(fixed[i]))))
+			rule_forbidden(
+				c, NULL, fixed[i],
+				arena_printf(c->a, "updates to %s are forbidden.", fixed[i]));
+	rule_immutable(c, NULL, next, live, "volumeBindingMode");
 	if (!schema_equal(NULL, json_get(next, STR("parameters")),
 			  json_get(live, STR("parameters"))))
 		rule_forbidden(c, NULL, "parameters", "updates to parameters are forbidden.");

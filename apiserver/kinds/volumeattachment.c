@@ -41,24 +41,20 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 {
 	static const char *const sources[] = {"inlineVolumeSpec", "persistentVolumeName", NULL};
 	struct spath at = SPATH_FIELD(NULL, "spec"), source = SPATH_FIELD(&at, "source");
-	const struct json *spec = json_get(next, STR("spec"));
+	const struct json *spec = json_get(next, STR("spec")),
+			  *node = json_get(spec, STR("nodeName"));
 
 	if (c->subresource)
 		return;
-	if (live) {
+	if (live)
 		rule_immutable(c, NULL, next, live, "spec");
-		return;
-	}
 	if (!json_str(json_get(spec, STR("attacher"))).n)
 		rule_required(c, &at, "attacher", NULL);
-	else
+	else if (!live) /* older ones may be called otherwise */
 		rule_name(c, &at, "attacher", json_get(spec, STR("attacher")),
 			  name_check_dns1123_subdomain);
-	if (!json_str(json_get(spec, STR("nodeName"))).n)
-		rule_required(c, &at, "nodeName", NULL);
-	else
-		rule_name(c, &at, "nodeName", json_get(spec, STR("nodeName")),
-			  name_check_dns1123_subdomain);
+	rule_name(c, &at, "nodeName", node ? node : json_new_str(c->a, STR("")),
+		  name_check_dns1123_subdomain);
 	rule_one_of(c, &source, json_get(spec, STR("source")), sources,
 		    "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
 		    "must specify exactly one of inlineVolumeSpec and persistentVolumeName");

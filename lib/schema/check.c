@@ -186,17 +186,28 @@ static void check_quantity(struct check *c, const struct schema *s, const struct
 			 "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
 }
 
+/* Go reads these with all six digits only. */
+static bool has_micros(struct str s)
+{
+	for (size_t i = 20; i < 26; i++)
+		if (i >= s.n || s.p[i] < '0' || s.p[i] > '9')
+			return false;
+	return s.p[19] == '.' && s.n > 26 && (s.p[26] < '0' || s.p[26] > '9');
+}
+
 static void check_time(struct check *c, const struct schema *s, const struct json *v,
 		       const struct spath *at)
 {
 	struct instant when;
+	bool micro = s->type == SCHEMA_MICRO_TIME;
 	if (v->type != JSON_STRING) {
 		wrong_type(c, s, v, at);
-	} else if (instant_parse(json_str(v), &when)) {
-		char *why = arena_printf(c->a,
-					 "parsing time \"%.*s\" as \"2006-01-02T15:04:05Z07:00\": "
-					 "cannot parse \"%.*s\" as \"2006\"",
-					 (int)v->n, v->s, (int)v->n, v->s);
+	} else if (instant_parse(json_str(v), &when) || (micro && !has_micros(json_str(v)))) {
+		char *why =
+			arena_printf(c->a,
+				     "parsing time \"%.*s\" as \"2006-01-02T15:04:05%sZ07:00\": "
+				     "cannot parse \"%.*s\" as \"2006\"",
+				     (int)v->n, v->s, micro ? ".000000" : "", (int)v->n, v->s);
 		bad_text(c, s, v, at, why);
 	}
 }

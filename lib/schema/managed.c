@@ -178,7 +178,7 @@ struct json *managed_strip(struct arena *a, const struct json *set)
 		json_del(meta, str_c(never[i]));
 	if (meta && !meta->n)
 		json_del(out, STR("f:metadata"));
-	return out;
+	return out->n ? out : NULL; /* an empty one would stand for everything */
 }
 
 struct str managed_time(struct arena *a, int64_t now_ns)

@@ -187,5 +187,4 @@ class Comparer:
             only = [[c for c in w if c not in o] for w, o in (why, why[::-1])]
             return [(("code",), "%d/%d" % (ref.code, tested.code), x, y) for x in only[0] or why[0] for y in only[1] or why[1]][:4]
         out = differences(a, b)
-        return [d for d in out if not (d[1] == "extra" and self.new_field([k for k in d[0] if k != "items"] if d[0][:1] == ("items",)
-                                                                          else d[0], kind))]
+        return [d for d in out if not (d[1] == "extra" and self.new_field(d[0][2:] if d[0][:1] == ("items",) else d[0], kind))]

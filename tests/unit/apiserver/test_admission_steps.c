@@ -63,7 +63,7 @@ void test_admission_steps__a_node_only_lets_go_of_its_volumes(void **state)
 {
 	const char *path = "/api/v1/persistentvolumes/pvc-1";
 	const char *spec = "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"capacity\":{"
-			   "\"storage\":\"1Gi\"},\"local\":{\"path\":\"/v\"}}}";
+			   "\"storage\":\"1Gi\"},\"hostPath\":{\"path\":\"/v\"}}}";
 	AUTO(free)
 	char *volume = xasprintf("{\"metadata\":{\"name\":\"pvc-1\",\"labels\":{\"plumb.dev/"
 				 "node\":\"n1\"},\"finalizers\":[\"plumb.dev/local-volume\"]},%s",

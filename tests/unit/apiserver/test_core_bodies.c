@@ -198,3 +198,162 @@ void test_core_bodies__an_apply_is_of_its_kind_and_its_fields(void **state)
 	assert_true(said("\"details\":{\"causes\":[{\"reason\":\"FieldManagerConflict\""));
 	alone_end();
 }
+
+/* An update by who doesn't know managedFields changes one field's owner, and nothing else. */
+void test_core_bodies__an_update_without_owners_keeps_them(void **state)
+{
+	(void)state;
+	alone_begin();
+	make(NS "configmaps?fieldManager=m", "{\"metadata\":{\"name\":\"a\"},\"data\":{\"x\":"
+					     "\"1\",\"y\":\"2\"}}");
+	assert_int_equal(status_of("PUT", NS "configmaps/a?fieldManager=n", NULL,
+				   "{\"metadata\":{\"name\":\"a\"},\"data\":{\"x\":\"1\",\"y\":"
+				   "\"3\"}}"),
+			 200);
+	assert_true(said("\"manager\":\"m\"") && said("\"manager\":\"n\""));
+	assert_true(said("f:x") && said("f:y"));
+	alone_end();
+}
+
+#define PV "/api/v1/persistentvolumes"
+#define PV_SPEC(more)                                                                              \
+	"\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"capacity\":{\"storage\":\"1Gi\"}," more   \
+	"}}"
+
+void test_core_bodies__where_a_volumes_data_is_never_changes(void **state)
+{
+	(void)state;
+	alone_begin();
+	make(PV, "{\"metadata\":{\"name\":\"a\"}," PV_SPEC("\"hostPath\":{\"path\":\"/x\"}"));
+	assert_int_equal(
+		status_of("PATCH", PV "/a", MERGE, "{\"spec\":{\"hostPath\":{\"path\":\"/y\"}}}"),
+		422);
+	assert_true(said("\"field\":\"spec.persistentvolumesource\""));
+	assert_int_equal(status_of("PATCH", PV "/a", MERGE,
+				   "{\"spec\":{\"capacity\":{\"storage\":\"2Gi\"}}}"),
+			 200);
+	assert_int_equal(
+		status_of("POST", PV, NULL,
+			  "{\"metadata\":{\"name\":\"b\"}," PV_SPEC("\"local\":{\"path\":\"/x\"}")),
+		422);
+	assert_true(said("Local volume requires node affinity"));
+	assert_int_equal(
+		status_of("POST", PV, NULL,
+			  "{\"metadata\":{\"name\":\"b\"}," PV_SPEC(
+				  "\"hostPath\":{\"path\":\"/x\"},\"nfs\":{\"server\":\"s\","
+				  "\"path\":\"/\"}")),
+		422);
+	assert_int_equal(
+		status_of("POST", PV, NULL,
+			  "{\"metadata\":{\"name\":\"b\"}," PV_SPEC("\"volumeMode\":\"Block\"")),
+		422);
+	assert_true(said("must specify a volume type"));
+	alone_end();
+}
+
+void test_core_bodies__only_bound_claims_grow(void **state)
+{
+	const char *grow = "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"2Gi\"}}}}";
+
+	(void)state;
+	alone_begin();
+	make(NS "persistentvolumeclaims",
+	     "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],"
+	     "\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
+	assert_int_equal(status_of("PATCH", NS "persistentvolumeclaims/a", MERGE, grow), 403);
+	assert_int_equal(status_of("PATCH", NS "persistentvolumeclaims/a", MERGE,
+				   "{\"spec\":{\"volumeMode\":\"Block\"}}"),
+			 422);
+	assert_true(said("spec is immutable after creation"));
+	assert_int_equal(
+		status_of("POST", NS "persistentvolumeclaims", NULL,
+			  "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"accessModes\":[\"x\"]}}"),
+		422);
+	assert_true(said("\"field\":\"spec.resources[storage]\""));
+	assert_true(said("\"field\":\"spec.accessModes\""));
+	alone_end();
+}
+
+void test_core_bodies__what_is_missing_altogether_is_missed(void **state)
+{
+	(void)state;
+	alone_begin();
+	make(NS "serviceaccounts", "{\"metadata\":{\"name\":\"default\"}}");
+	assert_int_equal(status_of("POST", NS "pods", NULL, "{\"metadata\":{\"name\":\"p\"}}"),
+			 422);
+	assert_true(said("\"field\":\"spec.containers\""));
+	assert_int_equal(status_of("POST", "/apis/batch/v1/namespaces/default/jobs", NULL,
+				   "{\"metadata\":{\"name\":\"p\"}}"),
+			 422);
+	assert_int_equal(
+		status_of("POST", NS "pods", NULL,
+			  "{\"metadata\":{\"generateName\":\"A\"},\"spec\":{\"containers\":[{"
+			  "\"name\":\"c\",\"image\":\"i\"}]}}"),
+		422);
+	assert_true(said("\"field\":\"metadata.generateName\""));
+	alone_end();
+}
+
+void test_core_bodies__a_service_account_in_a_rolebinding_may_be_of_here(void **state)
+{
+	static const char binding[] =
+		"{\"metadata\":{\"name\":\"a\"},\"roleRef\":{\"kind\":\"ClusterRole\",\"name\":"
+		"\"r\"},"
+		"\"subjects\":[{\"kind\":\"ServiceAccount\",\"name\":\"s\"}]}";
+
+	(void)state;
+	alone_begin();
+	make("/apis/rbac.authorization.k8s.io/v1/clusterroles", "{\"metadata\":{\"name\":\"r\"}}");
+	make("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding);
+	assert_int_equal(status_of("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+				   NULL, binding),
+			 422);
+	assert_true(said("\"field\":\"subjects[0].namespace\""));
+	assert_int_equal(
+		status_of("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", NULL,
+			  "{\"metadata\":{\"name\":\"a\"},\"roleRef\":{\"kind\":\"ClusterRole\","
+			  "\"name\":"
+			  "\"r\"},"
+			  "\"subjects\":[{\"kind\":\"User\",\"name\":\"s\",\"apiGroup\":\"x\"}]}"),
+		422);
+	assert_true(said("\"field\":\"subjects[0].apiGroup\""));
+	alone_end();
+}
+
+void test_core_bodies__counts_in_a_status_are_counts(void **state)
+{
+	(void)state;
+	alone_begin();
+	make(APPS "deployments", "{\"metadata\":{\"name\":\"a\"},\"spec\":{" TEMPLATE "}}");
+	assert_int_equal(status_of("PATCH", APPS "deployments/a/status", MERGE,
+				   "{\"status\":{\"replicas\":1,\"readyReplicas\":2}}"),
+			 422);
+	assert_int_equal(status_of("PATCH", APPS "deployments/a/status", MERGE,
+				   "{\"status\":{\"replicas\":-1}}"),
+			 422);
+	assert_int_equal(status_of("PATCH", APPS "deployments/a/status", MERGE,
+				   "{\"status\":{\"replicas\":2,\"readyReplicas\":2}}"),
+			 200);
+	alone_end();
+}
+
+void test_core_bodies__odds_and_ends_that_go_refuses(void **state)
+{
+	(void)state;
+	alone_begin();
+	make(NS "configmaps", "{\"metadata\":{\"name\":\"a\"}}");
+	assert_int_equal(status_of("PATCH", NS "configmaps/a", MERGE, "{\"kind\":\"Secret\"}"),
+			 422);
+	assert_int_equal(
+		status_of("POST", "/apis/coordination.k8s.io/v1/namespaces/default/leases", NULL,
+			  "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"renewTime\":\"2020-01-"
+			  "01T00:00:00Z\"}}"),
+		400);
+	make("/apis/node.k8s.io/v1/runtimeclasses",
+	     "{\"metadata\":{\"name\":\"r\"},\"handler\":\"h\"}");
+	assert_int_equal(status_of("PATCH", "/apis/node.k8s.io/v1/runtimeclasses/r", MERGE,
+				   "{\"scheduling\":{\"tolerations\":[{\"key\":\"..\"}]}}"),
+			 422);
+	assert_true(said("scheduling.tolerations.tolerations[0].key"));
+	alone_end();
+}

@@ -327,7 +327,7 @@ void test_kinds__workloads_keep_their_pods_running(void **state)
 		made(kinds[i], WORKLOAD(SELECT "," TEMPLATE(APP)));
 		has(refused(kinds[i], once), "supported values: \"Always\"");
 	}
-	has(refused("Job", WORKLOAD(TEMPLATE(APP))), "supported values: \"OnFailure\", \"Never\"");
+	has(refused("Job", WORKLOAD(TEMPLATE(APP))), "valid values: \"OnFailure\", \"Never\"");
 	arena_release(&a);
 }
 

@@ -307,7 +307,7 @@ void test_versions__storage(void **state)
 		"Duplicate value");
 	refused("CSINode", "{'spec':{'drivers':[{'name':'a'}]}}", "nodeID: Required value");
 	refused("VolumeAttachment", "{'spec':{'attacher':'a','source':{}}}",
-		"spec.nodeName: Required value");
+		"spec.nodeName: Invalid value");
 	refused("VolumeAttachment", "{'spec':{'attacher':'a','nodeName':'n','source':{}}}",
 		"must specify exactly one");
 	refused("VolumeAttributesClass", "{'driverName':'a'}",
