@@ -159,10 +159,10 @@ class Comparer:
             return {"columns": [[c.get(k) for k in ("name", "type", "format", "priority")] for c in o.get("columnDefinitions") or []],
                     "rows": [["<ip>" if isinstance(c, str) and c.startswith("10.96.") else re.sub(r":3\d\d\d\d/", ":<port>/", c)
                               if isinstance(c, str) else c for c in r] for r in rows]}
-        if isinstance(o.get("items"), list) and o.get("kind", "").endswith("List"):
+        if isinstance(o.get("kind"), str) and o["kind"].endswith("List"):
             meta = o.get("metadata") or {}
             return {"kind": o["kind"], "apiVersion": o.get("apiVersion"), "more": bool(meta.get("continue")),
-                    "remaining": meta.get("remainingItemCount"), "items": [self.object(side, i, kind) for i in o["items"]]}
+                    "remaining": meta.get("remainingItemCount"), "items": [self.object(side, i, kind) for i in o.get("items") or []]}
         return self.object(side, o, kind)
 
     def new_field(self, path, kind):
