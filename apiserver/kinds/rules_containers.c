@@ -263,6 +263,25 @@ static void check_running(struct kind_ctx *c, const struct spath *at, const stru
 	}
 }
 
+static void check_env_from(struct kind_ctx *c, const struct spath *up, const struct json *o)
+{
+	const struct json *list = json_get(o, STR("envFrom"));
+	struct spath at = SPATH_FIELD(up, "envFrom");
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *one = json_item(list, i);
+		bool map = json_get(one, STR("configMapRef")),
+		     secret = json_get(one, STR("secretRef"));
+
+		if (!map && !secret)
+			rule_invalid(c, &at, NULL, NULL,
+				     "must specify one of: `configMapRef` or `secretRef`");
+		else if (map && secret)
+			rule_invalid(c, &at, NULL, NULL,
+				     "may not have more than one field specified at a time");
+	}
+}
+
 static void check_container(struct containers *cs, const struct spath *at, const struct json *o,
 			    enum which which)
 {
@@ -279,6 +298,7 @@ static void check_container(struct containers *cs, const struct spath *at, const
 		rule_invalid(c, at, "image", image, "must not have leading or trailing whitespace");
 	check_ports(c, at, o);
 	check_env(c, at, o);
+	check_env_from(c, at, o);
 	check_mounts(cs, at, o);
 	check_devices(cs, at, o);
 	check_probe(c, at, o, "livenessProbe");
@@ -308,6 +328,7 @@ static void check_host_ports(struct kind_ctx *c, const struct spath *up, const s
 	const struct json *list = json_get(spec, STR("containers"));
 	struct spath at = SPATH_FIELD(up, "containers");
 	AUTO(map) struct map seen = {0};
+	bool host = json_bool(json_get(spec, STR("hostNetwork")), false);
 	for (size_t i = 0; i < json_len(list); i++) {
 		const struct json *ports = json_get(json_item(list, i), STR("ports"));
 		struct spath in = SPATH_INDEX(&at, i), all = SPATH_FIELD(&in, "ports");
@@ -317,6 +338,10 @@ static void check_host_ports(struct kind_ctx *c, const struct spath *up, const s
 			struct spath here = SPATH_INDEX(&all, k);
 			if (!port)
 				continue;
+			if (host && json_int(json_get(p, STR("containerPort")), 0) != port)
+				rule_invalid(c, &here, "containerPort",
+					     json_get(p, STR("containerPort")),
+					     "must match `hostPort` when `hostNetwork` is true");
 			struct str key = arena_strf(c->a, "%.*s/%.*s/%lld",
 						    STR_ARG(json_str(json_get(p, STR("protocol")))),
 						    STR_ARG(json_str(json_get(p, STR("hostIP")))),

@@ -236,3 +236,22 @@ void test_admission_pods__a_node_comes_with_its_status(void **state)
 	       "change podCIDR except from \\\"\\\" to valid\"");
 	end();
 }
+
+/* What Kubernetes won't have, in its words. */
+void test_admission_pods__what_makes_no_sense_is_refused(void **state)
+{
+	(void)state;
+	begin("");
+	assert_int_equal(pod("a", "", "\"resources\":{\"limits\":{\"memroy\":\"1\"}}"), 422);
+	expect(&last_body, "spec.containers[0].resources.limits[memroy]: Invalid value: "
+			   "\\\"memroy\\\": must be a standard resource for containers");
+	assert_int_equal(pod("a", "", "\"resources\":{\"limits\":{\"example.com/gpu\":\"1\"}}"),
+			 201);
+	assert_int_equal(pod("b", "", "\"envFrom\":[{}]"), 422);
+	expect(&last_body, "must specify one of: `configMapRef` or `secretRef`");
+	assert_int_equal(pod("c", "\"hostNetwork\":true",
+			     "\"ports\":[{\"containerPort\":80,\"hostPort\":81}]"),
+			 422);
+	expect(&last_body, "must match `hostPort` when `hostNetwork` is true");
+	end();
+}
