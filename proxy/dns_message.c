@@ -267,6 +267,16 @@ void dns_put_srv(struct dns_answer *w, uint32_t ttl, uint16_t weight, uint16_t p
 	record_end(w, before, data, &w->answers);
 }
 
+void dns_put_txt(struct dns_answer *w, uint32_t ttl, struct str text)
+{
+	size_t before = w->out.n, data = record_begin(w, STR_NONE, DNS_TXT, ttl);
+	size_t n = MIN(text.n, (size_t)255);
+
+	buf_putc(&w->out, (char)n);
+	buf_put(&w->out, text.p, n);
+	record_end(w, before, data, &w->answers);
+}
+
 void dns_put_soa(struct dns_answer *w, struct str zone, uint32_t ttl, bool authority)
 {
 	size_t before = w->out.n, data = record_begin(w, zone, DNS_SOA, ttl);

@@ -65,6 +65,8 @@ void dns_put_name(struct dns_answer *w, struct str name, enum dns_type type, uin
 		  struct str target);
 void dns_put_srv(struct dns_answer *w, uint32_t ttl, uint16_t weight, uint16_t port,
 		 struct str target);
+/* One string of at most 255 bytes. */
+void dns_put_txt(struct dns_answer *w, uint32_t ttl, struct str text);
 void dns_put_soa(struct dns_answer *w, struct str zone, uint32_t ttl, bool authority);
 /* The addresses (A, AAAA) that `message` answers with, whatever their names, as records of `name`.
  */

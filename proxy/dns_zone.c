@@ -344,10 +344,20 @@ static enum dns_verdict apex(struct asked *k)
 	return answered(k);
 }
 
+/* By which version of the specification the names are made. */
+static enum dns_verdict version(struct asked *k)
+{
+	if (wants(k, DNS_TXT))
+		dns_put_txt(k->w, TTL, STR("1.1.0"));
+	return answered(k);
+}
+
 static enum dns_verdict in_zone(struct asked *k)
 {
 	struct str kind = k->part[k->n - 1];
 
+	if (k->n == 1 && str_is(kind, "dns-version"))
+		return version(k);
 	if (k->n == 1 && (str_is(kind, "svc") || str_is(kind, "pod")))
 		return nothing(k, DNS_OK);
 	if (k->n == 2 && str_is(kind, "svc"))

@@ -114,6 +114,8 @@ static struct str answer(struct arena *a, const char *name, enum dns_type type)
 
 			buf_printf(&text, " %u.%u.%u.%u", p[0], p[1], p[2], p[3]);
 		}
+		if (type == DNS_TXT && w.answers) /* and so does a text of five bytes */
+			buf_printf(&text, " %.5s", m.p + m.n - 5);
 	}
 	buf_release(&w.out);
 	return arena_str(a, buf_view(&text));
@@ -135,6 +137,9 @@ void test_dns__services_by_name(void **state)
 	expect("WEB.Shop.svc.cluster.LOCAL", DNS_A, "0: 1 0 0 10.96.0.7");
 	expect("web.shop.svc.cluster.local", DNS_AAAA, "0: 0 1 0");
 	expect("nope.shop.svc.cluster.local", DNS_A, "3: 0 1 0");
+	expect("dns-version.cluster.local", DNS_TXT, "0: 1 0 0 1.1.0");
+	expect("dns-version.cluster.local", DNS_A, "0: 0 1 0");
+	expect("a.dns-version.cluster.local", DNS_TXT, "3: 0 1 0");
 	expect("web.other.svc.cluster.local", DNS_A, "3: 0 1 0");
 	expect("shop.svc.cluster.local", DNS_A, "0: 0 1 0");
 	expect("other.svc.cluster.local", DNS_A, "3: 0 1 0");
