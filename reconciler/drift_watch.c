@@ -259,6 +259,18 @@ static void recheck(struct entry *e)
 		look(e, live);
 }
 
+/*
+ * What changed between a run's look at an object and the moment from which its changes are heard
+ * of: nobody would tell of it again.
+ */
+static bool missed(struct entry *e)
+{
+	const struct obj *live = e->fresh ? entry_live(e) : NULL;
+
+	e->fresh = false;
+	return live && e->accepted && live->revision > e->accepted->revision;
+}
+
 void drift_recheck(struct unit *u)
 {
 	struct map_iter it = {0};
@@ -268,7 +280,7 @@ void drift_recheck(struct unit *u)
 	while (map_next(&u->entries, &it)) {
 		struct entry *e = it.value;
 
-		if (!e->dirty)
+		if (!e->dirty && !missed(e))
 			continue;
 		e->dirty = false;
 		recheck(e);

@@ -120,6 +120,7 @@ struct entry {
 	const struct obj *accepted; /* what the server made of it; NULL = not applied yet */
 	bool adopted;               /* it was there before us: never pruned */
 	bool dirty;                 /* it changed while nobody could look */
+	bool fresh;                 /* made by this run: changes before it was known went unheard */
 	bool seen;                  /* mark and sweep */
 	bool fixing;                /* a correction is on its way */
 	bool kept;                  /* somebody's hand holds it as it is: reconcile: disabled */

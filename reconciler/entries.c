@@ -128,6 +128,7 @@ struct entry *entry_set(struct unit *u, const struct rendered *from,
 	if (!e) {
 		e = xalloc(sizeof(*e));
 		e->unit = u;
+		e->fresh = true;
 		set_text(&e->id, o->id);
 		map_set(&u->entries, o->id, e);
 	}
