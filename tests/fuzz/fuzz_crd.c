@@ -1,13 +1,13 @@
 /*
  * A schema and an object, a line each: is the schema structural, what type does it make, and what
- * becomes of the object under it. Nothing may
- * fault.
+ * becomes of the object under it, and how is it published. Nothing may fault.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "apiserver/crd.h"
+#include "apiserver/openapi.h"
 #include "lib/json/jsonpath.h"
 #include "lib/schema/crd_schema.h"
 
@@ -20,6 +20,17 @@ static void treat(struct arena *a, const struct schema *s, struct json *o)
 	schema_default(a, s, o);
 }
 
+static void publish(const struct crd *c)
+{
+	const struct kind *k = &c->versions[0].kind;
+	const struct openapi all = {.kinds = &k, .n = c->n ? 1 : 0};
+	AUTO(buf) struct buf out = {0};
+
+	openapi_v2_json(&all, &out);
+	openapi_v2_proto(&all, &out);
+	(void)openapi_v3(&all, STR("apis/x.y/v1"), &out);
+}
+
 static void as_definition(struct arena *a, const struct json *schema)
 {
 	const struct json *o = json_build(
@@ -27,7 +38,11 @@ static void as_definition(struct arena *a, const struct json *schema)
 		"w.x.y", "spec", "group", "x.y", "names", "plural", "w", "kind", "W", "versions",
 		"name", "v1", "served", 1, "storage", 1, "schema", "openAPIV3Schema", schema);
 
-	crd_free(crd_new(o));
+	struct crd *c = crd_new(o);
+
+	if (c)
+		publish(c);
+	crd_free(c);
 	crd_free(crd_new(schema));
 }
 
