@@ -292,6 +292,8 @@ void core_ask(struct op *op);
 struct str op_query(const struct op *op, const char *name);
 /* core_options.c: the request's options, refused with op->denial when they make no sense. */
 int options_read(struct op *op);
+/* Always -1: the options, not the object, are invalid. */
+int options_refuse(struct op *op, const char *reason, const char *field, const char *message);
 int options_read_delete(struct op *op, const struct json *options);
 /* Answers, once the turn is committed. */
 void op_answer_obj(struct op *op, int status, const struct obj *o);

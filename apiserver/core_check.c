@@ -177,15 +177,29 @@ static int refuse_body(struct op *op, const struct kind *k, struct str why)
 	return err_set(&op->err, ERR_INVALID, "patch: Invalid value: %.*s", STR_ARG(message));
 }
 
+/* Structures that are always there: what must stand in them is missed. */
+static void open_up(struct op *op, const struct schema *s, struct json *v)
+{
+	static const char *const names[] = {"spec", "template", "jobTemplate"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct schema_field *f = schema_field(s, str_c(names[i]));
+		const struct json *had = json_get(v, str_c(names[i]));
+
+		if (!f || !f->solid || f->type->type != SCHEMA_OBJECT)
+			continue;
+		if (!had || had->type == JSON_NULL || had->type == JSON_OBJECT)
+			open_up(op, f->type, json_set_object(op->a, v, names[i]));
+	}
+}
+
 /* What Go's decoder would refuse has no field, and is a 400; the rest are causes of a 422. */
 static int check_schema(struct op *op, const struct kind *k, struct json *v)
 {
 	struct schema_problems unknown = {.a = op->a};
-	const struct schema_field *spec = schema_field(k->schema, STR("spec"));
 
-	if (spec && spec->solid &&
-	    !op->req->subresource.n) /* and what must stand in it is missed */
-		json_set_object(op->a, v, "spec");
+	if (!op->req->subresource.n)
+		open_up(op, k->schema, v);
 	schema_check(k->schema, v, &op->problems, &unknown);
 	for (size_t i = 0; i < op->problems.n; i++) {
 		struct schema_problem *p = &op->problems.v[i];

@@ -20,6 +20,7 @@ static const char *options_kind(const struct op *op)
 	case CORE_GET:
 	case CORE_LIST:
 	case CORE_WATCH:
+		return "ListOptions";
 	case CORE_DELETE:
 	case CORE_DELETE_COLLECTION:
 	default:
@@ -27,7 +28,7 @@ static const char *options_kind(const struct op *op)
 	}
 }
 
-static int refuse(struct op *op, const char *reason, const char *field, const char *message)
+int options_refuse(struct op *op, const char *reason, const char *field, const char *message)
 {
 	const char *kind = options_kind(op);
 
@@ -43,9 +44,10 @@ static int refuse(struct op *op, const char *reason, const char *field, const ch
 
 static int unsupported(struct op *op, const char *field, struct str value, const char *supported)
 {
-	return refuse(op, "FieldValueNotSupported", field,
-		      arena_printf(op->a, "Unsupported value: \"%.*s\": supported values: %s",
-				   (int)MIN(value.n, 50), value.p, supported));
+	return options_refuse(op, "FieldValueNotSupported", field,
+			      arena_printf(op->a,
+					   "Unsupported value: \"%.*s\": supported values: %s",
+					   (int)MIN(value.n, 50), value.p, supported));
 }
 
 static int check_dry_run(struct op *op, struct str how)
@@ -59,15 +61,16 @@ static int check_dry_run(struct op *op, struct str how)
 static int check_manager(struct op *op, struct str manager, bool apply)
 {
 	if (apply && !manager.n)
-		return refuse(op, "FieldValueRequired", "fieldManager",
-			      "Required value: is required for apply patch");
+		return options_refuse(op, "FieldValueRequired", "fieldManager",
+				      "Required value: is required for apply patch");
 	if (manager.n > MANAGER_MAX)
-		return refuse(op, "FieldValueTooLong", "fieldManager",
-			      "Too long: may not be more than 128 bytes");
+		return options_refuse(op, "FieldValueTooLong", "fieldManager",
+				      "Too long: may not be more than 128 bytes");
 	for (size_t i = 0; i < manager.n; i++)
 		if ((unsigned char)manager.p[i] < ' ' || manager.p[i] == 0x7f)
-			return refuse(op, "FieldValueInvalid", "fieldManager",
-				      "Invalid value: should only contain printable characters");
+			return options_refuse(
+				op, "FieldValueInvalid", "fieldManager",
+				"Invalid value: should only contain printable characters");
 	return 0;
 }
 
@@ -83,8 +86,8 @@ int options_read(struct op *op)
 	if (check_manager(op, op_query(op, "fieldManager"), apply))
 		return -1;
 	if (patch && !apply && op_query(op, "force").n)
-		return refuse(op, "FieldValueForbidden", "force",
-			      "Forbidden: may not be specified for non-apply patch");
+		return options_refuse(op, "FieldValueForbidden", "force",
+				      "Forbidden: may not be specified for non-apply patch");
 	if (check.n && !str_is(check, "Ignore") && !str_is(check, "Warn") &&
 	    !str_is(check, "Strict"))
 		return unsupported(op, "fieldValidation", check,
@@ -101,11 +104,11 @@ int options_read_delete(struct op *op, const struct json *o)
 		if (check_dry_run(op, json_str(json_item(dry, i))))
 			return -1;
 	if (how.n && json_is(json_get(o, STR("orphanDependents")), JSON_BOOL))
-		return refuse(op, "FieldValueInvalid", "propagationPolicy",
-			      arena_printf(op->a,
-					   "Invalid value: \"%.*s\": orphanDependents and "
-					   "deletionPropagation cannot be both set",
-					   (int)MIN(how.n, 50), how.p));
+		return options_refuse(op, "FieldValueInvalid", "propagationPolicy",
+				      arena_printf(op->a,
+						   "Invalid value: \"%.*s\": orphanDependents and "
+						   "deletionPropagation cannot be both set",
+						   (int)MIN(how.n, 50), how.p));
 	if (how.n && !str_is(how, "Foreground") && !str_is(how, "Background") &&
 	    !str_is(how, "Orphan"))
 		return unsupported(op, "propagationPolicy", how,

@@ -265,21 +265,24 @@ static int check_revision(struct op *op, struct page *p)
 	uint64_t wanted = 0;
 
 	if (match.n && !text.n)
-		return err_set(&op->err, ERR_INVALID,
-			       "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden "
-			       "unless resourceVersion is provided");
+		return options_refuse(op, "FieldValueForbidden", "resourceVersionMatch",
+				      "Forbidden: resourceVersionMatch is forbidden unless "
+				      "resourceVersion is provided");
 	if (match.n && !str_is(match, "NotOlderThan") && !str_is(match, "Exact"))
-		return err_set(&op->err, ERR_INVALID,
-			       "resourceVersionMatch: Unsupported value: \"%.*s\"",
-			       (int)MIN(match.n, 50), match.p);
+		return options_refuse(
+			op, "FieldValueNotSupported", "resourceVersionMatch",
+			arena_printf(op->a,
+				     "Unsupported value: \"%.*s\": supported values: \"Exact\", "
+				     "\"NotOlderThan\"",
+				     (int)MIN(match.n, 50), match.p));
 	if (text.n && str_to_u64(text, &wanted))
 		return err_set(&op->err, ERR_BAD_REQUEST,
 			       "Invalid value: \"%.*s\": resourceVersion", (int)MIN(text.n, 50),
 			       text.p);
 	if (str_is(match, "Exact") && !wanted)
-		return err_set(&op->err, ERR_INVALID,
-			       "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is "
-			       "forbidden for resourceVersion \"0\"");
+		return options_refuse(op, "FieldValueForbidden", "resourceVersionMatch",
+				      "Forbidden: resourceVersionMatch \"Exact\" is forbidden for "
+				      "resourceVersion \"0\"");
 	if (wanted > op->core->revision) {
 		schema_problem(&op->problems, "ResourceVersionTooLarge", STR_NONE, 0,
 			       "Too large resource version"); /* what client-go looks for */

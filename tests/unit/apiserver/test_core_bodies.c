@@ -291,6 +291,14 @@ void test_core_bodies__what_is_missing_altogether_is_missed(void **state)
 			  "\"name\":\"c\",\"image\":\"i\"}]}}"),
 		422);
 	assert_true(said("\"field\":\"metadata.generateName\""));
+	assert_int_equal(status_of("POST", NS "pods", NULL,
+				   "{\"metadata\":{\"name\":\"p\"},\"spec\":\"x\"}"),
+			 400);
+	assert_int_equal(
+		status_of("POST", NS "podtemplates", NULL, "{\"metadata\":{\"name\":\"p\"}}"), 422);
+	assert_true(said("\"field\":\"template.spec.containers\""));
+	assert_int_equal(status_of("GET", NS "pods?resourceVersionMatch=Exact", NULL, NULL), 422);
+	assert_true(said("\"kind\":\"ListOptions\""));
 	alone_end();
 }
 
