@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "apiserver/aggregate.h"
+#include "apiserver/crd.h"
 #include "apiserver/front-internal.h"
 #include "apiserver/openapi.h"
 #include "lib/base/codec.h"
@@ -26,10 +27,18 @@ struct openapi_cache {
 
 static const char *const types[] = {"application/json", "application/json", PROTO_TYPE};
 
-/* Kinds live as long as they are served, so their addresses tell whether anything changed. */
+/* Kinds live as long as they are served, so their addresses tell whether anything changed; those of
+ * definitions may stand where others stood before, and are told apart by their definition's
+ * revision.
+ */
 static uint64_t sum(const struct openapi *o)
 {
-	return str_hash((struct str){(const char *)o->kinds, o->n * sizeof(*o->kinds)});
+	uint64_t v = str_hash((struct str){(const char *)o->kinds, o->n * sizeof(*o->kinds)});
+
+	for (size_t i = 0; i < o->n; i++)
+		if (crd_version(o->kinds[i]))
+			v = v * 31 + crd_version(o->kinds[i])->crd->since;
+	return v;
 }
 
 static void look(const struct core *c, struct arena *a, struct openapi *ret)

@@ -232,6 +232,10 @@ def openapi(api, ns):
         d = published(api, "com.example.e2e.%s.Waldo" % v) or {}
         check("published " + v, d.get("description") == "Waldo of " + v and d.get("x-kubernetes-group-version-kind") == [
             {"group": "e2e.example.com", "kind": "Waldo", "version": v}] and {"apiVersion", "kind", "metadata", "spec"} <= set(d["properties"]), d)
+    for i in range(4):  # changes of which nobody sees the first: memory may come round again
+        for text in ("Waldo, in between", "Waldo %d" % i if i < 3 else "Waldo of v1"):
+            api.patch(crd, [{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/description", "value": text}], type=JSON_PATCH)
+        eq("published as it is by now", published(api, "com.example.e2e.v1.Waldo")["description"], text)
     v3 = api.get("/openapi/v3")["paths"]
     check("… in v3", "apis/e2e.example.com/v1" in v3 and "apis/e2e.example.com/v2" in v3, [p for p in v3 if "e2e" in p])
     api.patch(crd, [{"op": "replace", "path": "/spec/versions/1", "value": dict(kinds["v3"], storage=False)}], type=JSON_PATCH)
