@@ -47,6 +47,9 @@ static int64_t now(void)
 
 static void end(struct one *o, const char *why)
 {
+	/* However busy this end is: too late is too late. */
+	if (!why && now() - o->at > PATIENCE_NS)
+		why = "no answer in five seconds";
 	if (!why) {
 		ms[answered++] = (double)(now() - o->at) / 1e6;
 	} else {
