@@ -96,7 +96,8 @@ static void check_name(struct kind_ctx *c, const struct spath *at, const struct 
 		rule_required(c, at, "name", "name or generateName is required");
 	else
 		rule_name(c, at, "name", name, check);
-	check_prefix(c, at, json_get(meta, STR("generateName")), check);
+	if (!(k->flags & KIND_EXPIRES)) /* of Events it never was asked */
+		check_prefix(c, at, json_get(meta, STR("generateName")), check);
 	const struct json *ns = json_get(meta, STR("namespace"));
 	if (k->flags & KIND_NAMESPACED) {
 		if (!json_str(ns).n)
