@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct flow {
 	struct net_flow f;
 	uint32_t src; /* the client */
 	uint16_t src_port;
+	uint32_t id; /* as the kernel sends it: a later flow of the same ports has another */
 };
 
 struct dump {
@@ -65,12 +67,34 @@ static void read_tuple(const struct nlattr *nest, struct tuple *ret)
 	}
 }
 
+/* Is a TCP connection over? The next one of the same ports begins anew then, whatever we do. */
+static bool is_over(const struct nlattr *info)
+{
+	const struct nlattr *tcp, *at;
+
+	mnl_attr_for_each_nested(tcp, info)
+	{
+		if (mnl_attr_get_type(tcp) != CTA_PROTOINFO_TCP)
+			continue;
+		mnl_attr_for_each_nested(at, tcp)
+		{
+			if (mnl_attr_get_type(at) == CTA_PROTOINFO_TCP_STATE &&
+			    mnl_attr_get_payload_len(at) == 1)
+				return mnl_attr_get_u8(at) == TCP_CONNTRACK_TIME_WAIT ||
+				       mnl_attr_get_u8(at) == TCP_CONNTRACK_CLOSE;
+		}
+	}
+	return false;
+}
+
 static int on_flow(const struct nlmsghdr *h, void *arg)
 {
 	struct dump *d = arg;
 	struct tuple orig = {0}, reply = {0};
 	const struct nlattr *at;
 	struct net_flow f;
+	uint32_t id = 0;
+	bool over = false;
 
 	mnl_attr_for_each(at, h, sizeof(struct nfgenmsg))
 	{
@@ -78,16 +102,20 @@ static int on_flow(const struct nlmsghdr *h, void *arg)
 			read_tuple(at, &orig);
 		else if (mnl_attr_get_type(at) == CTA_TUPLE_REPLY)
 			read_tuple(at, &reply);
+		else if (mnl_attr_get_type(at) == CTA_ID && mnl_attr_get_payload_len(at) == 4)
+			id = mnl_attr_get_u32(at);
+		else if (mnl_attr_get_type(at) == CTA_PROTOINFO)
+			over = is_over(at);
 	}
 	f = (struct net_flow){orig.proto, orig.dst, orig.dst_port, reply.src, reply.src_port};
-	if ((f.proto != IPPROTO_UDP && f.proto != IPPROTO_TCP) || d->n == FLOWS_MAX ||
+	if ((f.proto != IPPROTO_UDP && f.proto != IPPROTO_TCP) || over || d->n == FLOWS_MAX ||
 	    !d->gone(d->arg, &f))
 		return MNL_CB_OK;
 	if (d->n == d->cap) {
 		d->cap = d->cap ? d->cap * 2 : 16;
 		d->v = xreallocarray(d->v, d->cap, sizeof(*d->v));
 	}
-	d->v[d->n++] = (struct flow){f, orig.src, orig.src_port};
+	d->v[d->n++] = (struct flow){f, orig.src, orig.src_port, id};
 	return MNL_CB_OK;
 }
 
@@ -136,6 +164,9 @@ static void forget(struct mnl_socket *s, const struct flow *f)
 	mnl_attr_put_u16(h, CTA_PROTO_DST_PORT, htons(f->f.to_port));
 	mnl_attr_nest_end(h, part);
 	mnl_attr_nest_end(h, tuple);
+	/* Never a connection that came to be since it was looked at. */
+	if (f->id)
+		mnl_attr_put_u32(h, CTA_ID, f->id);
 	/* Gone by itself meanwhile is as good. */
 	if (talk(s, h, NULL, NULL) < 0)
 		errno = 0;
