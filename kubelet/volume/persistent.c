@@ -99,7 +99,10 @@ bool persistent_ungrouped(const struct persistent *v, const char *path, const st
 /* The root last, as it says that all below it is done. */
 int volume_give(const char *path, int64_t gid, struct err *err)
 {
-	if (group_below(AT_FDCWD, path, gid, DEPTH_MAX))
+	/* The volume itself may be a link of an administrator's, as none in it may. */
+	AUTO(fd) int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0 || group_below(root, ".", gid, DEPTH_MAX))
 		return err_sys(err, "give %s to group %lld", path, (long long)gid);
 	return 0;
 }

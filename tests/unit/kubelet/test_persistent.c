@@ -262,6 +262,31 @@ void test_persistent__the_group_gets_everything_but_what_links_lead_to(void **st
 	end(&t);
 }
 
+void test_persistent__the_group_gets_a_volume_that_a_link_leads_to(void **state)
+{
+	struct err err = {0};
+	struct trial t;
+	struct stat st;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	begin(&t, "'fsGroup':4321", "");
+	char *real = arena_printf(&t.a, "%s/real", t.w.dir);
+	char *link = arena_printf(&t.a, "%s/link", t.w.dir);
+	char *file = arena_printf(&t.a, "%s/real/f", t.w.dir);
+	assert_int_equal(mkdir(real, 0700), 0);
+	assert_int_equal(fs_write(file, STR("x"), 0600, &err), 0);
+	assert_int_equal(symlink(real, link), 0);
+	t.volume = parse(&t, arena_printf(&t.a, "{'spec':{'local':{'path':'%s'}}}", link));
+	assert_int_equal(set_up(&t, &err), 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_gid, 4321);
+	assert_int_equal(stat(real, &st), 0);
+	assert_int_equal(st.st_gid, 4321);
+	end(&t);
+}
+
 static bool freeze(const char *path, bool on)
 {
 	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
