@@ -771,6 +771,48 @@ void test_ruleset__udp_flows_leave_an_endpoint_that_went(void **state)
 	ruleset_free(r);
 }
 
+static bool is_tcp(void *arg, const struct net_flow *flow)
+{
+	(void)arg;
+	return flow->proto == IPPROTO_TCP;
+}
+
+/* The kernel lets the next connection of the same ports begin anew by itself then. */
+void test_ruleset__connections_that_are_over_are_left_alone(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_port = htons(8080),
+				 .sin_addr.s_addr = htonl(0x0af40005)};
+	int listener, client, server, on = 1;
+	AUTO(arena) struct arena a = {0};
+	struct ruleset *r;
+	struct err err = {0};
+	char end;
+
+	(void)state;
+	if (!own_netns())
+		skip();
+	r = little_node();
+	apply(r, dns, dns_slice(&a, "10.244.0.5"));
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&at, sizeof(at)), 0);
+	server = accept(listener, NULL, NULL);
+	assert_int_equal(net_flows_forget(is_tcp, NULL, &err), 1);
+	assert_int_equal(send(client, "x", 1, 0), 1); /* known again, from its middle */
+	assert_int_equal(recv(server, &end, 1, 0), 1);
+	close(client);
+	assert_int_equal(recv(server, &end, 1, 0), 0);
+	close(server);
+	usleep(50 * 1000);
+	assert_int_equal(net_flows_forget(is_tcp, NULL, &err), 0);
+	close(listener);
+	ruleset_free(r);
+}
+
 #define ONE                                                                                        \
 	"{\"metadata\":{\"namespace\":\"a\",\"name\":\"s\"},\"spec\":{\"clusterIP\":\"10.96.0."    \
 	"7\","                                                                                     \
