@@ -504,24 +504,25 @@ static int sub_path(const char *dir, const struct container_spec *c, size_t inde
 	return 0;
 }
 
-/* A claimed volume's folder, or its device. */
+/* A claimed volume's folder, or its device, in place of the link to it; NULL after an error. */
 static int find_claimed(const char *dir, char **source, bool block, struct err *err)
 {
 	AUTO(free) char *devices = xasprintf("%s/devices/", dir);
-	char *path = persistent_linked(*source);
+	AUTO(free) char *path = persistent_linked(*source);
 	struct stat st;
 
 	free(*source);
-	*source = path;
+	*source = NULL;
 	if (!path || stat(path, &st) ||
 	    (str_starts(str_c(path), str_c(devices)) && !is_mounted(path)))
 		return err_set(err, ERR_NOT_FOUND, "it has not been set up");
-	if (S_ISBLK(st.st_mode) == block)
-		return 0;
-	free(path);
-	*source = NULL;
-	return err_set(err, ERR_INVALID, "it has volumeMode %s, but is specified in %s",
-		       block ? "Filesystem" : "Block", block ? "volumeDevices" : "volumeMounts");
+	if (S_ISBLK(st.st_mode) != block)
+		return err_set(err, ERR_INVALID, "it has volumeMode %s, but is specified in %s",
+			       block ? "Filesystem" : "Block",
+			       block ? "volumeDevices" : "volumeMounts");
+	*source = path;
+	path = NULL;
+	return 0;
 }
 
 int volume_device_source(const char *dir, const struct pod_spec *pod, const struct json *device,
