@@ -39,7 +39,8 @@ struct sops_file {
 	enum sops_format format;
 	struct str bytes;
 };
-/* Appends the plain file as sops prints it, to the byte. Wipe it. */
+/* Appends the plain file as sops prints it, to the byte; after an error `out` is as it was. Wipe
+ * it. */
 MUST_USE int sops_open_bytes(const struct sops_file *f, struct buf *out, struct sops_report *ret,
 			     struct err *err);
 

@@ -201,6 +201,7 @@ static int open_dotenv(const struct sops_file *f, struct buf *out, struct sops_r
 int sops_open_bytes(const struct sops_file *f, struct buf *out, struct sops_report *ret,
 		    struct err *err)
 {
+	const bool unused = !out->p;
 	size_t from = out->n;
 	int rc;
 
@@ -216,5 +217,7 @@ int sops_open_bytes(const struct sops_file *f, struct buf *out, struct sops_repo
 		sodium_memzero(out->p + from, out->n - from);
 		out->n = from;
 	}
+	if (rc != 0 && unused)
+		buf_release(out);
 	return rc;
 }
