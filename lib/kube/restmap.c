@@ -263,9 +263,12 @@ const struct resource *restmap_find(struct restmap *m, struct str api_version, s
 bool restmap_served(const struct restmap *m, const struct resource *r)
 {
 	AUTO(arena) struct arena a = {0};
+	struct str key = entry_key(&a, str_c(r->group), str_c(r->version), str_c(r->kind));
+	const struct resource *now = map_get(&m->by_kind, key);
 
-	return map_has(&m->served,
-		       entry_key(&a, str_c(r->group), str_c(r->version), str_c(r->kind)));
+	/* The kind may be another definition's by now. */
+	return map_has(&m->served, key) && now && !strcmp(now->plural, r->plural) &&
+	       now->namespaced == r->namespaced;
 }
 
 const struct resource *restmap_find_group(const struct restmap *m, struct str group,

@@ -20,7 +20,8 @@ const struct resource *restmap_find(struct restmap *m, struct str api_version, s
 /* Of whatever version, served ones first: for references that outlive the versions they name. */
 const struct resource *restmap_find_group(const struct restmap *m, struct str group,
 					  struct str kind);
-/* Whether r was in the last discovery that was read to its end: a definition may be gone. */
+/* Whether r was in the last discovery that was read to its end: its definition may be gone, or
+ * another with the same kind have come in its place. */
 bool restmap_served(const struct restmap *m, const struct resource *r);
 bool restmap_ready(const struct restmap *m); /* read at least once */
 /* for (size_t i = 0; (r = restmap_at(m, i)); i++) */

@@ -225,6 +225,8 @@ void test_restmap__a_definition_made_anew_counts(void **state)
 	assert_string_equal(old->plural, "widgets"); /* whoever holds it may go on */
 	assert_string_equal(new->plural, "widgetries");
 	assert_true(new->namespaced);
+	assert_true(restmap_served(m, new));
+	assert_false(restmap_served(m, old)); /* a list by the old name would never end well */
 	for (size_t i = 0; restmap_at(m, i); i++)
 		assert_ptr_not_equal(restmap_at(m, i), old);
 	end(&f, m);
