@@ -23,7 +23,8 @@ start --nodes 0 --apiserver-arg "token-auth-file=$work/tokens.csv" --apiserver-a
 	--apiserver-arg "audit-policy-file=$work/policy.yaml" --apiserver-arg "audit-log-path=$work/audit.log"
 server=$(sed -n 's/^ *server: //p' "$data/admin.kubeconfig" | head -1)
 as() { local t=$1; shift; "$KUBECTL" --server "$server" --certificate-authority "$data/pki/ca.crt" --kubeconfig /dev/null --token "$t" "$@"; }
-code() { curl -s -o "$work/out" -w '%{http_code}' --cacert "$data/pki/ca.crt" "$@"; }
+# Not as curl: it is shown indented JSON.
+code() { curl -s -A test -o "$work/out" -w '%{http_code}' --cacert "$data/pki/ca.crt" "$@"; }
 is() { local want=$1; shift; local got; got=$(code "$@"); [ "$got" = "$want" ] || { echo "$got instead of $want"; cat "$work/out"; false; }; }
 
 ok "the policy file lets ann read" as sesame-1 -n kube-system get pods
