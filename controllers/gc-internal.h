@@ -18,6 +18,8 @@ struct monitor {
 	struct informer *informer;
 	bool shared; /* the manager's */
 	bool gone;   /* no longer served: a definition that was deleted */
+	bool missed; /* not waited for any longer, and said so */
+	int64_t since_ns;
 };
 
 struct gc {
@@ -36,7 +38,9 @@ struct gc {
 };
 
 struct monitor *gc_monitor_of(struct gc *g, const struct resource *r);
-bool gc_synced(const struct gc *g);
+/* Every kind is known; but one whose list fails is waited for half a minute only: a definition
+ * whose conversion webhook is gone must not hold up what is deleted elsewhere. */
+bool gc_synced(struct gc *g);
 void gc_enqueue(struct monitor *m, struct str namespace, struct str name);
 /* Reads discovery again soon: a kind turned up that isn't known. */
 void gc_want_refresh(struct gc *g);

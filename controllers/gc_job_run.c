@@ -60,6 +60,16 @@ static void retry(struct gc_job *j)
 	gc_go(g);
 }
 
+/* Nothing failed: it is not time yet. */
+static void again_soon(struct gc_job *j)
+{
+	struct gc *g = j->gc;
+
+	workqueue_add_after(g->queue, j->key, NS_PER_S);
+	job_free(j);
+	gc_go(g);
+}
+
 /* ---- writing ---- */
 
 static void on_written(void *arg, const struct api_answer *a)
@@ -177,7 +187,7 @@ static void serve_deletion(struct gc_job *j)
 	/* Before every kind is known we can't say that nothing depends on it. */
 	if (!gc_synced(j->gc)) {
 		gc_want_refresh(j->gc); /* one that never will may be gone */
-		retry(j);
+		again_soon(j);
 		return;
 	}
 	if (!orphan) {

@@ -12,6 +12,7 @@
 
 enum { JOBS_MAX = 16, JOBS_A_TURN = 64 };
 #define REFRESH_EVERY (5 * NS_PER_S)
+#define PATIENCE (30 * NS_PER_S)
 
 static const struct backoff retry = {.base_ns = 50 * NS_PER_MS, .max_ns = 60 * NS_PER_S};
 
@@ -190,7 +191,11 @@ static struct monitor *monitor_add(struct gc *g, const struct resource *r, struc
 	struct monitor *m = xalloc(sizeof(*m));
 	struct informer_opts o = {.resource = r, .metadata_only = true};
 
-	*m = (struct monitor){.gc = g, .at = g->n, .resource = r, .shared = shared != NULL};
+	*m = (struct monitor){.gc = g,
+			      .at = g->n,
+			      .resource = r,
+			      .shared = shared != NULL,
+			      .since_ns = loop_now(g->client->loop)};
 	m->informer = shared ? shared : informer_new(g->client, &o);
 	informer_add_index(m->informer, INDEX_OWNERS, index_owners);
 	informer_on_change(m->informer, on_change, m);
@@ -199,12 +204,25 @@ static struct monitor *monitor_add(struct gc *g, const struct resource *r, struc
 	return m;
 }
 
-bool gc_synced(const struct gc *g)
+/* As Kubernetes: what depends on something and is of a kind that can't be listed is not seen. */
+static bool given_up(struct monitor *m)
+{
+	if (m->shared || loop_now(m->gc->client->loop) - m->since_ns < PATIENCE)
+		return false;
+	if (!m->missed)
+		log_warn("garbage is collected without a kind that can't be listed", "kind",
+			 m->resource->kind, "group", m->resource->group);
+	m->missed = true;
+	return true;
+}
+
+bool gc_synced(struct gc *g)
 {
 	if (!restmap_ready(g->map))
 		return false;
 	for (size_t i = 0; i < g->n; i++)
-		if (!g->monitors[i]->gone && !informer_synced(g->monitors[i]->informer))
+		if (!g->monitors[i]->gone && !informer_synced(g->monitors[i]->informer) &&
+		    !given_up(g->monitors[i]))
 			return false;
 	return true;
 }
