@@ -363,18 +363,6 @@ static size_t rune_of(struct str s, size_t i, uint32_t *ret)
 	return *ret < least[n] || *ret > 0x10FFFF || (*ret >= 0xD800 && *ret < 0xE000) ? 0 : n;
 }
 
-static bool is_utf8(struct str s)
-{
-	uint32_t c;
-
-	for (size_t i = 0, n; i < s.n; i += n) {
-		n = rune_of(s, i, &c);
-		if (!n)
-			return false;
-	}
-	return true;
-}
-
 static bool is_printable(uint32_t c)
 {
 	return c == '\n' || (c >= 0x20 && c <= 0x7E) || (c >= 0xA0 && c < 0xD800) ||
@@ -500,7 +488,7 @@ void sops_yaml_string(struct str s, const struct sops_lines *lines, struct buf *
 {
 	struct looks l;
 
-	if (!is_utf8(s)) {
+	if (!str_is_utf8(s)) {
 		buf_puts(out, "!!binary ");
 		base64_encode(s, out);
 		return;
