@@ -359,19 +359,15 @@ static void reply(struct http_req *r, int status, struct str text)
 struct attempt *exec_find(struct kubelet *k, struct http_req *r, struct str rest)
 {
 	struct str ns = STR_NONE, name = STR_NONE, container = STR_NONE;
-	struct map_iter it = {0};
+	struct pod *p;
 
 	(void)(str_next(&rest, '/', &ns) && str_next(&rest, '/', &name) &&
 	       str_next(&rest, '/', &container));
-	while (map_next(&k->by_uid, &it)) {
-		struct pod *p = it.value;
-		if (!str_eq(p->spec.namespace, ns) || !str_eq(p->spec.name, name))
-			continue;
-		for (size_t i = 0; i < p->spec.n; i++) {
-			if (str_eq(p->spec.c[i].name, container) &&
-			    p->obs.c[i].state == CONT_RUNNING && p->cont[i].now)
-				return p->cont[i].now;
-		}
+	p = pod_named(k, ns, name);
+	for (size_t i = 0; p && i < p->spec.n; i++) {
+		if (str_eq(p->spec.c[i].name, container) && p->obs.c[i].state == CONT_RUNNING &&
+		    p->cont[i].now)
+			return p->cont[i].now;
 	}
 	reply(r, 404, arena_strf(&r->arena, "container not found (\"%.*s\")", STR_ARG(container)));
 	return NULL;

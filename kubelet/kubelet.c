@@ -47,6 +47,20 @@ static void on_pod(void *arg, const struct obj *old, const struct obj *new)
 			  "error", err.msg);
 }
 
+struct pod *pod_named(struct kubelet *k, struct str namespace, struct str name)
+{
+	const struct obj *o = informer_get(k->pods, namespace, name);
+	struct pod *found = o ? map_get(&k->by_uid, o->uid) : NULL;
+	struct map_iter it = {0};
+
+	while (!found && map_next(&k->by_uid, &it)) {
+		struct pod *p = it.value;
+		if (str_eq(p->spec.namespace, namespace) && str_eq(p->spec.name, name))
+			found = p;
+	}
+	return found;
+}
+
 /* After the first list: what is on disk but not in the API has been deleted meanwhile. */
 static void on_progress(void *arg)
 {

@@ -128,6 +128,9 @@ struct pod {
 /* loop, client, role.data_dir and the options are set. Finds out about the machine, makes folders.
  */
 MUST_USE int kubelet_prepare(struct kubelet *k, struct err *err);
+/* The pod that the API has under that name now; one that it has no more only where there is no
+ * other: an old pod is still being ended when the next of its name runs. NULL = unknown here. */
+struct pod *pod_named(struct kubelet *k, struct str namespace, struct str name);
 /* Restores pods, follows the API, serves. */
 MUST_USE int kubelet_follow(struct kubelet *k, struct err *err);
 /* Lets go of everything but the loop and the client; pods go on running. */

@@ -269,20 +269,6 @@ static bool flag(struct http_req *r, const char *name)
 	return http_query_flag(&r->arena, r->query, name);
 }
 
-static struct pod *find_pod(struct kubelet *k, struct str ns, struct str name)
-{
-	struct map_iter it = {0};
-	struct pod *found = NULL;
-
-	while (map_next(&k->by_uid, &it)) {
-		struct pod *p = it.value;
-		if (str_eq(p->spec.namespace, ns) && str_eq(p->spec.name, name) &&
-		    (!found || !p->obs.gone))
-			found = p;
-	}
-	return found;
-}
-
 static void start(struct kubelet *k, struct http_req *r, struct pod *p, size_t i, int attempt)
 {
 	AUTO(free) char *dir = attempt_dir(p, i, (unsigned)attempt);
@@ -329,7 +315,7 @@ void logs_serve(struct kubelet *k, struct http_req *r, struct str rest)
 
 	(void)(str_next(&rest, '/', &ns) && str_next(&rest, '/', &name) &&
 	       str_next(&rest, '/', &container));
-	p = find_pod(k, ns, name);
+	p = pod_named(k, ns, name);
 	if (!p) {
 		reply(r, 404,
 		      arena_strf(&r->arena, "pod \"%.*s/%.*s\" not found on this node\n",

@@ -274,16 +274,11 @@ static int read_ports(struct forward *f, struct http_req *r)
 static struct pod *find_running(struct kubelet *k, struct str rest)
 {
 	struct str ns = STR_NONE, name = STR_NONE;
-	struct map_iter it = {0};
+	struct pod *p;
 
 	(void)(str_next(&rest, '/', &ns) && str_next(&rest, '/', &name));
-	while (map_next(&k->by_uid, &it)) {
-		struct pod *p = it.value;
-		if (str_eq(p->spec.namespace, ns) && str_eq(p->spec.name, name) &&
-		    p->obs.sandbox.state == PART_READY && !p->obs.torn_down)
-			return p;
-	}
-	return NULL;
+	p = pod_named(k, ns, name);
+	return p && p->obs.sandbox.state == PART_READY && !p->obs.torn_down ? p : NULL;
 }
 
 /* By name: the first is SPDY's own, the second the same in WebSocket messages. */

@@ -63,6 +63,18 @@ pod stubborn Always '["sh","-c","trap \"\" TERM; while :; do sleep 1; done"]' | 
 soon 15 phase stubborn Running
 ok "a container that ignores SIGTERM is gone after its grace" sh -c "timeout 40 $KUBECTL --kubeconfig $data/admin.kubeconfig delete pod stubborn"
 
+# A pod that was deleted by force is still being ended when the next of its name runs.
+for n in 1 2 3; do pod "heir-$n" Always '["sh","-c","trap \"\" TERM; echo old; while :; do sleep 1; done"]' | k apply -f - >/dev/null; done
+for n in 1 2 3; do soon 15 phase "heir-$n" Running; done
+k delete pod heir-1 heir-2 heir-3 --force --grace-period=0 >/dev/null 2>&1
+for n in 1 2 3; do pod "heir-$n" Always '["sh","-c","echo new; sleep 1000"]' | k apply -f - >/dev/null; done
+of_the_new() {
+	for n in 1 2 3; do
+		soon 15 phase "heir-$n" Running && k exec "heir-$n" -- cat /proc/1/cmdline | tr "\0" " " | grep -q "^sleep 1000" && [ "$(k logs "heir-$n")" = new ] || return 1
+	done
+}
+ok "exec and logs are of the pod that there is, not of its predecessor" of_the_new
+
 k delete pod --all --timeout=60s >/dev/null
 uidless() { ! find "$data"/nodes/*/pods -mindepth 1 -maxdepth 1 2>/dev/null | grep -q . && ! grep -q "$data/nodes/.*/pods" /proc/self/mountinfo; }
 ok "deleted pods leave no directory and no mount" soon 10 uidless
