@@ -26,7 +26,6 @@ struct kbuild {
 	bool component;           /* works on the resources of whom it stands in */
 	struct kfiles files;      /* relative to dir */
 	struct klayer *to;
-	const struct ktypes *types; /* of `openapi`; NULL = built in */
 	const struct kbuild *up;
 	unsigned depth;
 };

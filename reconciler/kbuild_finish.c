@@ -94,6 +94,9 @@ static void put_origin(struct kbuild *b, struct kres *r)
 	struct json *meta = json_set_object(b->a, r->tree, "metadata");
 	struct str kind = json_str(json_get(r->tree, STR("kind")));
 
+	/* The one generator that isn't called by what it makes. */
+	if (str_is(kind, "ServiceAccount"))
+		kind = STR("IAMPolicy");
 	if (!r->generated)
 		text = arena_strf(b->a, "path: %.*s\n", STR_ARG(path));
 	else

@@ -161,7 +161,7 @@ static int entry_text(struct kbuild *b, const struct json *entry, struct kpatch 
 int kbuild_patch(struct kbuild *b, const struct json *entry, struct err *err)
 {
 	struct kpatch p = {.target = json_get(entry, STR("target")),
-			   .types = b->types,
+			   .types = b->r->types,
 			   .options = json_get(entry, STR("options"))};
 	struct err why = {0};
 
@@ -177,7 +177,7 @@ int kbuild_patch(struct kbuild *b, const struct json *entry, struct err *err)
 static int old_strategic(struct kbuild *b, const struct json *entry, struct err *err)
 {
 	struct str s = json_str(entry);
-	struct kpatch p = {.types = b->types};
+	struct kpatch p = {.types = b->r->types};
 	struct err why = {0};
 	bool is_inline = memchr(s.p ?: "", '\n', s.n) || str_find(s, STR(": ")) >= 0;
 

@@ -170,11 +170,38 @@ static int generator(struct plugin *p, struct err *err)
 	return kbuild_generate(&sub, err);
 }
 
+/* The ServiceAccount that workload identity of Google's clouds is bound by. */
+static int iam_policy(struct plugin *p, struct err *err)
+{
+	const struct json *to = field(p, "kubernetesService"), *from = field(p, "serviceAccount");
+	struct str namespace = json_str(json_get(to, STR("namespace")));
+	struct str name = json_str(json_get(to, STR("name"))), account;
+	struct arena *a = p->b->a;
+	struct kres *r;
+
+	if (!str_is(json_str(field(p, "cloud")), "gke"))
+		return err_set(err, ERR_INVALID, "cloud: only gke is known");
+	if (!name.n)
+		return err_set(err, ERR_INVALID, "kubernetesService needs a name");
+	account = arena_strf(a, "%.*s@%.*s.iam.gserviceaccount.com",
+			     STR_ARG(json_str(json_get(from, STR("name")))),
+			     STR_ARG(json_str(json_get(from, STR("projectId")))));
+	r = kres_push(a, &p->b->to->l);
+	*r = (struct kres){.origin = p->r->origin, .generated = true, .maker = kres_id(p->r).name};
+	r->tree = json_build(a, "{s:s, s:s, s:{s:{s:S}, s:S}}", "apiVersion", "v1", "kind",
+			     "ServiceAccount", "metadata", "annotations",
+			     "iam.gke.io/gcp-service-account", account, "name", name);
+	if (namespace.n)
+		json_set_str(a, json_get(r->tree, STR("metadata")), "namespace", namespace);
+	return 0;
+}
+
 static const struct {
 	const char *kind, *list;
 	plugin_fn *fn;
 } builtin[] = {
 	{"ConfigMapGenerator", "generators", generator},
+	{"IAMPolicyGenerator", "generators", iam_policy},
 	{"SecretGenerator", "generators", generator},
 	{"AnnotationsTransformer", "transformers", annotations},
 	{"ImageTagTransformer", "transformers", image},

@@ -8,6 +8,7 @@
 #define KUSTOMIZE_DEPTH_MAX 32
 
 struct kconfig;
+struct ktypes;
 struct render {
 	struct arena *a;
 	const struct render_env *env;
@@ -21,6 +22,8 @@ struct render {
 	size_t nread;       /* objects that kustomizations read */
 	unsigned nhooks;    /* hooks that were given a name */
 	struct kconfig *defaults;
+	const struct ktypes *types; /* of `openapi`; NULL = built in */
+	bool types_said;
 	struct render_binding *bindings; /* render_bind.c */
 	size_t nbindings;
 };

@@ -238,25 +238,32 @@ static int configurations(struct kbuild *b, struct err *err)
 	return 0;
 }
 
-/* The outermost kustomization's types count for all. */
+/*
+ * The first kustomization that says which types counts for all that comes after it, wherever it
+ * stands: the outermost, else the first of those it is made of.
+ */
 static int openapi(struct kbuild *b, struct err *err)
 {
-	const struct json *path = json_at(b->k, "openapi", "path");
+	const struct json *said = json_get(b->k, STR("openapi")), *path;
 	uint32_t number;
 	struct yaml_docs docs;
 	struct err why = {0};
 	struct str text;
 
-	if (b->up)
-		b->types = b->up->types;
-	if (!path || b->types)
+	path = json_get(said, STR("path"));
+	if (!json_len(said) || b->r->types_said)
+		return 0;
+	if (path && json_get(said, STR("version")))
+		return fail(b, said, err, "openapi: a version or a path, not both");
+	b->r->types_said = true;
+	if (!path)
 		return 0;
 	if (b->files.load(b->files.ctx, json_str(path), &text, &number, &why))
 		return kbuild_blame(b, path, &why, err);
 	if (yaml_parse(b->a, text, number, NULL, NULL, &docs, &why))
 		return render_parse_failed(b->r, number, &why, err);
-	b->types = ktypes_read(b->a, docs.n ? docs.v[0] : NULL, &why);
-	return b->types ? 0 : kbuild_blame(b, path, &why, err);
+	b->r->types = ktypes_read(b->a, docs.n ? docs.v[0] : NULL, &why);
+	return b->r->types ? 0 : kbuild_blame(b, path, &why, err);
 }
 
 /* ---- a layer ---- */
@@ -290,12 +297,17 @@ static int check_unique(struct kbuild *b, struct err *err)
 	return 0;
 }
 
-static void gather_vars(struct kbuild *b)
+static int gather_vars(struct kbuild *b, struct err *err)
 {
 	const struct json *vars = json_get(b->k, STR("vars"));
+	struct err why = {0};
 
-	for (size_t i = 0; i < json_len(vars); i++)
+	for (size_t i = 0; i < json_len(vars); i++) {
+		if (kustomize_bind_var(b->a, &b->to->l, json_item(vars, i), &why))
+			return kbuild_blame(b, json_item(vars, i), &why, err);
 		json_append(b->a, b->to->vars, json_item(vars, i));
+	}
+	return 0;
 }
 
 static int build(struct kbuild *b, const struct json *k, struct err *err)
@@ -307,8 +319,7 @@ static int build(struct kbuild *b, const struct json *k, struct err *err)
 	    kbuild_transform(b, err) || kbuild_plugins(b, "transformers", err) ||
 	    kbuild_plugins(b, "validators", err))
 		return -1;
-	gather_vars(b);
-	return 0;
+	return gather_vars(b, err);
 }
 
 int render_kustomized(struct render *r, const struct git_file *f, struct str dir,
@@ -328,6 +339,8 @@ int render_kustomized(struct render *r, const struct git_file *f, struct str dir
 	if (!r->defaults)
 		r->defaults = kconfig_default(r->a);
 	top.config = r->defaults;
+	r->types = NULL;
+	r->types_said = false;
 	b.files = kbuild_files(&b);
 	if (!k) {
 		if (kbuild_parse(r, f, &docs, err))

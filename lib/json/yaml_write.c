@@ -273,9 +273,65 @@ static void write_text(struct str s, int indent, struct buf *out)
 		write_line(s, line_begin(out, indent, true));
 }
 
+/* ---- the order of keys: Go's writer counts, so that a9 stands before a10 ---- */
+
+static bool is_digit(struct str s, size_t i)
+{
+	return i < s.n && s.p[i] >= '0' && s.p[i] <= '9';
+}
+
+/* Beyond ASCII nearly everything that stands in keys is a letter. */
+static bool is_letter(char c)
+{
+	return (c | 32) >= 'a' && (c | 32) <= 'z' ? true : (unsigned char)c >= 0x80;
+}
+
+/* Of the digits at s.p[i]; wraps as Go's does. */
+static int64_t number_at(struct str s, size_t i, uint64_t before, size_t *ret_end)
+{
+	for (; is_digit(s, i); i++)
+		before = before * 10 + (uint64_t)(s.p[i] - '0');
+	*ret_end = i;
+	return (int64_t)before;
+}
+
+/* A zero counts when it goes on with a number that began before it. */
+static uint64_t begun(struct str s, size_t i)
+{
+	while (i > 0 && is_digit(s, i - 1)) {
+		if (s.p[--i] != '0')
+			return 1;
+	}
+	return 0;
+}
+
+static int key_cmp(struct str a, struct str b)
+{
+	size_t i = 0, n = a.n < b.n ? a.n : b.n, a_end, b_end;
+	int64_t a_number, b_number;
+	uint64_t before;
+
+	while (i < n && a.p[i] == b.p[i])
+		i++;
+	if (i == n)
+		return (a.n > b.n) - (a.n < b.n);
+	if (is_letter(a.p[i]) != is_letter(b.p[i]))
+		return is_letter(b.p[i]) ? -1 : 1;
+	if (!is_letter(a.p[i])) {
+		before = a.p[i] == '0' || b.p[i] == '0' ? begun(a, i) : 0;
+		a_number = number_at(a, i, before, &a_end);
+		b_number = number_at(b, i, before, &b_end);
+		if (a_number != b_number)
+			return a_number < b_number ? -1 : 1;
+		if (a_end != b_end)
+			return a_end < b_end ? -1 : 1;
+	}
+	return (unsigned char)a.p[i] < (unsigned char)b.p[i] ? -1 : 1;
+}
+
 static int key_order(const void *a, const void *b)
 {
-	return str_cmp((*(const struct json_member *const *)a)->key,
+	return key_cmp((*(const struct json_member *const *)a)->key,
 		       (*(const struct json_member *const *)b)->key);
 }
 

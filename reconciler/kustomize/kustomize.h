@@ -34,6 +34,8 @@ struct kres {
 	bool patched;
 	bool needs_hash; /* a generator's: its name gets the hash of its content at the very end */
 	enum kbehavior behavior;
+	struct str *vars; /* names of those that stand for a field of this one */
+	size_t nvars;
 	void *origin; /* the renderer's (struct rendered_object *); steps leave it alone */
 	/* Where the generator stands that replaced it last, or NULL. */
 	void *configured;
@@ -78,6 +80,12 @@ void kustomize_absorb(struct arena *a, struct kres *into, const struct kres *fro
 MUST_USE int kustomize_replacements(struct arena *a, const struct kfiles *files,
 				    struct kres_list *l, const struct json *replacements,
 				    struct err *err);
+/*
+ * The resource that a var stands for is looked for where the var is declared, among what is there
+ * by then: none is no error yet, two are.
+ */
+MUST_USE int kustomize_bind_var(struct arena *a, struct kres_list *l, const struct json *var,
+				struct err *err);
 /* Replaces $(NAME) where vars are looked for (containers' commands, args and env, and what
  * `var_reference` adds: [{path, kind, group}]). */
 MUST_USE int kustomize_vars(struct arena *a, struct kres_list *l, const struct json *vars,

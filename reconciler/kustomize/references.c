@@ -75,6 +75,26 @@ static bool subject_namespace(const struct fix *f, struct str ns)
 	return false;
 }
 
+/* Said, but to be nothing: whoever wrote it meant some namespace. */
+static int check_subjects(const struct fix *f, struct err *err)
+{
+	const struct json *subjects = json_get(f->referrer->tree, STR("subjects"));
+
+	if (!str_is(f->id.kind, "RoleBinding"))
+		return 0;
+	for (size_t i = 0; i < json_len(subjects); i++) {
+		const struct json *s = json_item(subjects, i);
+
+		if (str_is(json_str(json_get(s, STR("kind"))), "ServiceAccount") &&
+		    json_get(s, STR("namespace")) &&
+		    !json_is(json_get(s, STR("namespace")), JSON_STRING))
+			return err_set(err, ERR_INVALID,
+				       "RoleBinding %.*s: namespace of subjects[%zu] is blank",
+				       STR_ARG(f->id.name), i);
+	}
+	return 0;
+}
+
 static bool reachable(const struct fix *f, const struct kres *r)
 {
 	struct kid id = kres_id(r);
@@ -244,7 +264,7 @@ static int set_reference(void *ctx, struct json *at, struct err *err)
 	return 0;
 }
 
-static bool index_names(struct fix *f)
+static void index_names(struct fix *f)
 {
 	/* From the last to the first, so that chains are in order. */
 	for (size_t i = f->l->n; i-- > 0;) {
@@ -260,7 +280,6 @@ static bool index_names(struct fix *f)
 			map_set(&f->by_name, r->past[p].name, new);
 		}
 	}
-	return f->by_name.n > 0;
 }
 
 static int fix_one(struct fix *f, const struct kconfig *c, struct err *err)
@@ -285,12 +304,12 @@ int kustomize_references(struct arena *a, struct kres_list *l, const struct kcon
 	struct fix f = {.a = a, .l = l};
 	int rc = 0;
 
-	if (index_names(&f)) {
-		for (size_t i = 0; !rc && i < l->n; i++) {
-			f.referrer = &l->v[i];
-			f.id = kres_id(f.referrer);
-			rc = fix_one(&f, c, err);
-		}
+	index_names(&f);
+	/* Also where nothing was renamed: fields that no reference can stand in are told of. */
+	for (size_t i = 0; !rc && i < l->n; i++) {
+		f.referrer = &l->v[i];
+		f.id = kres_id(f.referrer);
+		rc = check_subjects(&f, err) ? -1 : fix_one(&f, c, err);
 	}
 	map_release(&f.by_name);
 	return rc;

@@ -6,6 +6,8 @@
  * A text that is nothing but $(NAME) takes the field's type, too. Changed values carry no place.
  * Pure. Memory: the caller's arena.
  */
+#include <string.h>
+
 #include "reconciler/kustomize/fieldpath.h"
 #include "reconciler/kustomize/kustomize.h"
 
@@ -286,20 +288,41 @@ static bool has_been(const struct kres *r, const struct json *ref)
 	return is_object(&now, ref);
 }
 
-static int find_object(struct kres_list *l, const struct json *ref, struct kres **ret,
+int kustomize_bind_var(struct arena *a, struct kres_list *l, const struct json *var,
 		       struct err *err)
 {
-	*ret = NULL;
+	const struct json *ref = json_get(var, STR("objref"));
+	struct str name = json_str(json_get(var, STR("name"))), *names;
+	struct kres *found = NULL;
+
 	for (size_t i = 0; i < l->n; i++) {
 		if (!has_been(&l->v[i], ref))
 			continue;
-		if (*ret)
-			return err_set(err, ERR_INVALID, "objref is more than one resource");
-		*ret = &l->v[i];
+		if (found)
+			return err_set(err, ERR_INVALID,
+				       "var %.*s: objref is more than one resource", STR_ARG(name));
+		found = &l->v[i];
 	}
-	if (!*ret)
-		return err_set(err, ERR_INVALID, "objref is no resource");
+	if (!found)
+		return 0;
+	/* Copies of a resource share what stands before. */
+	names = arena_array(a, found->nvars + 1, sizeof(*names));
+	if (found->nvars)
+		memcpy(names, found->vars, found->nvars * sizeof(*names));
+	names[found->nvars++] = name;
+	found->vars = names;
 	return 0;
+}
+
+static struct kres *bound(struct kres_list *l, struct str name)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		for (size_t k = 0; k < l->v[i].nvars; k++) {
+			if (str_eq(l->v[i].vars[k], name))
+				return &l->v[i];
+		}
+	}
+	return NULL;
 }
 
 /* ports[0] is ports.0 here. */
@@ -346,8 +369,9 @@ static int resolve(struct vars *vars, struct kres_list *l, const struct json *va
 		return err_set(err, ERR_INVALID, "a var needs a name");
 	if (find(vars, name))
 		return err_set(err, ERR_INVALID, "there are two vars %.*s", STR_ARG(name));
-	if (find_object(l, json_get(var, STR("objref")), &r, err))
-		return err_wrap(err, "var %.*s", STR_ARG(name));
+	r = bound(l, name);
+	if (!r)
+		return err_set(err, ERR_INVALID, "var %.*s: objref is no resource", STR_ARG(name));
 	split = var_path(vars->a, path);
 	if (field_get(r->tree, &split, &found, err))
 		return err_wrap(err, "var %.*s", STR_ARG(name));

@@ -64,6 +64,10 @@ static void steps(struct arena *a, struct kres_list *l, const struct json *first
 			assert(!fits);
 		(void)kustomize_hash(a, l->v[i].tree);
 	}
+	for (size_t i = 0; i < json_len(list); i++) {
+		if (kustomize_bind_var(a, l, json_item(list, i), NULL))
+			fits = false;
+	}
 	if (!kustomize_replacements(a, &files, l, list, NULL) &&
 	    !kustomize_vars(a, l, list, list, NULL))
 		fits = true;

@@ -189,6 +189,41 @@ void test_kustomize__wrong_shapes_are_named(void **state)
 		"app/kustomization.yaml:3: ConfigMap a exists");
 }
 
+void test_kustomize__what_one_could_mean_two_things_by(void **state)
+{
+	(void)state;
+	refused("resources: [cm.yaml]\nopenapi: {version: v1.21.2, path: t.yaml}\n",
+		"app/kustomization.yaml:2: openapi: a version or a path");
+	refused("configMapGenerator:\n- {name: a, namespace: x}\n- {name: a, namespace: y}\n"
+		"vars:\n- {name: V, objref: {apiVersion: v1, kind: ConfigMap, name: a}}\n",
+		"app/kustomization.yaml:5: var V: objref is more than one resource");
+	refused("resources: [cm.yaml]\ngenerators:\n- |\n  apiVersion: builtin\n"
+		"  kind: IAMPolicyGenerator\n  metadata: {name: g}\n  cloud: aws\n",
+		"cloud: only gke is known");
+}
+
+void test_kustomize__references_stand_in_maps_with_a_namespace_or_none(void **state)
+{
+	struct world w = {0};
+
+	(void)state;
+	add(&w, "app/kustomization.yaml", "resources: [b.yaml]\n");
+	add(&w, "app/b.yaml",
+	    "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: b}\n"
+	    "subjects: [{kind: User, name: u}, {kind: ServiceAccount, name: a, namespace: }]\n");
+	assert_int_equal(go(&w), -1);
+	assert_non_null(strstr(w.err.msg, "namespace of subjects[1] is blank"));
+	end(&w);
+	w = (struct world){0};
+	add(&w, "app/kustomization.yaml", "resources: [d.yaml]\n");
+	add(&w, "app/d.yaml",
+	    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"
+	    "spec: {template: {spec: {containers: none}}}\n");
+	assert_int_equal(go(&w), -1);
+	assert_non_null(strstr(w.err.msg, "leads through what is neither map nor list"));
+	end(&w);
+}
+
 void test_kustomize__two_files_that_are_a_kustomization(void **state)
 {
 	struct world w = {0};

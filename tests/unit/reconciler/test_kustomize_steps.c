@@ -488,6 +488,18 @@ void test_replacements__out_of_a_file_and_by_earlier_names(void **state)
 	" {apiVersion: v1, kind: Service, name: svc}, fieldref: {fieldpath: "                      \
 	"'spec.ports[0].port'}}]"
 
+/* As the layer that declares them does it. */
+static int put_vars(struct world *w, const char *text, const struct json *places)
+{
+	const struct json *vars = yaml(w, text);
+
+	for (size_t i = 0; i < json_len(vars); i++) {
+		if (kustomize_bind_var(&w->a, &w->l, json_item(vars, i), &w->err))
+			return -1;
+	}
+	return kustomize_vars(&w->a, &w->l, vars, places, &w->err);
+}
+
 void test_vars__are_put_where_kustomize_puts_them(void **state)
 {
 	struct world w = {0};
@@ -502,10 +514,9 @@ void test_vars__are_put_where_kustomize_puts_them(void **state)
 	    "spec: {template: {metadata: {annotations: {p: $(PORT)}, labels: {z: $(SVC)}}, spec:"
 	    " {containers: [{name: n, args: [--p=$(PORT), $(PORT)], command: [sh, $(SVC)-$(NAME)],"
 	    " env: [{name: A, value: $(PORT)}]}]}}}\n");
-	assert_int_equal(kustomize_vars(&w.a, &w.l, yaml(&w, VARS),
-					yaml(&w, "[{path: spec/clusterIP, kind: Service}, {path: "
-						 "'spec/ports[]/name', kind: Service}]"),
-					&w.err),
+	assert_int_equal(put_vars(&w, VARS,
+				  yaml(&w, "[{path: spec/clusterIP, kind: Service}, {path: "
+					   "'spec/ports[]/name', kind: Service}]")),
 			 0);
 	expect(&w, json_at(w.l.v[0].tree, "metadata", "annotations"),
 	       "{x: 'svc $(SVC) $(NOPE) $ $ $(', y: '8080'}");
@@ -525,7 +536,7 @@ static void no_vars(const char *vars, const char *why)
 	struct world w = {0};
 
 	add(&w, OBJECTS);
-	assert_int_equal(kustomize_vars(&w.a, &w.l, yaml(&w, vars), NULL, &w.err), -1);
+	assert_int_equal(put_vars(&w, vars, NULL), -1);
 	if (!strstr(w.err.msg, why))
 		fail_msg("%s: %s", vars, w.err.msg);
 	arena_release(&w.a);
