@@ -247,13 +247,23 @@ static bool serves(const struct status_in *in, size_t i)
 	       (c->was_ready && swapping(in, i) && told(in, i));
 }
 
+/* Those that the pod's readiness is about: the main containers, and the sidecars. */
+static bool must_serve(const struct status_in *in, size_t i)
+{
+	return i < in->spec->nmain && (!in->spec->c[i].init || in->spec->c[i].sidecar);
+}
+
 static void list_names(struct arena *a, const struct status_in *in, bool init, struct str *ret)
 {
 	AUTO(buf) struct buf b = {0};
 
-	for (size_t i = init ? 0 : in->spec->ninit; i < (init ? in->spec->ninit : in->spec->nmain);
-	     i++) {
-		if (init ? counts_as_ready(in, i) : serves(in, i))
+	for (size_t i = 0; i < (init ? in->spec->ninit : in->spec->nmain); i++) {
+		bool fine = !must_serve(in, i) || serves(in, i);
+
+		if (init)
+			fine = in->spec->c[i].sidecar ? in->obs->c[i].started
+						      : counts_as_ready(in, i);
+		if (fine)
 			continue;
 		buf_printf(&b, "%s%.*s", b.n ? " " : "", STR_ARG(in->spec->c[i].name));
 	}
@@ -307,8 +317,8 @@ static void conditions(struct arena *a, const struct status_in *in, struct json 
 	AUTO(buf) struct buf gates = {0};
 	struct str names;
 
-	for (size_t i = in->spec->ninit; i < in->spec->nmain; i++)
-		ready &= serves(in, i);
+	for (size_t i = 0; i < in->spec->nmain; i++)
+		ready &= !must_serve(in, i) || serves(in, i);
 	if (over)
 		ready = false;
 	condition(a, in, holder, "PodReadyToStartContainers", o->sandbox.state == PART_READY, "",

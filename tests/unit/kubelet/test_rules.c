@@ -116,6 +116,48 @@ void test_rules__sidecars_end_in_reverse(void **state)
 	arena_release(&a);
 }
 
+/* What the condition of that type says: "False containers with unready status: [s1]". */
+static const char *said(const struct json *status, const char *type)
+{
+	const struct json *list = json_at(status, "conditions");
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *c = json_item(list, i);
+		struct str message = json_str(json_at(c, "message"));
+
+		if (str_is(json_str(json_at(c, "type")), type))
+			return arena_printf(&a, "%.*s%s%.*s",
+					    STR_ARG(json_str(json_at(c, "status"))),
+					    message.n ? " " : "", STR_ARG(message));
+	}
+	return "none";
+}
+
+void test_rules__a_pod_is_as_ready_as_its_sidecars(void **state)
+{
+	struct pod_spec s = spec_of("{" TWO_SIDECARS "}");
+	struct pod_obs o;
+
+	(void)state;
+	run_all(&s, &o);
+	for (size_t i = 0; i < 3; i++)
+		o.c[i].started = o.c[i].ready = true;
+	assert_string_equal(said(status_of(&s, &o), "Ready"), "True");
+	o.c[0].ready = false;
+	assert_string_equal(said(status_of(&s, &o), "Ready"),
+			    "False containers with unready status: [s1]");
+	assert_string_equal(said(status_of(&s, &o), "ContainersReady"),
+			    "False containers with unready status: [s1]");
+	assert_string_equal(said(status_of(&s, &o), "Initialized"), "True");
+	o.c[0].ready = true;
+	exits(&s, &o, 1, 1);
+	o.c[2].ready = false;
+	assert_string_equal(said(status_of(&s, &o), "Ready"),
+			    "False containers with unready status: [s2 m]");
+	pod_obs_release(&o);
+	arena_release(&a);
+}
+
 void test_rules__the_grace_is_the_pods(void **state)
 {
 	struct pod_spec s = spec_of("{" TWO_SIDECARS ",\"terminationGracePeriodSeconds\":5}");
