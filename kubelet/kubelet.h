@@ -28,6 +28,7 @@
 
 #define NODE_PODS_MAX 250
 
+struct gate;
 struct handler;
 struct http_server;
 struct pod;
@@ -50,6 +51,7 @@ struct kubelet {
 	struct recorder *events;
 	struct map by_uid; /* struct pod */
 	struct http_server *server;
+	struct gate *gate;
 	struct loop_fd images_watch;
 	uint64_t caps;
 	struct node_resources resources;
@@ -81,12 +83,21 @@ struct attempt {
 	struct list node; /* in pod.attempts */
 };
 
+/* What came of one of a container's probes so far. */
+#define PROBE_BUCKETS 11
+struct probe_tally {
+	uint64_t count[2]; /* failed, succeeded */
+	uint64_t bucket[PROBE_BUCKETS];
+	double sum_s;
+};
+
 /* The shell's side of a container, beside struct cont_obs. */
 struct pod_cont {
 	struct attempt *now;   /* the running one, or NULL */
 	unsigned next;         /* number of the next attempt */
 	int log, log_previous; /* attempts whose logs there are; -1 = none */
 	struct prober *probers[PROBE_TYPE_MAX];
+	struct probe_tally tally[PROBE_TYPE_MAX];
 	struct handler *hook;
 	char *image;   /* what it was started from, to notice a change */
 	char *pulling; /* normal name of the image it waits for, or NULL */
@@ -252,6 +263,9 @@ void pod_tokens_free(struct pod *p);
 /* ---- probe.c ---- */
 void probes_start(struct pod *p, size_t i);
 void probes_stop(struct pod *p, size_t i);
+/* ---- probe_tally.c ---- */
+void probe_tally(struct probe_tally *t, bool ok, int64_t took_ns);
+void probes_write(const struct kubelet *k, struct buf *out); /* /metrics/probes */
 
 /* ---- handler.c: what probes and hooks do ---- */
 typedef void handler_done(void *arg, bool ok, const char *message);

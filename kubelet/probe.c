@@ -17,6 +17,7 @@ struct prober {
 	struct probe_count count;
 	struct loop_timer timer;
 	struct handler *running;
+	int64_t asked; /* when it was started */
 };
 
 static const char *const names[PROBE_TYPE_MAX] = {[PROBE_STARTUP] = "Startup",
@@ -148,6 +149,7 @@ static void on_result(void *arg, bool ok, const char *message)
 	bool was_verdict = b->count.verdict_set && b->count.verdict;
 
 	b->running = NULL;
+	probe_tally(&p->cont[b->i].tally[b->type], ok, loop_now(p->k->loop) - b->asked);
 	if (p->obs.c[b->i].state != CONT_RUNNING || idle(b))
 		return;
 	if (!ok && (was_verdict || !b->count.any || b->count.last_ok || b->type != PROBE_READINESS))
@@ -173,6 +175,7 @@ static void probe(struct prober *b)
 
 	if (p->obs.c[b->i].state != CONT_RUNNING || idle(b))
 		return;
+	b->asked = loop_now(p->k->loop);
 	b->running = handler_run(p, b->i, json_at(p->spec.c[b->i].json, keys[b->type]),
 				 s->timeout_s * NS_PER_S, on_result, b);
 }

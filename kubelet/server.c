@@ -1,6 +1,6 @@
 /*
- * The kubelet's own HTTPS port. Must never answer anybody but the API server (and administrators)
- * beyond /healthz: the certificate says who asks. On the kubelet's loop.
+ * The kubelet's own HTTPS port. Must never answer anybody beyond /healthz whom gate.c doesn't let
+ * in. On the kubelet's loop.
  */
 #include "lib/http/server.h"
 
@@ -8,6 +8,7 @@
 
 #include "kubelet/attach.h"
 #include "kubelet/exec.h"
+#include "kubelet/gate.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/logs.h"
 #include "kubelet/nodelogs.h"
@@ -21,19 +22,6 @@
 static void reply(struct http_req *r, int status, const char *type, struct str text)
 {
 	http_reply_bytes(r, &(struct http_reply){.status = status, .content_type = type}, text);
-}
-
-static bool allowed(const struct http_req *r)
-{
-	static const char *const groups[] = {"plumb:apiserver", "system:masters"};
-
-	for (const char *const *o = r->peer_orgs; o && *o; o++) {
-		for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
-			if (!strcmp(*o, groups[i]))
-				return true;
-		}
-	}
-	return false;
 }
 
 static bool runs(const struct pod *p)
@@ -113,28 +101,41 @@ static void serve_metrics(struct http_req *r)
 	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
 }
 
-static void handle(void *arg, struct http_req *r)
+static void serve_probes(struct kubelet *k, struct http_req *r)
 {
-	struct kubelet *k = arg;
+	AUTO(buf) struct buf out = {0};
+
+	probes_write(k, &out);
+	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
+}
+
+static void serve_figures(struct kubelet *k, struct http_req *r)
+{
+	if (str_is(r->path, "/metrics"))
+		serve_metrics(r);
+	else if (str_is(r->path, "/metrics/resource"))
+		serve_resource(k, r);
+	else if (str_is(r->path, "/metrics/cadvisor"))
+		serve_cadvisor(k, r);
+	else if (str_is(r->path, "/metrics/probes"))
+		serve_probes(k, r);
+	else
+		reply(r, 404, "text/plain", STR("not found\n"));
+}
+
+/* Whoever asks may have it. */
+static void serve(struct kubelet *k, struct http_req *r)
+{
 	struct str logs = STR("/containerLogs/"), exec = STR("/exec/"), attach = STR("/attach/");
 	struct str forward = STR("/portForward/");
-	bool get = str_is(r->method, "GET");
 
-	if (str_is(r->path, "/healthz"))
-		reply(r, 200, "text/plain", STR("ok"));
-	else if (!r->peer_cn)
-		reply(r, 401, "text/plain", STR("a client certificate is needed\n"));
-	else if (!allowed(r))
-		reply(r, 403, "text/plain", STR("this certificate has no rights here\n"));
-	else if (!get && !str_is(r->method, "POST"))
-		reply(r, 405, "text/plain", STR("only GET and POST\n"));
-	else if (str_starts(r->path, exec))
+	if (str_starts(r->path, exec))
 		exec_serve(k, r, str_sub(r->path, exec.n, r->path.n));
 	else if (str_starts(r->path, attach))
 		attach_serve(k, r, str_sub(r->path, attach.n, r->path.n));
 	else if (str_starts(r->path, forward))
 		portforward_serve(k, r, str_sub(r->path, forward.n, r->path.n));
-	else if (!get)
+	else if (!str_is(r->method, "GET"))
 		reply(r, 405, "text/plain", STR("only GET\n"));
 	else if (str_starts(r->path, logs))
 		logs_serve(k, r, str_sub(r->path, logs.n, r->path.n));
@@ -148,14 +149,20 @@ static void handle(void *arg, struct http_req *r)
 		serve_config(k, r);
 	else if (str_is(r->path, "/stats/summary"))
 		serve_stats(k, r);
-	else if (str_is(r->path, "/metrics/resource"))
-		serve_resource(k, r);
-	else if (str_is(r->path, "/metrics/cadvisor"))
-		serve_cadvisor(k, r);
-	else if (str_is(r->path, "/metrics"))
-		serve_metrics(r);
 	else
-		reply(r, 404, "text/plain", STR("not found\n"));
+		serve_figures(k, r);
+}
+
+static void handle(void *arg, struct http_req *r)
+{
+	struct kubelet *k = arg;
+
+	if (str_is(r->path, "/healthz"))
+		reply(r, 200, "text/plain", STR("ok"));
+	else if (!str_is(r->method, "GET") && !str_is(r->method, "POST"))
+		reply(r, 405, "text/plain", STR("only GET and POST\n"));
+	else
+		gate_ask(k->gate, r, serve);
 }
 
 int server_start(struct kubelet *k, struct err *err)
@@ -172,6 +179,7 @@ int server_start(struct kubelet *k, struct err *err)
 	o.tls = tls_server_new(&f, err);
 	if (!o.tls)
 		return -1;
+	k->gate = gate_new(k);
 	k->server = http_server_new(k->loop, &o, err);
 	tls_unref(&o.tls);
 	rc = k->server ? http_server_listen(k->server, k->listen && *k->listen ? k->listen : addr,
@@ -184,4 +192,6 @@ void server_stop(struct kubelet *k)
 {
 	http_server_free(k->server);
 	k->server = NULL;
+	gate_free(k->gate);
+	k->gate = NULL;
 }

@@ -353,17 +353,19 @@ static void refuse(struct http_req *r, int status, const char *text)
 			 str_c(text));
 }
 
-static bool flag(struct http_req *r, const char *name)
+/* As the API's clients call a stream, or as those do who come to a node itself. */
+static bool flag(struct http_req *r, const char *name, const char *here)
 {
-	return http_query_flag(&r->arena, r->query, name);
+	return http_query_flag(&r->arena, r->query, name) ||
+	       http_query_flag(&r->arena, r->query, here);
 }
 
 struct streams_want streams_wanted(struct http_req *r)
 {
-	struct streams_want w = {.in = flag(r, "stdin"),
-				 .out = flag(r, "stdout"),
-				 .err = flag(r, "stderr"),
-				 .tty = flag(r, "tty")};
+	struct streams_want w = {.in = flag(r, "stdin", "input"),
+				 .out = flag(r, "stdout", "output"),
+				 .err = flag(r, "stderr", "error"),
+				 .tty = flag(r, "tty", "tty")};
 
 	/* A terminal has one output. */
 	if (w.tty)

@@ -82,6 +82,30 @@ ms=$((($(date +%s%N) - t0) / 1000000))
 ok "preStop by sleep takes its time, then SIGKILL waits for the grace (took $ms ms)" test "$ms" -ge 2000 -a "$ms" -lt 8000
 ok "a redirection to elsewhere is an answer" all "is away $main.restartCount 0" "is away $main.ready true" "said 'away ProbeWarning'"
 ok "what is unwell was never ready" is unwell $main.ready false
+
+# Prometheus comes to the node itself, with a token; what that may is the API's to say.
+k create sa prom >/dev/null && k create sa poor >/dev/null
+k create clusterrole scrapes --verb=get --resource=nodes/metrics >/dev/null
+k create clusterrolebinding scrapes --clusterrole=scrapes --serviceaccount=default:prom >/dev/null
+k create clusterrolebinding enters --clusterrole=system:kubelet-api-admin --serviceaccount=default:enters >/dev/null
+k create sa enters >/dev/null
+node=$(k get nodes -o 'jsonpath={.items[0].status.addresses[0].address}')
+as() { # as ACCOUNT PATH MORE…: the status, then the answer
+	local account=$1 path=$2 token; shift 2
+	token=$([ "$account" = nobody ] || k create token "$account" 2>/dev/null || echo bad)
+	curl -s -m 5 --cacert "$data/pki/ca.crt" -w '\n%{http_code}\n' ${token:+-H "Authorization: Bearer $token"} "$@" "https://$node:10250$path" >"$work/as"
+	tail -n 1 "$work/as"
+}
+answers() { local want=$1 got; shift; got=$(as "$@"); [ "$got" = "$want" ] || { echo "$* is $got, not $want"; head -c 300 "$work/as"; return 1; }; }
+scraped() { answers 200 prom "$1" && grep -qE "$2" "$work/as"; }
+ok "a node is scraped with a token" all "scraped /metrics ^process_" "scraped /metrics/resource ^node_cpu" "scraped /metrics/cadvisor '^container_cpu_usage_seconds_total.*pod=\"target\"'"
+ok "probes are counted" all "scraped /metrics/probes '^prober_probe_total.container=\"main\",namespace=\"default\",pod=\"unwell\",probe_type=\"Readiness\",pod_uid=\"[^\"]+\",result=\"failed\". [1-9]'" "grep -qE 'pod=\"serving\",probe_type=\"Readiness\",.*result=\"successful\". [1-9]' $work/as" "grep -qE '^prober_probe_duration_seconds_bucket.*pod=\"slow\",probe_type=\"Startup\",le=\"10\". [1-9]' $work/as"
+ok "… and nothing else with that one" all "answers 403 prom /pods" "grep -q 'verb=get, resource=nodes, subresource=proxy' $work/as" "answers 403 prom /stats/summary" "answers 403 prom /logs/" "answers 403 prom /metrics -X POST"
+ok "who has no rights gets nothing" all "answers 403 poor /metrics" "answers 401 nobody /metrics" "answers 401 nosuch /metrics" "answers 401 nosuch /metrics"
+websocket="-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' -H 'Sec-WebSocket-Protocol: v4.channel.k8s.io'"
+ok "a way into a container needs more than to look" all "answers 403 prom '/exec/default/target/main?command=id&output=1' $websocket" "answers 101 enters '/exec/default/target/main?command=id&output=1' $websocket" "grep -qa 'uid=0' $work/as"
+ok "… as do logs, whole" all "answers 200 enters /containerLogs/default/target/main" "answers 200 enters /pods"
+
 ok "pods go" k delete pod --all --timeout=60s
 ok "clean stop" stop
 finish
