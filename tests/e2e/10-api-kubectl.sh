@@ -52,7 +52,7 @@ ok "auth can-i" sh -c "[ \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig auth 
 ok "edit" sh -c "EDITOR='sed -i s/tier:.web/tier:\ edge/' $KUBECTL --kubeconfig $data/admin.kubeconfig -n shop edit deployment front"
 ok "delete" k -n shop delete deployment front
 ok "… takes its pods with it" soon 10 sh -c "[ -z \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig -n shop get pods,rs --no-headers 2>/dev/null)\" ]"
-ok "delete namespace" k delete namespace shop --timeout=60s
+ok "delete namespace" k delete namespace shop --timeout=180s
 ok "… it is gone with everything in it" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig get namespace shop 2>/dev/null"
 ok "no client certificate, no entry" sh -c "curl -sk -o /dev/null -w '%{http_code}' \$(sed -n 's/ *server: //p' $data/admin.kubeconfig)/api/v1/pods | grep -q 401"
 ok "clean stop" stop

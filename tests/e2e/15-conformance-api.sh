@@ -13,6 +13,6 @@ for module in $(python3 "$here/run.py" --modules); do
 done
 # Definitions have come and gone by now: nobody waits for what they defined.
 k create configmap owner >/dev/null
-ok "an owner still lets go" k delete configmap owner --cascade=orphan --timeout=60s
+ok "an owner still lets go" k delete configmap owner --cascade=orphan --timeout=180s
 ok "stops cleanly" stop
 finish

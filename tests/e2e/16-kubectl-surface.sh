@@ -10,7 +10,7 @@ soon 10 k -n kt get serviceaccount default >/dev/null
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/tls.key" -out "$work/tls.crt" -subj /CN=x -days 2 2>/dev/null
 k -n kt create deployment ap --image=x --dry-run=client -o yaml >"$work/ap.yaml"
 k -n kt create role r --verb=get,list --resource=pods,deployments.apps/scale --dry-run=client -o yaml >"$work/r.yaml"
-surface() { eval "EDITOR=true timeout 20 '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' --cache-dir '$work/cache' -n kt $1" </dev/null; }
+surface() { eval "EDITOR=true timeout 200 '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' --cache-dir '$work/cache' -n kt $1" </dev/null; }
 while read -r line; do
 	ok "kubectl $line" surface "$line"
 done <<'Y'
@@ -41,7 +41,9 @@ create token sa --duration=1h --audience=x
 run pod --image=x --labels=a=b --env=A=B --port=80 --expose
 expose deployment d --port=80
 autoscale deployment d --max=3
+wait --for=jsonpath='{.status.observedGeneration}'=1 deployment/d --timeout=100s
 set image deployment/d x=y
+wait --for=jsonpath='{.status.observedGeneration}'=2 deployment/d --timeout=100s
 set env deployment/d A=B
 set resources deployment/d --limits=cpu=1
 set selector service/sc 'a=b'
@@ -73,14 +75,16 @@ apply view-last-applied deployment ap
 apply set-last-applied -f $work/ap.yaml
 apply edit-last-applied deployment ap
 apply --server-side --force-conflicts -f $work/ap.yaml
+wait --for=jsonpath='{.status.unavailableReplicas}'=1 deployment/ap --timeout=100s
+wait --for=condition=Progressing deployment/ap --timeout=100s
 diff --server-side --force-conflicts -f $work/ap.yaml
 apply -f $work/ap.yaml --prune -l app=ap --prune-allowlist=apps/v1/Deployment
 diff -f $work/ap.yaml
 replace -f $work/ap.yaml
 replace --force -f $work/ap.yaml
-wait --for=jsonpath='{.spec.replicas}'=1 deployment/ap --timeout=30s
-wait --for=condition=Progressing deployment/ap --timeout=30s
-wait --for=create deployment/ap --timeout=30s
+wait --for=jsonpath='{.spec.replicas}'=1 deployment/ap --timeout=180s
+wait --for=condition=Progressing deployment/ap --timeout=180s
+wait --for=create deployment/ap --timeout=180s
 api-resources -o wide --sort-by=name
 api-resources --api-group=apps --namespaced -o name
 api-resources --verbs=list --cached
@@ -110,10 +114,10 @@ get ns kt -o custom-columns=A:.metadata.name --no-headers
 get ns -o go-template='{{range .items}}{{.metadata.name}}{{end}}'
 get pods -o jsonpath='{.items[*].metadata.name}' --chunk-size=1
 get pods -A --field-selector=status.phase!=Running --show-labels --label-columns=app --show-kind
-get pods --watch --request-timeout=1s
+get pods --watch --request-timeout=3s
 get --show-managed-fields ns kt -o yaml
 taint nodes --all a=b:NoSchedule
-delete ns kt --timeout=20s
+delete ns kt --timeout=180s
 delete clusterrole kt-cr kt-cr2
 delete clusterrolebinding kt-crb
 delete priorityclass kt-pc

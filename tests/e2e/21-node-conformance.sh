@@ -69,7 +69,7 @@ initContainers:
   - {name: two, image: busybox:1, command: [sh, -c, "echo two >>/w/f"], volumeMounts: [{name: w, mountPath: /w}]}'
 	p sidecar "$(run 'sleep 1; cat /w/s' 'volumeMounts: [{name: w, mountPath: /w}]')" 'volumes: [{name: w, emptyDir: {}}]
 initContainers:
-  - {name: side, image: busybox:1, restartPolicy: Always, command: [sh, -c, "trap \"exit 0\" TERM; echo up >/w/s; while :; do sleep 0.1; done"], volumeMounts: [{name: w, mountPath: /w}], startupProbe: {exec: {command: [test, -e, /w/s]}, periodSeconds: 1}}'
+  - {name: side, image: busybox:1, restartPolicy: Always, command: [sh, -c, "trap \"exit 0\" TERM; echo up >/w/s; while :; do sleep 0.1; done"], volumeMounts: [{name: w, mountPath: /w}], startupProbe: {exec: {command: [test, -e, /w/s]}, periodSeconds: 1, timeoutSeconds: 10}}'
 	# Hooks and probes.
 	p hooks "$(run 'trap "cat /w/pre; exit 0" TERM; until cat /w/post; do sleep 0.1; done; while :; do sleep 0.1; done' 'volumeMounts: [{name: w, mountPath: /w}], lifecycle: {postStart: {exec: {command: [sh, -c, "echo started >/w/post"]}}, preStop: {exec: {command: [sh, -c, "echo stopping >/w/pre"]}}}')" 'volumes: [{name: w, emptyDir: {}}]'
 	restart=Always p live "$(run 'sleep 1000' 'livenessProbe: {exec: {command: ["false"]}, periodSeconds: 1, failureThreshold: 1, terminationGracePeriodSeconds: 1}')"
@@ -157,7 +157,7 @@ ok "crashes back off" all "soon 20 is loops $main.state.waiting.reason CrashLoop
 ok "an init container that fails, fails the pod" all "ends initfail Failed" "is initfail '.initContainerStatuses[1].state.terminated.exitCode' 4" "is initfail $main.state.waiting.reason PodInitializing" 'is initfail ".conditions[?(@.type==\"Initialized\")].message" "containers with incomplete status: [second]"'
 ok "init containers run in order" all "ends inits Succeeded" "logs inits 'one
 two'"
-ok "a sidecar is up first and goes last" all "ends sidecar Succeeded" "logs sidecar up" "is sidecar '.initContainerStatuses[0].state.terminated.exitCode' 0"
+ok "a sidecar is up first and goes last" all "ends sidecar Succeeded" "logs sidecar up" "soon 5 is sidecar '.initContainerStatuses[0].state.terminated.exitCode' 0"
 
 ok "postStart runs beside the container" all "soon 20 is hooks $main.started true" "soon 10 logs hooks '*started'"
 ok "a failed liveness probe restarts" all "soon 20 sh -c '[ \$($kc get pod live -o jsonpath={.status$main.restartCount}) -ge 1 ]'" "soon 5 said 'live Killing Container main failed liveness probe, will be restarted'" "soon 5 said 'live Unhealthy Liveness probe failed'"
@@ -264,11 +264,11 @@ watcher=$!
 k logs -f hooks >"$work/hooks.log" 2>&1 &
 follower=$!
 soon 5 grep -q started "$work/hooks.log"
-k delete pod hooks --grace-period=5 --timeout=60s >/dev/null
+k delete pod hooks --grace-period=30 --timeout=180s >/dev/null
 ok "a pod that was deleted ends Succeeded" soon 5 grep -q Succeeded "$work/watch"
 ok "preStop ran before SIGTERM" soon 5 grep -q stopping "$work/hooks.log"
 kill $watcher $follower 2>/dev/null; wait $watcher $follower 2>/dev/null
-k delete pod --all --timeout=60s >/dev/null
+k delete pod --all --timeout=180s >/dev/null
 ok "nothing of a pod is left" soon 10 sh -c "! find $data/nodes/*/pods -mindepth 1 -maxdepth 1 | grep -q . && ! pgrep -f '^[^ ]*plumb pause $data'"
 umount "$work/shared"
 ok "clean stop" stop

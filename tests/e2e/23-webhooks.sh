@@ -8,7 +8,7 @@ KC="$KUBECTL --kubeconfig $data/admin.kubeconfig"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=hooks -keyout "$work/tls.key" -out "$work/tls.crt" \
 	-addext "subjectAltName=IP:127.0.0.1,DNS:hooks.default.svc" >/dev/null 2>&1
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=other -keyout "$work/other.key" -out "$work/other.crt" >/dev/null 2>&1
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 RELEASE=$work/release python3 "$here/webhooks.py" 127.0.0.1 "$port" "$work/tls.crt" "$work/tls.key" >"$work/hooks.log" 2>&1 & hooks_pid=$!
 trap 'kill $hooks_pid 2>/dev/null; cleanup' EXIT
 start --nodes 0
@@ -85,7 +85,7 @@ hook Validating wait /held CREATE 'timeoutSeconds: 30'
 cm wait >"$work/wait.yaml"
 "$KUBECTL" --kubeconfig "$data/admin.kubeconfig" create -f "$work/wait.yaml" >/dev/null 2>&1 & slow_pid=$!
 soon 10 grep -q 'POST /held' "$work/hooks.log"
-ok "others are served meanwhile" timeout 15 "$KUBECTL" --kubeconfig "$data/admin.kubeconfig" create cm meanwhile
+ok "others are served meanwhile" timeout 29 "$KUBECTL" --kubeconfig "$data/admin.kubeconfig" create cm meanwhile
 ok "the one that waits is not there yet" sh -c "! $KC get cm wait"
 touch "$work/release"
 ok "… it comes" wait "$slow_pid"

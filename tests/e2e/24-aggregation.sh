@@ -9,7 +9,7 @@ addr=$(python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=fruits -keyout "$work/tls.key" -out "$work/tls.crt" \
 	-addext "subjectAltName=DNS:fruits.default.svc" >/dev/null 2>&1
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=other -keyout "$work/other.key" -out "$work/other.crt" >/dev/null 2>&1
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 start --nodes 0
 available() { soon 10 sh -c "$KC get apiservice $1 --no-headers | grep -q \"$2\""; }
 

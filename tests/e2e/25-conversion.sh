@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 KC="$KUBECTL --kubeconfig $data/admin.kubeconfig"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=hooks -keyout "$work/tls.key" -out "$work/tls.crt" \
 	-addext "subjectAltName=IP:127.0.0.1" >/dev/null 2>&1
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 python3 "$here/webhooks.py" 127.0.0.1 "$port" "$work/tls.crt" "$work/tls.key" >"$work/hooks.log" 2>&1 & hooks_pid=$!
 trap 'kill $hooks_pid $watch_pid 2>/dev/null; cleanup' EXIT
 watch_pid=""
@@ -62,6 +62,6 @@ ok "… is stored" is v1 d host d:83
 kill "$hooks_pid"; wait "$hooks_pid" 2>/dev/null
 ok "without the webhook the stored version is still there" is v1 a host a:90
 ok "… the other is not" sh -c "$KC get hosts.v2.example.com a 2>&1 | grep -q 'conversion webhook for example.com/v2, Kind=Host failed'"
-ok "the definition can be deleted all the same" k delete crd hosts.example.com --timeout=60s
+ok "the definition can be deleted all the same" k delete crd hosts.example.com --timeout=180s
 ok "clean stop" stop
 finish

@@ -114,7 +114,7 @@ attach() {
 # The end of the input ends the program, that its client: by itself and well.
 attach_once() { (sleep 1; echo x) | kk attach -i "$1" >"$work/once" && grep -q '^end' "$work/once"; }
 # Where it may be given again, its end is only that of the session; what was given arrived.
-attach_piped() { echo "$1" | timeout 10 "$K" --kubeconfig "$data/admin.kubeconfig" attach -i talk && soon 10 sh -c "$K --kubeconfig $data/admin.kubeconfig logs talk | grep -q 'got $1'" && ! kk logs talk | grep -q '^end'; }
+attach_piped() { echo "$1" | timeout 60 "$K" --kubeconfig "$data/admin.kubeconfig" attach -i talk && soon 10 sh -c "$K --kubeconfig $data/admin.kubeconfig logs talk | grep -q 'got $1'" && ! kk logs talk | grep -q '^end'; }
 attach_tty() {
 	: >"$work/tty"
 	typed 0 | timeout 60 script -qec "stty rows 33 cols 99; $K --kubeconfig $data/admin.kubeconfig attach -it $1" /dev/null >"$work/tty"
@@ -169,28 +169,28 @@ ok "kubectl debug: a container that sees the other's processes" debug
 
 # A client that is killed takes its command with it.
 killed() {
-	"$KUBECTL" --kubeconfig "$data/admin.kubeconfig" exec echo -- sleep 4242 &
+	"$KUBECTL" --kubeconfig "$data/admin.kubeconfig" exec echo -- sleep $((1000000 + $$)) &
 	local pid=$!
-	soon 10 pgrep -f '^sleep 4242' >/dev/null || return 1
+	soon 10 pgrep -f "^sleep $((1000000 + $$))" >/dev/null || return 1
 	kill -9 $pid; wait $pid 2>/dev/null
-	soon 10 sh -c '! pgrep -f "^sleep 4242"'
+	soon 10 sh -c "! pgrep -f '^sleep $((1000000 + $$))'"
 }
 ok "kill -9 of the client ends its command" killed
 # … also one that is held back by a command that doesn't read, and can't even say that it is gone.
 killed_stuck() {
-	"$1" --kubeconfig "$data/admin.kubeconfig" exec -i echo -- sleep 4343 </dev/zero >/dev/null 2>&1 &
+	"$1" --kubeconfig "$data/admin.kubeconfig" exec -i echo -- sleep $((2000000 + $$)) </dev/zero >/dev/null 2>&1 &
 	local pid=$!
-	soon 10 pgrep -f '^sleep 4343' >/dev/null || return 1
+	soon 10 pgrep -f "^sleep $((2000000 + $$))" >/dev/null || return 1
 	sleep 2
 	kill -9 $pid; wait $pid 2>/dev/null
-	soon 20 sh -c '! pgrep -f "^sleep 4343"'
+	soon 20 sh -c "! pgrep -f '^sleep $((2000000 + $$))'"
 }
 for K in "$KUBECTL" ${old:-}; do ok "kill -9 of a client whose input is stuck: $K" killed_stuck "$K"; done
 kubelet_fds() { find "/proc/$(pgrep -f "plumb.* kubelet .*$data" | head -1)/fd" 2>/dev/null | wc -l; }
 before=$(kubelet_fds)
 ok "… and a forward's connections" forward
 ok "no descriptor is left behind" soon 15 sh -c "[ \$(find /proc/\$(pgrep -f 'plumb.* kubelet .*$data' | head -1)/fd | wc -l) -le $before ]"
-ok "no process file is left behind" sh -c "! find $data/nodes/*/run -name 'exec-*-s*' | grep -q ."
+ok "no process file is left behind" soon 5 sh -c "! find $data/nodes/*/run -name 'exec-*-s*' | grep -q ."
 
 # What python3-kubernetes and others speak: one byte a channel, or base64.
 cat >"$work/ws.py" <<'PY'

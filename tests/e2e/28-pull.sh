@@ -69,8 +69,9 @@ had=$(layers)
 ok "… and fetches nothing when nothing changed" test "$had" -le 2
 nsenter --net="$data/nodes/$node/netns" curl -sf "http://$R/move"
 { p changed "$R/moved/image:1" Always; p kept "$R/some/image:1"; } | k apply -f - >/dev/null
-ok "what changed is fetched" sh -c "$(declare -f soon); soon 20 sh -c '$kc logs changed | grep -q \"moved 2\"'"
-ok "a deleted pod leaves nothing of its pull" sh -c "$kc delete pod --all --timeout=60s >/dev/null; ! ls $data/images/tmp | grep -q pull-"
+moved() { k logs changed | grep -q "moved 2"; }
+ok "what changed is fetched" soon 20 moved
+ok "a deleted pod leaves nothing of its pull" sh -c "$kc delete pod --all --timeout=180s >/dev/null; ! ls $data/images/tmp | grep -q pull-"
 ok "by hand, too" nsenter --net="$data/nodes/$node/netns" "$PLUMB" image pull --data-dir "$data" "$R/some/byhand:1"
 kill $registry
 p offline "$R/some/image:1" | k apply -f - >/dev/null

@@ -50,11 +50,11 @@ quick="periodSeconds: 1, failureThreshold: 1"
 
 p target "$web, ports: [{name: web, containerPort: 8080}], readinessProbe: {tcpSocket: {port: web}, periodSeconds: 1}" | k apply -f - >/dev/null
 {
-	p local "$web, livenessProbe: {httpGet: {path: /cgi-bin/local, port: 8080}, initialDelaySeconds: 1, $quick}"
-	p away "$web, livenessProbe: {httpGet: {path: /cgi-bin/away, port: 8080}, initialDelaySeconds: 1, $quick}"
+	p local "$web, livenessProbe: {httpGet: {path: /cgi-bin/local, port: 8080}, initialDelaySeconds: 1, timeoutSeconds: 15, $quick}"
+	p away "$web, livenessProbe: {httpGet: {path: /cgi-bin/away, port: 8080}, initialDelaySeconds: 1, timeoutSeconds: 15, $quick}"
 	p serving "command: [nc, -ll, -p, '5000', -e, /bin/grpc1], readinessProbe: {grpc: {port: 5000}, periodSeconds: 1}"
 	p unwell "command: [nc, -ll, -p, '5000', -e, /bin/grpc2], readinessProbe: {grpc: {port: 5000, service: x}, periodSeconds: 1}"
-	p slow "command: [sh, -c, 'sleep 2; touch /tmp/up; sleep 1000'], startupProbe: {exec: {command: [ls, /tmp/up]}, periodSeconds: 1, failureThreshold: 20}, livenessProbe: {exec: {command: [ls, /tmp/up]}, $quick}"
+	p slow "command: [sh, -c, 'sleep 2; touch /tmp/up; sleep 1000'], startupProbe: {exec: {command: [ls, /tmp/up]}, periodSeconds: 1, timeoutSeconds: 15, failureThreshold: 20}, livenessProbe: {exec: {command: [ls, /tmp/up]}, timeoutSeconds: 15, $quick}"
 	p never "command: [sleep, '1000'], startupProbe: {exec: {command: ['false']}, periodSeconds: 1, failureThreshold: 2}"
 	p hangs "command: [sleep, '1000'], livenessProbe: {exec: {command: [sleep, '100']}, timeoutSeconds: 1, $quick}"
 	p badhook "command: [sleep, '1000'], lifecycle: {postStart: {exec: {command: [ls, /none]}}}"
@@ -74,12 +74,12 @@ ok "a probe that takes too long has failed" soon 20 restarted hangs
 ok "a postStart hook that fails restarts" all "soon 20 restarted badhook" "soon 5 said 'badhook FailedPostStartHook'"
 ok "postStart by HTTP, with its headers" soon 20 sh -c "$kc exec target -- cat /tmp/said | grep -q 'post yes kube-lifecycle/1.32'"
 soon 10 is calls $main.ready true
-k delete pod calls --grace-period=5 --timeout=60s >/dev/null
+k delete pod calls --grace-period=5 --timeout=180s >/dev/null
 ok "preStop by HTTP" sh -c "$kc exec target -- cat /tmp/said | grep -q '^pre '"
 t0=$(date +%s%N)
-k delete pod naps --grace-period=4 --timeout=60s >/dev/null
+k delete pod naps --grace-period=4 --timeout=180s >/dev/null
 ms=$((($(date +%s%N) - t0) / 1000000))
-ok "preStop by sleep takes its time, then SIGKILL waits for the grace (took $ms ms)" test "$ms" -ge 2000 -a "$ms" -lt 8000
+ok "preStop by sleep takes its time, then SIGKILL waits for the grace (took $ms ms)" test "$ms" -ge 2000 -a "$ms" -lt 25000
 ok "a redirection to elsewhere is an answer" all "is away $main.restartCount 0" "is away $main.ready true" "said 'away ProbeWarning'"
 ok "what is unwell was never ready" is unwell $main.ready false
 
@@ -93,12 +93,12 @@ node=$(k get nodes -o 'jsonpath={.items[0].status.addresses[0].address}')
 as() { # as ACCOUNT PATH MORE…: the status, then the answer
 	local account=$1 path=$2 token; shift 2
 	token=$([ "$account" = nobody ] || k create token "$account" 2>/dev/null || echo bad)
-	curl -s -m 5 --cacert "$data/pki/ca.crt" -w '\n%{http_code}\n' ${token:+-H "Authorization: Bearer $token"} "$@" "https://$node:10250$path" >"$work/as"
+	curl -s -m 20 --cacert "$data/pki/ca.crt" -w '\n%{http_code}\n' ${token:+-H "Authorization: Bearer $token"} "$@" "https://$node:10250$path" >"$work/as"
 	tail -n 1 "$work/as"
 }
 answers() { local want=$1 got; shift; got=$(as "$@"); [ "$got" = "$want" ] || { echo "$* is $got, not $want"; head -c 300 "$work/as"; return 1; }; }
 scraped() { answers 200 prom "$1" && grep -qE "$2" "$work/as"; }
-ok "a node is scraped with a token" all "scraped /metrics ^process_" "scraped /metrics/resource ^node_cpu" "scraped /metrics/cadvisor '^container_cpu_usage_seconds_total.*pod=\"target\"'"
+ok "a node is scraped with a token" all "scraped /metrics ^process_" "scraped /metrics/resource ^node_cpu" "soon 5 scraped /metrics/cadvisor '^container_cpu_usage_seconds_total.*pod=\"target\"'"
 ok "probes are counted" all "scraped /metrics/probes '^prober_probe_total.container=\"main\",namespace=\"default\",pod=\"unwell\",probe_type=\"Readiness\",pod_uid=\"[^\"]+\",result=\"failed\". [1-9]'" "grep -qE 'pod=\"serving\",probe_type=\"Readiness\",.*result=\"successful\". [1-9]' $work/as" "grep -qE '^prober_probe_duration_seconds_bucket.*pod=\"slow\",probe_type=\"Startup\",le=\"10\". [1-9]' $work/as"
 ok "… and nothing else with that one" all "answers 403 prom /pods" "grep -q 'verb=get, resource=nodes, subresource=proxy' $work/as" "answers 403 prom /stats/summary" "answers 403 prom /logs/" "answers 403 prom /metrics -X POST"
 ok "who has no rights gets nothing" all "answers 403 poor /metrics" "answers 401 nobody /metrics" "answers 401 nosuch /metrics" "answers 401 nosuch /metrics"
@@ -106,6 +106,6 @@ websocket="-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Ve
 ok "a way into a container needs more than to look" all "answers 403 prom '/exec/default/target/main?command=id&output=1' $websocket" "answers 101 enters '/exec/default/target/main?command=id&output=1' $websocket" "grep -qa 'uid=0' $work/as"
 ok "… as do logs, whole" all "answers 200 enters /containerLogs/default/target/main" "answers 200 enters /pods"
 
-ok "pods go" k delete pod --all --timeout=60s
+ok "pods go" k delete pod --all --timeout=180s
 ok "clean stop" stop
 finish

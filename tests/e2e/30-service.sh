@@ -41,10 +41,10 @@ spec:
   containers: [{name: main, image: "busybox:1", command: [sleep, "10000"]}]
 Y
 k apply -f "$work/app.yaml" >/dev/null
-ok "the rollout ends" k rollout status deployment/who --timeout=60s
+ok "the rollout ends" k rollout status deployment/who --timeout=180s
 ok "pods are spread over both nodes" sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pods -l app=who -o jsonpath='{range .items[*]}{.spec.nodeName}{\"\n\"}{end}' | sort -u | wc -l) = 2 ]"
 ip=$(k get svc who -o jsonpath='{.spec.clusterIP}')
-hit() { for _ in $(seq 60); do curl -s -m 2 "http://$1/" | cut -d' ' -f1; done | sort -u | grep -c .; }
+hit() { for _ in $(seq 60); do curl -s -m 10 "http://$1/" | cut -d' ' -f1; done | sort -u | grep -c .; }
 ok "the endpoints are four" soon 10 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get endpoints who -o jsonpath='{.subsets[0].addresses[*].ip}' | wc -w) = 4 ]"
 reach() { [ "$(hit "$1")" = 4 ]; }
 ok "its cluster IP reaches all four, from the host" soon 10 reach "$ip"
@@ -52,14 +52,14 @@ for i in 0 1; do
 	node=$(k get nodes -o jsonpath="{.items[$i].status.addresses[0].address}")
 	ok "the NodePort of node $i reaches all four" soon 10 reach "$node:30999"
 done
-ok "pods of two nodes reach each other" sh -c "for p in \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pods -l app=who -o jsonpath='{.items[*].status.podIP}'); do curl -sf -m 2 http://\$p:8080/ >/dev/null || exit 1; done"
+ok "pods of two nodes reach each other" soon 5 sh -c "for p in \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pods -l app=who -o jsonpath='{.items[*].status.podIP}'); do curl -sf -m 2 http://\$p:8080/ >/dev/null || exit 1; done"
 # Pods that end at once when told to: nobody may be sent to them by then.
 roll() {
 	rm -f "$work/stop"
 	python3 "$(dirname "$0")/steady.py" "$ip" 80 "$work/stop" & local asking=$!
 	sleep 0.5
 	k patch deployment who -p '{"spec":{"template":{"spec":{"containers":[{"name":"main","command":["sh","-c","mkdir -p /tmp/w && echo $NAME $NODE > /tmp/w/index.html && httpd -f -p 8080 -h /tmp/w & trap exit TERM; wait"]}]}}}}' &&
-		k rollout status deployment/who --timeout=60s && k rollout restart deployment/who && k rollout status deployment/who --timeout=60s
+		k rollout status deployment/who --timeout=180s && k rollout restart deployment/who && k rollout status deployment/who --timeout=180s
 	sleep 3
 	touch "$work/stop"
 	wait "$asking"
@@ -67,6 +67,6 @@ roll() {
 command -v python3 >/dev/null && ok "a rolling update loses no request" roll
 k scale deployment who --replicas=0 >/dev/null
 ok "without endpoints a connection is refused, not hung" soon 15 sh -c "! curl -s -m 1 http://$ip/ && [ \$(curl -s -m 2 -o /dev/null -w '%{errormsg}' http://$ip/ | grep -ci 'timed out') = 0 ]"
-k delete -f "$work/app.yaml" --timeout=60s >/dev/null
+k delete -f "$work/app.yaml" --timeout=180s >/dev/null
 ok "clean stop" stop
 finish

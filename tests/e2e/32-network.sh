@@ -31,7 +31,7 @@ Y
 	pod far "$n2" "{name: http, containerPort: 80}"
 	pod host "$n1" "{containerPort: 7080}" "hostNetwork: true" 7080 no
 } | k apply -f - >/dev/null
-ok "pods are ready" k wait --for=condition=Ready pod --all --timeout=60s
+ok "pods are ready" k wait --for=condition=Ready pod --all --timeout=180s
 # ask POD ADDRESS PORT: what answers there, as the pod sees it
 ask() { k exec "$1" -- sh -c "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 $2 $3" | sed -n 's/^I am //p'; }
 is() { [ "$(ask "$1" "$2" "$3")" = "$4" ]; }
@@ -47,7 +47,7 @@ ok "at any address" soon 5 from_host "$h1:8081" three
 ok "from another node's pod" soon 5 is far "$h1" 8081 three
 ok "from the pod itself" soon 5 is three "$h1" 8081 three
 ok "a pod in the node's network has the node's name" sh -c "[ \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig exec host -- cat /proc/sys/kernel/hostname)\" = $n1 ]"
-ok "load balancers learn that the node's dataplane works" sh -c "curl -sf -m 2 http://$h1:10256/healthz | grep -q lastUpdated"
+ok "load balancers learn that the node's dataplane works" soon 5 sh -c "curl -sf -m 2 http://$h1:10256/healthz | grep -q lastUpdated"
 ok "and only the node itself its metrics" sh -c "! curl -s -m 1 http://$h1:10249/metrics"
 ok "connections half closed are kept for an hour" sh -c "nsenter --net=\"$data/nodes/$n1/netns\" cat /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait | grep -q '^3600$'"
 k delete pod three >/dev/null
@@ -56,12 +56,12 @@ ok "host ports go with their pods" soon 5 sh -c "! curl -s -m 1 http://$h1:8081/
 k expose pod one --port 80 --name one >/dev/null
 vip=$(field one clusterIP)
 ok "a pod reaches itself by its Service" soon 5 is one "$vip" 80 one
-ok "another node's pod, too" is far "$vip" 80 one
-ok "and a pod in the node's network" is host "$vip" 80 one
+ok "another node's pod, too" soon 5 is far "$vip" 80 one
+ok "and a pod in the node's network" soon 5 is host "$vip" 80 one
 patch one '{"spec":{"type":"NodePort"}}'
 np=$(field one 'ports[0].nodePort')
 ok "as a NodePort, by another node" soon 5 from_host "$h2:$np" one
-ok "from a pod" is far "$h1" "$np" one
+ok "from a pod" soon 5 is far "$h1" "$np" one
 patch one '{"spec":{"type":"ClusterIP"}}'
 ok "as a ClusterIP it has no node port" test -z "$(field one 'ports[0].nodePort')"
 ok "its address stays" test "$(field one clusterIP)" = "$vip"
@@ -101,11 +101,12 @@ ok "isn't for everybody" sh -c "[ -z \"$(ask host 203.0.113.7 80)\" ]"
 ok "an external address is" soon 5 is host 203.0.113.8 80 two
 k create service loadbalancer edge --tcp 8099:80 >/dev/null && patch edge '{"spec":{"selector":{"app":"far"}}}'
 ok "without a cloud the nodes are the balancer" soon 5 from_host "$h1:8099" far
-ok "and say so" test "$(k get svc edge -o jsonpath='{.status.loadBalancer.ingress[*].ip}')" = "$h1 $h2"
+said_so() { [ "$(k get svc edge -o jsonpath='{.status.loadBalancer.ingress[*].ip}')" = "$h1 $h2" ]; }
+ok "and say so" soon 5 said_so
 patch written '{"spec":{"externalTrafficPolicy":"Local","selector":{"app":"two"},"loadBalancerSourceRanges":null}}'
 hc=$(field written healthCheckNodePort)
 ok "its health check says where it serves" soon 5 sh -c "curl -s -m 2 http://$h1:$hc/ | grep -q '\"localEndpoints\":1'"
-ok "and where it doesn't" sh -c "[ \$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$h2:$hc/) = 503 ]"
+ok "and where it doesn't" soon 5 sh -c "[ \$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$h2:$hc/) = 503 ]"
 k delete svc kubernetes >/dev/null
 ok "the API's own Service comes again" soon 10 k get svc kubernetes
 finish

@@ -26,7 +26,7 @@ n1=$(k get nodes -o jsonpath='{.items[0].metadata.name}') n2=$(k get nodes -o js
 k create ns a >/dev/null; k create ns b >/dev/null; k label ns b team=y >/dev/null
 { pod a server "$n1" "app: server"; pod a near "$n1" "app: near"; pod a far "$n2" "app: far"; pod b other "$n2" "app: far"; } | k apply -f - >/dev/null
 k -n a expose pod server --port 80 >/dev/null
-ok "pods are ready" k wait --for=condition=Ready pod --all -A --timeout=60s
+ok "pods are ready" k wait --for=condition=Ready pod --all -A --timeout=180s
 ip=$(k -n a get pod server -o jsonpath='{.status.podIP}') vip=$(k -n a get svc server -o jsonpath='{.spec.clusterIP}')
 other=$(k -n b get pod other -o jsonpath='{.status.podIP}')
 # get NAMESPACE POD ADDRESS[:PORT]

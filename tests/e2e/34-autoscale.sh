@@ -139,7 +139,7 @@ ok "a container's memory scales a StatefulSet" soon 20 sh -c "[ \$($KUBECTL --ku
 here=$(cd "$(dirname "$0")" && pwd)
 addr=$(ip -4 -o addr show | awk '/ plbr-/{sub("/.*", "", $4); print $4; exit}')
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=metrics -keyout "$work/tls.key" -out "$work/tls.crt" >/dev/null 2>&1
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 python3 "$here/metrics.py" "$addr" "$port" "$work/tls.crt" "$work/tls.key" >"$work/metrics.log" 2>&1 & metrics_pid=$!
 trap 'kill $metrics_pid 2>/dev/null; cleanup' EXIT
 apiservice() {

@@ -30,27 +30,30 @@ spec: {type: NodePort, selector: {app: app}, ports: [{port: 80}]}
 Y
 ok "apply" k apply -f "$work/app.yaml"
 port=$(k get svc app -o jsonpath='{.spec.ports[0].nodePort}')
-ok "rollout status" k rollout status deploy/app --timeout=60s
+ok "rollout status" k rollout status deploy/app --timeout=180s
 ok "apply again keeps the node port" sh -c "$kc apply -f $work/app.yaml && [ \$($kc get svc app -o jsonpath='{.spec.ports[0].nodePort}') = $port ]"
 ok "run --rm -i: its input, its output" says "typed" sh -c "echo typed | $kc run once --image=busybox:1 --restart=Never --rm -i --command -- sh -c 'read x; echo \$x'"
 ok "run: its exit code" sh -c "$kc run bad --image=busybox:1 --restart=Never --rm -i --command -- sh -c 'sleep 0.5; exit 42' </dev/null; [ \$? = 42 ]"
 sed 's/began/again/' "$work/app.yaml" >"$work/app2.yaml"
 ok "diff finds the difference" sh -c "$kc diff -f $work/app2.yaml | grep -q '^+.*again'; [ \$? = 0 ]"
-ok "apply rolls out" sh -c "$kc apply -f $work/app2.yaml && $kc rollout status deploy/app --timeout=60s"
+ok "apply rolls out" sh -c "$kc apply -f $work/app2.yaml && $kc rollout status deploy/app --timeout=180s"
 ok "history tells of both" says "2 " k rollout history deploy/app
-ok "undo goes back" sh -c "$kc rollout undo deploy/app && $kc rollout status deploy/app --timeout=60s && [ \"\$($kc logs deploy/app)\" = began ]"
-ok "view-last-applied" says "again" k apply view-last-applied deploy/app
-ok "set image, env, resources" sh -c "$kc set image deploy/app main=busybox:1 && $kc set env deploy/app A=b && $kc set resources deploy/app --requests=cpu=10m && $kc rollout status deploy/app --timeout=60s"
-ok "restart" sh -c "$kc rollout restart deploy/app && $kc rollout status deploy/app --timeout=60s"
+ok "undo goes back" sh -c "$kc rollout undo deploy/app && $kc rollout status deploy/app --timeout=180s"
 # A rollout is done before the last of the old pods is gone.
 settled() { [ -z "$(k get pods -l app=app -o jsonpath='{.items[*].metadata.deletionTimestamp}')" ]; }
+soon 15 settled
+began() { [ "$(k logs deploy/app)" = began ]; }
+ok "… to what it said" soon 10 began
+ok "view-last-applied" says "again" k apply view-last-applied deploy/app
+ok "set image, env, resources" sh -c "$kc set image deploy/app main=busybox:1 && $kc set env deploy/app A=b && $kc set resources deploy/app --requests=cpu=10m && $kc rollout status deploy/app --timeout=180s"
+ok "restart" sh -c "$kc rollout restart deploy/app && $kc rollout status deploy/app --timeout=180s"
 soon 15 settled
 pod=$(k get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{.items[-1:].metadata.name}')
 ok "cp there and back" sh -c "$kc cp $work/app.yaml $pod:/tmp/f && $kc cp $pod:/tmp/f $work/back && cmp $work/app.yaml $work/back"
 ok "a container that isn't" fails "container nope is not valid for pod" k exec "$pod" -c nope -- ls
 ok "logs before its first end" fails "previous terminated container" k logs "$pod" --previous
 ok "scale by its sub-resource" sh -c "$kc patch deploy app --subresource=scale --type=merge -p '{\"spec\":{\"replicas\":2}}' 2>/dev/null || $kc scale deploy app --replicas=2"
-ok "wait" k wait --for=condition=Available deploy/app --timeout=60s
+ok "wait" k wait --for=condition=Available deploy/app --timeout=180s
 ok "describe pod" says "QoS Class:" k describe pod "$pod"
 ok "describe service" says "Session Affinity:" k describe svc app
 ok "describe node" says "Non-terminated Pods:" k describe node
@@ -62,10 +65,11 @@ k get cm gone -o yaml | sed '/resourceVersion\|uid\|creationTimestamp/d' | k app
 [ "$(kubectl_minor)" -lt 22 ] && skip "apply --prune" "kubectl is too old" || ok "apply --prune takes what isn't there any more" says "configmap/gone pruned" k apply -f "$work/app.yaml" --prune -l set=x
 ok "a quota of scopes that aren't is refused" fails "unsupported scope" k create quota q --hard=pods=1 --scopes=Nope
 # What apply put back above rolls out: the pod of before may be gone.
-k rollout status deploy/app --timeout=60s >/dev/null
+k rollout status deploy/app --timeout=180s >/dev/null
 node=$(k get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{.items[0].spec.nodeName}')
-ok "cordon is told of" sh -c "$kc cordon $node && sleep 1 && $kc describe node $node | grep -q NodeNotSchedulable"
-ok "drain" k drain "$node" --ignore-daemonsets --force --timeout=60s
+ok "cordon" k cordon "$node"
+ok "… is told of" soon 10 says NodeNotSchedulable k describe node "$node"
+ok "drain" k drain "$node" --ignore-daemonsets --force --timeout=180s
 ok "… its pods go on elsewhere" soon 10 sh -c "[ \$($kc get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{range .items[*]}{.spec.nodeName}{\"\\n\"}{end}' | grep -vc ^$node\$) -ge 1 ]"
 ok "uncordon, taint" sh -c "$kc uncordon $node && $kc taint node $node a=b:NoSchedule && $kc taint node $node a-"
 k proxy --unix-socket="$work/sock" >/dev/null 2>&1 & proxy=$!
@@ -73,6 +77,6 @@ ok "proxy on a socket" soon 5 says '"versions"' curl -s --unix-socket "$work/soc
 ok "… to a node's kubelet" says ok curl -s --unix-socket "$work/sock" "http://localhost/api/v1/nodes/$node/proxy/healthz"
 ok "… to its machine's logs" says "<pre>" curl -sL --unix-socket "$work/sock" "http://localhost/api/v1/nodes/$node/proxy/logs"
 kill "$proxy"; wait "$proxy" 2>/dev/null
-ok "delete, in the foreground" k delete -f "$work/app.yaml" --cascade=foreground --timeout=60s
+ok "delete, in the foreground" k delete -f "$work/app.yaml" --cascade=foreground --timeout=180s
 ok "… and all is gone" sh -c "[ -z \"\$($kc get pods,rs -l app=app -o name)\" ]"
 finish

@@ -47,7 +47,7 @@ agent() { # agent MACHINE ARGS…
 }
 refused() { # refused MESSAGE ARGS…
 	local want=$1; shift
-	! on 1 timeout 20 "$PLUMB" agent --data-dir "$work/bad" --server https://10.77.0.1:6443 --node-name bad "$@" >"$work/bad.log" 2>&1 || return 1
+	! on 1 timeout 100 "$PLUMB" agent --data-dir "$work/bad" --server https://10.77.0.1:6443 --node-name bad "$@" >"$work/bad.log" 2>&1 || return 1
 	grep -q "$want" "$work/bad.log" || { cat "$work/bad.log"; return 1; }
 }
 
@@ -65,7 +65,7 @@ ready() { k get node "$1" --no-headers 2>/dev/null | grep -q ' Ready '; }
 ok "machines join" soon 20 ready m1
 ok "… both" soon 20 ready m2
 ok "their addresses are known" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get nodes -o wide | grep -q 10.77.0.12"
-ok "requests were approved by right" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get csr | grep kubelet-serving | grep -q 'Approved,Issued'"
+ok "requests were approved by right" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get csr | grep kubelet-serving | grep -q 'Approved,Issued'"
 ok "a token can be taken back" "$PLUMB" token delete "$token" --data-dir "$data"
 
 for n in 1 2; do cat <<Y; done | k apply -f - >/dev/null
@@ -86,16 +86,16 @@ Y
 running() { k get pod "$1" --no-headers | grep -q '1/1 *Running'; }
 ok "pods run there" soon 20 running p1
 ok "… on both" soon 20 running p2
-ok "logs through the server" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig logs p2 | grep -q 'I am p2'"
-ok "exec through the server" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig exec p1 -- cat /www/who | grep -q p1"
+ok "logs through the server" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig logs p2 | grep -q 'I am p2'"
+ok "exec through the server" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig exec p1 -- cat /www/who | grep -q p1"
 p2=$(k get pod p2 -o jsonpath='{.status.podIP}')
 ok "a pod reaches one on the other machine" soon 10 k exec p1 -- busybox wget -q -O- "http://$p2:8080/who"
 service=$(k get svc p2 -o jsonpath='{.spec.clusterIP}')
 ok "… by its Service" soon 10 k exec p1 -- busybox wget -q -O- "http://$service/who"
 ok "… whose name it finds" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig exec p1 -- busybox nslookup p2.default.svc.cluster.local | grep -q $service"
-ok "the server's machine reaches pods" soon 5 curl -sf -m 2 "http://$p2:8080/who"
-ok "… so its API does" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get --raw /api/v1/namespaces/default/services/p2:80/proxy/who | grep -q p2"
-ok "top nodes" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig top nodes | grep -q m2"
+ok "the server's machine reaches pods" soon 5 curl -sf -m 10 "http://$p2:8080/who"
+ok "… so its API does" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get --raw /api/v1/namespaces/default/services/p2:80/proxy/who | grep -q p2"
+ok "top nodes" soon 10 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig top nodes | grep -q m2"
 
 $PLUMB token create --ttl 1s --data-dir "$data" >/dev/null
 ok "an expired token is deleted" soon 5 sh -c "! $PLUMB token list --data-dir $data | grep -qE 'expired|20[0-9][0-9]-'"

@@ -55,7 +55,7 @@ applied() { is plumb-system kustomization/root '{.status.lastAppliedRevision}' "
 ok "the repository is applied" soon 15 is shop configmap/settings '{.data.colour}' blue
 ok "… and Ready says so" soon 10 ready True
 ok "status names the commit" soon 10 applied
-ok "inventory lists what is ours" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get kustomization root -o jsonpath='{.status.inventory.entries[*].id}' | grep -q shop_front_apps_Deployment"
+ok "inventory lists what is ours" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get kustomization root -o jsonpath='{.status.inventory.entries[*].id}' | grep -q shop_front_apps_Deployment"
 
 sed -i 's/colour: blue/colour: green/' "$repo/app/objects.yaml"; push 'green'
 ok "a push is applied" soon 10 is shop configmap/settings '{.data.colour}' green
@@ -78,7 +78,7 @@ printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: s
 ln -s /etc/passwd "$repo/app/extra.yaml"; bad "symbolic link out" 'app/extra.yaml.*link'
 { echo 'apiVersion: v1'; echo 'kind: ConfigMap'; echo 'metadata: {name: x, namespace: shop}'; echo 'data:'; echo '  x: |'; head -c 100000000 /dev/zero | tr '\0' 'x' | fold -w 1000 | sed 's/^/    /'; } >"$repo/app/extra.yaml"; bad "a 100 MB file" 'app/extra.yaml.*(larger|MiB|MB|bytes)'
 { echo 'a0: &a0 [x,x,x,x,x,x,x,x,x]'; for i in 1 2 3 4 5 6 7 8 9; do p=$((i - 1)); echo "a$i: &a$i [*a$p,*a$p,*a$p,*a$p,*a$p,*a$p,*a$p,*a$p,*a$p]"; done; } >"$repo/app/extra.yaml"; bad "alias bomb" 'app/extra.yaml.*alias'
-ok "events tell of it" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get events | grep -q extra.yaml"
+ok "events tell of it" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get events | grep -q extra.yaml"
 
 git -C "$repo" mv app moved; push 'move the folder'
 ok "a path that is gone is named" soon 10 message 'app'
@@ -111,7 +111,7 @@ ok "its commit edits just the drifted line" sh -c "[ \"\$(git -C $work/repo.git 
 ok "… to what was live" sh -c "git -C $work/repo.git show $(branch):app/objects.yaml | grep -q 'colour: pink'"
 ok "… and names who did it" sh -c "git -C $work/repo.git log -1 --format=%B $(branch) | grep -q alice || git -C $work/repo.git diff main...$(branch) | grep -q alice"
 ok "comments survive" sh -c "git -C $work/repo.git show $(branch):app/objects.yaml | grep -q 'name: settings # keep this name'"
-ok "a DriftReport says the same" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get driftreports -A -o yaml | grep -q colour"
+ok "a DriftReport says the same" soon 5 sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig get driftreports -A -o yaml | grep -q colour"
 k -n shop delete deployment front --wait=false >/dev/null
 ok "a deleted object comes back" soon 10 is shop deployment/front '{.spec.replicas}' 2
 

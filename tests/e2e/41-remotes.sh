@@ -15,7 +15,6 @@ git clone -q "$work/srv/r.git" "$repo" 2>/dev/null
 page() { printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: default}\ndata: {word: %s}\n' "$1" "$2" >"$repo/$1.yaml"; }
 push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q origin HEAD:main; }
 page ssh one; page https one; push one
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # ---- servers ----
 ssh-keygen -q -t ed25519 -N '' -f "$work/host" && ssh-keygen -q -t ed25519 -N '' -f "$work/user"
@@ -57,7 +56,7 @@ class Git(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = handle_any
     def log_message(self, *a): pass
 s = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Git)
-c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); c.load_cert_chain(sys.argv[3], sys.argv[4]); s.socket = c.wrap_socket(s.socket, server_side=True)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); c.load_cert_chain(sys.argv[3], sys.argv[4]); s.socket = c.wrap_socket(s.socket, server_side=True, do_handshake_on_connect=False)
 s.serve_forever()
 END
 }
@@ -211,7 +210,7 @@ k create secret generic proxy -n plumb-system --from-literal=address="http://127
 page https six; push six
 source_of proxied "https://localhost:$https_port/r.git" login | sed 's/secretRef:/proxySecretRef: {name: proxy}, secretRef:/' | k apply -f - >/dev/null
 ok "a proxy with a password is gone through" soon 15 word https six
-ok "… really" grep -q "localhost:$https_port" "$work/proxied"
+ok "… really" soon 5 grep -q "localhost:$https_port" "$work/proxied"
 # ---- a GitHub App: its key gets a token, which git sends as a password ----
 FORGE=${FORGE:-$(dirname "$PLUMB")/forge}
 app_tests() {
@@ -227,7 +226,7 @@ app_tests() {
 	page https eight; push eight
 	ok "… and followed" soon 15 word https eight
 	ok "… with one token" sh -c "[ \"\$(curl -s http://127.0.0.1:$(cat "$work/forge.port")/_/state | grep -c access_tokens)\" = 1 ]"
-	ok "… asked for through the proxy" grep -q "^http://127.0.0.1:.*/access_tokens" "$work/proxied"
+	ok "… asked for through the proxy" soon 5 grep -q "^http://127.0.0.1:.*/access_tokens" "$work/proxied"
 	k apply -f - >/dev/null <<Y
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Provider
@@ -251,11 +250,11 @@ Y
 	app brief 12345; k -n plumb-system patch secret brief -p '{"stringData":{"githubAppInstallationID":"077"}}' >/dev/null
 	source_of brief "https://localhost:$https_port/r.git" brief | sed 's/secretRef:/provider: github, secretRef:/; s/interval: 1s/interval: 1h/; s,path: ./,path: ./sub,' | k apply -f - >/dev/null
 	soon 15 word https eight
-	k -n plumb-system wait kustomization/brief --for=condition=Ready --timeout=15s >/dev/null
+	k -n plumb-system wait kustomization/brief --for=condition=Ready --timeout=180s >/dev/null
 	sed -i 's/eight/nine/' "$repo/sub/https.yaml"; push nine
 	k -n plumb-system annotate gitrepository brief reconcile.fluxcd.io/requestedAt=now >/dev/null
 	soon 15 word https nine
-	k -n plumb-system wait kustomization/brief --for=condition=Ready --timeout=15s >/dev/null
+	k -n plumb-system wait kustomization/brief --for=condition=Ready --timeout=180s >/dev/null
 	asked() { curl -s "$at/_/state" | grep -c access_tokens; }
 	before=$(asked)
 	ok "a GitHub App pushes" sh -c "'$PLUMB' rollback brief --data-dir '$data' | grep -q 'on branch main'"

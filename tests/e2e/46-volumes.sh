@@ -50,7 +50,7 @@ for i in 0 1 2; do k exec "db-$i" -- sh -c "echo kept-$i >/data/file; echo sub-$
 echo copied >"$work/copied"
 ok "kubectl cp writes into one" sh -c "$kc exec -i db-1 -- sh -c 'cat >/data/copied' <$work/copied"
 before=$(k get pods -l app=db -o 'jsonpath={range .items[*]}{.metadata.name}={.spec.nodeName} {end}')
-k delete pods -l app=db --timeout=60s >/dev/null
+k delete pods -l app=db --timeout=180s >/dev/null
 ok "new pods come" soon 40 running 3
 ok "… where their data are" sh -c "[ '$before' = \"\$($kc get pods -l app=db -o 'jsonpath={range .items[*]}{.metadata.name}={.spec.nodeName} {end}')\" ]"
 ok "… and find them" sh -c "for i in 0 1 2; do [ \$($kc exec db-\$i -- cat /data/file) = kept-\$i ] && [ \$($kc exec db-\$i -- cat /data/a/b/file) = sub-\$i ] || exit 1; done"
@@ -80,6 +80,7 @@ kill "$up_pid"; wait "$up_pid" 2>/dev/null
 start --nodes 2
 ok "after a restart, running pods still have them" soon 30 sh -c "[ \"\$($kc exec db-0 -- cat /data/file)\" = kept-0 ]"
 
+soon 30 k exec db-1 -- true
 ok "… also while their claim is being deleted" sh -c "sleep 2; [ \$($kc exec db-1 -- cat /data/file) = kept-1 ] && ! $kc get events | grep -q 'being deleted'"
 
 claim() { # claim NAME [MORE]
@@ -125,7 +126,7 @@ cat <<-Y | k apply -f - >/dev/null
 Y
 ok "one that fits is found" soon 10 sh -c "$kc get pvc now --no-headers | grep -q 'Bound.*own.*5Mi'"
 ok "… and the pod that waited runs" soon 20 sh -c "[ \"\$($kc exec hasty -- cat /v/file)\" = mine ]"
-k delete pod hasty --timeout=60s >/dev/null; k delete pvc now --timeout=60s >/dev/null
+k delete pod hasty --timeout=180s >/dev/null; k delete pvc now --timeout=180s >/dev/null
 ok "a retained volume is Released" soon 10 sh -c "$kc get pv own --no-headers | grep -q 'Retain.*Released'"
 ok "… with its data" grep -q mine "$work/own/file"
 k patch pv own --type merge -p '{"spec":{"claimRef":null}}' >/dev/null
@@ -165,7 +166,7 @@ cat <<-Y | k apply -f - >/dev/null
 	  volumes: [{name: v, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}}}]
 Y
 ok "an ephemeral volume comes with its pod" soon 20 sh -c "$kc exec brief -- cat /v/x"
-k delete pod brief --timeout=60s >/dev/null
+k delete pod brief --timeout=180s >/dev/null
 ok "… and goes with it" soon 20 gone pvc brief-v
 ok "a node reads no other claims" sh -c "! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pvc -A 2>/dev/null && ! $KUBECTL --kubeconfig $data/pki/kubelet-\$($kc get nodes -o 'jsonpath={.items[0].metadata.name}').kubeconfig get pv own 2>/dev/null"
 
@@ -196,7 +197,7 @@ disk() { # disk MODE COMMAND CONTAINER-YAML: its volume, a claim and a pod that 
 	Y
 }
 completed() { k get pod disk --no-headers | grep -q Completed; }
-no_disk() { for kind in pod pvc pv; do k delete $kind disk --timeout=30s >/dev/null || return 1; done; }
+no_disk() { for kind in pod pvc pv; do k delete $kind disk --timeout=180s >/dev/null || return 1; done; }
 if [ -n "$loop" ]; then
 	trap 'losetup -d "$loop" 2>/dev/null; cleanup' EXIT
 	node=$(k get nodes -o 'jsonpath={.items[1].metadata.name}')
@@ -206,7 +207,7 @@ if [ -n "$loop" ]; then
 		[ $said = once ] || ok "… with what it holds" sh -c "$kc logs disk | grep -q once"
 		no_disk
 	done
-	ok "… and let go" sh -c "! grep -q $loop /proc/self/mountinfo"
+	ok "… and let go" soon 10 sh -c "! grep -q $loop /proc/self/mountinfo"
 	disk Block "test -b /v/disk && echo raw >/v/disk" "volumeDevices: [{name: v, devicePath: /v/disk}]" | k apply -f - >/dev/null
 	ok "a device is given as it is" soon 20 completed
 	ok "… and written to" sh -c "head -c 3 $loop | grep -q raw"
@@ -214,9 +215,9 @@ if [ -n "$loop" ]; then
 	losetup -d "$loop"
 fi
 
-k delete pod --all --grace-period=0 --timeout=60s >/dev/null 2>&1
-k delete statefulset db --timeout=60s >/dev/null
-k delete pvc --all --timeout=60s >/dev/null
+k delete pod --all --grace-period=0 --timeout=180s >/dev/null 2>&1
+k delete statefulset db --timeout=180s >/dev/null
+k delete pvc --all --timeout=180s >/dev/null
 ok "all made volumes go in the end" soon 30 sh -c "! $kc get pv --no-headers | grep -q pvc-"
 ok "… and no folder is left" soon 10 sh -c "! find $data/nodes/*/volumes -mindepth 1 | grep -q ."
 ok "a deleted class doesn't come back" sh -c "$kc delete sc local-path"

@@ -18,7 +18,7 @@ spec:
       containers: [{name: main, image: "busybox:1", command: [sleep, "100000"], env: [{name: ROUND, value: "0"}]}]
 Y
 k apply -f "$work/app.yaml" >/dev/null
-ok "first rollout" k rollout status deployment/app --timeout=60s
+ok "first rollout" k rollout status deployment/app --timeout=180s
 pid_of() { sed -n "s/.*\"name\":\"$1\",\"pid\":\([0-9]*\).*/\1/p" "$data/roles"; }
 round=0
 rounds_ok() { [ "$(k get pods -l app=app -o jsonpath='{range .items[*]}{.spec.containers[0].env[0].value}{" "}{.status.phase}{"\n"}{end}' | grep -c "^$round Running")" = 3 ] && [ "$(k get pods -l app=app --no-headers | wc -l)" = 3 ]; }

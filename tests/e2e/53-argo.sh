@@ -110,10 +110,10 @@ ok "an Application is accepted" app plain 'targetRevision: HEAD, path: plain' "$
 ok "it is deployed, its namespace made" soon 15 is plain configmap/settings '{.data.colour}' blue
 ok "… and Synced" soon 10 sync plain Synced
 ok "… and Healthy" soon 10 is argocd application/plain '{.status.health.status}' Healthy
-ok "the revision is the commit" is argocd application/plain '{.status.sync.revision}' "$(git -C "$repo" rev-parse HEAD)"
+ok "the revision is the commit" soon 5 is argocd application/plain '{.status.sync.revision}' "$(git -C "$repo" rev-parse HEAD)"
 ok "the operation is told" soon 5 is argocd application/plain '{.status.operationState.phase}' Succeeded
-ok "so is the history" is argocd application/plain '{.status.history[0].revision}' "$(git -C "$repo" rev-parse HEAD)"
-ok "resources are listed" has argocd application/plain '{.status.resources[*].name}' settings
+ok "so is the history" soon 5 is argocd application/plain '{.status.history[0].revision}' "$(git -C "$repo" rev-parse HEAD)"
+ok "resources are listed" soon 5 has argocd application/plain '{.status.resources[*].name}' settings
 ok "folders below are not read" gone plain configmap/deep
 ok "the tracking annotation is set" is plain configmap/settings '{.metadata.annotations.argocd\.argoproj\.io/tracking-id}' 'plain:/ConfigMap:plain/settings'
 ok "no GitRepository was made for it" sh -c "[ -z \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig get gitrepositories -A -o name)\" ]"
@@ -133,7 +133,7 @@ ok "… and nothing is made" gone manual configmap/settings
 k -n argocd patch application manual --type merge -p '{"operation":{"initiatedBy":{"username":"me"},"sync":{}}}' >/dev/null
 ok "an operation syncs it" soon 15 is manual configmap/deep '{.metadata.name}' deep
 ok "… and it is Synced" soon 10 sync manual Synced
-ok "… by whom is told" is argocd application/manual '{.status.operationState.operation.initiatedBy.username}' me
+ok "… by whom is told" soon 5 is argocd application/manual '{.status.operationState.operation.initiatedBy.username}' me
 ok "… and the operation is gone" soon 5 is argocd application/manual '{.operation}' ''
 k -n argocd annotate application manual plumb.dev/drift=correct >/dev/null
 k -n manual patch configmap settings --type merge -p '{"data":{"colour":"red"}}' >/dev/null
@@ -152,6 +152,7 @@ ok "replicas and labels" is kust deployment/my-web '{.spec.replicas} {.spec.sele
 ok "the source is kustomize" soon 5 is argocd application/kust '{.status.sourceType}' Kustomize
 ok "nothing runs here, and health says so" soon 5 is argocd application/kust '{.status.health.status}' Progressing
 ok "images are told" soon 5 has argocd application/kust '{.status.summary.images}' shop/web:2
+soon 15 sync kust Synced
 k -n kust scale deployment my-web --replicas 5 >/dev/null
 sleep 0.5
 ok "what is ignored is no difference" sync kust Synced
@@ -170,7 +171,7 @@ ok "… and is Synced" soon 15 sync hooks Synced
 created() { json hooks "configmap/$1" '{.metadata.resourceVersion}'; }
 ok "in order" test "$(created before)" -lt "$(created first)" -a "$(created first)" -lt "$(created second)"
 ok "the hook of the end went by its policy" soon 10 gone hooks configmap/after
-ok "… and is told of" has argocd application/hooks '{.status.operationState.syncResult.resources[*].hookPhase}' 'Succeeded Succeeded'
+ok "… and is told of" soon 5 has argocd application/hooks '{.status.operationState.syncResult.resources[*].hookPhase}' 'Succeeded Succeeded'
 ok "Skip is skipped" gone hooks configmap/never
 ok "hooks are no resources" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig -n argocd get application hooks -o jsonpath='{.status.resources[*].name}' | grep -q before"
 
@@ -230,7 +231,7 @@ Y
 push 'a hook that fails'
 ok "a hook that fails" app fails 'path: fails' "$auto"
 ok "… fails the sync" soon 20 is argocd application/fails '{.status.operationState.phase}' Failed
-ok "… and says which" has argocd application/fails '{.status.operationState.message}' 'PreSync hook Job migrate'
+ok "… and says which" soon 5 has argocd application/fails '{.status.operationState.message}' 'PreSync hook Job migrate'
 ok "… before anything was applied" gone fails configmap/behind
 ok "SyncFail ran" soon 5 is fails configmap/sorry '{.metadata.name}' sorry
 
@@ -242,7 +243,7 @@ ok "Prune=confirm" app keep 'path: keep' '{automated: {prune: true}, syncOptions
 ok "… is deployed" soon 15 sync keep Synced
 printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\n' >"$repo/keep/a.yaml"; push 'one of them'
 ok "… is out of sync then" soon 15 sync keep OutOfSync
-ok "… says what it waits for" has argocd application/keep '{.status.operationState.message}' 'deletion-approved'
+ok "… says what it waits for" soon 5 has argocd application/keep '{.status.operationState.message}' 'deletion-approved'
 ok "… and keeps what was there" is keep configmap/two '{.metadata.name}' two
 k -n argocd annotate application keep "argocd.argoproj.io/deletion-approved=$(date -u +%Y-%m-%dT%H:%M:%SZ)" >/dev/null
 ok "… until it is approved" soon 15 gone keep configmap/two
@@ -357,7 +358,7 @@ ok "histories stay" is argocd application/plain '{.status.history[0].id}' 0
 # ---- refresh, end ----
 k -n argocd annotate application plain argocd.argoproj.io/refresh=normal >/dev/null
 ok "a refresh is answered" soon 10 is argocd application/plain '{.metadata.annotations.argocd\.argoproj\.io/refresh}' ''
-ok "deleted without a finalizer" k -n argocd delete application hooks --timeout=60s
+ok "deleted without a finalizer" k -n argocd delete application hooks --timeout=180s
 ok "… its objects stay" is hooks configmap/first '{.metadata.name}' first
 k -n argocd patch application plain --type merge -p '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io"]}}' >/dev/null
 k -n argocd patch application kust --type merge -p '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io/background"]},"spec":{"syncPolicy":{"syncOptions":["Delete=confirm"]}}}' >/dev/null
@@ -365,6 +366,6 @@ k -n argocd delete application kust --wait=false >/dev/null; sleep 1
 ok "Delete=confirm waits" is kust deployment/my-web '{.metadata.deletionTimestamp}' ''
 k -n argocd annotate application kust "argocd.argoproj.io/deletion-approved=$(date -u +%Y-%m-%dT%H:%M:%SZ)" >/dev/null
 ok "… until it is approved" soon 10 gone kust deployment/my-web
-ok "deleted with one" k -n argocd delete application plain --timeout=60s
+ok "deleted with one" k -n argocd delete application plain --timeout=180s
 ok "… they go" gone plain configmap/settings
 finish

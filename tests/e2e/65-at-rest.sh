@@ -17,8 +17,8 @@ ok "… and no key file is made" [ ! -e "$data/root.key" ]
 ok "rotation is the source's affair, which is said" sh -c "'$PLUMB' keys rotate-root --data-dir '$data' 2>&1 | grep -q 'comes from command:'"
 stop
 cp -r "$data" "$work/copy"
-ok "copied, the store opens under no other key" sh -c "openssl rand -base64 32 >'$work/other.b64'; timeout 20 '$PLUMB' apiserver --data-dir '$work/copy' --listen 127.0.0.1:0 --root-key 'command:/bin/cat $work/other.b64' 2>&1 | grep -q 'root key that is not here'"
-ok "… nor without one, which says what to do" sh -c "timeout 20 '$PLUMB' apiserver --data-dir '$work/copy' --listen 127.0.0.1:0 2>&1 | grep -q 'put it back'"
+ok "copied, the store opens under no other key" sh -c "openssl rand -base64 32 >'$work/other.b64'; timeout 100 '$PLUMB' apiserver --data-dir '$work/copy' --listen 127.0.0.1:0 --root-key 'command:/bin/cat $work/other.b64' 2>&1 | grep -q 'root key that is not here'"
+ok "… nor without one, which says what to do" sh -c "timeout 100 '$PLUMB' apiserver --data-dir '$work/copy' --listen 127.0.0.1:0 2>&1 | grep -q 'put it back'"
 ok "… and no new key is made for it" [ ! -e "$work/copy/root.key" ]
 ok "nothing is in clear in the copy" sh -c "! grep -rlaF -e '$word' -e '$coded' '$work/copy' | grep ."
 # A new key in front, by a credential this time; ConfigMaps no more.
@@ -39,5 +39,5 @@ ok "… and the Secrets under the new key: the old one isn't needed" start --nod
 ok "… they open" holds secret db "$coded"
 ok "clean stop" stop
 chmod 644 "$work/new.key"
-ok "a key file that others may read is refused" sh -c "timeout 20 '$PLUMB' apiserver --data-dir '$data' --listen 127.0.0.1:0 --root-key 'file:$work/new.key' 2>&1 | grep -q 'others may read it'"
+ok "a key file that others may read is refused" sh -c "timeout 100 '$PLUMB' apiserver --data-dir '$data' --listen 127.0.0.1:0 --root-key 'file:$work/new.key' 2>&1 | grep -q 'others may read it'"
 finish

@@ -63,5 +63,5 @@ class Handler(BaseHTTPRequestHandler):
 server = ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[3], sys.argv[4])
-server.socket = context.wrap_socket(server.socket, server_side=True)
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 server.serve_forever()

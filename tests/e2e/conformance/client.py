@@ -19,6 +19,7 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
+PATIENCE = int(os.environ.get("PATIENCE", "5"))
 
 
 class Answer:
@@ -68,7 +69,7 @@ class Api:
             os.unlink(pem.name)
         self.local = threading.local()
 
-    def connect(self, timeout=40):
+    def connect(self, timeout=120):
         return http.client.HTTPSConnection(self.server.hostname, self.server.port, context=self.tls, timeout=timeout)
 
     def __call__(self, method, path, body=None, type=JSON, **headers):
@@ -112,13 +113,13 @@ class Watch:
     """The events of one watch, read as they are asked for."""
 
     def __init__(self, api, path, query):
-        query = dict({"watch": "true", "timeoutSeconds": "30"}, **query)
-        self.connection = api.connect(timeout=10)
+        query = dict({"watch": "true", "timeoutSeconds": "600"}, **query)
+        self.connection = api.connect(timeout=60)
         self.connection.request("GET", path + "?" + urllib.parse.urlencode(query), headers=api.extra)
         self.response = self.connection.getresponse()
         self.code = self.response.status
 
-    def next(self, timeout=10):
+    def next(self, timeout=60):
         if self.connection.sock:
             self.connection.sock.settimeout(timeout)
         try:
@@ -127,7 +128,7 @@ class Watch:
             return None
         return json.loads(line) if line else None
 
-    def until(self, type, name=None, timeout=10):
+    def until(self, type, name=None, timeout=60):
         """The next event of that type (and object); None when it doesn't come."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -175,8 +176,8 @@ def status(name, answer, code, reason=None, message=None):
 
 
 def soon(what, seconds=10):
-    """what()'s value as soon as it is true, or its last one."""
-    end = time.monotonic() + seconds
+    """what()'s value as soon as it is true, or its last one. The seconds are an idle machine's; a busy one gets PATIENCE times that."""
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = what()
         if value or time.monotonic() > end:

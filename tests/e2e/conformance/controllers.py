@@ -147,7 +147,7 @@ def deployment_recreate(api, ns):
     wait_status(api, path, updatedReplicas=2, availableReplicas=2, observedGeneration=2)
     gone, early = 0, False
     while gone < 2:
-        e = watch.next(5)
+        e = watch.next(30)
         if e is None:
             break
         gone += e["type"] == "DELETED"
@@ -197,8 +197,8 @@ def replicas(api, ns, plural, path_of):
     api.patch(where, {"metadata": {"labels": {"app": name}}})
     check("one that matches is adopted, and one too many goes", soon(
         lambda: [len(pods(api, ns, name)), len(owned(api, core(ns, "pods") + "?labelSelector=app%3D" + name, owner))] == [2, 2]))
-    wait_status(api, path, replicas=2)
-    s = api.get(path + "/scale")
+    # The pods are as they should be before the status says so.
+    s = soon(lambda: (lambda s: s if s["status.replicas"] == 2 else None)(api.get(path + "/scale"))) or api.get(path + "/scale")
     eq("its scale", (s["kind"], s["spec.replicas"], s["status.replicas"]), ("Scale", 2, 2))
     api.patch(path + "/scale", {"spec": {"replicas": 4}})
     wait_status(api, path, readyReplicas=4)

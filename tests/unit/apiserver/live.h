@@ -192,7 +192,7 @@ static UNUSED void on_data(void *arg, struct str bytes)
 
 static UNUSED void turn_until(const int *what, int n)
 {
-	for (int i = 0; i < 1000 && *what < n; i++)
+	for (int i = 0; i < 12000 && *what < n; i++)
 		loop_turn(loop, 10);
 	assert_true(*what >= n);
 }

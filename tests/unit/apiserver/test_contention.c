@@ -186,7 +186,7 @@ void test_contention__a_counter_misses_nobody(void **state)
 		201);
 	for (size_t i = 0; i < CLIENTS; i++)
 		read_counter(&clients[i]);
-	for (int i = 0; i < 6000 && finished < CLIENTS; i++)
+	for (int i = 0; i < 60000 && finished < CLIENTS; i++)
 		loop_turn(loop, 10);
 	assert_int_equal(finished, CLIENTS);
 	assert_int_equal(ASK(&admin, "GET", CM "/n", NULL), 200);

@@ -61,7 +61,7 @@ static void gone(const char *path)
 {
 	int status = 0;
 
-	for (int i = 0; i < 100 && status != 404; i++)
+	for (int i = 0; i < 10000 && status != 404; i++)
 		status = ASK(&admin, "GET", path, NULL);
 	assert_int_equal(status, 404);
 }

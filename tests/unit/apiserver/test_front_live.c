@@ -136,7 +136,7 @@ void test_front_live__watch_until_the_client_leaves(void **state)
 			     "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
 			     "\"seen\"}}"),
 			 201);
-	for (int i = 0; i < 500 && !w.body.n; i++)
+	for (int i = 0; i < 12000 && !w.body.n; i++)
 		loop_turn(loop, 10);
 	assert_true(str_find(buf_view(&w.body), STR("\"type\":\"ADDED\"")) >= 0);
 	assert_true(str_find(buf_view(&w.body), STR("seen")) >= 0);
@@ -429,7 +429,7 @@ void test_front_live__protobuf_answers(void **state)
 				    .done = on_done,
 				    .arg = &r});
 	turn_until(&r.heads, 1);
-	for (int i = 0; i < 1000 && r.body.n < 8; i++)
+	for (int i = 0; i < 12000 && r.body.n < 8; i++)
 		loop_turn(loop, 10);
 	size_t n = (unsigned char)r.body.p[2] * 256U + (unsigned char)r.body.p[3];
 	assert_true(n + 4 <= r.body.n);

@@ -221,12 +221,12 @@ void test_kubeletproxy__followed_logs_come_as_they_are_written(void **state)
 	(void)state;
 	start_kubelet();
 	struct http_running *run = http_client_call(admin.client, &call);
-	for (int i = 0; i < 500 && f.body.n < 4; i++)
+	for (int i = 0; i < 12000 && f.body.n < 4; i++)
 		loop_turn(loop, 10);
 	assert_true(str_is(buf_view(&f.body), "one\n"));
 	assert_non_null(held);
 	write_text(held, STR("two\n"));
-	for (int i = 0; i < 500 && f.body.n < 8; i++)
+	for (int i = 0; i < 12000 && f.body.n < 8; i++)
 		loop_turn(loop, 10);
 	assert_true(str_is(buf_view(&f.body), "one\ntwo\n"));
 	/* The client leaves: the kubelet is told. */
@@ -278,7 +278,7 @@ static void open_tunnel(struct result *r)
 	buf_reset(&got);
 	http_client_upgrade(admin.client, &call,
 			    &(struct http_tunnel_opts){.up = on_up, .on_data = on_bytes});
-	for (int i = 0; i < 500 && got.n < 5 && !r->done; i++)
+	for (int i = 0; i < 12000 && got.n < 5 && !r->done; i++)
 		loop_turn(loop, 10);
 	assert_non_null(tunnel);
 	assert_true(str_is(buf_view(&got), "hello"));
@@ -300,7 +300,7 @@ void test_kubeletproxy__tunnel(void **state)
 		sent += sizeof(piece);
 		loop_turn(loop, 0);
 	}
-	for (int i = 0; i < 2000 && got.n < sent; i++)
+	for (int i = 0; i < 12000 && got.n < sent; i++)
 		loop_turn(loop, 10);
 	assert_int_equal(got.n, sent);
 	assert_int_equal(got.p[sent - 1], 'a' + 199 % 26);

@@ -60,7 +60,7 @@ static void turn_until(struct trial *t, const bool *flag)
 {
 	int64_t start = loop_now(t->loop);
 
-	while (!*flag && loop_now(t->loop) - start < 20 * NS_PER_S)
+	while (!*flag && loop_now(t->loop) - start < 120 * NS_PER_S)
 		loop_turn(t->loop, 100);
 	assert_true(*flag);
 }

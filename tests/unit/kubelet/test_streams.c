@@ -108,7 +108,7 @@ static void on_answer(void *arg, const struct http_answer *a)
 static void turns(struct world *w)
 {
 	for (int i = 0; i < 20; i++)
-		loop_turn(w->l, 2);
+		loop_turn(w->l, 5);
 }
 
 static void start(struct world *w, const char *path, const char *upgrade, const char *protocol)
@@ -136,7 +136,7 @@ static void start(struct world *w, const char *path, const char *upgrade, const 
 				 .arg = w};
 	struct http_tunnel_opts t = {.up = on_up, .on_data = on_bytes, .arg = w};
 	http_client_upgrade(w->client, &call, &t);
-	for (int i = 0; i < 1000 && !w->done; i++)
+	for (int i = 0; i < 12000 && !w->done; i++)
 		loop_turn(w->l, 10);
 	assert_true(w->done);
 }
@@ -159,6 +159,8 @@ static void stop(struct world *w)
 static void assert_told(struct world *w, const char *want)
 {
 	turns(w);
+	for (int i = 0; i < 1000 && strcmp(buf_cstr(&w->told), want); i++)
+		loop_turn(w->l, 10);
 	assert_string_equal(buf_cstr(&w->told), want);
 	buf_reset(&w->told);
 }

@@ -217,7 +217,7 @@ static void on_data(void *arg, struct str data)
 
 static void turn_until(const int *what, int value)
 {
-	int64_t until = loop_now(loop) + 10 * NS_PER_S;
+	int64_t until = loop_now(loop) + 120 * NS_PER_S;
 
 	while (*what < value && loop_now(loop) < until)
 		loop_turn(loop, 100);
@@ -403,7 +403,7 @@ void test_client__broken_stream_says_so(void **state)
 	struct result r = {0};
 	struct http_call call = {.method = "GET",
 				 .path = STR("/endless"),
-				 .timeout_ns = NS_PER_S,
+				 .timeout_ns = 60 * NS_PER_S,
 				 .done = on_done,
 				 .head = on_head,
 				 .data = on_data,

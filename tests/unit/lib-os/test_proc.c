@@ -161,7 +161,7 @@ void test_proc__on_a_loop(void **state)
 	p = proc_start(e.l, &(struct proc_opts){.argv = ARGV("sleep", "60")}, on_end, &e, &err);
 	pid = proc_pid(p);
 	proc_cancel(p, true);
-	for (int i = 0; i < 100 && !kill(pid, 0); i++) {
+	for (int i = 0; i < 3000 && !kill(pid, 0); i++) {
 		loop_turn(e.l, 20);
 		waitpid(pid, NULL, WNOHANG);
 	}

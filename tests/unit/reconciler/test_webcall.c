@@ -32,7 +32,7 @@ static void play(int listening)
 	size_t n = 0;
 	int fd;
 
-	alarm(20); /* nobody came: its end says so */
+	alarm(120); /* nobody came: its end says so */
 	fd = accept(listening, NULL, NULL);
 
 	while (n < sizeof(head) - 1) {
