@@ -24,6 +24,7 @@ Y
 }
 n1=$(k get nodes -o jsonpath='{.items[0].metadata.name}') n2=$(k get nodes -o jsonpath='{.items[1].metadata.name}')
 k create ns a >/dev/null; k create ns b >/dev/null; k label ns b team=y >/dev/null
+for ns in a b; do soon 10 k -n $ns get serviceaccount default >/dev/null; done
 { pod a server "$n1" "app: server"; pod a near "$n1" "app: near"; pod a far "$n2" "app: far"; pod b other "$n2" "app: far"; } | k apply -f - >/dev/null
 k -n a expose pod server --port 80 >/dev/null
 ok "pods are ready" k wait --for=condition=Ready pod --all -A --timeout=180s

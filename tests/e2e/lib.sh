@@ -69,6 +69,8 @@ start() {
 	"$PLUMB" up --data-dir "$data" --listen 127.0.0.1:0 "$@" >"$work/up.log" 2>&1 &
 	up_pid=$!
 	soon 30 test -e "$data/ready" || { fail "plumb up gets ready"; sed 's/^/# /' "$work/up.log"; exit 1; }
+	# Without it no pod is taken; the controllers make it.
+	! command -v "$KUBECTL" >/dev/null || soon 10 k -n default get serviceaccount default >/dev/null
 }
 stop() { kill "$up_pid" && wait "$up_pid"; local rc=$?; up_pid=""; return $rc; }
 k() { "$KUBECTL" --kubeconfig "$data/admin.kubeconfig" "$@"; }

@@ -225,7 +225,9 @@ def namespaces(api, ns):
     f.json["spec"]["finalizers"] = ["kubernetes"]
     eq("… and takes them away", api.put(at + "/finalize", f.json)["spec.finalizers"], ["kubernetes"])
     api.post(core(name, "services"), {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
-    api.post(core(name, "pods"), {"metadata": {"name": "p", "finalizers": ["example.com/e2e"]}, "spec": POD})
+    soon(lambda: api.get(core(name, "serviceaccounts") + "/default").code == 200)
+    held = api.post(core(name, "pods"), {"metadata": {"name": "p", "finalizers": ["example.com/e2e"]}, "spec": POD})
+    check("it has what holds it", held.code == 201, held)
     d = api.delete(at)
     check("is deleting", d.code == 200 and d["status.phase"] == "Terminating" and d["metadata.deletionTimestamp"], d)
     r = api.post(core(name, "configmaps"), {"metadata": {"name": "late"}})
