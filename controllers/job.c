@@ -130,32 +130,27 @@ static void create_pod(struct job *j, struct str name, int64_t index)
 
 static void create_any(struct job *j, int64_t n)
 {
-	uint32_t next = 0, number;
+	uint32_t next = 0;
 
-	for (size_t i = 0; i < j->pods.n; i++)
-		if (replicaset_pod_number(j->was, meta_name(j->pods.v[i]), &number) &&
-		    number >= next)
-			next = number + 1;
 	for (; n > 0; next++) {
 		struct str name = replicaset_pod_name(j->v->arena, j->was, next);
 
 		if (view_get(j->v, &res_pods, meta_namespace(j->was), name))
-			continue; /* a stranger's */
+			continue;
 		create_pod(j, name, -1);
 		n--;
 	}
 }
 
-/* "name-INDEX-xxxxx", new for each attempt at the index. */
+/* "name-INDEX-xxxxx": another one whenever the Job has changed, as it does when a pod has ended. */
 static struct str indexed_name(struct job *j, int64_t index)
 {
-	uint32_t code, attempt = 0;
+	struct str version = json_str(json_at(j->was, "metadata", "resourceVersion"));
+	uint32_t code =
+		str_fnv32(arena_strf(j->v->arena, "%.*s/%lld/%.*s", STR_ARG(meta_uid(j->was)),
+				     (long long)index, STR_ARG(version)));
 	char suffix[6] = "";
 
-	for (size_t i = 0; i < j->pods.n; i++)
-		attempt += job_index_of(j->pods.v[i]) == index;
-	code = str_fnv32(arena_strf(j->v->arena, "%.*s/%lld/%u/%lld", STR_ARG(meta_uid(j->was)),
-				    (long long)index, attempt, (long long)j->failed));
 	for (size_t i = 0; i < 5; i++, code /= 27)
 		suffix[i] = name_alphabet[code % 27];
 	return arena_strf(j->v->arena, "%.*s-%lld-%s", (int)MIN(meta_name(j->was).n, 50),

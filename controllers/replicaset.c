@@ -42,18 +42,13 @@ static void plan_pod(const struct view *v, const struct json *rs, uint32_t numbe
 		   STR_ARG(meta_name(pod)));
 }
 
-static void create_pods(const struct view *v, const struct json *rs, const struct trees *owned,
-			int64_t n, struct plan *p)
+static void create_pods(const struct view *v, const struct json *rs, int64_t n, struct plan *p)
 {
-	uint32_t next = 0, number;
+	uint32_t next = 0;
 
-	for (size_t i = 0; i < owned->n; i++)
-		if (replicaset_pod_number(rs, meta_name(owned->v[i]), &number) && number >= next)
-			next = number + 1;
 	for (n = MIN(n, BURST); n > 0; next++) {
 		struct str name = replicaset_pod_name(v->arena, rs, next);
 
-		/* A stranger's pod may have the name. */
 		if (view_get(v, &res_pods, meta_namespace(rs), name))
 			continue;
 		plan_pod(v, rs, next, p);
@@ -201,7 +196,7 @@ int replicaset_keep(const struct view *v, const struct resource *r, const struct
 		plan_status(v, &self, &active, diff, p);
 	if (!meta_deleting(rs)) {
 		if (diff < 0)
-			create_pods(v, rs, &owned, -diff, p);
+			create_pods(v, rs, -diff, p);
 		else if (diff > 0)
 			delete_pods(v, rs, &active, diff, p);
 	}

@@ -15,9 +15,13 @@ enum {
 	NAME_BASE_MAX = 63 - SUFFIX_LEN,
 };
 
-static uint32_t offset_of(const struct json *rs)
+/* Other names whenever the owner has changed: its status follows its pods. */
+static uint32_t offset_of(struct arena *a, const struct json *owner)
 {
-	return str_fnv32(meta_uid(rs)) % SUFFIXES;
+	struct str version = json_str(json_at(owner, "metadata", "resourceVersion"));
+
+	return str_fnv32(arena_strf(a, "%.*s/%.*s", STR_ARG(meta_uid(owner)), STR_ARG(version))) %
+	       SUFFIXES;
 }
 
 /* Kubernetes cuts what it generates names from, so that the result stays a DNS label. */
@@ -31,49 +35,12 @@ static struct str name_base(struct arena *a, const struct json *rs)
 struct str replicaset_pod_name(struct arena *a, const struct json *rs, uint32_t number)
 {
 	struct str base = name_base(a, rs);
-	uint64_t code = ((uint64_t)number * STRIDE + offset_of(rs)) % SUFFIXES;
+	uint64_t code = ((uint64_t)number * STRIDE + offset_of(a, rs)) % SUFFIXES;
 	char suffix[SUFFIX_LEN];
 
 	for (size_t i = 0; i < SUFFIX_LEN; i++, code /= 27)
 		suffix[i] = name_alphabet[code % 27];
 	return arena_strf(a, "%.*s%.*s", STR_ARG(base), SUFFIX_LEN, suffix);
-}
-
-/* The number that undoes a multiplication by STRIDE modulo SUFFIXES (extended Euclid). */
-static int64_t stride_inverse(void)
-{
-	int64_t r0 = SUFFIXES, r1 = STRIDE % SUFFIXES, t0 = 0, t1 = 1;
-
-	while (r1) {
-		int64_t q = r0 / r1, r = r0 - q * r1, t = t0 - q * t1;
-
-		r0 = r1;
-		r1 = r;
-		t0 = t1;
-		t1 = t;
-	}
-	return (t0 % SUFFIXES + SUFFIXES) % SUFFIXES;
-}
-
-bool replicaset_pod_number(const struct json *rs, struct str name, uint32_t *ret)
-{
-	struct str own = meta_name(rs);
-	size_t base = MIN(own.n + 1, (size_t)NAME_BASE_MAX);
-	uint64_t code = 0;
-
-	if (name.n != base + SUFFIX_LEN ||
-	    !str_eq(str_sub(name, 0, MIN(own.n, base)), str_sub(own, 0, base)))
-		return false;
-	for (size_t i = SUFFIX_LEN; i-- > 0;) {
-		const char *at = memchr(name_alphabet, name.p[base + i], 27);
-
-		if (!at)
-			return false;
-		code = code * 27 + (uint64_t)(at - name_alphabet);
-	}
-	code = (code + SUFFIXES - offset_of(rs)) % SUFFIXES;
-	*ret = (uint32_t)(code * (uint64_t)stride_inverse() % SUFFIXES);
-	return true;
 }
 
 /* ---- ranking ---- */

@@ -15,14 +15,12 @@
 void replicaset_rank(const struct view *v, struct trees *pods, const struct trees *related);
 
 /*
- * Pod names of a ReplicaSet are numbered; the number is shuffled into the five-character suffix
- * by a permutation that depends on the ReplicaSet's uid. So a controller that decides twice on
- * the same state asks for the same name and is refused, and new names do not repeat old ones as
- * long as the last pod is there to be counted on from.
+ * The five characters behind the owner's name are a permutation of numbers, another one for every
+ * version of the owner. So a controller that decides twice on the same state asks for the same
+ * names and is refused, and the pod that follows one that has gone isn't taken for it: somebody may
+ * be waiting for that name to disappear.
  */
 struct str replicaset_pod_name(struct arena *a, const struct json *rs, uint32_t number);
-/* The number that is in `name`; false when the name isn't of this ReplicaSet. */
-bool replicaset_pod_number(const struct json *rs, struct str name, uint32_t *ret);
 
 /* Plans what makes `rs`, a ReplicaSet or a ReplicationController (which r says), have the pods that
  * it wants and say so in its status. */

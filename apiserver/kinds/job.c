@@ -151,6 +151,46 @@ static void validate_elastic(struct kind_ctx *c, const struct spath *at, const s
 			     "can only be modified in tandem with parallelism");
 }
 
+/* What belongs to `from` at the same place: another value, or none. */
+static void take_over(struct kind_ctx *c, struct json *to, const struct json *from, const char *key)
+{
+	const struct json *v = json_get(from, str_c(key));
+
+	if (v)
+		json_set(c->a, to, str_c(key), json_copy(c->a, v));
+	else
+		json_del(to, str_c(key));
+}
+
+/* A suspended Job that hasn't begun may still be told where to run, and nothing else. */
+static void validate_template(struct kind_ctx *c, const struct spath *at, const struct json *next,
+			      const struct json *live)
+{
+	static const char *const where[] = {"nodeSelector", "tolerations", "schedulingGates"};
+	static const char *const marks[] = {"labels", "annotations"};
+	const struct json *wanted = json_at(next, "spec", "template");
+	const struct json *pod = json_get(wanted, STR("spec"));
+	const struct json *live_spec = json_get(live, STR("spec"));
+	struct json *was = json_is(live_spec, JSON_OBJECT) ? json_copy(c->a, live_spec)
+							   : json_new(c->a, JSON_OBJECT);
+	struct json *template = json_set_object(c->a, was, "template"), *spec, *affinity;
+
+	if (json_bool(json_get(was, STR("suspend")), false) &&
+	    !json_at(live, "status", "startTime")) {
+		for (size_t i = 0; i < ARRAY_LEN(marks); i++)
+			take_over(c, json_set_object(c->a, template, "metadata"),
+				  json_get(wanted, STR("metadata")), marks[i]);
+		spec = json_set_object(c->a, template, "spec");
+		for (size_t i = 0; i < ARRAY_LEN(where); i++)
+			take_over(c, spec, pod, where[i]);
+		affinity = json_set_object(c->a, spec, "affinity");
+		take_over(c, affinity, json_get(pod, STR("affinity")), "nodeAffinity");
+		if (!json_len(affinity) && !json_len(json_get(pod, STR("affinity"))))
+			take_over(c, spec, pod, "affinity");
+	}
+	rule_immutable(c, at, json_get(next, STR("spec")), was, "template");
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	static const char *const policies[] = {"OnFailure", "Never", NULL};
@@ -171,7 +211,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	const struct json *policy = json_at(template, "spec", "restartPolicy");
 
 	if (c->subresource) {
-		rule_status_counts(c, next);
+		job_validate_status(c, next, live);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
@@ -190,10 +230,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	validate_elastic(c, &at, spec, json_get(live, STR("spec")));
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		rule_immutable(c, &at, spec, json_get(live, STR("spec")), fixed[i]);
-	/* A suspended Job that hasn't begun may still be told where to run. */
-	if (!json_bool(json_at(live, "spec", "suspend"), false) ||
-	    json_at(live, "status", "startTime"))
-		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "template");
+	validate_template(c, &at, next, live);
 }
 
 static const char *const selectable[] = {"status.successful", NULL};

@@ -122,6 +122,12 @@ void rule_status_replicas(struct kind_ctx *c, const struct json *next);
 /* What indexes, policies and owners ask of a JobSpec. */
 void job_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 void job_validate_selector(struct kind_ctx *c, const struct spath *at, const struct json *job);
+/* How many indexes "0,2-4" names; -1 when it isn't a list in order of some below that number. */
+int64_t job_count_indexes(struct str text, int64_t below);
+/* Whether two such lists name the same one. */
+bool job_indexes_overlap(struct str a, struct str b);
+/* What its status may say and may become (rules_jobstatus.c). */
+void job_validate_status(struct kind_ctx *c, const struct json *next, const struct json *live);
 
 /* ---- roles and bindings (rules_rbac.c) ---- */
 extern const struct kind_column rbac_role_columns[], rbac_binding_columns[];

@@ -99,26 +99,48 @@ static void validate_failure_policy(struct kind_ctx *c, const struct spath *at,
 	}
 }
 
-/* "0,2-4": how many there are; -1 when that isn't said. */
-static int64_t count_indexes(struct str text, int64_t below)
+/* The next of "0,2-4"; false at the end, and where it isn't said so. */
+static bool next_interval(struct str *rest, int64_t *ret_from, int64_t *ret_to)
 {
-	int64_t n = 0, last = -1;
 	struct str part, first, end;
+
+	if (!str_next(rest, ',', &part))
+		return false;
+	if (!str_cut(part, '-', &first, &end))
+		first = end = part;
+	return !str_to_i64(first, ret_from) && !str_to_i64(end, ret_to) &&
+	       (first.p == end.p ? *ret_to == *ret_from : *ret_to > *ret_from);
+}
+
+int64_t job_count_indexes(struct str text, int64_t below)
+{
+	int64_t n = 0, last = -1, from, to;
 
 	if (!text.n)
 		return -1;
-	while (str_next(&text, ',', &part)) {
-		int64_t from, to;
-
-		if (!str_cut(part, '-', &first, &end))
-			first = end = part;
-		if (str_to_i64(first, &from) || str_to_i64(end, &to) || from <= last || to < from ||
-		    to >= below || (first.p != end.p && to == from))
+	while (text.p) {
+		if (!next_interval(&text, &from, &to) || from <= last || to >= below)
 			return -1;
 		n += to - from + 1;
 		last = to;
 	}
 	return n;
+}
+
+bool job_indexes_overlap(struct str a, struct str b)
+{
+	int64_t from_a, to_a, from_b, to_b;
+	bool have_a = next_interval(&a, &from_a, &to_a), have_b = next_interval(&b, &from_b, &to_b);
+
+	while (have_a && have_b) {
+		if (to_a < from_b)
+			have_a = next_interval(&a, &from_a, &to_a);
+		else if (to_b < from_a)
+			have_b = next_interval(&b, &from_b, &to_b);
+		else
+			return true;
+	}
+	return false;
 }
 
 static void validate_success_rule(struct kind_ctx *c, const struct spath *at,
@@ -133,7 +155,7 @@ static void validate_success_rule(struct kind_ctx *c, const struct spath *at,
 			      "at least one of succeededCount or succeededIndexes must be "
 			      "specified");
 	if (listed) {
-		most = count_indexes(json_str(listed), completions);
+		most = job_count_indexes(json_str(listed), completions);
 		if (most < 0)
 			rule_invalid(c, at, "succeededIndexes", listed,
 				     "error parsing succeededIndexes: it lists indexes below "

@@ -115,6 +115,27 @@ void test_job__an_end_is_counted_once_whatever_happens_to_the_pod(void **state)
 	fake_free(f);
 }
 
+/* A failure that isn't counted leaves no trace but the Job's version: who evicted the pod waits for
+ * its name to be gone. */
+void test_job__the_next_attempt_at_an_index_has_another_name(void **state)
+{
+	struct fake *f = start("{'spec':{'parallelism':1,'completions':1,'backoffLimit':0,"
+			       "'completionMode':'Indexed','podReplacementPolicy':'Failed',"
+			       "'podFailurePolicy':{'rules':[{'action':'Ignore','onExitCodes':{"
+			       "'operator':'In','values':[42]}}]}}}");
+	struct str first = meta_name(f->v[1].tree);
+
+	(void)state;
+	assert_int_equal(running(f), 1);
+	finish(f, "Failed");
+	fake_remove(f, fake_find(f, &res_pods, STR("a"), first));
+	f->now_ns += 60 * NS_PER_S;
+	fake_settle(f, "a", "sum");
+	assert_int_equal(running(f), 1);
+	assert_null(fake_find(f, &res_pods, STR("a"), first));
+	fake_free(f);
+}
+
 void test_job__failures_wait_longer_each_time_and_end_it(void **state)
 {
 	struct fake *f = start("{'spec':{'parallelism':1,'completions':1}}");

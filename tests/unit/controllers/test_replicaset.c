@@ -2,6 +2,7 @@
 #include "fake.h"
 
 #include "controllers/replicaset_core.h"
+#include "lib/base/map.h"
 
 extern const struct controller controller_replicaset;
 
@@ -84,22 +85,40 @@ void test_replicaset__names_are_deterministic(void **state)
 	fake_free(g);
 }
 
-void test_replicaset__names_are_numbered_and_new(void **state)
+void test_replicaset__names_are_new_for_each_number_and_version(void **state)
 {
 	struct fake *f = start(RS);
 	const struct json *rs = fake_get(f, &res_replicasets, "a", "web");
 	AUTO(arena) struct arena a = {0};
-	uint32_t number;
+	AUTO(map) struct map seen = {0};
+	size_t names = 0;
 
 	(void)state;
-	for (uint32_t n = 0; n < 5000; n += 7) {
-		struct str name = replicaset_pod_name(&a, rs, n);
+	for (uint32_t n = 0; n < 5000; n += 7, names++)
+		map_set(&seen, replicaset_pod_name(&a, rs, n), f);
+	assert_int_equal(seen.n, names);
+	fake_merge(f, &res_replicasets, "a", "web", "{'status':{'replicas':1}}");
+	rs = fake_get(f, &res_replicasets, "a", "web");
+	assert_false(map_has(&seen, replicaset_pod_name(&a, rs, 0)));
+	fake_free(f);
+}
 
-		assert_true(replicaset_pod_number(rs, name, &number));
-		assert_int_equal(number, n);
+/* Somebody may be waiting for the old name to disappear. */
+void test_replicaset__what_follows_a_pod_that_is_gone_has_another_name(void **state)
+{
+	struct fake *f = start(RS);
+	struct str gone[3];
+
+	(void)state;
+	fake_settle(f, "a", "web");
+	for (size_t n = 0; n < 3; n++) {
+		gone[n] = meta_name(f->v[f->n - 1].tree);
+		fake_remove(f, &f->v[f->n - 1]);
+		fake_settle(f, "a", "web");
+		assert_int_equal(fake_count(f, &res_pods), 3);
+		for (size_t i = 0; i <= n; i++)
+			assert_null(fake_find(f, &res_pods, STR("a"), gone[i]));
 	}
-	assert_false(replicaset_pod_number(rs, STR("web-aaaaa"), &number));
-	assert_false(replicaset_pod_number(rs, STR("other-bbbbb"), &number));
 	fake_free(f);
 }
 
