@@ -141,8 +141,8 @@ struct core {
 	int64_t events_due; /* before it no Event expires */
 	struct block *comma, *event_head[4], *event_tail;
 	/* core_park.c, core_webhook.c */
-	struct list parked; /* requests whose calls are under way */
-	size_t ncalls;
+	struct list parked; /* requests whose calls are under way, or that wait for a moment */
+	size_t ncalls, nawaiting;
 	int64_t frozen_ns; /* what core_now() says during a repeated attempt, 0 = the time */
 	struct conversions *conversions; /* core_convert_watch.c */
 	struct webhooks *webhooks;       /* as the configurations were at webhooks_changes */
@@ -241,6 +241,12 @@ void core_undo_to(struct core *c, size_t n);
 /* Back into the queue, with what it remembers. */
 void core_requeue(struct core *c, struct core_req *r);
 bool core_park_cancel(struct core *c, struct core_req *r);
+/* Whether the request waits for what a controller makes in a moment: abandoned then. */
+bool op_await(struct op *op);
+/* Those that wait so go on: all of them when something `came`, else those whose moment is over. */
+void core_park_wake(struct core *c, bool came);
+/* When that will be; INT64_MAX. */
+int64_t core_park_due(const struct core *c);
 void core_park_forget(struct core_req *r);
 void core_park_free(struct core *c);
 

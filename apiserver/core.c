@@ -443,16 +443,26 @@ static void fail_replies(struct core *c, const struct err *err)
 	block_unref(b);
 }
 
+/* Whom pods of a new namespace wait for. */
+static bool is_account(const struct kind *k)
+{
+	return !k->group[0] && !strcmp(k->plural, "serviceaccounts");
+}
+
 static void publish(struct core *c)
 {
+	bool account = false;
+
 	for (size_t i = 0; i < c->nchanges; i++) {
 		struct change *ch = &c->changes[i];
 
+		account = account || (!ch->old && is_account(ch->table->kind));
 		core_crd_change(c, ch);
 		watch_log_add(c, ch->table, ch);
 		for (size_t h = 0; h < c->nhooks; h++)
 			c->hooks[h].fn(c->hooks[h].arg, ch->table->kind, ch->old, ch->new);
 	}
+	core_park_wake(c, account);
 }
 
 static void release_changes(struct core *c)
@@ -543,5 +553,5 @@ void core_turn(struct core *c)
 
 int64_t core_due(const struct core *c)
 {
-	return c->queue ? core_now(c) : c->next_tick;
+	return c->queue ? core_now(c) : MIN(c->next_tick, core_park_due(c));
 }

@@ -73,7 +73,7 @@ static int run_steps(struct op *op, struct admission_req *r, bool last)
 {
 	for (const struct admission **s = op->core->steps; *s; s++)
 		if (((*s)->order >= ADMISSION_LAST) == last && (*s)->admit(r, &op->err))
-			return refused(op, r);
+			return r->comes && op_await(op) ? -1 : refused(op, r);
 	return 0;
 }
 

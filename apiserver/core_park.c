@@ -5,6 +5,9 @@
  * for each attempt as they stood for the first, so that what is asked is the same; where it isn't,
  * because others wrote meanwhile, it is asked anew. Must never leave a change of an abandoned
  * attempt behind. One thread; a parked request's memory is its own, its calls' theirs.
+ *
+ * A request that lacks what a controller makes in a moment is parked, too, without calls: until an
+ * account of the name that all wait for comes, or the moment is over.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,8 @@
 #define WAIT_MAX (90 * NS_PER_S)
 #define CALLS_MAX 512   /* under way for all requests: what they hold is bounded so */
 #define CALLS_OF_ONE 64 /* of one attempt; the next one makes the rest */
+#define MOMENT (2 * NS_PER_S)
+#define AWAITING_MAX 512
 
 struct parked {
 	struct list all;      /* core.parked, while calls are under way */
@@ -24,7 +29,7 @@ struct parked {
 	int64_t began_ns;
 	struct map answers; /* by key → struct recalled, in the arena */
 	struct arena a;
-	size_t waiting;
+	size_t waiting; /* for so many calls; none: for the moment */
 	unsigned attempts;
 };
 
@@ -94,6 +99,7 @@ static void park(struct op *op)
 		p->waiting++;
 	}
 	list_append(&c->parked, &p->all);
+	c->nawaiting += !p->waiting;
 	for (; calls; calls = next) {
 		next = calls->next;
 		c->ncalls++;
@@ -267,6 +273,54 @@ void core_call_done(struct core *c, struct core_call *base, struct str body, con
 	core_requeue(c, p->req);
 }
 
+/* ---- what comes in a moment ---- */
+
+bool op_await(struct op *op)
+{
+	struct core *c = op->core;
+	int64_t now = c->o.now(c->o.now_arg);
+
+	/* Who has nobody outside waits for nobody. */
+	if (!c->o.call || op->req->internal || op->calls || c->nawaiting >= AWAITING_MAX ||
+	    (op->memo && now - op->memo->began_ns >= MOMENT))
+		return false;
+	op->parked = true;
+	return true;
+}
+
+void core_park_wake(struct core *c, bool came)
+{
+	int64_t now = c->o.now(c->o.now_arg);
+
+	if (!c->nawaiting)
+		return;
+	LIST_FOREACH (it, &c->parked) {
+		struct parked *p = CONTAINER_OF(it, struct parked, all);
+
+		if (p->waiting || (!came && now - p->began_ns < MOMENT))
+			continue;
+		list_remove(&p->all);
+		c->nawaiting--;
+		p->req->core_private = p;
+		core_requeue(c, p->req);
+	}
+}
+
+int64_t core_park_due(const struct core *c)
+{
+	int64_t due = INT64_MAX;
+
+	if (!c->nawaiting)
+		return due;
+	LIST_FOREACH (it, &c->parked) {
+		const struct parked *p = CONTAINER_OF(it, struct parked, all);
+
+		if (!p->waiting)
+			due = MIN(due, p->began_ns + MOMENT);
+	}
+	return due;
+}
+
 /* ---- leaving ---- */
 
 bool core_park_cancel(struct core *c, struct core_req *r)
@@ -276,6 +330,11 @@ bool core_park_cancel(struct core *c, struct core_req *r)
 
 		if (p->req != r)
 			continue;
+		if (!p->waiting) {
+			c->nawaiting--;
+			parked_free(p);
+			return true;
+		}
 		p->req = NULL; /* the calls still end, and are nobody's then */
 		return true;
 	}

@@ -60,6 +60,7 @@ struct admission_req {
 	struct buf *warnings;
 	struct json *notes; /* annotations for the audit log, by name; NULL = nobody listens */
 	int retry_after_s;  /* set with ERR_TOO_MANY */
+	bool comes;         /* of a refusal: what is missing is made in a moment, by a controller */
 	struct schema_problems *problems; /* causes of an ERR_INVALID */
 	struct str message; /* of a refusal that may be longer than struct err holds, in `a` */
 	const struct json

@@ -264,7 +264,8 @@ static int admit(struct admission_req *r, struct err *err)
 		name = STR("default");
 	account = r->reader->get(r->reader->ctx, "", "serviceaccounts", r->namespace, name, r->a);
 	if (!account) {
-		r->retry_after_s = 1; /* a new namespace's own comes at once */
+		r->comes = str_is(name, "default"); /* a new namespace's own */
+		r->retry_after_s = 1;
 		return err_set(err, ERR_FORBIDDEN,
 			       "pods \"%.*s\" is forbidden: error looking up service account "
 			       "%.*s/%.*s: serviceaccount \"%.*s\" not found",

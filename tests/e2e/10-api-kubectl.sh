@@ -50,6 +50,11 @@ ok "explain" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig explain deploym
 ok "api-resources lists our kinds" sh -c "$KUBECTL --kubeconfig $data/admin.kubeconfig api-resources | grep -q driftreports"
 ok "auth can-i" sh -c "[ \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig auth can-i delete pods)\" = yes ]"
 ok "edit" sh -c "EDITOR='sed -i s/tier:.web/tier:\ edge/' $KUBECTL --kubeconfig $data/admin.kubeconfig -n shop edit deployment front"
+# A pod comes right behind its namespace, which has no account yet.
+for i in 1 2 3 4 5; do
+	printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: new%s}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: new%s}\nspec: {containers: [{name: c, image: x}]}\n---\n' $i $i
+done >"$work/new.yaml"
+ok "apply of namespaces with pods in them" k apply -f "$work/new.yaml"
 ok "delete" k -n shop delete deployment front
 ok "… takes its pods with it" soon 10 sh -c "[ -z \"\$($KUBECTL --kubeconfig $data/admin.kubeconfig -n shop get pods,rs --no-headers 2>/dev/null)\" ]"
 ok "delete namespace" k delete namespace shop --timeout=180s
