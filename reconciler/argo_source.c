@@ -67,22 +67,51 @@ static struct str secret_for(struct unit *u, struct str url, struct arena *a)
 	return f.best;
 }
 
+/* Another Application's word about the source that they share; the first by name, so that no order
+ * of events makes a difference. */
+static struct str said_by_others(const struct unit *u, const char *name, const char *key,
+				 struct arena *a)
+{
+	struct map_iter it = {0};
+	const char *best = NULL;
+	struct str word = STR_NONE;
+
+	while (map_next(&u->r->units, &it)) {
+		const struct unit *v = it.value;
+		const struct json *t =
+			v->argo && v != u && !v->argo->problem ? unit_tree(v, a) : NULL;
+		struct str says = t ? meta_annotation(t, key) : STR_NONE;
+
+		if (!says.n || !str_eq(v->o->namespace, u->o->namespace) ||
+		    !str_is(json_str(json_at(t, "spec", "sourceRef", "name")), name) ||
+		    (best && strcmp(best, v->key) < 0))
+			continue;
+		best = v->key;
+		word = says;
+	}
+	return word;
+}
+
 /*
  * The repository's forge is said on the Application, as no GitRepository is there to say it on. Of
- * several that share one, whoever says it last says it for all.
+ * several that share one, whoever says it last says it for all; who no longer says it leaves it to
+ * the others.
  */
-static bool put_forge(struct arena *a, const struct json *t, const struct json *have,
+static bool put_forge(const struct unit *u, struct arena *a, const struct json *have,
 		      struct json *meta)
 {
 	static const char *const keys[] = {FORGE, FORGE_REPOSITORY, PULL_PLANS};
+	const char *name = arena_cstr(a, json_str(json_get(meta, STR("name"))));
+	const struct json *t = unit_tree(u, a);
 	bool news = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		struct str was = have ? meta_annotation(have, keys[i]) : STR_NONE,
 			   now = meta_annotation(t, keys[i]);
 
-		if (!now.n)
-			now = was;
+		/* Nobody's, unless it is known already: then it is to be asked who says so. */
+		if (!now.n && was.n)
+			now = said_by_others(u, name, keys[i], a);
 		if (now.n)
 			json_set_str(a, json_set_object(a, meta, "annotations"), keys[i], now);
 		news |= !str_eq(now, was);
@@ -110,7 +139,7 @@ void argo_source_use(struct unit *u)
 			 json_build(&a, "{s:S}", "name", secret));
 	meta = json_get(repo, STR("metadata"));
 	have = source_find(u->r, meta_namespace(repo), meta_name(repo));
-	news = put_forge(&a, t, have ? obj_tree(have->o, &a) : NULL, meta);
+	news = put_forge(u, &a, have ? obj_tree(have->o, &a) : NULL, meta);
 	if (have) {
 		const struct json *now = obj_tree(have->o, &a);
 
@@ -145,15 +174,37 @@ static bool is_used(struct reconciler *r, const struct source *s)
 	return false;
 }
 
+/* What the one that is gone said of its source's forge is forgotten with it. */
+static void hear_others(struct source *s)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&s->r->units, &it)) {
+		AUTO(arena) struct arena a = {0};
+		struct unit *u = it.value;
+
+		if (u->argo && u->o && !u->o->deleted_ns &&
+		    unit_source(u, json_get(unit_tree(u, &a), STR("spec"))) == s) {
+			argo_source_use(u);
+			return;
+		}
+	}
+}
+
 void argo_sources_sweep(struct reconciler *r)
 {
 	struct map_iter it = {0};
 
 	while (map_next(&r->sources, &it)) {
+		AUTO(arena) struct arena a = {0};
 		struct source *s = it.value;
 
-		if (source_is_internal(s) && !is_used(r, s))
+		if (!source_is_internal(s))
+			continue;
+		if (!is_used(r, s))
 			source_free(s);
+		else if (json_len(json_at(obj_tree(s->o, &a), "metadata", "annotations")))
+			hear_others(s);
 	}
 }
 

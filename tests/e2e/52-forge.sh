@@ -368,6 +368,11 @@ git -C "$repo" fetch -q origin plumb/drift/default/argocd-web && git -C "$repo" 
 ok "merged, it is Synced with what is live" soon 20 stood Synced
 ok "… still" page new
 ok "… and the branch is gone" soon 10 sh -c "! git -C $work/acme/shop.git rev-parse -q --verify refs/heads/plumb/drift/default/argocd-web"
+k -n argocd annotate application web plumb.dev/forge- >/dev/null
+sed -i 's/title: new/title: newer/' "$repo/web/page.yaml"; push newer
+ok "what is no longer said of its forge counts at once" soon 15 page newer
+sleep 1
+ok "… and no commit has a status from then on" sh -c "! curl -sf $at/_/state | grep '$(git -C "$repo" rev-parse HEAD) success plumb/default/argocd-web'"
 k -n argocd delete application web --wait=false >/dev/null
 
 ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e flounder -e pufferfish -e AGE-SECRET -e $token -e h00k-t0ken -e s1nk-t0ken && ! grep -rl -e swordfish -e flounder -e pufferfish -e $token -e h00k-t0ken $data/log"
