@@ -279,32 +279,14 @@ static struct json *overlay_of(struct arena *a, const struct json *k)
 static int put_options(struct arena *a, const struct json *list, struct json *options,
 		       struct err *err)
 {
-	static const char *const known[] = {"Validate",
-					    "CreateNamespace",
-					    "PruneLast",
-					    "Prune",
-					    "Delete",
-					    "PrunePropagationPolicy",
-					    "ApplyOutOfSyncOnly",
-					    "Replace",
-					    "Force",
-					    "ServerSideApply",
-					    "ClientSideApplyMigration",
-					    "FailOnSharedResource",
-					    "RespectIgnoreDifferences",
-					    "SkipDryRunOnMissingResource"};
-
 	for (size_t i = 0; i < json_len(list); i++) {
-		struct str option = json_str(json_item(list, i)), key, value;
-		bool found = false;
+		struct str option = str_trim(json_str(json_item(list, i))), key, value;
 
-		str_cut(option, '=', &key, &value);
-		for (size_t k = 0; k < ARRAY_LEN(known); k++)
-			found |= str_is(key, known[k]);
-		if (!found || !value.n)
+		if (!argo_option_known(option))
 			return err_set(err, ERR_UNSUPPORTED,
 				       "spec.syncPolicy.syncOptions: '%.*s' is not known",
 				       STR_ARG(option));
+		str_cut(option, '=', &key, &value);
 		json_set_str(a, options, arena_cstr(a, key), value);
 	}
 	return 0;
@@ -375,8 +357,10 @@ static int put_ignored(struct arena *a, const struct json *spec, struct json *ar
 	return 0;
 }
 
-static int check_operation(const struct json *sync, struct err *err)
+static int check_operation(const struct json *app, const struct json *sync, struct err *err)
 {
+	const struct json *source = json_get(sync, STR("source"));
+
 	if (!json_is(sync, JSON_OBJECT))
 		return err_set(err, ERR_UNSUPPORTED, "operation: only sync is known");
 	if (given(sync, "resources"))
@@ -387,6 +371,11 @@ static int check_operation(const struct json *sync, struct err *err)
 		return err_set(err, ERR_UNSUPPORTED,
 			       "operation.sync.manifests: only what is in the repository is "
 			       "applied");
+	/* argocd's rollback brings the source of that time along. */
+	if (source && !json_equal(source, application_source(json_get(app, STR("spec")))))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "operation.sync.source: only the Application's own source can be "
+			       "synced; change spec.source, or use plumb rollback");
 	if (given(sync, "sources") || given(sync, "revisions"))
 		return err_set(err, ERR_UNSUPPORTED, "operation.sync: one source only");
 	return 0;
@@ -415,7 +404,7 @@ static int put_policy(struct arena *a, const struct json *app, struct json *argo
 		return -1;
 	if (!json_len(json_get(app, STR("operation"))))
 		return 0;
-	return check_operation(sync, err) ||
+	return check_operation(app, sync, err) ||
 			       put_options(a, json_get(sync, STR("syncOptions")), options, err)
 		       ? -1
 		       : 0;
@@ -440,12 +429,10 @@ static void put_depends(struct arena *a, const struct json *app, struct json *sp
 	}
 }
 
-static const char *deletion_policy(const struct json *app, const struct json *argo)
+static const char *deletion_policy(const struct json *app)
 {
 	const struct json *list = json_at(app, "metadata", "finalizers");
 
-	if (str_is(text(json_get(argo, STR("options")), "Delete"), "false"))
-		return "Orphan";
 	for (size_t i = 0; i < json_len(list); i++) {
 		if (str_is(json_str(json_item(list, i)), ARGO_FINALIZER "/background"))
 			return "Delete";
@@ -485,7 +472,7 @@ static int fill(struct arena *a, const struct json *app, struct json *spec, stru
 	json_set(a, spec, STR("sourceRef"), source_ref(a, source));
 	json_set_str(a, spec, "path", text(source, "path").n ? text(source, "path") : STR("."));
 	json_set_str(a, spec, "interval", STR(INTERVAL));
-	json_set_str(a, spec, "deletionPolicy", str_c(deletion_policy(app, argo)));
+	json_set_str(a, spec, "deletionPolicy", str_c(deletion_policy(app)));
 	json_set_bool(a, spec, "prune",
 		      given(argo, "prune") ||
 			      json_bool(json_at(argo, "operation", "sync", "prune"), false));
@@ -493,9 +480,14 @@ static int fill(struct arena *a, const struct json *app, struct json *spec, stru
 		a, spec, "force",
 		json_bool(json_at(argo, "operation", "sync", "syncStrategy", "apply", "force"),
 			  false) ||
+			json_bool(
+				json_at(argo, "operation", "sync", "syncStrategy", "hook", "force"),
+				false) ||
 			str_is(text(json_get(argo, STR("options")), "Force"), "true") ||
 			str_is(text(json_get(argo, STR("options")), "Replace"), "true"));
 	put_depends(a, app, spec);
+	json_set_bool(a, spec, "suspend",
+		      str_is(meta_annotation(app, ARGO_SKIP_RECONCILE), "true"));
 	if (meta_annotation(app, APP_TIMEOUT).n)
 		json_set_str(a, spec, "timeout", meta_annotation(app, APP_TIMEOUT));
 	return 0;

@@ -40,10 +40,17 @@ struct argo {
 	int64_t retries;            /* … so often */
 	bool worked;                /* the running run changed something */
 	struct json *hooks;         /* results of hooks, in `arena` */
+	struct json *results;       /* … and of everything else */
 	struct arena arena;
-	char *history;   /* status.history as it was put last, or NULL */
-	bool kustomized; /* a kustomization is at its path */
-	char *told;      /* the status as it was put last */
+	struct orphans *orphans;
+	bool orphans_now; /* somebody asked for a look, or its project changed */
+	char *held;       /* what waits to be pruned: argo_note_held; or NULL */
+	char *strange;    /* a word on an object that nobody knows, or NULL */
+	bool hooks_known, pre_delete, post_delete; /* whether there are hooks of its end */
+	bool pre_done, post_done;                  /* they have run */
+	char *history;                             /* status.history as it was put last, or NULL */
+	bool kustomized;                           /* a kustomization is at its path */
+	char *told;                                /* the status as it was put last */
 	struct loop_timer publish;
 };
 
@@ -78,6 +85,10 @@ void argo_on_secret(void *arg, const struct obj *old, const struct obj *new);
 /* ---- argo_windows.c: its AppProject ---- */
 /* NULL: none, or the one that allows all. In `a`. */
 const struct json *argo_project(const struct unit *u, struct arena *a);
+/* Those being deleted wait for the last Application that belongs to them: Argo CD's finalizer. */
+void argo_projects_end(struct reconciler *r);
+/* A Secret says that this cluster is the project's own. */
+bool argo_scoped(const struct unit *u, const struct json *project);
 /* All that was rendered is of kinds and in namespaces that the project allows. */
 MUST_USE int argo_permits(const struct run *run, struct err *err);
 /* Sync windows: see project_window. */
@@ -96,7 +107,12 @@ void argo_look_later(struct unit *u);
 /* What the sync under way waits for; nothing where none is. */
 void argo_waits(struct unit *u, struct str what);
 void argo_publish(struct unit *u);
+/* What keeps it from ending, for its conditions. */
+void argo_deletion_error(struct unit *u, struct str why);
 
+/* ---- argo_warn.c ---- */
+/* What is stored and has no effect, what is shared, what nobody declares: [{type, message}]. */
+struct json *argo_warnings(const struct unit *u, struct arena *a);
 /* ---- run_argo.c ---- */
 /* What the operation says of the revision. */
 MUST_USE int argo_begin(struct run *run, struct err *err);
@@ -104,7 +120,12 @@ MUST_USE int argo_begin(struct run *run, struct err *err);
 void argo_prepare(struct run *run);
 /* Takes hooks out of what was rendered. */
 void argo_rendered(struct run *run);
-/* "Key=value", said by the Application or by the object; false for Kustomizations. */
+/* What the object says of an option, or NULL: the Application; STR_NONE. */
+struct str argo_option_of(const struct run *run, const struct json *object, struct str key);
+/* A live object is to go when the rest is healthy, which it isn't yet: pruning goes on by itself
+ * then, or run->wave_error says why not. */
+bool argo_prunes_later(struct run *run, const struct json *live);
+/* "Key=value", said by the object or by the Application; false for Kustomizations. */
 bool argo_run_option(const struct run *run, const struct json *object, const char *option);
 /* The namespace is made by this run. */
 bool argo_makes_namespace(const struct run *run, struct str name);
@@ -114,21 +135,45 @@ void argo_before_apply(struct run *run);
 bool run_wave_ready(struct run *run, size_t i);
 /* All is applied: hooks, then run_prune. */
 void argo_after_apply(struct run *run);
-/* Pruning that is off, or not approved yet, is held back and told, never forgotten. */
-void argo_prune_opts(struct run *run, struct plan_prune_opts *opts);
-void argo_hold(struct run *run);
-/* How what is deleted takes its dependents along. */
-const char *argo_propagation(const struct run *run);
-/* Its end waits for approval: Delete=confirm. */
-bool argo_stays(const struct unit *u);
-/* The live object asks for approval of its end, and has none. */
-bool argo_wants_approval(const struct run *run, const struct json *live);
 /* It failed: true when hooks for that run first, and end it. */
 bool argo_on_failure(struct run *run, const char *reason, struct str message);
 /* The declared object with what is ignored as it is live. */
 struct json *argo_respect(const struct entry *e, struct arena *a, struct json *tree);
 /* Takes out of the list what is no difference. */
 void argo_filter(const struct unit *u, const struct json *declared, struct drift_list *l);
+
+/* ---- argo_prune.c ---- */
+/* Pruning that is off, or not approved yet, is held back and told, never forgotten. */
+void argo_prune_opts(struct run *run, struct plan_prune_opts *opts);
+/* Why the live object stays, though it is to go; or NULL. */
+const char *argo_keeps(const struct run *run, const struct json *live);
+/* It may be there though git doesn't say so. */
+bool argo_extraneous(const struct json *live);
+/* The same of an entry of the inventory, as far as is known. */
+bool argo_leaves(struct run *run, const struct plan_entry *e);
+/* How what is deleted takes its dependents along. */
+const char *argo_propagation(const struct run *run);
+/* Its end waits for approval: Delete=confirm. */
+bool argo_stays(const struct unit *u);
+/* What was held back becomes part of the status. */
+void argo_note_held(struct run *run);
+
+/* ---- argo_farewell.c ---- */
+bool argo_finalizer_is(struct str name);
+/* Its objects go with it. */
+bool argo_cascades(const struct unit *u);
+/* Finalizers for the hooks of its end, as long as there are such: by a run, and by what is known.
+ */
+void argo_finalizers_note(struct run *run);
+void argo_finalizers_keep(struct unit *u);
+bool argo_ends_with_hooks(const struct unit *u);
+/* In place of run_far: what has to be rendered first. */
+void argo_farewell_begin(struct run *run);
+void argo_farewell_rendered(struct run *run);
+/* True while hooks run that end with run_farewell_end. */
+bool argo_farewell_hooks(struct run *run);
+/* It cannot end now: says so and tries again. Ends the run. */
+void argo_farewell_failed(struct run *run, struct str why);
 
 /* ---- run_hooks.c ---- */
 bool hooks_left(const struct run *run, enum argo_phase phase, int64_t below);

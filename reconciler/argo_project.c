@@ -80,6 +80,8 @@ static int check_promises(const struct json *project, struct err *err)
 		 "apply it with a Kustomization, of a GitRepository with spec.verify"},
 		{"destinationServiceAccounts",
 		 "apply it with a Kustomization that has spec.serviceAccountName"},
+		{"sourceIntegrity",
+		 "apply it with a Kustomization, of a GitRepository with spec.verify"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(demands); i++) {
@@ -92,14 +94,43 @@ static int check_promises(const struct json *project, struct err *err)
 	return 0;
 }
 
-int application_allowed(const struct json *project, const struct json *app, struct err *err)
+/* Each matches as a pattern, or, between slashes, as an expression: those are not known here, and
+ * what isn't known forbids. */
+bool project_serves(const struct json *project, struct str namespace)
+{
+	const struct json *all = json_at(project, "spec", "sourceNamespaces");
+
+	if (str_eq(meta_namespace(project), namespace))
+		return true;
+	for (size_t i = 0; i < json_len(all); i++) {
+		if (argo_glob(json_str(json_item(all, i)), namespace, false))
+			return true;
+	}
+	return false;
+}
+
+int application_allowed(const struct json *project, const struct json *app, bool scoped,
+			struct err *err)
 {
 	const struct json *source = application_source(json_get(app, STR("spec")));
 
 	if (!project)
 		return 0;
+	if (!project_serves(project, meta_namespace(app)))
+		return err_set(err, ERR_FORBIDDEN,
+			       "application '%.*s' in namespace '%.*s' is not permitted to use "
+			       "project '%.*s'",
+			       STR_ARG(meta_name(app)), STR_ARG(meta_namespace(app)),
+			       STR_ARG(meta_name(project)));
 	if (check_promises(project, err))
 		return -1;
+	if (!scoped &&
+	    json_bool(json_at(project, "spec", "permitOnlyProjectScopedClusters"), false))
+		return err_set(err, ERR_FORBIDDEN,
+			       "project '%.*s' permits clusters of its own alone "
+			       "(spec.permitOnlyProjectScopedClusters), and no Secret makes this "
+			       "one that",
+			       STR_ARG(meta_name(project)));
 	if (check_repos(project, json_str(json_get(source, STR("repoURL"))), err))
 		return -1;
 	return check_destinations(project,
@@ -108,21 +139,24 @@ int application_allowed(const struct json *project, const struct json *app, stru
 
 /* ---- kinds ---- */
 
-static bool lists_kind(const struct json *list, struct str group, struct str kind)
+static bool lists_kind(const struct json *list, const struct project_object *o)
 {
 	for (size_t i = 0; i < json_len(list); i++) {
 		const struct json *e = json_item(list, i);
 
-		if (argo_glob(json_str(json_get(e, STR("group"))), group, false) &&
-		    argo_glob(json_str(json_get(e, STR("kind"))), kind, false))
+		struct str name = json_str(json_get(e, STR("name")));
+
+		if (argo_glob(json_str(json_get(e, STR("group"))), o->group, false) &&
+		    argo_glob(json_str(json_get(e, STR("kind"))), o->kind, false) &&
+		    (!name.n || argo_glob(name, o->name, false)))
 			return true;
 	}
 	return false;
 }
 
-int project_permits(const struct json *project, struct str group, struct str kind,
-		    struct str namespace, struct err *err)
+int project_permits(const struct json *project, const struct project_object *o, struct err *err)
 {
+	struct str namespace = o->namespace;
 	const struct json *spec = json_get(project, STR("spec"));
 	const struct json *yes = json_get(spec, namespace.n ? STR("namespaceResourceWhitelist")
 							    : STR("clusterResourceWhitelist"));
@@ -133,11 +167,41 @@ int project_permits(const struct json *project, struct str group, struct str kin
 	if (!project)
 		return 0;
 	/* Of what belongs to the cluster nothing is allowed unless it is said. */
-	if ((!unsaid && !lists_kind(yes, group, kind)) || lists_kind(no, group, kind))
+	if ((!unsaid && !lists_kind(yes, o)) || lists_kind(no, o))
 		return err_set(err, ERR_FORBIDDEN,
 			       "resource %.*s:%.*s is not permitted in project %.*s",
-			       STR_ARG(group), STR_ARG(kind), STR_ARG(meta_name(project)));
+			       STR_ARG(o->group), STR_ARG(o->kind), STR_ARG(meta_name(project)));
 	return namespace.n ? check_destinations(project, namespace, err) : 0;
+}
+
+/* ---- orphans ---- */
+
+bool project_orphan_known(const struct json *rules, struct str group, struct str kind,
+			  const struct json *object)
+{
+	static const struct {
+		const char *kind, *name;
+	} everywhere[] = {{"ServiceAccount", "default"}, {"ConfigMap", "kube-root-ca.crt"}};
+	const struct json *ignore = json_get(rules, STR("ignore"));
+	struct str name = meta_name(object);
+
+	for (size_t i = 0; !group.n && i < ARRAY_LEN(everywhere); i++) {
+		if (str_is(kind, everywhere[i].kind) && str_is(name, everywhere[i].name))
+			return true;
+	}
+	if (!group.n && str_is(kind, "Service") && str_is(name, "kubernetes") &&
+	    str_is(meta_namespace(object), "default"))
+		return true;
+	for (size_t i = 0; i < json_len(ignore); i++) {
+		const struct json *e = json_item(ignore, i);
+		struct str k = json_str(json_get(e, STR("kind"))),
+			   n = json_str(json_get(e, STR("name")));
+
+		if (argo_glob(json_str(json_get(e, STR("group"))), group, false) &&
+		    (!k.n || argo_glob(k, kind, false)) && (!n.n || argo_glob(n, name, false)))
+			return true;
+	}
+	return false;
 }
 
 /* ---- windows ---- */

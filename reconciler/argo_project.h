@@ -7,13 +7,24 @@
 
 #include "lib/json/json.h"
 
-/* What the AppProject forbids: -1. NULL is the project `default`, which allows all. */
-MUST_USE int application_allowed(const struct json *project, const struct json *app,
+/* What the AppProject forbids: -1. NULL is the project `default`, which allows all. scoped: this
+ * cluster is registered as the project's own. */
+MUST_USE int application_allowed(const struct json *project, const struct json *app, bool scoped,
 				 struct err *err);
 /* The same of one object that it declares; namespace is STR_NONE for what belongs to the cluster.
  */
-MUST_USE int project_permits(const struct json *project, struct str group, struct str kind,
-			     struct str namespace, struct err *err);
+struct project_object {
+	struct str group, kind, namespace, name;
+};
+MUST_USE int project_permits(const struct json *project, const struct project_object *o,
+			     struct err *err);
+/* Whether Applications of a namespace may belong to it, where it is in another one. */
+bool project_serves(const struct json *project, struct str namespace);
+/* spec.orphanedResources: the object is one that may be there though nobody declares it. */
+bool project_orphan_known(const struct json *rules, struct str group, struct str kind,
+			  const struct json *object);
+/* What it says that has no effect, added to a list of {type, message}: application_warn.c. */
+void project_unheeded(struct arena *a, const struct json *project, struct json *list);
 
 /* Seconds that a zone is ahead of UTC at a time; -1 when there is no such zone. */
 typedef int zone_fn(void *ctx, struct str zone, int64_t at_s, int32_t *ret);

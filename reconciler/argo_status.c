@@ -10,9 +10,12 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
+#include "reconciler/argo_orphans.h"
+#include "reconciler/sensitive.h"
 
 #define PUBLISH_AFTER (100 * NS_PER_MS)
 #define RESOURCES_MAX 2000
+#define RESULTS_MAX 500
 
 struct telling {
 	struct unit *u;
@@ -95,7 +98,8 @@ static void add_entry(struct telling *w, struct entry *e)
 	struct json *r, *health;
 
 	w->out += out;
-	if (rank > w->worst) {
+	if (rank > w->worst &&
+	    !(live && str_is(meta_annotation(live, ARGO_IGNORE_HEALTH), "true"))) {
 		w->worst = rank;
 		w->why = arena_str(w->a, why);
 	}
@@ -152,6 +156,31 @@ static void add_missing(struct telling *w)
 	}
 }
 
+/* What git no longer has, and is there: one line each, as argo_note_held() writes them. */
+static void add_held(struct telling *w)
+{
+	static const char *const keys[] = {"group", "version", "kind", "namespace", "name"};
+	struct str rest = str_c(w->g->held), line;
+
+	while (rest.p && str_next(&rest, '\n', &line)) {
+		struct str fields = str_sub(line, 3, line.n), value;
+		struct json *r;
+
+		if (line.n < 4 || json_len(w->resources) >= RESOURCES_MAX)
+			continue;
+		r = json_append_object(w->a, w->resources);
+		for (size_t i = 0; i < ARRAY_LEN(keys) && str_next(&fields, '/', &value); i++) {
+			if (value.n)
+				json_set_str(w->a, r, keys[i], value);
+		}
+		json_set_str(w->a, r, "status",
+			     line.p[0] == '1' ? STR("OutOfSync") : STR("Synced"));
+		json_set_bool(w->a, r, "requiresPruning", true);
+		if (line.p[1] == '1')
+			json_set_bool(w->a, r, "requiresDeletionConfirmation", true);
+	}
+}
+
 static int by_name(const void *pa, const void *pb)
 {
 	const struct entry *const *a = pa, *const *b = pb;
@@ -173,6 +202,7 @@ static void add_resources(struct telling *w)
 		qsort(v, n, sizeof(struct entry *), by_name);
 	for (size_t i = 0; i < n; i++)
 		add_entry(w, v[i]);
+	add_held(w);
 	add_missing(w);
 }
 
@@ -209,6 +239,7 @@ static void put_conditions(struct telling *w, struct json *status)
 {
 	const struct argo *g = w->g;
 	struct json *list = json_set_array(w->a, status, "conditions");
+	const struct json *warnings;
 
 	if (g->error)
 		put_condition(w, list,
@@ -216,6 +247,13 @@ static void put_conditions(struct telling *w, struct json *status)
 			      g->error);
 	if (g->waits)
 		put_condition(w, list, STR("SyncWindow"), g->waits);
+	warnings = argo_warnings(w->u, w->a);
+	for (size_t i = 0; i < json_len(warnings); i++) {
+		const struct json *o = json_item(warnings, i);
+
+		put_condition(w, list, json_str(json_get(o, STR("type"))),
+			      arena_cstr(w->a, json_str(json_get(o, STR("message")))));
+	}
 }
 
 static struct json *source_of(struct telling *w)
@@ -285,6 +323,25 @@ static struct json *operation_of(struct telling *w)
 			  "initiatedBy", "automated", true);
 }
 
+/* Who asked for it, as far as the operation says. */
+static const struct json *initiator(struct telling *w)
+{
+	const struct json *said = json_get(operation_of(w), STR("initiatedBy"));
+
+	return json_is(said, JSON_OBJECT) ? said : json_new(w->a, JSON_OBJECT);
+}
+
+/* What the sync did with each object that it touched, hooks behind. */
+static struct json *results_of(struct telling *w)
+{
+	const struct argo *g = w->g;
+	struct json *list = g->results ? json_copy(w->a, g->results) : json_new(w->a, JSON_ARRAY);
+
+	for (size_t i = 0; i < json_len(g->hooks); i++)
+		json_append(w->a, list, json_item(g->hooks, i));
+	return list;
+}
+
 static void put_operation(struct telling *w, struct json *status)
 {
 	const struct argo *g = w->g;
@@ -304,8 +361,7 @@ static void put_operation(struct telling *w, struct json *status)
 	result = json_set_object(w->a, s, "syncResult");
 	json_set_str(w->a, result, "revision", str_c(w->u->commit));
 	json_set(w->a, result, STR("source"), source_of(w));
-	json_set(w->a, result, STR("resources"),
-		 g->hooks ? json_copy(w->a, g->hooks) : json_new(w->a, JSON_ARRAY));
+	json_set(w->a, result, STR("resources"), results_of(w));
 }
 
 static struct json *tell_all(struct telling *w)
@@ -395,15 +451,36 @@ static void begin(struct telling *w, struct unit *u, struct arena *a)
 	*w = (struct telling){.u = u, .g = u->argo, .a = a, .t = unit_tree(u, a)};
 }
 
+void argo_deletion_error(struct unit *u, struct str why)
+{
+	struct argo *g = u->argo;
+
+	if (!g)
+		return;
+	free(g->error);
+	free(g->error_type);
+	g->error = xstrndup(why.p ? why.p : "", why.n);
+	g->error_type = xstrdup("DeletionError");
+	argo_publish(u);
+}
+
 void argo_publish(struct unit *u)
 {
 	AUTO(arena) struct arena a = {0};
+	struct json *status;
 	struct telling w;
 
 	loop_timer_cancel(u->r->loop, &u->argo->publish);
-	if (!u->o || u->o->deleted_ns)
+	if (!u->o)
 		return;
 	begin(&w, u, &a);
+	if (u->o->deleted_ns) {
+		/* Nothing else is looked at any more. */
+		status = json_new(&a, JSON_OBJECT);
+		put_conditions(&w, status);
+		put(&w, status, NULL, false);
+		return;
+	}
 	put(&w, tell_all(&w), NULL, false);
 }
 
@@ -459,13 +536,58 @@ static void take(struct argo *g, const struct unit_report *rep)
 		return;
 	free(g->differs);
 	g->differs = NULL;
-	g->unpruned = str_find(rep->message, STR(" not pruned")) >= 0;
+	/* A failure in the middle doesn't know what is left. */
+	if (!bad && g->u->run)
+		argo_note_held(g->u->run);
 	if (!g->worked && !g->operation && (!bad || strcmp(g->error_type, "SyncError") != 0))
 		return;
 	g->by_hand = g->operation != NULL;
 	argo_operation_done(g, bad ? "Failed" : "Succeeded",
 			    bad || g->unpruned ? rep->message
 					       : STR("successfully synced (all tasks run)"));
+}
+
+static void add_result(struct argo *g, const struct plan_entry *e, const char *status,
+		       struct str message)
+{
+	if (json_len(g->results) < RESULTS_MAX)
+		json_append(&g->arena, g->results,
+			    json_build(&g->arena, "{s:S,s:S,s:S,s:S,s:S,s:s,s:S,s:s}", "group",
+				       e->group, "version", e->version, "kind", e->kind,
+				       "namespace", e->namespace, "name", e->name, "status", status,
+				       "message", message, "syncPhase", "Sync"));
+}
+
+static void note_results(const struct run *run)
+{
+	struct argo *g = run->u->argo;
+
+	g->results = json_new(&g->arena, JSON_ARRAY);
+	for (size_t i = 0; i < run->n; i++) {
+		const struct run_item *item = &run->items[i];
+		const struct rendered_object *o = item->o;
+		struct plan_entry e = {.group = o->group,
+				       .version = o->version,
+				       .kind = o->kind,
+				       .namespace = o->namespace,
+				       .name = o->name};
+		bool applied = item->entry && item->entry->accepted;
+
+		if (item->err.code)
+			add_result(g, &e, "SyncFailed",
+				   sensitive_scrub(&g->arena, o->tree, str_c(item->err.msg)));
+		else if (item->changed && !item->skip && applied)
+			add_result(g, &e, "Synced",
+				   arena_strf(&g->arena, "%.*s/%.*s applied", STR_ARG(o->kind),
+					      STR_ARG(o->name)));
+	}
+	for (size_t i = 0; i < run->prune.ngo; i++) {
+		if (run->phase == RUN_PRUNE && !run->prune.go[i].stays && i < run->next)
+			add_result(g, &run->prune.go[i], "Pruned", STR("pruned"));
+	}
+	for (size_t i = 0; i < run->prune.nheld; i++)
+		add_result(g, &run->prune.held[i], "PruneSkipped",
+			   arena_str(&g->arena, run->prune.why));
 }
 
 /* What is kept for the engine itself; true when it must be written. */
@@ -496,19 +618,23 @@ void argo_report(struct unit *u, const struct unit_report *rep)
 	struct telling w;
 	bool done, write;
 
+	if (rep->ended && g->worked && u->run)
+		note_results(u->run);
 	take(g, rep);
 	begin(&w, u, &a);
 	status = tell_all(&w);
 	done = rep->ended && !strcmp(rep->ready, "True");
 	write = keep(u, rep, &a, more);
 	if (done && g->worked) {
-		entry = json_build(&a, "{s:s,s:o,s:{s:b}}", "revision", u->commit, "source",
-				   source_of(&w), "initiatedBy", "automated", !g->by_hand);
+		entry = json_build(&a, "{s:s,s:o,s:o}", "revision", u->commit, "source",
+				   source_of(&w), "initiatedBy", initiator(&w));
 		put_time(&a, entry, "deployStartedAt", g->started);
 		put_time(&a, entry, "deployedAt", loop_wall(u->r->loop));
 	}
 	put_history(&w, more, entry);
 	put(&w, status, more, write || entry);
-	if (rep->ended)
-		g->worked = false;
+	if (!rep->ended)
+		return;
+	g->worked = false;
+	argo_orphans_look(u);
 }

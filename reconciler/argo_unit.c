@@ -10,6 +10,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
+#include "reconciler/argo_orphans.h"
 #include "reconciler/argo_project.h"
 
 static void set_text(char **slot, struct str s)
@@ -37,8 +38,7 @@ bool unit_finalizer_is(const struct unit *u, struct str name)
 {
 	if (!u->argo)
 		return str_is(name, UNIT_FINALIZER);
-	return str_is(name, ARGO_FINALIZER) || str_is(name, ARGO_FINALIZER "/foreground") ||
-	       str_is(name, ARGO_FINALIZER "/background");
+	return argo_finalizer_is(name);
 }
 
 /* ---- watches ---- */
@@ -48,6 +48,8 @@ static void on_application(void *arg, const struct obj *old, const struct obj *n
 	unit_changed(arg, old, new);
 	if (!new)
 		argo_sources_sweep(arg);
+	if (!new || (old && old->generation != new->generation))
+		argo_projects_end(arg);
 }
 
 static void on_project(void *arg, const struct obj *old, const struct obj *new)
@@ -60,9 +62,15 @@ static void on_project(void *arg, const struct obj *old, const struct obj *new)
 	while (map_next(&r->units, &it)) {
 		struct unit *u = it.value;
 
-		if (u->argo)
+		if (u->argo && u->o && !u->o->deleted_ns) {
+			u->argo->orphans_now = true;
+			if (r->synced)
+				argo_orphans_look(u);
+			argo_look_later(u);
 			unit_look(u);
+		}
 	}
+	argo_projects_end(r);
 }
 
 static struct informer *watch(struct reconciler *r, const struct resource *res, const char *labels,
@@ -184,7 +192,7 @@ static void take_refresh(struct argo *g, const struct json *app)
 	body = json_new(&a, JSON_OBJECT);
 	notes = json_set_object(&a, json_set_object(&a, body, "metadata"), "annotations");
 	json_set(&a, notes, STR(ARGO_REFRESH), json_new(&a, JSON_NULL));
-	g->refresh = g->answer = true;
+	g->refresh = g->answer = g->orphans_now = true;
 	argo_look_later(g->u);
 	g->compared_generation = 0;
 	if (str_is(word, "hard"))
@@ -240,7 +248,10 @@ void argo_free(struct unit *u)
 	free(g->message);
 	free(g->told);
 	free(g->waits);
+	argo_orphans_free(u);
 	free(g->history);
+	free(g->held);
+	free(g->strange);
 	free(g);
 	u->argo = NULL;
 }
@@ -291,7 +302,7 @@ static bool allowed(struct argo *g, const struct json *app, struct err *err)
 			"application references project %.*s which does not exist", STR_ARG(name));
 		return false;
 	}
-	return !application_allowed(project, app, err);
+	return !application_allowed(project, app, argo_scoped(g->u, project), err);
 }
 
 static void on_compared(void *arg)
@@ -321,6 +332,7 @@ static void on_compared(void *arg)
 	u->full = false;
 	u->ready = !p->error.n && !g->ndiffers;
 	arena_reset(&g->plan.arena);
+	argo_orphans_look(u);
 	argo_publish(u);
 	unit_ended(u, !p->error.n);
 	if (g->waits)

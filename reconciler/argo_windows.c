@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/codec.h"
+#include "lib/base/log.h"
 #include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
 #include "lib/os/zoneinfo.h"
 #include "reconciler/argo.h"
 #include "reconciler/argo_project.h"
@@ -14,6 +17,9 @@
 #define RETRY_LIMIT 5
 #define RETRY_PAUSE (5 * NS_PER_S)
 #define RETRY_PAUSE_MAX (180 * NS_PER_S)
+
+/* Where Argo CD runs, its projects serve other namespaces, too, as far as they say so. */
+#define ARGO_NAMESPACE STR("argocd")
 
 const struct json *argo_project(const struct unit *u, struct arena *a)
 {
@@ -25,7 +31,108 @@ const struct json *argo_project(const struct unit *u, struct arena *a)
 	if (!u->r->projects_informer)
 		return NULL;
 	o = informer_get(u->r->projects_informer, u->o->namespace, name);
+	if (!o && !str_is(name, "default"))
+		o = informer_get(u->r->projects_informer, ARGO_NAMESPACE, name);
 	return o ? obj_tree(o, a) : NULL;
+}
+
+static struct str decoded(const struct json *secret, const char *key, struct buf *out)
+{
+	struct str text = json_str(json_at(secret, "data", key));
+
+	buf_reset(out);
+	return !text.n || base64_decode(text, out) ? STR_NONE : buf_view(out);
+}
+
+bool argo_scoped(const struct unit *u, const struct json *project)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf text = {0};
+	struct obj_set all = {0};
+
+	if (project && u->r->repo_secrets)
+		all = informer_list_ns(u->r->repo_secrets, meta_namespace(project), &a);
+	for (size_t i = 0; i < all.n; i++) {
+		const struct json *o = obj_tree(all.v[i], &a);
+		struct str server;
+
+		if (!str_is(obj_label(all.v[i], STR(ARGO_SECRET_TYPE)), "cluster") ||
+		    !str_eq(decoded(o, "project", &text), meta_name(project)))
+			continue;
+		server = decoded(o, "server", &text);
+		if (str_ends(server, STR("/")))
+			server.n--;
+		if (str_is(server, ARGO_CLUSTER))
+			return true;
+	}
+	return false;
+}
+
+/* ---- their end ---- */
+
+static bool is_used(const struct reconciler *r, const struct obj *project)
+{
+	struct map_iter it = {0};
+
+	while (map_next(&r->units, &it)) {
+		AUTO(arena) struct arena a = {0};
+		const struct unit *u = it.value;
+		const struct json *p = u->argo && u->o ? argo_project(u, &a) : NULL;
+
+		if (p && str_eq(meta_name(p), project->name) &&
+		    str_eq(meta_namespace(p), project->namespace))
+			return true;
+	}
+	return false;
+}
+
+static void on_let_go(void *arg, const struct api_answer *answer)
+{
+	(void)arg;
+	if (answer->err.code && answer->err.code != ERR_NOT_FOUND &&
+	    answer->err.code != ERR_CONFLICT)
+		log_warn("cannot let go of an AppProject", "error", answer->err.msg);
+}
+
+/* The list without Argo CD's, over the version that it was read from. */
+static void let_go(struct reconciler *r, const struct obj *project)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	const struct json *old = json_at(obj_tree(project, &a), "metadata", "finalizers");
+	struct json *list = json_new(&a, JSON_ARRAY);
+	struct api_call call = {.verb = API_PATCH,
+				.resource = &res_appprojects,
+				.namespace = project->namespace,
+				.name = project->name,
+				.patch = API_PATCH_MERGE};
+
+	for (size_t i = 0; i < json_len(old); i++) {
+		if (!argo_finalizer_is(json_str(json_item(old, i))))
+			json_append(&a, list, json_item(old, i));
+	}
+	if (json_len(list) == json_len(old))
+		return;
+	json_write(json_build(&a, "{s:{s:s,s:o}}", "metadata", "resourceVersion",
+			      arena_printf(&a, "%lu", (unsigned long)project->revision),
+			      "finalizers", list),
+		   &body);
+	call.body = buf_view(&body);
+	client_call(r->client, &call, on_let_go, NULL);
+}
+
+void argo_projects_end(struct reconciler *r)
+{
+	AUTO(arena) struct arena a = {0};
+	struct obj_set all;
+
+	if (!r->synced)
+		return;
+	all = informer_list(r->projects_informer, &a);
+	for (size_t i = 0; i < all.n; i++) {
+		if (all.v[i]->deleted_ns && !is_used(r, all.v[i]))
+			let_go(r, all.v[i]);
+	}
 }
 
 /* ---- what is declared ---- */
@@ -40,8 +147,9 @@ int argo_permits(const struct run *run, struct err *err)
 	for (size_t i = 0; project && i < run->rendered.n; i++) {
 		const struct rendered_object *o = &run->rendered.v[i];
 
-		if (project_permits(project, o->group, o->kind, o->namespace, n ? err : &first) &&
-		    !n++)
+		const struct project_object what = {o->group, o->kind, o->namespace, o->name};
+
+		if (project_permits(project, &what, n ? err : &first) && !n++)
 			err_wrap(&first, "%.*s", STR_ARG(rendered_place(&a, &run->rendered, o)));
 	}
 	if (!n)

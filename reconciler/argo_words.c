@@ -37,21 +37,61 @@ int argo_wave(const struct json *object)
 	return (int)n;
 }
 
-enum argo_phase argo_phase_of(const struct json *object)
+struct str argo_option_value(const struct json *object, const char *key)
+{
+	struct str list = meta_annotation(object, ARGO_OPTIONS), part, k, v;
+
+	while (list.p && str_next(&list, ',', &part)) {
+		if (str_cut(str_trim(part), '=', &k, &v) && str_is(k, key))
+			return v;
+	}
+	return STR_NONE;
+}
+
+bool argo_option_known(struct str option)
 {
 	static const struct {
-		const char *word;
-		enum argo_phase phase;
-	} words[] = {{"Skip", ARGO_SKIP},      {"PreSync", ARGO_PRE},   {"Sync", ARGO_SYNC},
-		     {"PostSync", ARGO_POST},  {"SyncFail", ARGO_FAIL}, {"PreDelete", ARGO_SKIP},
-		     {"PostDelete", ARGO_SKIP}};
-	struct str hook = meta_annotation(object, ARGO_HOOK);
+		const char *key, *more; /* beside true and false */
+	} known[] = {{"Validate", NULL},
+		     {"CreateNamespace", NULL},
+		     {"PruneLast", NULL},
+		     {"Prune", "confirm"},
+		     {"Delete", "confirm"},
+		     {"PrunePropagationPolicy", "foreground,background,orphan"},
+		     {"ApplyOutOfSyncOnly", NULL},
+		     {"Replace", NULL},
+		     {"Force", NULL},
+		     {"ServerSideApply", NULL},
+		     {"ClientSideApplyMigration", NULL},
+		     {"FailOnSharedResource", NULL},
+		     {"RespectIgnoreDifferences", NULL},
+		     {"SkipDryRunOnMissingResource", NULL}};
+	AUTO(arena) struct arena a = {0};
+	struct str key, value;
 
-	for (size_t i = 0; hook.n && i < ARRAY_LEN(words); i++) {
-		if (argo_says(hook, words[i].word))
-			return words[i].phase;
+	if (!str_cut(option, '=', &key, &value) || !value.n)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (!str_is(key, known[i].key))
+			continue;
+		if (known[i].more && argo_says(str_c(known[i].more), arena_cstr(&a, value)))
+			return true;
+		return !str_is(key, "PrunePropagationPolicy") &&
+		       (str_is(value, "true") || str_is(value, "false"));
 	}
-	return ARGO_NONE;
+	return false;
+}
+
+struct str argo_option_strange(const struct json *object)
+{
+	struct str list = meta_annotation(object, ARGO_OPTIONS), part;
+
+	while (list.p && str_next(&list, ',', &part)) {
+		part = str_trim(part);
+		if (part.n && !argo_option_known(part))
+			return part;
+	}
+	return STR_NONE;
 }
 
 struct str argo_tracking(struct arena *a, struct str app, const struct json *object)
@@ -210,14 +250,13 @@ bool argo_ignores(const struct json *ignore, const struct json *object, struct s
 	return false;
 }
 
-static bool keep_one(struct arena *a, struct json *tree, const struct json *live, struct str path)
+bool argo_keep_value(struct arena *a, struct json *tree, struct str path, const struct json *from)
 {
-	struct str parent, key, plain;
+	struct str parent, key;
 	struct json *to = json_pointer(tree, path), *holder;
-	const struct json *from = json_pointer(live, path);
 
 	/* Only what git says is given up: other fields aren't ours to write. */
-	if (!to || (from && json_equal(to, from)))
+	if (!path.n || !to || (from && json_equal(to, from)))
 		return false;
 	if (from) {
 		*to = *json_copy(a, from);
@@ -225,11 +264,10 @@ static bool keep_one(struct arena *a, struct json *tree, const struct json *live
 	}
 	if (!str_rcut(path, '/', &parent, &key))
 		return false;
-	plain = key;
 	holder = json_pointer(tree, parent);
-	if (!json_is(holder, JSON_OBJECT) || str_find(plain, STR("~")) >= 0)
+	if (!json_is(holder, JSON_OBJECT) || str_find(key, STR("~")) >= 0)
 		return false;
-	return json_del(holder, plain);
+	return json_del(holder, key);
 }
 
 bool argo_keep_ignored(struct arena *a, const struct json *ignore, struct json *tree,
@@ -241,8 +279,11 @@ bool argo_keep_ignored(struct arena *a, const struct json *ignore, struct json *
 		const struct json *rule = json_item(ignore, i);
 		const struct json *paths = json_get(rule, STR("jsonPointers"));
 
-		for (size_t k = 0; rule_names(rule, tree) && k < json_len(paths); k++)
-			changed |= keep_one(a, tree, live, json_str(json_item(paths, k)));
+		for (size_t k = 0; rule_names(rule, tree) && k < json_len(paths); k++) {
+			struct str path = json_str(json_item(paths, k));
+
+			changed |= argo_keep_value(a, tree, path, json_pointer(live, path));
+		}
 	}
 	return changed;
 }

@@ -51,6 +51,7 @@ static void check_synced(void *arg)
 		r->opts.synced(r->opts.arg);
 	while (map_next(&r->units, &it))
 		unit_look(it.value);
+	argo_projects_end(r);
 }
 
 static void on_discovery(void *arg, const struct err *err);

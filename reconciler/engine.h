@@ -391,6 +391,10 @@ void unit_far_free(struct unit *u);
 #define UNIT_FINALIZER "finalizers.fluxcd.io"
 /* Makes sure that deleting the Kustomization waits for us. */
 void unit_hold(struct unit *u);
+/* The list is written whole, and only over the version that it was read from. */
+void unit_finalizers_write(struct unit *u, struct json *list);
+/* One that is called so, or so with something behind a slash. */
+bool unit_finalizer_has(const struct unit *u, const char *finalizer);
 /* It is being deleted: prunes as its deletionPolicy says, then lets it go. */
 void unit_farewell(struct unit *u);
 

@@ -98,7 +98,7 @@ static void use(struct unit *u, struct far *f)
 
 static void go_on(struct run *run)
 {
-	if (run->farewell)
+	if (run->farewell && !run->last_hooks)
 		run_prune_go(run);
 	else
 		run_keys(run);

@@ -34,13 +34,10 @@ static void on_written(void *arg, const struct api_answer *answer)
 		log_warn("cannot write a Kustomization's finalizer", "error", answer->err.msg);
 }
 
-/* The list is written whole, and only over the version that it was read from. */
-static void write_finalizers(struct unit *u, bool hold)
+void unit_finalizers_write(struct unit *u, struct json *list)
 {
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf body = {0};
-	const struct json *old = json_at(unit_tree(u, &a), "metadata", "finalizers");
-	struct json *list = json_new(&a, JSON_ARRAY);
 	const char *version = arena_printf(&a, "%lu", (unsigned long)u->o->revision);
 	struct api_call call = {.verb = API_PATCH,
 				.resource = unit_resource(u),
@@ -48,17 +45,26 @@ static void write_finalizers(struct unit *u, bool hold)
 				.name = u->o->name,
 				.patch = API_PATCH_MERGE};
 
+	json_write(json_build(&a, "{s:{s:s,s:o}}", "metadata", "resourceVersion", version,
+			      "finalizers", list),
+		   &body);
+	call.body = buf_view(&body);
+	client_call(u->r->client, &call, on_written, NULL);
+}
+
+static void write_finalizers(struct unit *u, bool hold)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct json *old = json_at(unit_tree(u, &a), "metadata", "finalizers");
+	struct json *list = json_new(&a, JSON_ARRAY);
+
 	for (size_t i = 0; i < json_len(old); i++) {
 		if (!unit_finalizer_is(u, json_str(json_item(old, i))))
 			json_append(&a, list, json_item(old, i));
 	}
 	if (hold)
 		json_append_str(&a, list, STR(UNIT_FINALIZER));
-	json_write(json_build(&a, "{s:{s:s,s:o}}", "metadata", "resourceVersion", version,
-			      "finalizers", list),
-		   &body);
-	call.body = buf_view(&body);
-	client_call(u->r->client, &call, on_written, NULL);
+	unit_finalizers_write(u, list);
 }
 
 void unit_hold(struct unit *u)
@@ -70,11 +76,15 @@ void unit_hold(struct unit *u)
 		write_finalizers(u, true);
 }
 
-static bool prunes(const struct json *spec)
+static bool prunes(const struct unit *u, const struct json *spec)
 {
 	struct str policy = json_str(json_get(spec, STR("deletionPolicy")));
 
-	if (json_bool(json_get(spec, STR("suspend")), false) || str_is(policy, "Orphan"))
+	if (u->argo && !argo_cascades(u))
+		return false;
+	/* Argo CD's annotation that suspends speaks of reconciling alone. */
+	if ((!u->argo && json_bool(json_get(spec, STR("suspend")), false)) ||
+	    str_is(policy, "Orphan"))
 		return false;
 	if (str_is(policy, "Delete") || str_is(policy, "WaitForTermination"))
 		return true;
@@ -116,7 +126,7 @@ static void look_for(struct run *run, size_t i)
 					.namespace = e->namespace,
 					.name = e->name};
 
-		if (call.resource) {
+		if (call.resource && !e->stays) {
 			run_call_as(run, &call, i, on_looked);
 			return;
 		}
@@ -130,6 +140,26 @@ static bool waits(const struct run *run)
 	return str_is(json_str(json_get(run->spec, STR("deletionPolicy"))), "WaitForTermination");
 }
 
+/* All of it was asked for, and some waits for a word. */
+static bool unapproved(const struct run *run)
+{
+	for (size_t i = 0; i < run->prune.nheld; i++) {
+		if (run->prune.held[i].unapproved)
+			return true;
+	}
+	return false;
+}
+
+static void tell_left(const struct run *run)
+{
+	AUTO(arena) struct arena a = {0};
+
+	if (run->prune.nheld)
+		recorder_event(run->r->recorder, unit_tree(run->u, &a), "Warning", "PruneFailed",
+			       "%zu objects are left: %.*s", run->prune.nheld,
+			       STR_ARG(run->prune.why));
+}
+
 void run_farewell_end(struct run *run)
 {
 	struct unit *u = run->u;
@@ -138,13 +168,14 @@ void run_farewell_end(struct run *run)
 		look_for(run, 0);
 		return;
 	}
-	if (run->prune.nheld) {
-		AUTO(arena) struct arena a = {0};
-
-		recorder_event(u->r->recorder, unit_tree(u, &a), "Warning", "PruneFailed",
-			       "%zu objects are left: %.*s", run->prune.nheld,
-			       STR_ARG(run->prune.why));
+	if (unapproved(run)) {
+		argo_deletion_error(u, run->prune.why);
+		run_cancel(u);
+		return;
 	}
+	if (u->argo && argo_farewell_hooks(run))
+		return;
+	tell_left(run);
 	run_cancel(u);
 	write_finalizers(u, false);
 }
@@ -178,15 +209,23 @@ void unit_farewell(struct unit *u)
 	AUTO(arena) struct arena a = {0};
 	const struct json *o = unit_tree(u, &a);
 	struct run *run;
+	bool all, hooks;
 
-	if (!holds(u, o) || (u->run && u->run->farewell) || argo_stays(u))
+	if (!holds(u, o) || (u->run && u->run->farewell))
 		return;
+	if (argo_stays(u)) {
+		argo_deletion_error(u,
+				    STR("Delete=confirm waits for the annotation " ARGO_CONFIRMED));
+		return;
+	}
 	run_cancel(u);
 	loop_timer_cancel(u->r->loop, &u->timer);
 	u->health_until = 0;
 	/* From now on nothing is put back. */
 	entries_free(u);
-	if (!prunes(json_get(o, STR("spec")))) {
+	all = prunes(u, json_get(o, STR("spec")));
+	hooks = u->argo && argo_ends_with_hooks(u);
+	if (!all && !hooks) {
 		write_finalizers(u, false);
 		return;
 	}
@@ -201,6 +240,13 @@ void unit_farewell(struct unit *u)
 	run->as = unit_acts_as(u, &run->arena);
 	run->opts.unit_name = meta_name(o);
 	run->opts.unit_namespace = meta_namespace(o);
-	plan(run, o);
-	run_far(run);
+	run->approved = u->argo && meta_annotation(o, ARGO_CONFIRMED).n;
+	run->generation = u->o->generation;
+	run->last_hooks = hooks;
+	if (all)
+		plan(run, o);
+	if (hooks)
+		argo_farewell_begin(run);
+	else
+		run_far(run);
 }

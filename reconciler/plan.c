@@ -88,7 +88,7 @@ int plan_entry_parse(struct arena *a, const struct json *entry, struct plan_entr
 	char *out;
 	size_t n = 0;
 
-	ret->id = id;
+	*ret = (struct plan_entry){.id = id};
 	ret->version = json_str(json_get(entry, STR("v")));
 	if (!str_cut(id, '_', &ret->namespace, &rest) || !str_rcut(rest, '_', &rest, &ret->kind) ||
 	    !str_rcut(rest, '_', &name, &ret->group) || !name.n || !ret->kind.n || !ret->version.n)
@@ -156,7 +156,7 @@ void plan_prune(struct arena *a, const struct rendered *now, const struct plan_p
 	n = gone(a, now, o->inventory, all);
 	if (!n || !o->enabled)
 		return;
-	if (!now->n) {
+	if (!now->n && !o->empty_ok) {
 		hold_all(ret, all, n, STR("the revision declares nothing at all"));
 		return;
 	}

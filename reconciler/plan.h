@@ -23,6 +23,9 @@ void plan_sort(struct rendered *r);
 /* An inventory entry, taken apart. */
 struct plan_entry {
 	struct str id, version, group, kind, namespace, name;
+	bool no_difference; /* held back, and that is how it shall be: Argo CD's IgnoreExtraneous */
+	bool unapproved;    /* held back until somebody approves */
+	bool stays;         /* was to go, and was left: nobody waits for its end */
 };
 MUST_USE int plan_entry_parse(struct arena *a, const struct json *entry, struct plan_entry *ret);
 
@@ -38,8 +41,9 @@ struct plan_prune_opts {
 	struct str revision;          /* what is applied now */
 	struct str confirmed;         /* PRUNE_CONFIRM's value, or STR_NONE */
 	bool enabled;                 /* spec.prune */
+	bool empty_ok;                /* a revision that declares nothing prunes all */
 };
-/* `now` holds what the revision declares. An empty revision prunes nothing. */
+/* `now` holds what the revision declares. An empty revision prunes nothing, unless it may. */
 void plan_prune(struct arena *a, const struct rendered *now, const struct plan_prune_opts *o,
 		struct plan_prune *ret);
 

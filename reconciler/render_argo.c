@@ -60,7 +60,7 @@ void render_name_hook(struct render *r, struct json *v)
 	struct json *meta = json_get(v, STR("metadata"));
 	struct str begin = json_str(json_get(meta, STR("generateName")));
 
-	if (!begin.n || meta_name(v).n || argo_phase_of(v) == ARGO_NONE)
+	if (!begin.n || meta_name(v).n || !argo_hook_phases(v, NULL))
 		return;
 	json_set_str(r->a, meta, "name",
 		     arena_strf(r->a, "%.*s%.*s-%u", STR_ARG(begin), STR_ARG(r->o->hook_suffix),

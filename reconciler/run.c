@@ -291,6 +291,10 @@ void run_render(struct run *run)
 		}
 		if (run->u->argo)
 			argo_rendered(run);
+		if (run->farewell) {
+			argo_farewell_rendered(run);
+			return;
+		}
 		items_make(run);
 		run_dry(run);
 		return;
@@ -346,7 +350,7 @@ static int check_expressions(const struct json *spec, struct err *err)
 	return 0;
 }
 
-static int prepare(struct run *run, struct source *s, struct err *err)
+int run_prepare(struct run *run, struct source *s, struct err *err)
 {
 	struct unit *u = run->u;
 	char *path;
@@ -444,7 +448,7 @@ void run_begin(struct unit *u)
 		run_stall(run, "InvalidCELExpression", str_c(err.msg));
 		return;
 	}
-	if (prepare(run, s, &err)) {
+	if (run_prepare(run, s, &err)) {
 		if (err.code == ERR_UNSUPPORTED) {
 			run_stall(run, "BuildFailed", str_c(err.msg));
 			return;

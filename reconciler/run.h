@@ -81,7 +81,8 @@ struct run {
 	int64_t kinds_until;
 	bool failed;
 	bool prune_failed; /* a deletion was refused: why is in prune.why */
-	bool farewell;     /* the Kustomization is being deleted: only pruning is left */
+	bool farewell;     /* the Kustomization is being deleted: only pruning is left … */
+	bool last_hooks;   /* … and hooks, which have to be rendered for it */
 	int64_t patience;  /* of a farewell that waits */
 	bool resumed;      /* nothing but a restart lies between the last run and this one */
 	char *secret_of_vars;
@@ -111,9 +112,11 @@ void run_fail(struct run *run, const char *reason, struct str message);
 void run_stall(struct run *run, const char *reason, struct str message);
 void run_succeed(struct run *run, struct str message);
 
-/* far.c: the cluster that is written to; calls run_keys when done, or run_prune_go in a farewell.
- */
+/* far.c: the cluster that is written to; calls run_keys when done, or run_prune_go in a farewell
+ * that needs nothing rendered. */
 void run_far(struct run *run);
+/* run.c: what to render, and how. */
+MUST_USE int run_prepare(struct run *run, struct source *s, struct err *err);
 /* run_keys.c: calls run_vars when done. */
 void run_keys(struct run *run);
 /* run_vars.c: calls run_render when done. */
@@ -144,6 +147,8 @@ const struct resource *plan_resource(struct run *run, const struct plan_entry *e
 void run_farewell_end(struct run *run);
 /* Deletes run->prune.go, then ends the run. */
 void run_prune_go(struct run *run);
+/* Goes on with it after a pause. */
+void run_prune_next(struct run *run);
 /* The inventory as it is when all of `items` stand: those that aren't adopted, and what is held
  * back or not yet pruned. */
 const struct json *run_inventory(struct run *run, bool with_old);

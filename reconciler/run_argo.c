@@ -19,16 +19,23 @@ static const struct json *argo_of(const struct run *run)
 	return json_get(run->spec, STR("argo"));
 }
 
+/* What the object says beats what the Application says. */
+struct str argo_option_of(const struct run *run, const struct json *object, struct str key)
+{
+	AUTO(arena) struct arena a = {0};
+	struct str own = object ? argo_option_value(object, arena_cstr(&a, key)) : STR_NONE;
+
+	return own.n ? own : json_str(json_get(json_get(argo_of(run), STR("options")), key));
+}
+
 bool argo_run_option(const struct run *run, const struct json *object, const char *option)
 {
 	struct str key, value;
 
 	if (!run->u->argo)
 		return false;
-	if (object && argo_option(object, option))
-		return true;
 	str_cut(str_c(option), '=', &key, &value);
-	return str_eq(json_str(json_get(json_get(argo_of(run), STR("options")), key)), value);
+	return str_eq(argo_option_of(run, object, key), value);
 }
 
 /* ---- before rendering ---- */
@@ -125,25 +132,64 @@ static int by_wave(const void *pa, const void *pb)
 	return ra != rb ? ra - rb : str_cmp(a->o.id, b->o.id);
 }
 
+/* Applied without hooks, where that is how the sync was asked for. */
+static bool wanted(const struct run *run, enum argo_phase phase)
+{
+	const struct json *how = json_at(argo_of(run), "operation", "sync", "syncStrategy");
+
+	return phase >= ARGO_PRE_DELETE || json_get(how, STR("hook")) ||
+	       !json_get(how, STR("apply"));
+}
+
+static void add_hook(struct run *run, const struct rendered_object *o, unsigned phases)
+{
+	for (enum argo_phase p = 0; p < ARGO_PHASE_MAX; p++) {
+		if (phases & (1u << p) && wanted(run, p))
+			run->hooks[run->nhooks++] = (struct run_hook){
+				.o = *o, .phase = p, .wave = argo_hook_wave(o->tree)};
+	}
+}
+
+/* The first word that means nothing is said: whoever wrote it meant something. */
+static void note_strange(struct run *run, const struct rendered_object *o, const char *key,
+			 struct str word)
+{
+	AUTO(arena) struct arena a = {0};
+	struct argo *g = run->u->argo;
+
+	if (word.n && !g->strange)
+		g->strange = xstrdup(arena_printf(
+			&a, "%.*s: annotation %s: '%.*s' is not known, and means nothing",
+			STR_ARG(rendered_place(&a, &run->rendered, o)), key,
+			STR_ARG(str_sub(word, 0, 80))));
+}
+
 void argo_rendered(struct run *run)
 {
 	struct rendered *r = &run->rendered;
+	struct argo *g = run->u->argo;
 	size_t n = 0;
 
-	run->u->argo->kustomized = r->n && r->v[0].layered;
-	run->hooks = arena_array(&run->arena, r->n + 1, sizeof(*run->hooks));
+	g->kustomized = r->n && r->v[0].layered;
+	free(g->strange);
+	g->strange = NULL;
+	run->hooks = arena_array(&run->arena, r->n * ARGO_PHASE_MAX + 1, sizeof(*run->hooks));
 	for (size_t i = 0; i < r->n; i++) {
-		enum argo_phase phase = argo_phase_of(r->v[i].tree);
+		struct rendered_object o = r->v[i];
+		struct str strange;
+		unsigned phases = argo_hook_phases(o.tree, &strange);
 
-		if (phase == ARGO_NONE)
-			r->v[n++] = r->v[i];
-		else if (phase != ARGO_SKIP)
-			run->hooks[run->nhooks++] = (struct run_hook){
-				.o = r->v[i], .phase = phase, .wave = argo_wave(r->v[i].tree)};
+		note_strange(run, &o, ARGO_HOOK, strange);
+		note_strange(run, &o, ARGO_OPTIONS, argo_option_strange(o.tree));
+		if (phases)
+			add_hook(run, &o, phases);
+		else
+			r->v[n++] = o;
 	}
 	r->n = n;
 	if (run->nhooks)
 		qsort(run->hooks, run->nhooks, sizeof(*run->hooks), by_wave);
+	argo_finalizers_note(run);
 }
 
 /* ---- between dry run and apply ---- */
@@ -263,6 +309,20 @@ static const struct run_item *shared(const struct run *run)
 	return NULL;
 }
 
+/* What is to be made anew at each sync: Jobs, mostly. */
+static void renew(struct run *run)
+{
+	for (size_t i = 0; i < run->n; i++) {
+		struct run_item *item = &run->items[i];
+
+		if (item->skip || !argo_run_option(run, item->o->tree, "Force=true") ||
+		    !argo_run_option(run, item->o->tree, "Replace=true") ||
+		    plan_is_precious(item->o->kind))
+			continue;
+		item->changed = item->recreate = true;
+	}
+}
+
 void argo_before_apply(struct run *run)
 {
 	const struct run_item *other = shared(run);
@@ -279,10 +339,11 @@ void argo_before_apply(struct run *run)
 	g->worked = works(run);
 	if (g->worked) {
 		g->started = loop_wall(run->r->loop);
-		g->hooks = NULL;
+		g->hooks = g->results = NULL;
 		arena_reset(&g->arena);
 		g->phase = "Running";
 		g->by_hand = g->operation != NULL;
+		renew(run);
 	}
 	if (g->worked && run->opts.default_namespace.n &&
 	    argo_makes_namespace(run, run->opts.default_namespace))
@@ -391,7 +452,9 @@ static void on_post_pause(struct run *run, size_t i, const struct api_answer *an
 /* What comes after the sync comes when all of it is well. */
 static void post(struct run *run)
 {
-	if (!hooks_left(run, ARGO_POST, ALL_WAVES))
+	bool hooks = hooks_left(run, ARGO_POST, ALL_WAVES);
+
+	if (!hooks && !argo_run_option(run, NULL, "PruneLast=true"))
 		run_prune(run);
 	else if (well(run, run->n, false, on_post_pause))
 		hooks_run(run, ARGO_POST, ALL_WAVES, after_post);
@@ -415,6 +478,20 @@ void argo_after_apply(struct run *run)
 		run_prune(run);
 }
 
+static void on_prune_pause(struct run *run, size_t i, const struct api_answer *answer)
+{
+	(void)i;
+	(void)answer;
+	run_prune_next(run);
+}
+
+bool argo_prunes_later(struct run *run, const struct json *live)
+{
+	if (!run->u->argo->worked || run->farewell || !argo_option(live, "PruneLast=true"))
+		return false;
+	return !well(run, run->n, false, on_prune_pause) && !run->wave_error;
+}
+
 static void after_fail(struct run *run, const char *error)
 {
 	(void)error;
@@ -423,67 +500,16 @@ static void after_fail(struct run *run, const char *error)
 
 bool argo_on_failure(struct run *run, const char *reason, struct str message)
 {
-	if (run->fail_reason || run->phase < RUN_APPLY || run->farewell ||
-	    !hooks_left(run, ARGO_FAIL, ALL_WAVES))
+	if (run->farewell) {
+		argo_farewell_failed(run, message);
+		return true;
+	}
+	if (run->fail_reason || run->phase < RUN_APPLY || !hooks_left(run, ARGO_FAIL, ALL_WAVES))
 		return false;
 	run->fail_reason = reason;
 	run->fail_message = arena_str(&run->arena, message);
 	hooks_run(run, ARGO_FAIL, ALL_WAVES, after_fail);
 	return true;
-}
-
-/* ---- pruning ---- */
-
-static bool asks_for_approval(const struct run *run)
-{
-	return argo_run_option(run, NULL, "Prune=confirm") && !run->approved;
-}
-
-void argo_prune_opts(struct run *run, struct plan_prune_opts *opts)
-{
-	/* What isn't pruned now may be later: the inventory must not forget it. */
-	opts->enabled = true;
-	if (run->approved)
-		opts->confirmed = STR("*");
-}
-
-void argo_hold(struct run *run)
-{
-	struct plan_prune *p = &run->prune;
-	bool off = !json_bool(json_get(run->spec, STR("prune")), false) ||
-		   argo_run_option(run, NULL, "Prune=false");
-
-	if (!p->ngo || (!off && !asks_for_approval(run)))
-		return;
-	for (size_t i = 0; i < p->ngo; i++)
-		p->held[p->nheld++] = p->go[i];
-	p->ngo = 0;
-	p->why = off ? STR("pruning is off")
-		     : STR("Prune=confirm waits for the annotation " ARGO_CONFIRMED);
-}
-
-const char *argo_propagation(const struct run *run)
-{
-	if (argo_run_option(run, NULL, "PrunePropagationPolicy=foreground"))
-		return "Foreground";
-	if (argo_run_option(run, NULL, "PrunePropagationPolicy=orphan"))
-		return "Orphan";
-	return "Background";
-}
-
-bool argo_stays(const struct unit *u)
-{
-	AUTO(arena) struct arena a = {0};
-	const struct json *t = u->argo ? unit_tree(u, &a) : NULL;
-
-	return str_is(json_str(json_at(t, "spec", "argo", "options", "Delete")), "confirm") &&
-	       !meta_annotation(t, ARGO_CONFIRMED).n;
-}
-
-bool argo_wants_approval(const struct run *run, const struct json *live)
-{
-	return !run->approved &&
-	       argo_option(live, run->farewell ? "Delete=confirm" : "Prune=confirm");
 }
 
 /* ---- what is no difference ---- */
@@ -513,7 +539,19 @@ struct json *argo_respect(const struct entry *e, struct arena *a, struct json *t
 	const struct json *rules = ignored(e->unit, &mine);
 	const struct obj *live = json_len(rules) ? entry_live((struct entry *)e) : NULL;
 
-	if (live)
-		argo_keep_ignored(a, rules, tree, obj_tree(live, &mine));
+	struct drift_list l;
+
+	if (!live)
+		return tree;
+	argo_keep_ignored(a, rules, tree, obj_tree(live, &mine));
+	/* What whoever is ignored wrote. */
+	drift_compare(&mine, schema_find_kind(str_c(e->api_version), str_c(e->kind)), tree,
+		      obj_tree(live, &mine), NULL, &l);
+	for (size_t i = 0; i < l.n; i++) {
+		const struct drift_item *d = &l.v[i];
+
+		if (d->manager.n && argo_ignores(rules, tree, d->path, d->manager))
+			argo_keep_value(a, tree, d->path, d->live);
+	}
 	return tree;
 }

@@ -30,11 +30,7 @@ static const struct json *tree_of(const struct run *run)
 
 static bool policy(const struct run *run, const char *word)
 {
-	struct str said = meta_annotation(tree_of(run), ARGO_HOOK_DELETE);
-
-	if (!said.n)
-		return !strcmp(word, "BeforeHookCreation");
-	return argo_says(said, word);
+	return argo_hook_goes(tree_of(run), word);
 }
 
 static struct api_call call_of(struct run *run, enum api_verb verb)
@@ -58,13 +54,6 @@ static void delete (struct run *run, void (*done)(struct run *, size_t, const st
 
 /* ---- its end ---- */
 
-static const char *phase_word(enum argo_phase phase)
-{
-	static const char *const words[] = {"PreSync", "Sync", "PostSync", "SyncFail"};
-
-	return phase <= ARGO_FAIL ? words[phase] : "Sync";
-}
-
 static void record(struct run *run, const char *phase, struct str message)
 {
 	struct argo *g = run->u->argo;
@@ -77,8 +66,9 @@ static void record(struct run *run, const char *phase, struct str message)
 			json_build(&g->arena, "{s:S,s:S,s:S,s:S,s:S,s:s,s:s,s:s,s:S}", "group",
 				   o->group, "version", o->version, "kind", o->kind, "namespace",
 				   o->namespace, "name", o->name, "hookType",
-				   phase_word(current(run)->phase), "hookPhase", phase, "syncPhase",
-				   phase_word(current(run)->phase), "message", message));
+				   argo_phase_name(current(run)->phase), "hookPhase", phase,
+				   "syncPhase", argo_phase_name(current(run)->phase), "message",
+				   message));
 	(void)r;
 }
 
@@ -97,11 +87,11 @@ static void ended(struct run *run, struct str error)
 	h->done = true;
 	record(run, error.p ? "Failed" : "Succeeded", error.p ? error : STR("done"));
 	log_info("hook", "unit", run->u->key, "object", log_fmt("%.*s", STR_ARG(h->o.id)), "phase",
-		 phase_word(h->phase), "result", error.p ? "failed" : "succeeded");
+		 argo_phase_name(h->phase), "result", error.p ? "failed" : "succeeded");
 	if (error.p)
-		run->hook.error =
-			arena_printf(&run->arena, "%s hook %.*s %.*s: %.*s", phase_word(h->phase),
-				     STR_ARG(h->o.kind), STR_ARG(h->o.name), STR_ARG(error));
+		run->hook.error = arena_printf(&run->arena, "%s hook %.*s %.*s: %.*s",
+					       argo_phase_name(h->phase), STR_ARG(h->o.kind),
+					       STR_ARG(h->o.name), STR_ARG(error));
 	if (policy(run, error.p ? "HookFailed" : "HookSucceeded"))
 		delete (run, on_forgotten);
 	else
@@ -139,6 +129,9 @@ static bool superseded(const struct run *run)
 {
 	const struct source *s = unit_source(run->u, run->spec);
 
+	/* Who goes goes by what it was. */
+	if (run->farewell)
+		return false;
 	return run->u->o->generation != run->generation ||
 	       (s && !run->at_commit && strcmp(s->commit, run->commit) != 0);
 }

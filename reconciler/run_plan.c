@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "reconciler/argo.h"
 #include "reconciler/run.h"
 #include "reconciler/sensitive.h"
 
@@ -76,6 +77,23 @@ static void compare(struct run *run, const struct run_item *item, struct plan_ch
 		c->action = PLAN_NONE;
 }
 
+/* All that differs is what the Application ignores. */
+static bool is_ignored(const struct run *run, const struct run_item *item)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct rendered_object *o = item->o;
+	struct drift_list l;
+
+	if (!run->u->argo || !item->live)
+		return false;
+	drift_compare(&a, schema_find_kind(o->api_version, o->kind), o->tree, item->live,
+		      item->dry ? obj_tree(item->dry, &a) : NULL, &l);
+	if (!l.n || l.dropped)
+		return false;
+	argo_filter(run->u, o->tree, &l);
+	return !l.n;
+}
+
 static void add_item(struct run *run, struct run_item *item)
 {
 	struct unitplan *p = run->u->plan;
@@ -89,6 +107,22 @@ static void add_item(struct run *run, struct run_item *item)
 	if (c->action == PLAN_REFUSED || c->action == PLAN_RECREATE)
 		c->message = keep(p, sensitive_scrub(&run->arena, o->tree, str_c(item->err.msg)));
 	compare(run, item, c);
+	if (c->action == PLAN_CHANGE && is_ignored(run, item)) {
+		c->action = PLAN_NONE;
+		c->nfields = c->more = 0;
+	}
+}
+
+/* An Application's that may stay is no difference. */
+static void without_extraneous(struct run *run, struct plan_entry *v, size_t *n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++) {
+		if (!argo_leaves(run, &v[i]))
+			v[kept++] = v[i];
+	}
+	*n = kept;
 }
 
 static void add_entries(struct unitplan *p, const struct plan_entry *v, size_t n,
@@ -114,12 +148,22 @@ void run_plan_ready(struct run *run)
 				       .enabled =
 					       json_bool(json_get(run->spec, STR("prune")), false)};
 
-	plan_prune(&run->arena, &run->rendered, &opts, &run->prune);
+	struct plan_prune *go = &run->prune;
+	bool off = run->u->argo && !opts.enabled;
+
+	if (run->u->argo)
+		argo_prune_opts(run, &opts);
+	plan_prune(&run->arena, &run->rendered, &opts, go);
+	if (run->u->argo) {
+		without_extraneous(run, go->go, &go->ngo);
+		without_extraneous(run, go->held, &go->nheld);
+	}
 	p->report.v =
 		arena_array(&p->arena, run->n + json_len(opts.inventory) + 1, sizeof(*p->report.v));
 	for (size_t i = 0; i < run->n; i++)
 		add_item(run, &run->items[i]);
-	add_entries(p, run->prune.go, run->prune.ngo, PLAN_DELETE, STR_NONE);
-	add_entries(p, run->prune.held, run->prune.nheld, PLAN_KEEP, run->prune.why);
+	add_entries(p, go->go, go->ngo, off ? PLAN_KEEP : PLAN_DELETE,
+		    off ? STR("pruning is off") : STR_NONE);
+	add_entries(p, go->held, go->nheld, PLAN_KEEP, go->why);
 	end(run);
 }

@@ -56,7 +56,27 @@ static bool is_ours(struct run *run, const struct json *live)
 	       str_eq(meta_label(live, UNIT_LABEL_NAMESPACE), run->opts.unit_namespace) &&
 	       !object_says(live, UNIT_PRUNE, "disabled") &&
 	       !object_says(live, UNIT_RECONCILE, "disabled") &&
-	       !argo_option(live, run->farewell ? "Delete=false" : "Prune=false");
+	       (run->u->argo || !argo_option(live, run->farewell ? "Delete=false" : "Prune=false"));
+}
+
+/* An Application's that stays: it is told of, and looked at again by the next run. */
+static bool held(struct run *run, const struct plan_entry *e, const struct json *live)
+{
+	const char *why = run->u->argo ? argo_keeps(run, live) : NULL;
+	struct plan_entry *h;
+
+	if (!why)
+		return false;
+	/* Its end is what the object is to survive. */
+	if (run->farewell && !strcmp(why, "Delete=false"))
+		return true;
+	h = &run->prune.held[run->prune.nheld++];
+	*h = *e;
+	h->no_difference = argo_extraneous(live);
+	h->unapproved = str_find(str_c(why), STR("confirm")) >= 0;
+	run->prune.why =
+		arena_strf(&run->arena, "%.*s %.*s: %s", STR_ARG(e->kind), STR_ARG(e->name), why);
+	return true;
 }
 
 static void on_deleted(struct run *run, size_t i, const struct api_answer *answer)
@@ -65,6 +85,7 @@ static void on_deleted(struct run *run, size_t i, const struct api_answer *answe
 
 	if (answer->err.code && answer->err.code != ERR_NOT_FOUND) {
 		run->prune.held[run->prune.nheld++] = *e;
+		run->prune.go[i].stays = true;
 		run->prune_failed = true;
 		run->prune.why =
 			arena_strf(&run->arena, "%.*s: %s", STR_ARG(e->id), answer->err.msg);
@@ -107,15 +128,16 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 				.namespace = e->namespace,
 				.name = e->name};
 
-	if (live && argo_wants_approval(run, live)) {
-		run->prune.held[run->prune.nheld++] = *e;
-		run->prune.why =
-			arena_strf(&run->arena, "%.*s waits for approval", STR_ARG(e->name));
-		live = NULL;
-	}
-	if (!live || !is_ours(run, live) || claimed(run, e->id)) {
+	if (!live || !is_ours(run, live) || claimed(run, e->id) || held(run, e, live)) {
+		run->prune.go[i].stays = true;
 		run->next++;
 		next(run);
+		return;
+	}
+	if (run->u->argo && argo_prunes_later(run, live))
+		return;
+	if (run->wave_error) {
+		run_fail(run, "HealthCheckFailed", str_c(run->wave_error));
 		return;
 	}
 	json_write(json_build(&a, "{s:s,s:s,s:s,s:{s:S}}", "apiVersion", "v1", "kind",
@@ -162,14 +184,21 @@ static void next(struct run *run)
 	else if (run->prune_failed)
 		run_fail(run, "PruneFailed", run->prune.why);
 	else if (run->prune.nheld)
-		run_succeed(run, arena_strf(&run->arena,
-					    "Applied revision: %.*s; %zu objects are not pruned: "
-					    "%.*s (annotate with %s)",
-					    STR_ARG(run->revision), run->prune.nheld,
-					    STR_ARG(run->prune.why), PRUNE_CONFIRM));
+		run_succeed(run,
+			    arena_strf(&run->arena,
+				       "Applied revision: %.*s; %zu objects are not pruned: "
+				       "%.*s%s",
+				       STR_ARG(run->revision), run->prune.nheld,
+				       STR_ARG(run->prune.why),
+				       run->u->argo ? "" : " (annotate with " PRUNE_CONFIRM ")"));
 	else
 		run_succeed(run, arena_strf(&run->arena, "Applied revision: %.*s",
 					    STR_ARG(run->revision)));
+}
+
+void run_prune_next(struct run *run)
+{
+	next(run);
 }
 
 void run_prune_go(struct run *run)
@@ -228,8 +257,6 @@ void run_prune(struct run *run)
 	if (run->u->argo)
 		argo_prune_opts(run, &opts);
 	plan_prune(&run->arena, &run->rendered, &opts, &run->prune);
-	if (run->u->argo)
-		argo_hold(run);
 	run->u->prune_later = run->prune.ngo && hold_for_others(run);
 	forget(run);
 	run_prune_go(run);

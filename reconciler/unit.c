@@ -153,6 +153,11 @@ static struct json *wishes(const struct obj *o, struct arena *a)
 	return ours;
 }
 
+static const struct json *notes(const struct obj *o, struct arena *a)
+{
+	return json_at(obj_tree(o, a), "metadata", "annotations");
+}
+
 void unit_changed(struct reconciler *r, const struct obj *old, const struct obj *new)
 {
 	AUTO(arena) struct arena a = {0};
@@ -161,7 +166,7 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	struct unit *u = map_get(&r->units, key);
 	const struct json *before;
 	struct obj *kept;
-	bool look, was_full, is_new;
+	bool look, was_full, is_new, was_suspended;
 
 	if (!new) {
 		gotk_condition(&(struct gotk_object){"Kustomization", o->namespace, o->name},
@@ -186,8 +191,13 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	drift_recall(u);
 	if (before && !json_equal(before, wishes(u->head, &a)))
 		u->full = look = true;
+	/* Its conditions speak of them. */
+	if (u->argo && kept && !json_equal(notes(kept, &a), notes(u->head, &a)))
+		argo_look_later(u);
 	obj_unref(kept);
+	was_suspended = u->suspended;
 	read_suspension(u, &a);
+	look |= was_suspended && !u->suspended;
 	gotk_suspended(&(struct gotk_object){"Kustomization", o->namespace, o->name},
 		       unit_suspended(u));
 	u->depends = json_len(json_at(unit_tree(u, &a), "spec", "dependsOn")) > 0;
@@ -200,8 +210,9 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 		u->full = look = true;
 	}
 	revert_asked(u);
-	if (u->argo && !new->deleted_ns) {
+	if (u->argo && (!new->deleted_ns || argo_ends_with_hooks(u))) {
 		argo_source_use(u);
+		argo_finalizers_keep(u);
 		look |= (u->full && !was_full) || u->argo->refresh;
 	}
 	if (look)

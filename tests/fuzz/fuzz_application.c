@@ -20,13 +20,20 @@ static int zone(void *ctx, struct str name, int64_t at_s, int32_t *ret)
 static void project(const struct json *v)
 {
 	const struct project_clock clock = {.now_ns = INT64_C(1772668800000000000), .zone = zone};
+	const struct project_object web = {STR("apps"), STR("Deployment"), STR("shop"), STR("web")},
+				    space = {STR(""), STR("Namespace"), STR_NONE, STR("shop")};
+	AUTO(arena) struct arena a = {0};
 	struct err err = {0};
 
+	project_serves(v, STR("team"));
+	project_orphan_known(v, STR("apps"), STR("Deployment"), v);
+	project_unheeded(&a, v, json_new(&a, JSON_ARRAY));
+	application_unheeded(&a, v, json_new(&a, JSON_ARRAY));
 	if (project_window(v, v, &clock, false, &err))
 		assert(err.msg[0]);
-	if (project_permits(v, STR("apps"), STR("Deployment"), STR("shop"), &err))
+	if (project_permits(v, &web, &err))
 		assert(err.msg[0]);
-	if (project_permits(v, STR(""), STR("Namespace"), STR_NONE, &err))
+	if (project_permits(v, &space, &err))
 		assert(err.msg[0]);
 }
 
@@ -48,10 +55,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	     !json_is(json_at(app, "metadata", "annotations"), JSON_OBJECT)))
 		return 0;
 	project(app);
-	argo_phase_of(app);
+	argo_hook_phases(app, NULL);
+	argo_hook_goes(app, "HookSucceeded");
+	argo_option_strange(app);
 	argo_wave(app);
 	argo_tracking(&a, STR("x"), app);
-	if (application_allowed(app, app, &err))
+	if (application_allowed(app, app, false, &err))
 		assert(err.msg[0]);
 	if (application_translate(&a, app, &t, &err)) {
 		assert(t && err.msg[0]);

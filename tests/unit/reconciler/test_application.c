@@ -260,20 +260,29 @@ void test_application__projects_limit_sources_and_destinations(void **state)
 	AUTO(arena) struct arena a = {0};
 	struct err err = {0};
 	struct json *o = app(&a, "{" SOURCE "}," DEST "}");
-	struct json *p = json_build(&a, "{s:{s:s},s:{s:[s],s:[{s:s,s:s}]}}", "metadata", "name",
-				    "team", "spec", "sourceRepos", "https://git.example/*",
-				    "destinations", "server", "*", "namespace", "sh*");
+	struct json *p =
+		json_build(&a, "{s:{s:s,s:s},s:{s:[s],s:[{s:s,s:s}]}}", "metadata", "name", "team",
+			   "namespace", "argocd", "spec", "sourceRepos", "https://git.example/*",
+			   "destinations", "server", "*", "namespace", "sh*");
 
 	(void)state;
-	assert_int_equal(application_allowed(p, o, &err), 0);
-	assert_int_equal(application_allowed(NULL, o, &err), 0);
+	assert_int_equal(application_allowed(p, o, false, &err), 0);
+	assert_int_equal(application_allowed(NULL, o, false, &err), 0);
 	json_set_str(&a, json_item(json_at(p, "spec", "destinations"), 0), "namespace", STR("x"));
-	assert_int_equal(application_allowed(p, o, &err), -1);
+	assert_int_equal(application_allowed(p, o, false, &err), -1);
 	assert_non_null(strstr(err.msg, "not permitted in project 'team'"));
 	json_set(&a, json_get(p, STR("spec")), STR("sourceRepos"),
 		 json_build(&a, "[s,s]", "*", "!https://git.example/x*"));
-	assert_int_equal(application_allowed(p, o, &err), -1);
+	assert_int_equal(application_allowed(p, o, false, &err), -1);
 	assert_non_null(strstr(err.msg, "repo"));
+}
+
+static int permits(const struct json *p, struct str group, struct str kind, struct str ns,
+		   struct err *err)
+{
+	const struct project_object o = {group, kind, ns, STR("web-1")};
+
+	return project_permits(p, &o, err);
 }
 
 void test_application__projects_limit_kinds(void **state)
@@ -286,22 +295,30 @@ void test_application__projects_limit_kinds(void **state)
 	const struct str none = STR_NONE, ns = STR("shop");
 
 	(void)state;
-	assert_int_equal(project_permits(NULL, none, STR("Namespace"), none, &err), 0);
+	assert_int_equal(permits(NULL, none, STR("Namespace"), none, &err), 0);
 	/* Nothing of the cluster's, all of a namespace's, unless it is said. */
-	assert_int_equal(project_permits(p, none, STR("Namespace"), none, &err), -1);
+	assert_int_equal(permits(p, none, STR("Namespace"), none, &err), -1);
 	assert_string_equal(err.msg, "resource :Namespace is not permitted in project team");
-	assert_int_equal(project_permits(p, none, STR("Secret"), ns, &err), 0);
-	assert_int_equal(project_permits(p, none, STR("Secret"), STR("other"), &err), -1);
+	assert_int_equal(permits(p, none, STR("Secret"), ns, &err), 0);
+	assert_int_equal(permits(p, none, STR("Secret"), STR("other"), &err), -1);
 	json_set(&a, spec, STR("clusterResourceWhitelist"),
 		 json_build(&a, "[{s:s,s:s}]", "group", "", "kind", "Name*"));
 	json_set(&a, spec, STR("namespaceResourceBlacklist"),
 		 json_build(&a, "[{s:s,s:s}]", "group", "*", "kind", "Secret"));
-	assert_int_equal(project_permits(p, none, STR("Namespace"), none, &err), 0);
-	assert_int_equal(project_permits(p, STR("x.io"), STR("Namespace"), none, &err), -1);
-	assert_int_equal(project_permits(p, none, STR("Secret"), ns, &err), -1);
-	assert_int_equal(project_permits(p, STR("apps"), STR("Deployment"), ns, &err), 0);
+	assert_int_equal(permits(p, none, STR("Namespace"), none, &err), 0);
+	assert_int_equal(permits(p, STR("x.io"), STR("Namespace"), none, &err), -1);
+	assert_int_equal(permits(p, none, STR("Secret"), ns, &err), -1);
+	assert_int_equal(permits(p, STR("apps"), STR("Deployment"), ns, &err), 0);
+	/* … by name, too. */
+	json_set(&a, spec, STR("clusterResourceWhitelist"),
+		 json_build(&a, "[{s:s,s:s,s:s}]", "group", "", "kind", "Namespace", "name",
+			    "team-*"));
+	assert_int_equal(permits(p, none, STR("Namespace"), none, &err), -1);
+	json_set_str(&a, json_item(json_get(spec, STR("clusterResourceWhitelist")), 0), "name",
+		     STR("web-*"));
+	assert_int_equal(permits(p, none, STR("Namespace"), none, &err), 0);
 	json_set(&a, spec, STR("namespaceResourceWhitelist"), json_new(&a, JSON_ARRAY));
-	assert_int_equal(project_permits(p, STR("apps"), STR("Deployment"), ns, &err), -1);
+	assert_int_equal(permits(p, STR("apps"), STR("Deployment"), ns, &err), -1);
 }
 
 static int two_hours(void *ctx, struct str zone, int64_t at_s, int32_t *ret)
@@ -379,7 +396,8 @@ void test_application__words_on_objects(void **state)
 				    ARGO_WAVE, "-5", ARGO_OPTIONS, "Prune=false,Replace=true");
 
 	(void)state;
-	assert_int_equal(argo_phase_of(o), ARGO_PRE);
+	assert_int_equal(argo_hook_phases(o, NULL),
+			 ARGO_IS_HOOK | 1u << ARGO_PRE | 1u << ARGO_SYNC);
 	assert_int_equal(argo_wave(o), -5);
 	assert_true(argo_option(o, "Replace=true"));
 	assert_false(argo_option(o, "Replace"));
@@ -416,10 +434,12 @@ void test_application__sources_come_before_source(void **state)
 void test_application__demands_of_projects(void **state)
 {
 	static const char *const demands[] = {
-		"{\"spec\":{\"sourceRepos\":[\"*\"],\"destinations\":[{\"server\":\"*\","
+		"{\"metadata\":{\"namespace\":\"argocd\"},\"spec\":{\"sourceRepos\":[\"*\"],"
+		"\"destinations\":[{\"server\":\"*\","
 		"\"namespace\":\"*\"}],"
 		"\"signatureKeys\":[{\"keyID\":\"4AEE18F83AFDEB23\"}]}}",
-		"{\"spec\":{\"sourceRepos\":[\"*\"],\"destinations\":[{\"server\":\"*\","
+		"{\"metadata\":{\"namespace\":\"argocd\"},\"spec\":{\"sourceRepos\":[\"*\"],"
+		"\"destinations\":[{\"server\":\"*\","
 		"\"namespace\":\"*\"}],"
 		"\"destinationServiceAccounts\":[{\"server\":\"*\",\"defaultServiceAccount\":\"x\"}"
 		"]}}"};
@@ -432,7 +452,7 @@ void test_application__demands_of_projects(void **state)
 		struct json *p = json_parse(&a, str_c(demands[i]), NULL, NULL);
 
 		assert_non_null(p);
-		assert_int_equal(application_allowed(p, o, &err), -1);
+		assert_int_equal(application_allowed(p, o, false, &err), -1);
 		assert_non_null(
 			strstr(err.msg, i ? "destinationServiceAccounts" : "signatureKeys"));
 	}
