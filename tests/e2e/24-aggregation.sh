@@ -56,8 +56,8 @@ trap 'kill $fruits_pid 2>/dev/null; cleanup' EXIT
 ok "it comes" available v1.ext.example.com 'default/fruits  *True'
 ok "its kinds are in discovery" soon 5 sh -c "$KC api-resources | grep -q 'fruits .*ext.example.com/v1 .*Fruit'"
 ok "its schemas are explained" soon 5 sh -c "$KC explain fruit.ripe | grep -q 'Whether it can be eaten'"
-ok "… and stand in the old document" sh -c "$KC get --raw /openapi/v2 | grep -q com.example.ext.v1.Fruit"
-ok "… and in the index" sh -c "$KC get --raw /openapi/v3 | grep -q 'apis/ext.example.com/v1?hash=F1'"
+ok "… and stand in the old document" soon 5 sh -c "$KC get --raw /openapi/v2 | grep -q com.example.ext.v1.Fruit"
+ok "… and in the index" soon 5 sh -c "$KC get --raw /openapi/v3 | grep -q 'apis/ext.example.com/v1?hash=F1'"
 ok "list" sh -c "$KC get fruits -o name | grep -q 'fruit.ext.example.com/apple'"
 ok "get, in the caller's name" sh -c "[ \"\$($KC get fruit apple -o jsonpath={.metadata.annotations.user})\" = plumb-admin ]"
 ok "… with the caller's groups" sh -c "$KC get fruit apple -o jsonpath={.metadata.annotations.groups} | grep -q system:masters"
@@ -82,6 +82,6 @@ ok "its endpoints go" available v1.ext.example.com 'False (EndpointsNotFound)'
 printf 'apiVersion: v1\nkind: Endpoints\nmetadata: {name: fruits, namespace: default}\n' | k apply -f - >/dev/null
 ok "… nobody is in them" available v1.ext.example.com 'False (MissingEndpoints)'
 k delete apiservice v1.ext.example.com >/dev/null
-ok "the group goes with it" sh -c "! $KC api-resources 2>&1 | grep -q fruits"
+ok "the group goes with it" soon 5 sh -c "! $KC api-resources 2>&1 | grep -q fruits"
 ok "clean stop" stop
 finish

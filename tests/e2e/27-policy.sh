@@ -48,7 +48,7 @@ spec:
 Y
 denied="ValidatingAdmissionPolicy 'replicas.example.com' with binding 'replicas-default' denied request: "
 ok "a policy is made" apply "$work/policy.yaml"
-ok "its status says that it was looked at" says '{"observedGeneration":1,"typeChecking":{}}' \
+ok "its status says that it was looked at" soon 5 says '{"observedGeneration":1,"typeChecking":{}}' \
 	k get validatingadmissionpolicy replicas.example.com -o 'jsonpath={.status}'
 ok "without a binding it does nothing" deploy before 9
 ok "a binding is made" apply "$work/binding.yaml"

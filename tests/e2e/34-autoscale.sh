@@ -44,7 +44,7 @@ top_says() { # top_says PATTERN ARGS…
 }
 ok "top nodes" top_says '^node-1 +[0-9]+m +[0-9]+% +[0-9]+Mi +[0-9]+%' nodes
 ok "top pods" soon 5 top_says '^busy-[a-z0-9-]+ +[0-9]+m +[0-9]+Mi' pods
-ok "… each container" top_says '^busy-[a-z0-9-]+ +idle +[0-9]+m +[0-9]+Mi' pods --containers
+ok "… each container" soon 5 top_says '^busy-[a-z0-9-]+ +idle +[0-9]+m +[0-9]+Mi' pods --containers
 ok "… of all namespaces, sorted" top_says '^default +busy' pods -A --sort-by=cpu
 ok "… by label" top_says '^busy' pods -l tier=back
 ok "… and none by another" sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig top pods -l tier=front 2>&1 | grep -q busy"

@@ -29,7 +29,7 @@ value() { [ "$(k get secret db -o jsonpath='{.type} {.data.password}' 2>/dev/nul
 reason() { [ "$(k get sealedsecrets.bitnami.com db -o jsonpath='{.status.conditions[0].reason}')" = "$1" ]; }
 object "$(seal default/db horse)" "" | k apply -f - >/dev/null
 ok "a value becomes the Secret" soon 5 value horse
-ok "which is said" reason Synced
+ok "which is said" soon 5 reason Synced
 object "$(seal other/db mule)" "" | k apply -f - >/dev/null
 ok "another's value doesn't open, and says so" soon 5 reason UnknownKey
 ok "the last good Secret stays" value horse
