@@ -26,6 +26,12 @@ struct slices {
 
 /* ---- one endpoint ---- */
 
+/* Each endpoint is for its own zone; who is elsewhere, and has none, asks all. */
+static bool stays_close(const struct json *service)
+{
+	return str_is(json_str(json_at(service, "spec", "trafficDistribution")), "PreferClose");
+}
+
 static struct json *endpoint_json(const struct slices *s, const struct backend *b)
 {
 	struct arena *a = s->v->arena;
@@ -49,6 +55,9 @@ static struct json *endpoint_json(const struct slices *s, const struct backend *
 			  "topology.kubernetes.io/zone");
 	if (zone.n)
 		json_set_str(a, e, "zone", zone);
+	if (zone.n && b->ready && stays_close(s->service))
+		json_set(a, e, STR("hints"),
+			 json_build(a, "{s:[{s:S}]}", "forZones", "name", zone));
 	return e;
 }
 

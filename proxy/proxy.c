@@ -23,6 +23,7 @@
 
 #define INDEX_SERVICE "service"
 #define BRIDGE "plumb0" /* the pods' */
+#define LABEL_ZONE "topology.kubernetes.io/zone"
 
 enum {
 	GATHER_NS = 1000 * 1000, /* events of one change arrive together */
@@ -33,7 +34,7 @@ static const int64_t probe_ns = 30 * NS_PER_S;
 struct proxy {
 	struct proxy_opts o;
 	struct client *client;
-	struct informer *services, *slices;
+	struct informer *services, *slices, *self; /* self: our Node */
 	struct ruleset *rules;
 	struct guard *guard;
 	struct hostports *hostports;
@@ -92,6 +93,22 @@ static void on_slice(void *arg, const struct obj *old, const struct obj *new)
 	mark_slice(arg, new);
 }
 
+/* Whom a Service sends us to may depend on where we are. */
+static void on_self(void *arg, const struct obj *old, const struct obj *new)
+{
+	struct str was = old ? obj_label(old, STR(LABEL_ZONE)) : STR_NONE,
+		   is = new ? obj_label(new, STR(LABEL_ZONE)) : STR_NONE;
+	AUTO(arena) struct arena a = {0};
+	struct proxy *p = arg;
+	struct obj_set all;
+
+	if (str_eq(was, is))
+		return;
+	all = informer_list(p->services, &a);
+	for (size_t i = 0; i < all.n; i++)
+		mark(p, all.v[i]->namespace, all.v[i]->name);
+}
+
 static void on_others(void *arg)
 {
 	schedule(arg, GATHER_NS);
@@ -115,6 +132,13 @@ static void index_service(const struct obj *o, struct arena *a,
 		put(ctx, obj_key(a, o->namespace, service));
 }
 
+static struct str zone(const struct proxy *p)
+{
+	const struct obj *node = informer_get(p->self, STR_NONE, str_c(p->o.node));
+
+	return node ? obj_label(node, STR(LABEL_ZONE)) : STR_NONE;
+}
+
 /* What a Service wants now; its UDP addresses go to `fronts`. */
 static void refresh(struct proxy *p, struct str key, struct arena *a, struct udp_fronts *fronts)
 {
@@ -131,7 +155,8 @@ static void refresh(struct proxy *p, struct str key, struct arena *a, struct udp
 	for (size_t i = 0; i < set.n; i++)
 		slices[i] = obj_tree(set.v[i], a);
 	if (o)
-		s = service_read(a, obj_tree(o, a), slices, set.n, str_c(p->o.node));
+		s = service_read(a, obj_tree(o, a), slices, set.n,
+				 &(struct place){str_c(p->o.node), zone(p)});
 	if (s)
 		udp_add(a, fronts, s);
 	udp_left(p->udp_before, a, fronts, key, s);
@@ -203,7 +228,7 @@ static void first_sync(struct proxy *p)
 static bool all_known(const struct proxy *p)
 {
 	return informer_synced(p->services) && informer_synced(p->slices) &&
-	       guard_synced(p->guard) && hostports_synced(p->hostports);
+	       informer_synced(p->self) && guard_synced(p->guard) && hostports_synced(p->hostports);
 }
 
 static void sync_now(struct loop *l, struct loop_timer *t)
@@ -298,6 +323,8 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 {
 	struct informer_opts services = {.resource = &res_services};
 	struct informer_opts slices = {.resource = &res_endpointslices};
+	struct informer_opts self = {.resource = &res_nodes, .metadata_only = true};
+	AUTO(arena) struct arena a = {0};
 	struct proxy *p = xalloc(sizeof(*p));
 
 	p->o = *o;
@@ -311,15 +338,20 @@ struct proxy *proxy_start(struct client *c, const struct proxy_opts *o)
 	p->health = health_new(c->loop);
 	p->udp_before = udp_before_new();
 	metrics_make(p);
+	self.field_selector = arena_printf(&a, "metadata.name=%s", o->node);
 	p->services = informer_new(c, &services);
+	p->self = informer_new(c, &self);
 	p->slices = informer_new(c, &slices);
 	informer_add_index(p->slices, INDEX_SERVICE, index_service);
 	informer_on_change(p->services, on_service, p);
+	informer_on_change(p->self, on_self, p);
 	informer_on_change(p->slices, on_slice, p);
 	informer_on_progress(p->services, on_progress, p);
 	informer_on_progress(p->slices, on_progress, p);
+	informer_on_progress(p->self, on_progress, p);
 	informer_start(p->services);
 	informer_start(p->slices);
+	informer_start(p->self);
 	guard_begin(p);
 	hostports_begin(p);
 	loop_timer_set(c->loop, &p->probe, probe_ns, on_probe);
@@ -334,6 +366,7 @@ void proxy_stop(struct proxy *p)
 	loop_timer_cancel(p->client->loop, &p->probe);
 	informer_free(p->services);
 	informer_free(p->slices);
+	informer_free(p->self);
 	guard_stop(p->guard);
 	hostports_stop(p->hostports);
 	health_free(p->health);

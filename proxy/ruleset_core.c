@@ -84,13 +84,15 @@ static struct str ip_text(struct ctx *c, uint32_t ip)
 	return arena_str(c->a, ip4_format(ip, text));
 }
 
-/* Ready endpoints; when there are none, those that end but still serve. */
+/* Ready endpoints, of our zone where they are meant for zones; when there are none, those that end
+ * but still serve. */
 static struct picked pick(struct ctx *c, const struct service_port *p, bool local)
 {
 	struct picked ret = {arena_array(c->a, p->nendpoints + 1, sizeof(*ret.v)), 0};
 
 	for (size_t i = 0; i < p->nendpoints; i++)
-		if (p->endpoints[i].ready && (!local || p->endpoints[i].local))
+		if (p->endpoints[i].ready &&
+		    (local ? p->endpoints[i].local : !p->only_near || p->endpoints[i].near))
 			ret.v[ret.n++] = &p->endpoints[i];
 	for (size_t i = 0; i < p->nendpoints && (!ret.n || !ret.v[0]->ready); i++)
 		if (p->endpoints[i].serving && p->endpoints[i].terminating &&

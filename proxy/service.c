@@ -108,10 +108,20 @@ static uint16_t slice_port(const struct json *slice, const struct service_port *
 	return 0;
 }
 
-static void endpoint_read(const struct json *v, uint16_t port, struct str node,
+static bool meant_for(const struct json *zones, struct str zone)
+{
+	for (size_t i = 0; zone.n && i < json_len(zones); i++)
+		if (str_eq(json_str(json_at(json_item(zones, i), "name")), zone))
+			return true;
+	return false;
+}
+
+static void endpoint_read(const struct json *v, uint16_t port, const struct place *here,
 			  struct endpoint *ret)
 {
 	const struct json *c = json_get(v, STR("conditions"));
+	const struct json *zones = json_at(v, "hints", "forZones");
+	struct str node = here->node;
 	bool ready = json_bool(json_get(c, STR("ready")), true);
 
 	*ret = (struct endpoint){
@@ -121,6 +131,8 @@ static void endpoint_read(const struct json *v, uint16_t port, struct str node,
 		.serving = json_bool(json_get(c, STR("serving")), ready),
 		.terminating = json_bool(json_get(c, STR("terminating")), false),
 		.local = node.n && str_eq(json_str(json_get(v, STR("nodeName"))), node),
+		.hinted = json_len(zones) > 0,
+		.near = meant_for(zones, here->zone),
 	};
 }
 
@@ -136,8 +148,22 @@ static int endpoint_cmp(const void *a, const void *b)
 	return (int)y->ready - (int)x->ready;
 }
 
+/* One that nobody meant for a zone is for all, and then so are the others. */
+static bool near_only(const struct service_port *p)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < p->nendpoints; i++) {
+		if (p->endpoints[i].ready && !p->endpoints[i].hinted)
+			return false;
+		any |= p->endpoints[i].ready && p->endpoints[i].near;
+	}
+	return any;
+}
+
 static void endpoints_read(struct arena *a, struct service_port *p,
-			   const struct json *const *slices, size_t nslices, struct str node)
+			   const struct json *const *slices, size_t nslices,
+			   const struct place *here)
 {
 	size_t max = 0, n = 0, kept = 0;
 
@@ -152,7 +178,7 @@ static void endpoints_read(struct arena *a, struct service_port *p,
 		if (!port || !str_is(json_str(json_get(slices[i], STR("addressType"))), "IPv4"))
 			continue;
 		for (size_t j = 0; j < json_len(all) && n < max; j++) {
-			endpoint_read(json_item(all, j), port, node, &p->endpoints[n]);
+			endpoint_read(json_item(all, j), port, here, &p->endpoints[n]);
 			n += p->endpoints[n].ip != 0;
 		}
 	}
@@ -163,6 +189,7 @@ static void endpoints_read(struct arena *a, struct service_port *p,
 		    p->endpoints[i].port != p->endpoints[kept - 1].port)
 			p->endpoints[kept++] = p->endpoints[i];
 	p->nendpoints = kept;
+	p->only_near = near_only(p);
 }
 
 static bool ours(const struct json *o)
@@ -194,7 +221,8 @@ static void ports_read(struct arena *a, const struct json *o, struct service *s)
 }
 
 struct service *service_read(struct arena *a, const struct json *o,
-			     const struct json *const *slices, size_t nslices, struct str node)
+			     const struct json *const *slices, size_t nslices,
+			     const struct place *here)
 {
 	struct service *s;
 
@@ -219,7 +247,7 @@ struct service *service_read(struct arena *a, const struct json *o,
 	externals_read(a, o, s);
 	ports_read(a, o, s);
 	for (size_t i = 0; i < s->nports; i++)
-		endpoints_read(a, &s->ports[i], slices, nslices, node);
+		endpoints_read(a, &s->ports[i], slices, nslices, here);
 	return s;
 }
 

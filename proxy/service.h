@@ -23,6 +23,8 @@ struct endpoint {
 	uint16_t port;
 	bool ready, serving, terminating;
 	bool local; /* on this node */
+	/* Somebody said whom it is for, and that this node's zone is among them. */
+	bool hinted, near;
 };
 
 struct service_port {
@@ -31,6 +33,12 @@ struct service_port {
 	uint16_t port, node_port;
 	struct endpoint *endpoints; /* sorted by ip and port, without duplicates */
 	size_t nendpoints;
+	bool only_near; /* those that are ready are meant for zones, and some for ours */
+};
+
+/* Where we are. */
+struct place {
+	struct str node, zone; /* zone: empty when the node has none */
 };
 
 struct service {
@@ -48,11 +56,12 @@ struct service {
 };
 
 /*
- * Reads a Service; slices are its EndpointSlices, node is ours. NULL when the Service has no part
+ * Reads a Service; slices are its EndpointSlices. NULL when the Service has no part
  * in the dataplane (headless, ExternalName, another proxy's, no IPv4 address) or isn't there.
  */
 struct service *service_read(struct arena *a, const struct json *service,
-			     const struct json *const *slices, size_t nslices, struct str node);
+			     const struct json *const *slices, size_t nslices,
+			     const struct place *here);
 
 /* How many of its pods are ready on this node. */
 size_t service_local(const struct service *s);

@@ -34,6 +34,8 @@ Y
 ok "pods are ready" k wait --for=condition=Ready pod --all --timeout=180s
 # ask POD ADDRESS PORT: what answers there, as the pod sees it
 ask() { k exec "$1" -- sh -c "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 $2 $3" | sed -n 's/^I am //p'; }
+# many POD ADDRESS PORT: the same, twelve times.
+many() { k exec "$1" -- sh -c "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 $2 $3; done" | sed -n 's/^I am //p'; }
 is() { [ "$(ask "$1" "$2" "$3")" = "$4" ]; }
 from_host() { [ "$(curl -s -m 2 "http://$1/")" = "I am $2" ]; }
 refused() { k exec "$1" -- sh -c "time nc -w 5 $2 $3 </dev/null" 2>&1 | grep -q -i refused; }
@@ -76,7 +78,7 @@ ok "without endpoints it refuses" soon 5 refused far "$vip" 80
 
 k create service clusterip many --tcp 80:80 >/dev/null && patch many '{"spec":{"selector":{"app":null,"all":"yes"}}}'
 vip=$(field many clusterIP)
-names() { for _ in $(seq 12); do ask far "$vip" 80; done | sort -u | wc -l; }
+names() { many far "$vip" 80 | sort -u | wc -l; }
 more_than_one() { [ "$(names)" -gt 1 ]; }
 one_only() { [ "$(names)" = 1 ]; }
 ok "without affinity many answer" soon 8 more_than_one
@@ -84,6 +86,17 @@ patch many '{"spec":{"sessionAffinity":"ClientIP"}}'
 ok "with affinity one does" soon 8 one_only
 patch many '{"spec":{"sessionAffinity":"None"}}'
 ok "until it is taken back" soon 8 more_than_one
+
+k label node "$n1" topology.kubernetes.io/zone=z1 >/dev/null && k label node "$n2" topology.kubernetes.io/zone=z2 >/dev/null
+patch many '{"spec":{"trafficDistribution":"PreferClose"}}'
+near() { [ "$(many far "$vip" 80 | sort -u)" = far ]; }
+ok "a Service that stays close is answered in the zone" soon 20 near
+patch many '{"spec":{"trafficDistribution":null}}'
+ok "and by all again" soon 20 more_than_one
+k label node "$n1" "$n2" topology.kubernetes.io/zone- >/dev/null
+k create service clusterip inner --tcp 80:80 >/dev/null && patch inner '{"spec":{"internalTrafficPolicy":"Local","selector":{"app":"two"}}}'
+ok "one for its node answers there" soon 20 is host "$(field inner clusterIP)" 80 two
+ok "and nowhere else" test -z "$(ask far "$(field inner clusterIP)" 80)"
 
 k create service clusterip written --tcp 80:80 >/dev/null && patch written '{"spec":{"selector":null}}'
 k apply -f - >/dev/null <<Y
@@ -107,6 +120,14 @@ patch written '{"spec":{"externalTrafficPolicy":"Local","selector":{"app":"two"}
 hc=$(field written healthCheckNodePort)
 ok "its health check says where it serves" soon 5 sh -c "curl -s -m 2 http://$h1:$hc/ | grep -q '\"localEndpoints\":1'"
 ok "and where it doesn't" soon 5 sh -c "[ \$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$h2:$hc/) = 503 ]"
+# Who is asked to go serves on while there is nobody else.
+k create service clusterip last --tcp 80:80 >/dev/null && patch last '{"spec":{"selector":{"app":"far"}}}'
+vip=$(field last clusterIP)
+soon 10 is host "$vip" 80 far
+k delete pod far --grace-period=60 --wait=false >/dev/null
+ends() { [ "$(k get endpointslices -l kubernetes.io/service-name=last -o 'jsonpath={range .items[*].endpoints[*].conditions}{.ready} {.serving} {.terminating}{end}')" = "false true true" ]; }
+ok "a pod that ends is told to" soon 20 ends
+ok "and is asked, as the last one" soon 10 is host "$vip" 80 far
 k delete svc kubernetes >/dev/null
 ok "the API's own Service comes again" soon 10 k get svc kubernetes
 finish

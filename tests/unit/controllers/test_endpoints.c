@@ -83,6 +83,27 @@ void test_endpointslice__lists_the_pods(void **state)
 	fake_free(f);
 }
 
+void test_endpointslice__close_ones_are_hinted(void **state)
+{
+	struct fake *f = start(&controller_endpointslice, SERVICE);
+	const struct json *all;
+
+	(void)state;
+	add_pod(f, "one", 1, true);
+	add_pod(f, "two", 2, false);
+	fake_settle(f, "a", "web");
+	assert_null(json_at(json_item(json_at(slice(f, 0), "endpoints"), 0), "hints"));
+	fake_merge(f, &res_services, "a", "web", "{'spec':{'trafficDistribution':'PreferClose'}}");
+	fake_settle(f, "a", "web");
+	all = json_at(slice(f, 0), "endpoints");
+	assert_str(json_str(json_pointer(all, STR("/0/hints/forZones/0/name"))), "z1");
+	assert_null(json_at(json_item(all, 1), "hints"));
+	fake_merge(f, &res_services, "a", "web", "{'spec':{'trafficDistribution':null}}");
+	fake_settle(f, "a", "web");
+	assert_null(json_at(json_item(json_at(slice(f, 0), "endpoints"), 0), "hints"));
+	fake_free(f);
+}
+
 void test_endpointslice__terminating_pods_serve_but_are_not_ready(void **state)
 {
 	struct fake *f = start(&controller_endpointslice, SERVICE);

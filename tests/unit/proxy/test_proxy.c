@@ -24,7 +24,7 @@ struct side {
 static struct world {
 	struct client client;
 	struct loop *loop;
-	struct side sides[4]; /* Services, EndpointSlices, NetworkPolicies, Pods */
+	struct side sides[5]; /* Services, EndpointSlices, NetworkPolicies, Pods, Nodes */
 	struct proxy *proxy;
 	struct buf last; /* the last transaction */
 	int runs, fail;
@@ -36,6 +36,7 @@ static struct side *side_of(const struct resource *r)
 	return &w.sides[r == &res_services         ? 0
 			: r == &res_endpointslices ? 1
 			: r == &res_pods           ? 3
+			: r == &res_nodes          ? 4
 						   : 2];
 }
 
@@ -130,6 +131,7 @@ static void begin(void)
 	w.sides[1].list = EMPTY("EndpointSlice");
 	w.sides[2].list = EMPTY("NetworkPolicy");
 	w.sides[3].list = EMPTY("Pod");
+	w.sides[4].list = EMPTY("Node");
 	w.proxy = proxy_start(&w.client, &o);
 }
 

@@ -37,7 +37,8 @@ static struct service *read_service(struct arena *a, const char *service, const 
 {
 	const struct json *slices[1] = {slice ? parse(a, slice) : NULL};
 
-	return service_read(a, parse(a, service), slices, slice ? 1 : 0, STR("n1"));
+	return service_read(a, parse(a, service), slices, slice ? 1 : 0,
+			    &(struct place){STR("n1"), STR("z1")});
 }
 
 /* extra: further members of spec, with a leading comma. */
@@ -125,6 +126,33 @@ void test_ruleset__without_endpoints_it_refuses(void **state)
 	has(t, "no-endpoint-nodeports tcp . 30080 = goto refuse");
 	hasnt(t, "service-ips");
 	hasnt(t, "svc-");
+}
+
+/* Conditions, and then whom it is meant for. */
+#define MEANT_FOR(zone) "},\"hints\":{\"forZones\":[{\"name\":\"" zone "\"}]"
+
+void test_ruleset__endpoints_meant_for_this_zone(void **state)
+{
+	AUTO(arena) struct arena a = {0};
+	const char *near = "10.244.0.5 n1 " MEANT_FOR("z1"),
+		   *far = "10.244.1.6 n2 " MEANT_FOR("z2");
+	const char *t = render(&a, web(&a, ""), SLICE(&a, near, far));
+
+	(void)state;
+	has(t, "numgen random mod 1 map { 0 : 10.244.0.5 . 8080 }");
+	hasnt(t, "10.244.1.6 . 8080");
+	/* Nobody's of ours, or one for everybody: all. */
+	t = render(&a, web(&a, ""), SLICE(&a, far, "10.244.1.7 n2 " MEANT_FOR("z3")));
+	has(t, "mod 2 map { 0 : 10.244.1.6 . 8080, 1 : 10.244.1.7 . 8080 }");
+	t = render(&a, web(&a, ""), SLICE(&a, near, far, "10.244.1.8 n2"));
+	has(t, "mod 3 map");
+	/* Those that aren't ready have no say. */
+	t = render(&a, web(&a, ""), SLICE(&a, near, far, "10.244.1.8 n2 \"ready\":false"));
+	has(t, "mod 1 map { 0 : 10.244.0.5 . 8080 }");
+	t = render(&a, web(&a, ",\"externalTrafficPolicy\":\"Local\""),
+		   SLICE(&a, "10.244.0.5 n1 " MEANT_FOR("z2"), "10.244.1.6 n2 " MEANT_FOR("z1")));
+	has(t, "0 : 10.244.1.6 . 8080 }");
+	has(t, "0 : 10.244.0.5 . 8080 }");
 }
 
 void test_ruleset__only_ready_endpoints(void **state)
@@ -282,7 +310,7 @@ void test_ruleset__not_ours(void **state)
 			     "{\"metadata\":{\"labels\":{\"service.kubernetes.io/"
 			     "service-proxy-name\":\"x\"}},\"spec\":{\"clusterIP\":\"10.96.0.1\"}}",
 			     NULL));
-	assert_null(service_read(&a, NULL, NULL, 0, STR("n1")));
+	assert_null(service_read(&a, NULL, NULL, 0, &(struct place){STR("n1"), STR("")}));
 }
 
 /* ---- a model of what nft does with a transaction ---- */
