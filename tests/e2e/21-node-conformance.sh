@@ -255,7 +255,7 @@ k patch pod apart --subresource=status --type=merge -p '{"status":{"phase":"Fail
 ok "a pod that others gave up ends" all "soon 20 is apart $main.state.terminated.reason Error" "is apart .reason Given" "is apart .phase Failed"
 
 # Nobody's pods end with the kubelet.
-kill -9 "$(pgrep -f "^[^ ]*plumb kubelet --data-dir $data " | head -1)"
+kill -9 "$(role_pid "kubelet-$node")"
 ok "after the kubelet was killed, shared processes are still there" all "soon 15 sh -c '$kc exec shared -- sh -c \"cat /proc/[0-9]*/cmdline\" | tr \"\\000\" \" \" | grep -q \"sleep 2000\"'" "is shared $main.restartCount 0"
 
 # A deleted pod's end is told before it is gone.

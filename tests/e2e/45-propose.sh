@@ -52,7 +52,7 @@ absent() { ! k -n shop get configmap other; }
 push() { git -C "$repo" add -A && git -C "$repo" commit -qm "$1" && git -C "$repo" push -q origin HEAD:main; }
 edit() { k -n shop patch configmap settings -p "{\"data\":{\"colour\":\"$1\"}}" --field-manager=eve >/dev/null; }
 
-crash() { kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"; }
+crash() { kill_role 9 reconciler; }
 
 ok "applied" soon 10 is colour blue
 edit pink

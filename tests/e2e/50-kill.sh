@@ -19,14 +19,13 @@ spec:
 Y
 k apply -f "$work/app.yaml" >/dev/null
 ok "first rollout" k rollout status deployment/app --timeout=180s
-pid_of() { sed -n "s/.*\"name\":\"$1\",\"pid\":\([0-9]*\).*/\1/p" "$data/roles"; }
 round=0
 rounds_ok() { [ "$(k get pods -l app=app -o jsonpath='{range .items[*]}{.spec.containers[0].env[0].value}{" "}{.status.phase}{"\n"}{end}' | grep -c "^$round Running")" = 3 ] && [ "$(k get pods -l app=app --no-headers | wc -l)" = 3 ]; }
 for role in apiserver controllers scheduler kubelet-node-1 proxy-node-1 reconciler; do
 	round=$((round + 1))
 	k set env deployment/app ROUND=$round >/dev/null
 	sleep 0.15
-	victim=$(pid_of $role)
+	victim=$(role_pid $role)
 	kill -9 "$victim"
 	ok "$role is started again" soon 10 sh -c "p=\$(sed -n 's/.*\"name\":\"$role\",\"pid\":\\([0-9]*\\).*/\\1/p' $data/roles); [ -n \"\$p\" ] && [ \"\$p\" != $victim ] && [ \"\$p\" != 0 ]"
 	ok "the rollout ends right after kill -9 of $role" soon 40 rounds_ok

@@ -261,7 +261,7 @@ sleep 1
 ok "a second reconciler does nothing" sh -c "! grep -q leading '$work/second.log' && kill -0 $second"
 ok "… while the first one holds the Lease" sh -c "'$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n kube-system get lease plumb-reconciler"
 kill $second; wait $second
-kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+kill_role 9 reconciler
 config leftist '"2"' >"$repo/left/l.yaml"; push 'after a crash'
 ok "one that was killed goes on at once" soon 6 value leftist a 2
 
@@ -286,7 +286,7 @@ git -C "$work/repo.git" update-ref -d "refs/heads/$branch"
 ok "is rejected" soon 10 value free a 7
 remembered() { [ -n "$(get free '{.metadata.annotations.plumb\.dev/rejected-drift}')" ]; }
 ok "… which is written down" soon 5 remembered
-kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+kill_role 9 reconciler
 config leftist '"3"' >"$repo/left/l.yaml"; push 'after another crash'
 ok "after a restart" soon 6 value leftist a 3
 k -n shop patch configmap free -p '{"data":{"a":"8"}}' --field-manager=eve >/dev/null

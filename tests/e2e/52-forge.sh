@@ -75,7 +75,7 @@ same() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'"; return 1; }; }
 matches() { local v; v=$("${@:2}"); case $v in $1) ;; *) echo "'$v' is not like '$1'"; return 1 ;; esac; }
 
 # Also lets pushes come without pauses again, which drift that comes all the time is met with.
-restart() { kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"; }
+restart() { kill_role 9 reconciler; }
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$work/hook.key" -out "$work/hook.crt" 2>/dev/null
 start --nodes 0 --repo "file://$work/acme/shop.git" --path app --forge "github=$at" --webhook-listen 127.0.0.1:0 --webhook-cert "$work/hook.crt" --webhook-key "$work/hook.key"

@@ -350,7 +350,7 @@ ok "… says for whom it waits" says later 'argocd/fails.*is not ready'
 
 # ---- a restart ----
 made=$(json hooks configmap/before '{.metadata.uid}')
-kill -KILL "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+kill_role KILL reconciler
 sed -i 's/colour: pink/colour: white/' "$repo/plain/a.yaml"; push white
 ok "what is pushed after a crash is deployed" soon 20 is plain configmap/settings '{.data.colour}' white
 ok "hooks are not run anew for that" is hooks configmap/before '{.metadata.uid}' "$made"

@@ -55,7 +55,7 @@ ok "… and prunes" soon 10 sh -c "! '$KUBECTL' --kubeconfig '$far/admin.kubecon
 f -n shop patch configmap settings -p '{"data":{"colour":"pink"}}' >/dev/null
 sleep 0.5
 ok "drift there is left to its people" is pink
-kill -9 "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+kill_role 9 reconciler
 sed -i 's/red/green/' "$repo/far/all.yaml"; push 'green'
 ok "a restarted reconciler goes on" soon 15 is green
 printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: never, namespace: shop}\nspec: {containers: [{name: c, image: "none:1"}]}\n' >>"$repo/far/all.yaml"; push 'never'

@@ -154,7 +154,7 @@ cp "$work/audit.log" "$work/up.log" "$all"
 [ -d "$data/log" ] && cp -r "$data/log" "$all/"
 cp "$data"/store.db* "$all"
 # A role with keys dies: nothing of its memory stays.
-kill -SEGV "$(sed -n 's/.*"name":"controllers","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+kill_role SEGV controllers
 sleep 0.3
 ok "no core is left" sh -c "! find '$work' '$data' -name 'core*' -type f | grep ."
 ok "the audit log was asked for everything" grep -q '"level":"RequestResponse".*"resource":"configmaps"' "$all/audit.log"

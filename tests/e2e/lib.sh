@@ -73,6 +73,18 @@ start() {
 	! command -v "$KUBECTL" >/dev/null || soon 10 k -n default get serviceaccount default >/dev/null
 }
 stop() { kill "$up_pid" && wait "$up_pid"; local rc=$?; up_pid=""; return $rc; }
+# role_pid NAME: its process; one that has just ended has none until the next is there.
+role_pid() {
+	local p
+	for _ in $(seq 600); do
+		p=$(sed -n "s/.*\"name\":\"$1\",\"pid\":\([1-9][0-9]*\).*/\1/p" "$data/roles" 2>/dev/null)
+		[ -n "$p" ] && kill -0 "$p" 2>/dev/null && echo "$p" && return 0
+		sleep 0.05
+	done
+	return 1
+}
+# kill_role SIGNAL NAME
+kill_role() { local p; p=$(role_pid "$2") && kill "-$1" "$p"; }
 k() { "$KUBECTL" --kubeconfig "$data/admin.kubeconfig" "$@"; }
 # busybox_image NAME: a static busybox under that name.
 busybox_image() {
