@@ -17,9 +17,9 @@
 
 #define ATTEMPTS_MAX 64
 #define WAIT_MAX (90 * NS_PER_S)
-#define CALLS_MAX 512   /* under way for all requests: what they hold is bounded so */
-#define CALLS_OF_ONE 64 /* of one attempt; the next one makes the rest */
-#define MOMENT (2 * NS_PER_S)
+#define CALLS_MAX 512          /* under way for all requests: what they hold is bounded so */
+#define CALLS_OF_ONE 64        /* of one attempt; the next one makes the rest */
+#define MOMENT (10 * NS_PER_S) /* of a controller that has much to do */
 #define AWAITING_MAX 512
 
 struct parked {

@@ -44,7 +44,7 @@ k apply -f "$work/app.yaml" >/dev/null
 ok "the rollout ends" k rollout status deployment/who --timeout=180s
 ok "pods are spread over both nodes" sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get pods -l app=who -o jsonpath='{range .items[*]}{.spec.nodeName}{\"\n\"}{end}' | sort -u | wc -l) = 2 ]"
 ip=$(k get svc who -o jsonpath='{.spec.clusterIP}')
-hit() { for _ in $(seq 60); do curl -s -m 10 "http://$1/" | cut -d' ' -f1; done | sort -u | grep -c .; }
+hit() { for _ in $(seq 60); do curl -s -m 4 "http://$1/" | cut -d' ' -f1; done | sort -u | grep -c .; }
 ok "the endpoints are four" soon 10 sh -c "[ \$($KUBECTL --kubeconfig $data/admin.kubeconfig get endpoints who -o jsonpath='{.subsets[0].addresses[*].ip}' | wc -w) = 4 ]"
 reach() { [ "$(hit "$1")" = 4 ]; }
 ok "its cluster IP reaches all four, from the host" soon 10 reach "$ip"
