@@ -429,11 +429,20 @@ static void not_acceptable(struct front_req *r)
 	front_fail(r, &err);
 }
 
+/* Where nothing is, or where a body is passed on as it came, nobody minds what is in it. */
+static bool minds_bad_body(const struct front_req *r)
+{
+	const struct core_req *c = &r->core;
+
+	return r->bad_body && !str_is(c->subresource, "proxy") &&
+	       core_kind_find(r->f->o.core, c->group, c->version, c->resource);
+}
+
 static void serve_resource(struct front_req *r)
 {
 	struct err err = {0};
 
-	if (r->bad_body) {
+	if (minds_bad_body(r)) {
 		err_set(&err, ERR_BAD_REQUEST, "%s", r->bad_body);
 		front_fail(r, &err);
 		return;

@@ -375,6 +375,22 @@ static const struct json *read_proto(struct arena *a, struct str in)
 	return v;
 }
 
+/* Kubernetes' clients send old kinds in old versions as protobuf: what matters is that these aren't
+ * there, and a body that can't be read is none's business but theirs who would read it. */
+void test_front_live__protobuf_where_nothing_is(void **state)
+{
+	(void)state;
+	setup();
+	assert_int_equal(
+		ASK(&admin, "POST", "/apis/gone.io/v1beta1/things", "k8s?", "Content-Type", PROTO),
+		404);
+	assert_true(said("the server could not find the requested resource"));
+	assert_int_equal(ASK(&admin, "POST", CM, "k8s?", "Content-Type", PROTO), 400);
+	assert_true(said("protobuf body"));
+	assert_int_equal(ASK(&alice, "POST", CM, "k8s?", "Content-Type", PROTO), 403);
+	teardown();
+}
+
 /* Who takes nothing but protobuf gets it, where there is such a form. */
 void test_front_live__protobuf_answers(void **state)
 {
