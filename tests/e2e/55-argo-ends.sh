@@ -76,10 +76,10 @@ ok "one with hooks of its end" app ends "$auto" default argocd resources-finaliz
 ok "… is deployed" soon 15 sync ends Synced
 ok "… says that there are such" soon 5 is argocd application/ends '{.metadata.finalizers}' '["resources-finalizer.argocd.argoproj.io","pre-delete-finalizer.argocd.argoproj.io","post-delete-finalizer.argocd.argoproj.io"]'
 ok "… which don't run before it" gone ends configmap/first
-ok "Helm's hooks run" is ends configmap/chart '{.metadata.name}' chart
+ok "Helm's hooks run" soon 5 is ends configmap/chart '{.metadata.name}' chart
 ok "… its tests don't" gone ends configmap/test
-ok "a hook of two phases runs in both" has argocd application/ends '{range .status.operationState.syncResult.resources[?(@.name=="both")]}{.hookType} {end}' 'PreSync PostSync'
-ok "what was applied is told of" is argocd application/ends '{.status.operationState.syncResult.resources[?(@.name=="data")].status}' Synced
+ok "a hook of two phases runs in both" soon 5 has argocd application/ends '{range .status.operationState.syncResult.resources[?(@.name=="both")]}{.hookType} {end}' 'PreSync PostSync'
+ok "what was applied is told of" soon 5 is argocd application/ends '{.status.operationState.syncResult.resources[?(@.name=="data")].status}' Synced
 k -n argocd delete application ends --wait=false >/dev/null
 ok "it ends" soon 20 gone argocd application/ends
 ok "… after a first hook" is ends configmap/first '{.metadata.name}' first
@@ -102,7 +102,7 @@ map one '' >"$repo/stay/all.yaml"; push 'one is left'
 ok "what is to go last goes" soon 15 gone stay configmap/gone
 ok "… Prune=false stays" is stay configmap/kept '{.data.a}' 1
 ok "… and is told of" soon 10 is argocd application/stay '{.status.resources[?(@.name=="kept")].status} {.status.resources[?(@.name=="kept")].requiresPruning}' 'OutOfSync true'
-ok "… unless that is how it shall be" is argocd application/stay '{.status.resources[?(@.name=="extra")].status}' Synced
+ok "… unless that is how it shall be" soon 5 is argocd application/stay '{.status.resources[?(@.name=="extra")].status}' Synced
 ok "… all in all it is out of sync" sync stay OutOfSync
 k -n stay delete configmap kept >/dev/null
 k -n argocd annotate application stay argocd.argoproj.io/refresh=hard >/dev/null
@@ -128,7 +128,7 @@ ok "one that is renewed" app renew '{syncOptions: [CreateNamespace=true]}'
 operate renew '{"initiatedBy":{"username":"eve"},"sync":{"syncStrategy":{"apply":{}}}}'
 ok "… is deployed" soon 15 sync renew Synced
 ok "… without hooks, where that was asked for" gone renew configmap/before
-ok "… and by whom is kept" is argocd application/renew '{.status.history[0].initiatedBy.username}' eve
+ok "… and by whom is kept" soon 5 is argocd application/renew '{.status.history[0].initiatedBy.username}' eve
 was=$(json renew configmap/renewed '{.metadata.uid}') at=$(done_at renew)
 operate renew '{"sync":{}}'
 again() { [ "$(done_at renew)" != "$at" ] && [[ "$(done_at renew)" = *Succeeded ]]; }
