@@ -25,13 +25,19 @@ static void write_user(struct arena *a, struct json *to, const struct admission_
 	user_extra_put(a, u, to);
 }
 
+/* The answer; what the asker says of it doesn't count. */
+static struct json *new_status(struct arena *a, struct json *o)
+{
+	json_del(o, STR("status"));
+	return json_set_object(a, o, "status");
+}
+
 static int self_subject(struct front_req *r, struct json *o, struct err *err)
 {
 	struct arena *a = &r->http->arena;
 
 	(void)err;
-	write_user(a, json_set_object(a, json_set_object(a, o, "status"), "userInfo"),
-		   &r->who.user);
+	write_user(a, json_set_object(a, new_status(a, o), "userInfo"), &r->who.user);
 	return 0;
 }
 
@@ -56,7 +62,7 @@ static void common_audiences(struct arena *a, const struct json *asked, struct j
 static int token_review(struct front_req *r, struct json *o, struct err *err)
 {
 	struct arena *a = &r->http->arena;
-	struct json *spec = json_at(o, "spec"), *status = json_set_object(a, o, "status");
+	struct json *status = new_status(a, o), *spec;
 	struct identity who = {0};
 	struct err why = {0};
 
@@ -83,6 +89,41 @@ static int token_review(struct front_req *r, struct json *o, struct err *err)
 
 /* ---- may ---- */
 
+/* Rights by RBAC ask for no selectors; who sends one is told when it is none. */
+static int check_selector(const struct json *attributes, const char *field, struct err *err)
+{
+	const struct json *o = json_get(attributes, str_c(field)),
+			  *list = json_get(o, STR("requirements"));
+	bool raw = json_str(json_get(o, STR("rawSelector"))).n > 0;
+
+	if (raw && json_len(list))
+		return err_set(err, ERR_INVALID,
+			       "spec.resourceAttributes.%s.rawSelector: Invalid value: may not "
+			       "specified at the same time as requirements",
+			       field);
+	if (o && !raw && !json_len(list))
+		return err_set(
+			err, ERR_INVALID,
+			"spec.resourceAttributes.%s.requirements: Required value: when %s is "
+			"specified, requirements or rawSelector is required",
+			field, field);
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *one = json_item(list, i);
+		struct str op = json_str(json_get(one, STR("operator")));
+		bool compares = str_is(op, "In") || str_is(op, "NotIn"),
+		     asks = str_is(op, "Exists") || str_is(op, "DoesNotExist"),
+		     values = json_len(json_get(one, STR("values"))) > 0;
+
+		if (!json_str(json_get(one, STR("key"))).n || !(compares || asks) ||
+		    compares != values)
+			return err_set(err, ERR_INVALID,
+				       "spec.resourceAttributes.%s.requirements[%zu]: Invalid "
+				       "value: a key, and values with In and NotIn alone",
+				       field, i);
+	}
+	return 0;
+}
+
 static int answer_access(struct front_req *r, struct json *o, const struct admission_user *u,
 			 struct err *err)
 {
@@ -96,6 +137,8 @@ static int answer_access(struct front_req *r, struct json *o, const struct admis
 		return err_set(err, ERR_INVALID,
 			       "spec.resourceAttributes: Invalid value: \"null\": exactly one of "
 			       "nonResourceAttributes or resourceAttributes must be specified");
+	if (check_selector(res, "fieldSelector", err) || check_selector(res, "labelSelector", err))
+		return -1;
 	struct authz_ask q = {
 		.user = u,
 		.verb = json_str(json_at(from, "verb")),
@@ -109,7 +152,7 @@ static int answer_access(struct front_req *r, struct json *o, const struct admis
 	if (path && !q.path.n)
 		q.path = STR("/");
 	bool may = front_may(r, &q, &why);
-	struct json *status = json_set_object(a, o, "status");
+	struct json *status = new_status(a, o);
 	json_set_bool(a, status, "allowed", may);
 	if (why.n)
 		json_set_str(a, status, "reason", buf_view(&why));
@@ -193,7 +236,7 @@ static int self_rules(struct front_req *r, struct json *o, struct err *err)
 	if (!ns.n)
 		return err_set(err, ERR_BAD_REQUEST, "no namespace on request");
 	authz_each_rule(rights_rbac(r->f->rights), &r->who.user, ns, put_rule, &out);
-	struct json *status = json_set_object(a, o, "status");
+	struct json *status = new_status(a, o);
 	json_set(a, status, STR("resourceRules"), out.resources);
 	json_set(a, status, STR("nonResourceRules"), out.paths);
 	json_set_bool(a, status, "incomplete", false);

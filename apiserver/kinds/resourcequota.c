@@ -37,64 +37,6 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_age(c, cells, o);
 }
 
-/* ---- quotas ---- */
-
-static bool says(const struct json *list, const char *text)
-{
-	for (size_t i = 0; i < json_len(list); i++)
-		if (str_is(json_str(json_item(list, i)), text))
-			return true;
-	return false;
-}
-
-static void validate_scopes(struct kind_ctx *c, const struct spath *at, const struct json *scopes)
-{
-	static const char *const known[] = {"Terminating",   "NotTerminating",
-					    "BestEffort",    "NotBestEffort",
-					    "PriorityClass", "CrossNamespacePodAffinity"};
-
-	for (size_t i = 0; i < json_len(scopes); i++) {
-		bool found = false;
-
-		for (size_t k = 0; k < ARRAY_LEN(known) && !found; k++)
-			found = str_is(json_str(json_item(scopes, i)), known[k]);
-		if (!found)
-			rule_invalid(c, at, "scopes", scopes, "unsupported scope");
-	}
-	if ((says(scopes, "BestEffort") && says(scopes, "NotBestEffort")) ||
-	    (says(scopes, "Terminating") && says(scopes, "NotTerminating")))
-		rule_invalid(c, at, "scopes", scopes, "conflicting scopes");
-}
-
-static void validate_amounts(struct kind_ctx *c, const struct spath *at, const struct json *amounts)
-{
-	for (size_t i = 0; i < json_len(amounts); i++) {
-		const struct json_member *m = &amounts->members[i];
-		struct spath here = SPATH_KEY(at, m->key);
-		const char *why = name_check_qualified(m->key);
-		struct quantity q;
-
-		if (why)
-			rule_invalid(c, &here, NULL, json_new_str(c->a, m->key), why);
-		if (!quantity_parse(json_str(&m->value), &q) && q.nano < 0)
-			rule_invalid(c, &here, NULL, &m->value,
-				     "must be greater than or equal to 0");
-	}
-}
-
-static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
-{
-	const struct json *spec = json_get(next, STR("spec"));
-	struct spath at = SPATH_FIELD(NULL, "spec"), hard = SPATH_FIELD(&at, "hard");
-
-	if (c->subresource)
-		return;
-	validate_amounts(c, &hard, json_get(spec, STR("hard")));
-	validate_scopes(c, &at, json_get(spec, STR("scopes")));
-	if (live)
-		rule_immutable(c, &at, spec, json_get(live, STR("spec")), "scopes");
-}
-
 static const char *const short_names[] = {"quota", NULL};
 
 const struct kind kind_resourcequota = {
@@ -108,7 +50,7 @@ const struct kind kind_resourcequota = {
 	.schema_name = "io.k8s.api.core.v1.ResourceQuota",
 	.columns = columns,
 	.row = row,
-	.validate = validate,
+	.validate = quota_validate,
 };
 
 static const struct kind_column limit_columns[] = {
@@ -180,6 +122,22 @@ static void validate_order(struct kind_ctx *c, const struct spath *at, const str
 				     arena_printf(c->a, "%s %.*s is greater than %s %.*s",
 						  o->low_is, STR_ARG(have), o->high_is,
 						  STR_ARG(most)));
+	}
+}
+
+static void validate_amounts(struct kind_ctx *c, const struct spath *at, const struct json *amounts)
+{
+	for (size_t i = 0; i < json_len(amounts); i++) {
+		const struct json_member *m = &amounts->members[i];
+		struct spath here = SPATH_KEY(at, m->key);
+		const char *why = name_check_qualified(m->key);
+		struct quantity q;
+
+		if (why)
+			rule_invalid(c, &here, NULL, json_new_str(c->a, m->key), why);
+		if (!quantity_parse(json_str(&m->value), &q) && q.nano < 0)
+			rule_invalid(c, &here, NULL, &m->value,
+				     "must be greater than or equal to 0");
 	}
 }
 

@@ -129,6 +129,9 @@ bool job_indexes_overlap(struct str a, struct str b);
 /* What its status may say and may become (rules_jobstatus.c). */
 void job_validate_status(struct kind_ctx *c, const struct json *next, const struct json *live);
 
+/* ---- quotas (rules_quota.c) ---- */
+void quota_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
+
 /* ---- roles and bindings (rules_rbac.c) ---- */
 extern const struct kind_column rbac_role_columns[], rbac_binding_columns[];
 void rbac_rules_validate(struct kind_ctx *c, const struct json *next, bool namespaced);

@@ -54,7 +54,7 @@ def tokens(api, ns):
           and s["status.userInfo.uid"] == sa["metadata.uid"], s)
     r = api.post("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": t["status.token"]}})
     check("a token review", r["status.authenticated"] is True and r["status.user.username"].endswith(":talker") and r["status.audiences"], r["status"])
-    r = api.post("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "nonsense"}})
+    r = api.post("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "nonsense"}, "status": {"authenticated": True}})
     check("… of nonsense", r.code == 201 and not r["status.authenticated"] and r["status.error"], r["status"])
     r = api.post("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": t["status.token"], "audiences": ["other"]}})
     check("… of another audience", not r["status.authenticated"], r["status"])
@@ -95,6 +95,10 @@ def roles(api, ns):
            422, "Invalid", "must match metadata.namespace")
     status("… of nothing", api.post(AUTHZ + "subjectaccessreviews", {"spec": {"user": "e2e"}}), 422, "Invalid", "exactly one of nonResourceAttributes or resourceAttributes must be specified")
     status("… of nobody", api.post(AUTHZ + "subjectaccessreviews", {"spec": ask("get")}), 422, "Invalid", "at least one of user or group must be specified")
+    for selector, what in (({}, "requirements or rawSelector is required"), ({"rawSelector": "a=b", "requirements": [{"key": "a", "operator": "Exists"}]},
+                           "may not specified at the same time as requirements"), ({"requirements": [{"key": "a", "operator": "In"}]}, "requirements[0]")):
+        status("a selector that is none", api.post(AUTHZ + "subjectaccessreviews", {"spec": dict(ask("list", fieldSelector=selector), user="e2e")}), 422, "Invalid", what)
+    check("… and one that is", api.post(AUTHZ + "subjectaccessreviews", {"spec": dict(ask("list", labelSelector={"rawSelector": "a=b"}), user="e2e")}).code == 201)
     me = Api(api.kubeconfig, headers={"Impersonate-User": "e2e"})
     nodes = lambda user: yes(api.post(AUTHZ + "subjectaccessreviews", {"spec": dict(user=user, groups=["system:nodes"], resourceAttributes={
         "namespace": ns, "verb": "list", "resource": "services"})}))

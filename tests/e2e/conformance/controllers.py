@@ -467,6 +467,21 @@ def jobs_policies(api, ns):
     check("a policy ends it badly", soon(lambda: condition(api.get(path).json, "Failed").get("reason") == "PodFailurePolicy"))
     check("… and says why", "failed with exit code 42 matching FailJob rule at index 0" in
           condition(api.get(path).json, "Failed")["message"], api.get(path))
+    path = batch(ns, "jobs", "ignored")
+    api.post(batch(ns, "jobs"), job("ignored", completions=1, parallelism=1, completionMode="Indexed", backoffLimit=0, podFailurePolicy={
+        "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}, {"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [0]}}]}))
+    wait_status(api, path, ready=1)
+    pod = pods(api, ns, "ignored")[0]
+    first = pod["metadata"]["name"]
+    api.post(core(ns, "pods", first) + "/eviction", {"metadata": {"name": first, "namespace": ns}})
+    end_pod(api, pod, "Failed", 137)
+    check("an evicted pod's name disappears", soon(lambda: api.get(core(ns, "pods", first)).code == 404), api.get(core(ns, "pods", first)))
+    check("… and its index is tried again", soon(lambda: api.get(path)["status.ready"] == 1), api.get(path))
+    path = batch(ns, "jobs", "ours")
+    api.post(batch(ns, "jobs"), job("ours", managedBy="example.com/other"))
+    status("who manages a job is held to its rules, too", api.patch(path + "/status", {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}),
+           422, "Invalid", "without the SuccessCriteriaMet=true condition")
+    check("… nobody else touches it", not api.get(path)["status"] and not pods(api, ns, "ours", False), api.get(path))
     api.post(batch(ns, "jobs"), job("alone", completions=2, parallelism=2, completionMode="Indexed", backoffLimitPerIndex=0))
     path = batch(ns, "jobs", "alone")
     eq("a limit for each index takes the other away", api.get(path)["spec.backoffLimit"], 2147483647)

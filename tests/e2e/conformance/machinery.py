@@ -128,7 +128,9 @@ def version_and_health(api, ns):
     out = api.get("/livez?verbose=1&exclude=ping")
     check("… without one", "[+]ping excluded: ok" in out.text and "livez check passed" in out.text, out)
     for name in ("etcd ok", "informer-sync ok", "autoregister-completion ok", "poststarthook/crd-informer-synced ok",
-                 "poststarthook/scheduling/bootstrap-system-priority-classes ok", "poststarthook/start-system-namespaces-controller ok"):
+                 "poststarthook/scheduling/bootstrap-system-priority-classes ok", "poststarthook/start-system-namespaces-controller ok",
+                 "poststarthook/start-apiserver-admission-initializer ok", "poststarthook/apiservice-status-local-available-controller ok",
+                 "poststarthook/apiservice-status-remote-available-controller ok", "poststarthook/apiservice-discovery-controller ok"):
         check("… and with " + name, "[+]" + name + "\n" in verbose.text, verbose)
     eq("… one by one, too", api.get("/livez/poststarthook/start-apiextensions-controllers").text, "ok")
     for path in ("/healthz/none", "/none", "/api/v2", "/apis/apps/v9", "/api/v1/nothings"):

@@ -128,6 +128,9 @@ def quota_status(api, ns):
     p = api.patch(at + "/life/status", {"metadata": {"labels": {"e2e": "x"}}, "spec": {"hard": {"cpu": "9"}}, "status": {"hard": {"cpu": "3"}}})
     check("status is patched, the spec stays", p["status.hard.cpu"] == "3" and p["spec.hard"] == {"cpu": "2", "memory": "2Gi"}, p)
     eq("listed everywhere", len(api.get("/api/v1/resourcequotas?labelSelector=q%3Dlife")["items"]), 1)
+    status("… of a scope that is compared with nothing", api.post(at, {"metadata": {"name": "bad"}, "spec": {"hard": {"pods": "1"}, "scopeSelector": {
+        "matchExpressions": [{"scopeName": "PriorityClass", "operator": "In"}]}}}), 422, "Invalid", "must be at least one value")
+    status("… of what nobody counts", api.post(at, {"metadata": {"name": "bad"}, "spec": {"hard": {"gold": "1"}}}), 422, "Invalid", "must be a standard resource for quota")
     status("a quota of nothing good", api.post(at, {"metadata": {"name": "bad"}, "spec": {"hard": {"pods": "-1"}}}), 422, "Invalid", "must be greater than or equal to 0")
     api.delete(at + "?labelSelector=q%3Dlife")
     eq("gone", api.get(at + "/life").code, 404)
