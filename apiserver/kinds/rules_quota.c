@@ -47,11 +47,19 @@ static bool of_pods(struct str resource)
 
 static bool known_resource(struct str resource)
 {
-	static const char *const counted[] = {"services",           "replicationcontrollers",
-					      "resourcequotas",     "secrets",
-					      "configmaps",         "persistentvolumeclaims",
-					      "services.nodeports", "services.loadbalancers",
-					      "requests.storage",   NULL};
+	static const char *const counted[] = {"services",
+					      "replicationcontrollers",
+					      "resourcequotas",
+					      "secrets",
+					      "configmaps",
+					      "persistentvolumeclaims",
+					      "services.nodeports",
+					      "services.loadbalancers",
+					      "requests.storage",
+					      "ephemeral-storage",
+					      "requests.ephemeral-storage",
+					      "limits.ephemeral-storage",
+					      NULL};
 
 	return of_pods(resource) || one_of(resource, counted) ||
 	       str_starts(resource, STR("hugepages-")) ||

@@ -39,7 +39,8 @@ void test_kinds_quota__bounds_what_somebody_counts(void **state)
 	assert_string_equal(
 		said("{\"hard\":{\"pods\":\"1k\",\"requests.cpu\":\"500m\","
 		     "\"count/deployments.apps\":\"2\",\"requests.nvidia.com/gpu\":\"1\","
-		     "\"hugepages-2Mi\":\"1Gi\",\"services.loadbalancers\":\"1\","
+		     "\"hugepages-2Mi\":\"1Gi\",\"limits.ephemeral-storage\":\"1Gi\",\"services."
+		     "loadbalancers\":\"1\","
 		     "\"gold.storageclass.storage.k8s.io/requests.storage\":\"1Gi\"}}"),
 		"");
 	has(said("{\"hard\":{\"gold\":\"1\"}}"), "must be a standard resource for quota");
