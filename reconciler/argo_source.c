@@ -11,6 +11,7 @@
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
 #include "reconciler/forge_call.h"
+#include "reconciler/goodbye.h"
 #include "reconciler/prplan.h"
 
 static struct str secret_text(const struct json *secret, const char *key, struct buf *out)
@@ -164,6 +165,8 @@ static bool is_used(struct reconciler *r, const struct source *s)
 {
 	struct map_iter it = {0};
 
+	if (goodbye_needs(s))
+		return true;
 	while (map_next(&r->units, &it)) {
 		AUTO(arena) struct arena a = {0};
 		struct unit *u = it.value;

@@ -10,6 +10,7 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/workqueue.h"
 #include "reconciler/drifts.h"
+#include "reconciler/goodbye.h"
 
 #define PUSH_WINDOW (120 * NS_PER_S)
 #define PUSHES_FREE 4           /* within the window before pauses begin */
@@ -175,6 +176,20 @@ void drifts_close(struct drifts *d)
 	drift_object_delete(d);
 	drift_pull_close(d);
 	drift_commit_delete(d);
+}
+
+void drifts_goodbye(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	struct drifts *d = u->drifts;
+
+	if (!d)
+		return;
+	if (d->commit[0] || d->helper)
+		goodbye_branch(unit_source(u, json_get(unit_tree(u, &a), STR("spec"))), d->branch,
+			       "What this is about is being deleted.");
+	drift_object_delete(d);
+	drifts_free(u);
 }
 
 /* Soon, but not at every change of a field that somebody keeps changing. */

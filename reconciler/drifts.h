@@ -60,6 +60,8 @@ void drift_id(const struct entry *e, const struct json *declared, const struct d
 void drifts_take_up(struct unit *u, const char *branch, const char *commit);
 /* Nothing waits any longer: branch and report go. */
 void drifts_close(struct drifts *d);
+/* The unit is going: what was proposed goes without it. */
+void drifts_goodbye(struct unit *u);
 /* ---- drift_commit.c ---- */
 void drift_commit_delete(struct drifts *d);
 /* Edits what can be edited and pushes the branch; goes on with drift_object_write. */

@@ -13,6 +13,7 @@
 #include "reconciler/alert.h"
 #include "reconciler/argo.h"
 #include "reconciler/forge_call.h"
+#include "reconciler/goodbye.h"
 #include "reconciler/leftover.h"
 #include "reconciler/reseal.h"
 #include "reconciler/unsupported.h"
@@ -113,6 +114,7 @@ struct reconciler *reconciler_start(struct client *c, const struct reconciler_op
 	r->recorder = recorder_new(c, "reconciler", "");
 	r->statuses = statusq_new(c);
 	list_init(&r->queue);
+	list_init(&r->goodbyes);
 	restmap_refresh(r->restmap, on_discovery, r);
 	r->sources_informer = watch(r, &res_gitrepositories, on_source);
 	r->oci_informer = watch(r, &res_ocirepositories, on_oci);
@@ -142,6 +144,7 @@ void reconciler_stop(struct reconciler *r)
 	leftovers_free(r->leftovers);
 	reseal_stop(r);
 	argo_stop(r);
+	goodbyes_free(r);
 	informer_free(r->units_informer);
 	informer_free(r->sources_informer);
 	informer_free(r->oci_informer);

@@ -42,6 +42,8 @@
 /* "revert": a revision that does not become healthy is reverted by a commit; "propose": by a pull
  * request. */
 #define ON_FAILURE "plumb.dev/on-failure"
+/* What the branch of recipients changes that was pushed last: recipients.h; ours to write. */
+#define RECIPIENTS_PUSHED "plumb.dev/recipients"
 #define ROOT_NAMESPACE "plumb-system"
 #define IN_FLIGHT_MAX 16
 #define RUNS_MAX 16 /* at once: each holds all that it has rendered */
@@ -220,6 +222,7 @@ struct reconciler {
 	struct leftovers *leftovers; /* see leftover.h */
 	struct loop_timer discovery; /* another try */
 	size_t running;              /* runs under way */
+	struct list goodbyes;        /* see goodbye.h */
 	struct list queue;           /* units that wait for one of them to end */
 	struct loop_timer dequeue;
 	bool synced;

@@ -10,6 +10,8 @@
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
 #include "reconciler/argo.h"
+#include "reconciler/drifts.h"
+#include "reconciler/recipients.h"
 
 #define WAIT_PAUSE (200 * NS_PER_MS)
 
@@ -221,8 +223,10 @@ void unit_farewell(struct unit *u)
 	run_cancel(u);
 	loop_timer_cancel(u->r->loop, &u->timer);
 	u->health_until = 0;
-	/* From now on nothing is put back. */
+	/* From now on nothing is put back, nor proposed. */
 	entries_free(u);
+	drifts_goodbye(u);
+	recipients_goodbye(u);
 	all = prunes(u, json_get(o, STR("spec")));
 	hooks = u->argo && argo_ends_with_hooks(u);
 	if (!all && !hooks) {

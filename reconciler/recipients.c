@@ -2,9 +2,9 @@
  * Pushing what recipients_core.c decides: one branch for each Kustomization, made anew from the
  * newest commit when what has to change is another thing, its pull request worded and, once nothing
  * differs, closed, the branch with it. Looked at by every run, once for what lies at the path and
- * what the list says; after a restart once more, since wrapping a key never gives the same bytes.
- * Nothing is written while keys would be locked out. Never forced over a person's commit. On the
- * role's loop; the keys are the run's.
+ * what the list says. Wrapping a key never gives the same bytes, so that an annotation remembers
+ * what was pushed over a restart. Nothing is written while keys would be locked out. Never forced
+ * over a person's commit. On the role's loop; the keys are the run's.
  */
 #include "reconciler/recipients.h"
 
@@ -14,6 +14,8 @@
 #include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
+#include "lib/kube/resources.h"
+#include "reconciler/goodbye.h"
 #include "reconciler/pullreq.h"
 #include "reconciler/run.h"
 
@@ -76,6 +78,42 @@ static struct source *source_of(const struct recipients_push *p, struct arena *a
 	return unit_source(p->u, json_get(unit_tree(p->u, a), STR("spec")));
 }
 
+static struct str remembered(const struct unit *u, struct arena *a)
+{
+	return meta_annotation(unit_tree(u, a), RECIPIENTS_PUSHED);
+}
+
+static void on_remembered(void *arg, const struct api_answer *answer)
+{
+	(void)arg;
+	if (answer->err.code && answer->err.code != ERR_NOT_FOUND)
+		log_warn("cannot write what recipients were proposed", "error", answer->err.msg);
+}
+
+/* what: "" forgets it. */
+static void remember(struct unit *u, const char *what)
+{
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf body = {0};
+	struct json *v = json_new(&a, JSON_OBJECT), *notes;
+	struct api_call call = {.verb = API_PATCH,
+				.resource = &res_kustomizations,
+				.namespace = u->o->namespace,
+				.name = u->o->name,
+				.patch = API_PATCH_MERGE};
+
+	if (str_is(remembered(u, &a), what) || (!what[0] && !remembered(u, &a).n))
+		return;
+	notes = json_set_object(&a, json_set_object(&a, v, "metadata"), "annotations");
+	if (what[0])
+		json_set_str(&a, notes, RECIPIENTS_PUSHED, str_c(what));
+	else
+		json_set(&a, notes, STR(RECIPIENTS_PUSHED), json_new(&a, JSON_NULL));
+	json_write(v, &body);
+	call.body = buf_view(&body);
+	client_call(u->r->client, &call, on_remembered, NULL);
+}
+
 /* ---- the branch ---- */
 
 static void on_deleted(void *arg, const struct json *answer, const struct err *err)
@@ -84,7 +122,9 @@ static void on_deleted(void *arg, const struct json *answer, const struct err *e
 
 	p->helper = NULL;
 	p->gone = answer != NULL;
-	if (!answer)
+	if (answer)
+		remember(p->u, "");
+	else
 		log_warn("cannot delete the recipients' branch", "unit", p->u->key, "branch",
 			 p->branch, "error", err->msg);
 }
@@ -132,13 +172,21 @@ static void on_pull(void *arg, enum pullreq_end end, struct str url, const struc
 	p->pull = NULL;
 }
 
+static void propose(struct recipients_push *p, struct source *s)
+{
+	struct pullreq_text t = {
+		.branch = p->branch, .title = p->title, .body = p->body, .mark = p->mark};
+
+	log_info("recipients are proposed", "unit", p->u->key, "branch", p->branch);
+	pullreq_free(p->pull);
+	p->pull = pullreq_start(s, &t, on_pull, p);
+}
+
 static void on_pushed(void *arg, const struct json *answer, const struct err *err)
 {
 	AUTO(arena) struct arena a = {0};
 	struct recipients_push *p = arg;
 	struct source *s = source_of(p, &a);
-	struct pullreq_text t = {
-		.branch = p->branch, .title = p->title, .body = p->body, .mark = p->mark};
 
 	p->helper = NULL;
 	if (!answer || !s) {
@@ -148,9 +196,8 @@ static void on_pushed(void *arg, const struct json *answer, const struct err *er
 			tell(p, "Warning", "RecipientsNotPushed", str_c(err->msg));
 		return;
 	}
-	log_info("recipients are proposed", "unit", p->u->key, "branch", p->branch);
-	pullreq_free(p->pull);
-	p->pull = pullreq_start(s, &t, on_pull, p);
+	remember(p->u, p->pushed);
+	propose(p, s);
 }
 
 /* ---- nothing differs any more ---- */
@@ -235,6 +282,11 @@ static void push(struct recipients_push *p, struct run *run, struct source *s,
 	p->mark = xstrdup(arena_cstr(a, mark));
 	p->title = xstrdup(arena_cstr(a, recipients_title(a, r)));
 	p->body = xstrdup(arena_cstr(a, recipients_body(a, r, &about)));
+	/* Pushed before a restart: but for its pull request there is nothing to do. */
+	if (str_is(remembered(p->u, a), now)) {
+		propose(p, s);
+		return;
+	}
 	p->helper =
 		source_call(s, &(struct sourcejob){.what = "git-push",
 						   .request = request_of(p, s, r, a, run->commit),
@@ -333,6 +385,31 @@ static bool known(struct recipients_push *p, const struct run *run, bool built)
 	return false;
 }
 
+static struct recipients_push *push_of(struct unit *u)
+{
+	struct recipients_push *p = u->recipients;
+
+	if (p)
+		return p;
+	p = u->recipients = xalloc(sizeof(*p));
+	p->u = u;
+	snprintf(p->branch, sizeof(p->branch), "plumb/recipients/%s/%.*s-%.*s",
+		 u->r->opts.cluster_name, STR_ARG(u->o->namespace), STR_ARG(u->o->name));
+	return p;
+}
+
+void recipients_goodbye(struct unit *u)
+{
+	AUTO(arena) struct arena a = {0};
+	const struct recipients_push *p = u->recipients;
+
+	if ((p && (p->pushed[0] || p->helper)) || remembered(u, &a).n)
+		goodbye_branch(unit_source(u, json_get(unit_tree(u, &a), STR("spec"))),
+			       push_of(u)->branch,
+			       "The Kustomization that this is about is being deleted.");
+	recipients_free(u);
+}
+
 void recipients_look(struct run *run, bool built)
 {
 	AUTO(arena) struct arena a = {0};
@@ -345,16 +422,11 @@ void recipients_look(struct run *run, bool built)
 	    !s->mirror || !source_branch(s, &a).n)
 		return;
 	if (!run->keys || !run->recipients.p) {
-		if (p && !p->helper && p->pushed[0])
-			put_away(p, s);
+		if (p ? p->pushed[0] && !p->helper : remembered(u, &a).n > 0)
+			put_away(push_of(u), s);
 		return;
 	}
-	if (!p) {
-		p = u->recipients = xalloc(sizeof(*p));
-		p->u = u;
-		snprintf(p->branch, sizeof(p->branch), "plumb/recipients/%s/%.*s-%.*s",
-			 u->r->opts.cluster_name, STR_ARG(u->o->namespace), STR_ARG(u->o->name));
-	}
+	p = push_of(u);
 	if (!p->helper && !known(p, run, built))
 		look(p, run, s, built);
 }

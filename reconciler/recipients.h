@@ -49,5 +49,7 @@ struct unit;
 /* After a build, however that ended: its keys are still there. */
 void recipients_look(struct run *run, bool built);
 void recipients_free(struct unit *u);
+/* The Kustomization is going: so does its branch. */
+void recipients_goodbye(struct unit *u);
 
 #endif

@@ -147,7 +147,8 @@ static struct json *wishes(const struct obj *o, struct arena *a)
 
 	for (size_t i = 0; m && i < json_len(all); i++) {
 		if (str_starts(m[i].key, STR("plumb.dev/")) && !str_is(m[i].key, REJECTED_DRIFT) &&
-		    !str_is(m[i].key, ROLLBACK) && !str_is(m[i].key, ROLLED_BACK))
+		    !str_is(m[i].key, RECIPIENTS_PUSHED) && !str_is(m[i].key, ROLLBACK) &&
+		    !str_is(m[i].key, ROLLED_BACK))
 			json_add(a, ours, m[i].key, &m[i].value);
 	}
 	return ours;

@@ -69,6 +69,11 @@ if command -v "$KUBECTL" >/dev/null; then
 	ok "… who stays keeps their lines" [ "$(data_key "$work/new.yaml" "$work/keys.txt" 1)" = 32 ]
 	ok "… and only the recipients' part changes" sh -c "git -C '$work/repo.git' diff main $branch | grep '^[-+][^-+]' | grep -vE '^[-+] +(- recipient: age1|enc: [|]|[-A-Za-z0-9+/= ]+$)' | { ! grep .; }"
 	ok "… of that one file" [ "$(bare diff --name-only main "$branch")" = app/db.yaml ]
+	pushed=$(bare rev-parse "$branch")
+	kill -KILL "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
+	applied() { [ "$(grep -c 'recipients are proposed' "$data/log/reconciler.log")" = 2 ]; }
+	ok "after a restart it is looked at again" soon 20 applied
+	ok "… and stays as it is" [ "$(bare rev-parse "$branch")" = "$pushed" ]
 	git pull -q --no-rebase "$work/repo.git" "$branch" && git push -q "$work/repo.git" HEAD:main
 	ok "merged, the branch goes" soon 10 sh -c "! git -C '$work/repo.git' rev-parse -q --verify refs/heads/$branch"
 	ok "… and the values are there still" value password battery-staple
@@ -104,6 +109,10 @@ if command -v "$KUBECTL" >/dev/null; then
 	k -n shop annotate kustomization shop plumb.dev/secrets-integrity=warn >/dev/null
 	passes() { [ "$(k -n shop get secret tied -o jsonpath='{.metadata.labels.edited}')" = by-hand ] && broken; }
 	ok "… or passes where that is said, and is told" soon 10 passes
+	list "$one\\n$two\\n$three"
+	ok "another branch" soon 10 bare rev-parse -q --verify "refs/heads/$branch"
+	k -n shop delete kustomization shop --wait=false >/dev/null
+	ok "… goes with its Kustomization" soon 15 sh -c "! git -C '$work/repo.git' rev-parse -q --verify refs/heads/$branch"
 	ok "clean stop" stop
 fi
 finish
