@@ -22,8 +22,9 @@ struct run_item {
 	bool kept;        /* … those of the live object */
 	bool recreate;    /* to be deleted first */
 	int64_t patience; /* until when the old one may take to go */
-	unsigned moves;   /* how often somebody wrote between our reading and writing */
-	const char *hint; /* behind the error's text, or NULL */
+	const char *looked;        /* the revision that was looked at after a restart; or NULL */
+	unsigned moves;            /* how often somebody wrote between our reading and writing */
+	const char *hint;          /* behind the error's text, or NULL */
 	const struct json *live;   /* for a plan */
 	const struct json *scaled; /* what is live, where an autoscaler decides on its replicas */
 	struct err err;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "lib/base/fault.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/resources.h"
@@ -16,6 +17,7 @@
 #define KINDS_WAIT (15 * NS_PER_S)
 #define MOVES_MAX 20 /* of an object between reading and writing it */
 #define KINDS_PAUSE (100 * NS_PER_MS)
+#define HELD (3 * NS_PER_S)
 
 static void pump(struct run *run);
 
@@ -131,6 +133,16 @@ static void note_past_drift(struct run *run, struct run_item *item, const struct
 		drift_decide(e, o->tree, &l);
 }
 
+/* What is written is written over this: an edit in between is drift like any other, and would be
+ * lost without a word. */
+static void look_back(struct run *run, struct run_item *item, const struct json *live)
+{
+	struct str revision = json_str(json_at(live, "metadata", "resourceVersion"));
+
+	item->looked = revision.n ? arena_cstr(&run->arena, revision) : NULL;
+	note_past_drift(run, item, live);
+}
+
 /* The field's owner stays when its autoscaler goes: git's number counts again then. */
 static void on_autoscalers(struct run *run, size_t i, const struct api_answer *answer)
 {
@@ -169,7 +181,7 @@ static void on_live(struct run *run, size_t i, const struct api_answer *answer)
 	else if (!item->listed)
 		item->adopted = live && !meta_label(live, UNIT_LABEL_NAME).n;
 	else if (run->resumed && (live || answer->err.code == ERR_NOT_FOUND))
-		note_past_drift(run, item, live);
+		look_back(run, item, live);
 	pump(run);
 }
 
@@ -247,7 +259,7 @@ static void on_moved(struct run *run, size_t i, const struct api_answer *answer)
 	if (answer->err.code)
 		failed(run, i, &answer->err);
 	else {
-		note_past_drift(run, item, json_parse(&a, answer->body, NULL, NULL));
+		look_back(run, item, json_parse(&a, answer->body, NULL, NULL));
 		run_apply_item(run, i);
 	}
 	pump(run);
@@ -263,7 +275,8 @@ static bool moved(struct run *run, size_t i, const struct api_answer *answer)
 			       .namespace = item->o->namespace,
 			       .name = item->o->name};
 
-	if (answer->err.code != ERR_CONFLICT || !item->entry->nfrozen || item->moves++ == MOVES_MAX)
+	if (answer->err.code != ERR_CONFLICT || (!item->entry->nfrozen && !item->looked) ||
+	    item->moves++ == MOVES_MAX)
 		return false;
 	run_call_as(run, &get, i, on_moved);
 	return true;
@@ -328,6 +341,12 @@ void run_apply_item(struct run *run, size_t i)
 
 	if (argo_run_option(run, item->o->tree, "RespectIgnoreDifferences=true"))
 		tree = argo_respect(item->entry, &run->arena, json_copy(&run->arena, tree));
+	/* What is frozen says so itself. Whoever never stops writing isn't waited for. */
+	if (item->looked && !item->entry->nfrozen && item->moves < MOVES_MAX) {
+		tree = json_copy(&run->arena, tree);
+		json_set_str(&run->arena, json_get(tree, STR("metadata")), "resourceVersion",
+			     str_c(item->looked));
+	}
 	send(run, i, tree, false, on_applied);
 }
 
@@ -416,6 +435,24 @@ void run_pump(struct run *run)
 	pump(run);
 }
 
+static void on_held(struct run *run, size_t i, const struct api_answer *answer)
+{
+	(void)i;
+	(void)answer;
+	apply_begin(run);
+}
+
+/* For tests: what happens between the first look after a restart and what follows from it. */
+static bool is_held(struct run *run)
+{
+	if (!fault_armed || !run->resumed ||
+	    !fault_hit(arena_printf(&run->arena, "reconciler.looked/%s", run->u->key)))
+		return false;
+	log_info("held by a fault point", "unit", run->u->key);
+	run_later(run, HELD, 0, on_held);
+	return true;
+}
+
 static void pump(struct run *run)
 {
 	while (!run->failed && run->next < run->n) {
@@ -441,8 +478,10 @@ static void pump(struct run *run)
 		return;
 	if (run->u->plan)
 		run_plan_ready(run);
-	else if (run->phase == RUN_DRY)
+	else if (run->phase == RUN_DRY && !is_held(run))
 		apply_begin(run);
+	else if (run->phase == RUN_DRY)
+		return;
 	else if (run->u->argo)
 		argo_after_apply(run);
 	else

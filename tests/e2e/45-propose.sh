@@ -43,6 +43,8 @@ git -C "$repo" add -A && git -C "$repo" commit -qm 'the shop'
 git clone -q --bare "$repo" "$work/repo.git"
 git -C "$repo" remote add origin "$work/repo.git"
 
+# After its second start, `late` waits between looking at what is live and what follows from it.
+export PLUMB_FAULT='reconciler.looked/plumb-system/late=err@1!'
 start --nodes 0 --repo "file://$work/repo.git" --path app
 branch=plumb/drift/default/plumb-system-shop
 is() { local v; v=$(k -n shop get configmap settings -o jsonpath="{.data.$1}" 2>&1); [ "$v" = "$2" ] || { echo "$1 is '$v', not '$2'"; return 1; }; }
@@ -109,6 +111,27 @@ edit silver
 ok "one more" soon 10 sh -c "git -C $work/repo.git show $branch:shop/objects.yaml | grep -q silver && $KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get driftreport shop -o jsonpath={.status.commit} | grep -q ."
 crash; edit gold
 ok "drift that goes while nobody looks takes its branch along" soon 15 gone
+ok "… and its report" soon 5 sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get driftreport shop"
+
+# The first run after a restart looks, and writes later: what happens in between is no past.
+sed 's/name: shop/name: late/; s/path: shop/path: late/' "$repo/app/shop.yaml" >"$work/late.yaml"
+git -C "$repo" fetch -q && git -C "$repo" reset -q --hard origin/main; mkdir -p "$repo/late"; mv "$work/late.yaml" "$repo/app/"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: late, namespace: shop}\ndata: {a: b}\n' >"$repo/late/a.yaml"; push late
+late() { local v; v=$(k -n shop get configmap late -o jsonpath='{.data.a}' 2>&1); [ "$v" = "$1" ] || { echo "a is '$v', not '$1'"; return 1; }; }
+ok "another one" soon 10 late b
+settled() { k -n plumb-system get kustomization late -o jsonpath='{.status.lastAppliedRevision}' | grep -q "$(git -C "$repo" rev-parse HEAD)"; }
+ok "… is applied" soon 10 settled
+before=$(wc -l <"$data/log/reconciler.log"); crash
+held() { tail -n "+$((before + 1))" "$data/log/reconciler.log" | grep -q 'held by a fault point.*plumb-system/late'; }
+ok "after a restart it looks at what is live" soon 15 held
+k -n shop patch configmap late -p '{"data":{"a":"c"}}' --field-manager=eve >/dev/null
+ok "… and what is changed then is proposed" soon 15 git -C "$work/repo.git" rev-parse -q --verify refs/heads/plumb/drift/default/plumb-system-late
+ok "… and stays" late c
+k -n shop patch configmap settings -p '{"data":{"size":"huge"}}' --field-manager=eve >/dev/null
+ok "what is proposed" soon 10 stands
+k -n plumb-system annotate kustomization root plumb.dev/suspend-until=2099-01-01T00:00:00Z >/dev/null
+k -n plumb-system delete kustomization shop --wait=false >/dev/null
+ok "… goes with the Kustomization" soon 15 gone
 ok "… and its report" soon 5 sh -c "! $KUBECTL --kubeconfig $data/admin.kubeconfig -n plumb-system get driftreport shop"
 ok "clean stop" stop
 finish
