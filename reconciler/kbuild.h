@@ -47,6 +47,8 @@ struct kfiles kbuild_files(struct kbuild *b);
 /* All documents of a YAML file, a list of them spread out. */
 MUST_USE int kbuild_parse(struct render *r, const struct git_file *f, struct yaml_docs *ret,
 			  struct err *err);
+/* A scalar as it stands in its file, or as JSON writes it. In r's arena. */
+struct str kbuild_text(struct render *r, const struct json *v);
 /* The resources that a manifest declares, added to l. */
 MUST_USE int kbuild_manifest(struct render *r, const struct git_file *f, struct kres_list *l,
 			     struct err *err);

@@ -199,3 +199,18 @@ int kbuild_manifest(struct render *r, const struct git_file *f, struct kres_list
 	}
 	return 0;
 }
+
+struct str kbuild_text(struct render *r, const struct json *v)
+{
+	const struct yaml_src *src = yaml_src_of(&r->out->srcs, v);
+	AUTO(buf) struct buf out = {0};
+
+	if (src && src->style == YAML_PLAIN && !(v->flags & JSON_F_SENSITIVE)) {
+		struct str data = r->out->files.v[src->file].data;
+
+		if (src->begin < src->end && src->end <= data.n)
+			return str_sub(data, src->begin, src->end - src->begin);
+	}
+	json_write(v, &out);
+	return arena_str(r->a, buf_view(&out));
+}

@@ -27,22 +27,6 @@ static void drop_local(struct kres_list *l)
 	kres_remove_empty(l);
 }
 
-/* A scalar as it stands in its file, or as JSON writes it. */
-static struct str text_of(struct kbuild *b, const struct json *v)
-{
-	const struct yaml_src *src = yaml_src_of(&b->r->out->srcs, v);
-	AUTO(buf) struct buf out = {0};
-
-	if (src && src->style == YAML_PLAIN && !(v->flags & JSON_F_SENSITIVE)) {
-		struct str data = b->r->out->files.v[src->file].data;
-
-		if (src->begin < src->end && src->end <= data.n)
-			return str_sub(data, src->begin, src->end - src->begin);
-	}
-	json_write(v, &out);
-	return arena_str(b->a, buf_view(&out));
-}
-
 /* Annotations are texts, whatever YAML took them for; none are no map. */
 static void settle_annotations(struct kbuild *b, struct kres *r)
 {
@@ -58,7 +42,7 @@ static void settle_annotations(struct kbuild *b, struct kres *r)
 
 		if (json_is(v, JSON_STRING) || json_is(v, JSON_OBJECT) || json_is(v, JSON_ARRAY))
 			continue;
-		*v = *json_new_str(b->a, text_of(b, v));
+		*v = *json_new_str(b->a, kbuild_text(b->r, v));
 		v->src = src;
 	}
 }

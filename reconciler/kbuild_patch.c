@@ -158,10 +158,17 @@ static int entry_text(struct kbuild *b, const struct json *entry, struct kpatch 
 	return inline_text(b, json_get(entry, STR("patch")), p, err);
 }
 
+static struct str text_of(void *ctx, const struct json *v)
+{
+	return kbuild_text(ctx, v);
+}
+
 int kbuild_patch(struct kbuild *b, const struct json *entry, struct err *err)
 {
 	struct kpatch p = {.target = json_get(entry, STR("target")),
 			   .types = b->r->types,
+			   .text = text_of,
+			   .ctx = b->r,
 			   .options = json_get(entry, STR("options"))};
 	struct err why = {0};
 
@@ -177,7 +184,7 @@ int kbuild_patch(struct kbuild *b, const struct json *entry, struct err *err)
 static int old_strategic(struct kbuild *b, const struct json *entry, struct err *err)
 {
 	struct str s = json_str(entry);
-	struct kpatch p = {.types = b->r->types};
+	struct kpatch p = {.types = b->r->types, .text = text_of, .ctx = b->r};
 	struct err why = {0};
 	bool is_inline = memchr(s.p ?: "", '\n', s.n) || str_find(s, STR(": ")) >= 0;
 

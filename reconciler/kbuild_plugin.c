@@ -170,6 +170,40 @@ static int generator(struct plugin *p, struct err *err)
 	return kbuild_generate(&sub, err);
 }
 
+static int value_add_all(struct plugin *p, const struct json *targets, struct err *err)
+{
+	struct str value = str_trim(json_str(field(p, "value"))), dir = p->b->dir, head;
+
+	/* What the folder is called, where nothing is said. */
+	if (!value.n && !str_rcut(dir, '/', &head, &value))
+		value = dir;
+	if (!value.n)
+		return err_set(err, ERR_INVALID, "a value is expected");
+	for (size_t i = 0; i < json_len(targets); i++) {
+		if (kustomize_value_add(p->b->a, &p->b->to->l, value, json_item(targets, i), err))
+			return -1;
+	}
+	return 0;
+}
+
+static int value_add(struct plugin *p, struct err *err)
+{
+	struct str path = json_str(field(p, "targetFilePath")), text;
+	const struct json *shared = NULL;
+	struct kbuild *b = p->b;
+	uint32_t number;
+	struct yaml_docs docs;
+
+	if (path.n && (b->files.load(b->files.ctx, path, &text, &number, err) ||
+		       yaml_parse(b->a, text, number, NULL, NULL, &docs, err)))
+		return -1;
+	if (path.n && docs.n)
+		shared = json_get(docs.v[0], STR("targets"));
+	if (!json_len(field(p, "targets")) && !json_len(shared))
+		return err_set(err, ERR_INVALID, "at least one target is expected");
+	return value_add_all(p, field(p, "targets"), err) || value_add_all(p, shared, err) ? -1 : 0;
+}
+
 /* The ServiceAccount that workload identity of Google's clouds is bound by. */
 static int iam_policy(struct plugin *p, struct err *err)
 {
@@ -215,6 +249,7 @@ static const struct {
 	{"ReplacementTransformer", "transformers", replacements},
 	{"ReplicaCountTransformer", "transformers", replicas},
 	{"SuffixTransformer", "transformers", affixes},
+	{"ValueAddTransformer", "transformers", value_add},
 };
 
 static int run(struct kbuild *b, const struct kres *r, const char *list, struct err *err)

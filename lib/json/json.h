@@ -48,6 +48,7 @@ struct json_member {
 enum {
 	JSON_F_SENSITIVE = 1, /* prints as "<sensitive>" in diffs, errors and reports */
 	JSON_F_BOUND = 2,     /* may stand in one object only: reconciler/render_bind.c */
+	JSON_F_QUOTED = 4,    /* a text that stood in quotes or as a block where it was read */
 };
 
 #define JSON_DEPTH_MAX 128

@@ -185,6 +185,8 @@ static int scalar_value(struct yaml_reader *r, struct json *ret)
 	else
 		*ret = (struct json){
 			.type = JSON_STRING, .n = (uint32_t)s.n, .s = arena_cstr(r->a, s)};
+	if (json_is(ret, JSON_STRING) && e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		ret->flags |= JSON_F_QUOTED;
 	return 0;
 }
 

@@ -60,6 +60,9 @@ struct yaml_docs {
 MUST_USE int yaml_parse(struct arena *a, struct str text, uint32_t file, struct yaml_srcs *srcs,
 			const struct yaml_limits *limits, struct yaml_docs *ret, struct err *err);
 
+/* Whether a plain scalar of these characters is a text, to readers of YAML 1.1, too. */
+bool yaml_reads_as_text(struct str s);
+
 /* Writes v as a block-style document, keys sorted, the way kubectl -o yaml prints; no "---". */
 void yaml_write(const struct json *v, struct buf *out);
 

@@ -163,3 +163,12 @@ void yaml_resolve(struct arena *a, struct str s, struct json *ret)
 		*ret = (struct json){
 			.type = JSON_STRING, .n = (uint32_t)s.n, .s = arena_cstr(a, s)};
 }
+
+bool yaml_reads_as_text(struct str s)
+{
+	AUTO(arena) struct arena a = {0};
+	struct json v;
+
+	yaml_resolve(&a, s, &v);
+	return v.type == JSON_STRING && !yaml_not_a_json_number(s);
+}

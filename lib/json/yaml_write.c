@@ -25,12 +25,7 @@ static void write_indent(int n, struct buf *out)
 /* Read back without quotes, would it be the same text? */
 static bool reads_as_text(struct str s)
 {
-	AUTO(arena) struct arena a = {0};
-	struct json v;
-
-	yaml_resolve(&a, s, &v);
-	return v.type == JSON_STRING && !yaml_not_a_json_number(s) && !str_is(s, "<<") &&
-	       !str_is(s, "=");
+	return yaml_reads_as_text(s) && !str_is(s, "<<") && !str_is(s, "=");
 }
 
 /* The character at s.p[i] of valid UTF-8, and its length. */

@@ -73,8 +73,10 @@ bool kid_cluster_scoped(const struct kid *id);
 /* Equal namespaces, as kustomize sees them: none is "default", cluster-wide is its own. */
 bool kid_same_namespace(const struct kid *x, const struct kid *y);
 void kres_remove_empty(struct kres_list *l);
-/* A copy of a value that keeps its place and its children's. */
+/* A copy of a value that keeps its place and its children's; in quotes only where it needs them. */
 struct json *kvalue(struct arena *a, const struct json *v);
+/* JSON_F_QUOTED as it is of a text that kustomize itself writes. */
+void kvalue_requote(struct json *v);
 
 /* ---- steps ---- */
 enum ksubjects { KSUBJECTS_DEFAULT, KSUBJECTS_NONE, KSUBJECTS_ALL };
@@ -95,6 +97,9 @@ MUST_USE int kustomize_image(struct arena *a, struct kres_list *l, const struct 
 			     const struct json *image, struct err *err);
 MUST_USE int kustomize_replicas(struct arena *a, struct kres_list *l, const struct kspecs *specs,
 				const struct json *entry, struct err *err);
+/* A target of a ValueAddTransformer: {selector, fieldPath, filePathPosition}. */
+MUST_USE int kustomize_value_add(struct arena *a, struct kres_list *l, struct str value,
+				 const struct json *target, struct err *err);
 /* References to names that layers changed. */
 MUST_USE int kustomize_references(struct arena *a, struct kres_list *l, const struct kconfig *c,
 				  struct err *err);
@@ -118,14 +123,23 @@ struct kpatch {
 	const struct json *target;  /* selector or NULL */
 	const struct ktypes *types; /* NULL = built in */
 	const struct json *options; /* {allowNameChange, allowKindChange} or NULL */
+	/* A scalar of docs as it was written; NULL = as JSON writes it. */
+	struct str (*text)(void *ctx, const struct json *v);
+	void *ctx;
 };
 MUST_USE int kustomize_patch(struct arena *a, struct kres_list *l, const struct kpatch *p,
 			     struct err *err);
 /*
  * Strategic merge as kustomize does it: lists with keys are merged, items of the patch stand first;
  * everything else is replaced; null removes. `to` is changed; *ret_gone when the patch deletes it.
+ * What stood in quotes stays a text, whatever the patch puts there.
  */
-MUST_USE int kustomize_merge(struct arena *a, const struct schema *s, struct json *to,
-			     const struct json *patch, bool *ret_gone, struct err *err);
+struct kmerge {
+	struct arena *a;
+	const struct schema *type; /* NULL = not known */
+	const struct kpatch *p;    /* for its text */
+};
+MUST_USE int kustomize_merge(const struct kmerge *how, struct json *to, const struct json *patch,
+			     bool *ret_gone, struct err *err);
 
 #endif

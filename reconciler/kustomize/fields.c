@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "lib/json/yaml.h"
 #include "reconciler/kustomize/engine.h"
 
 #include "lib/base/pure.h"
@@ -95,7 +96,19 @@ void kres_remove_empty(struct kres_list *l)
 
 struct json *kvalue(struct arena *a, const struct json *v)
 {
-	return json_copy(a, v);
+	struct json *ret = json_copy(a, v);
+
+	kvalue_requote(ret);
+	return ret;
+}
+
+void kvalue_requote(struct json *v)
+{
+	struct str s = json_str(v);
+
+	v->flags &= (uint8_t)~JSON_F_QUOTED;
+	if (json_is(v, JSON_STRING) && (memchr(v->s, '\n', s.n) || !yaml_reads_as_text(s)))
+		v->flags |= JSON_F_QUOTED;
 }
 
 /* ---- visiting ---- */
@@ -142,6 +155,9 @@ static struct json *member(const struct walk *w, struct json *at, struct str key
 	enum json_type type = !last || w->v->create == KCREATE_MAP ? JSON_OBJECT : JSON_STRING;
 	struct json fresh = {.type = (uint8_t)type};
 
+	/* A list that is said to be one is none yet. */
+	if (slot && slot->type == JSON_NULL && list)
+		slot->type = JSON_ARRAY;
 	if (slot && !(slot->type == JSON_NULL && create))
 		return slot;
 	if (!create)

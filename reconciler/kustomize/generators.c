@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "lib/base/codec.h"
-#include "reconciler/kustomize/kustomize.h"
+#include "reconciler/kustomize/engine.h"
 
 #include "lib/base/pure.h"
 
@@ -201,7 +201,7 @@ static int put_map(struct gen *g, const struct json *options, const char *field,
 				       STR_ARG(m[i].key));
 		to = json_set_object(g->a, json_get(g->tree, STR("metadata")), field);
 		if (!json_get(to, m[i].key))
-			json_set(g->a, to, m[i].key, &m[i].value);
+			json_set(g->a, to, m[i].key, kvalue(g->a, &m[i].value));
 	}
 	return 0;
 }

@@ -16,6 +16,7 @@
 
 struct merging {
 	struct arena *a;
+	const struct kpatch *p;
 	struct err *err;
 	unsigned depth;
 };
@@ -356,7 +357,7 @@ static int merge_members(struct merging *m, const struct schema *s, struct json 
 		if (have)
 			value = *have;
 		if (merge_value(m, member_type(s, p->key), &value, &p->value, &gone))
-			return -1;
+			return err_wrap(m->err, "%.*s", STR_ARG(p->key));
 		if (gone)
 			json_del(to, p->key);
 		else
@@ -388,24 +389,63 @@ static int merge_map(struct merging *m, const struct schema *s, struct json *to,
 	return rc;
 }
 
+/* In quotes where it was read; or made by a step, which quotes what needs it. */
+static bool is_quoted(const struct json *v)
+{
+	struct json made = *v;
+
+	if (v->flags & JSON_F_QUOTED || v->src || !json_is(v, JSON_STRING))
+		return (v->flags & JSON_F_QUOTED) != 0;
+	kvalue_requote(&made);
+	return (made.flags & JSON_F_QUOTED) != 0;
+}
+
+static void merge_scalar(struct merging *m, struct json *to, const struct json *patch)
+{
+	bool first = json_is(to, JSON_NULL), quoted = is_quoted(to);
+	AUTO(buf) struct buf plain = {0};
+
+	if (quoted && !json_is(patch, JSON_STRING)) {
+		json_write(patch, &plain);
+		*to = *json_new_str(m->a, m->p && m->p->text ? m->p->text(m->p->ctx, patch)
+							     : buf_view(&plain));
+		to->src = patch->src;
+		to->flags = patch->flags;
+	} else {
+		*to = *json_copy(m->a, patch);
+	}
+	if (first)
+		return;
+	to->flags &= (uint8_t)~JSON_F_QUOTED;
+	to->flags |= quoted ? JSON_F_QUOTED : 0;
+}
+
+static const char *shape(const struct json *v)
+{
+	return json_is(v, JSON_OBJECT) ? "a map" : json_is(v, JSON_ARRAY) ? "a list" : "a value";
+}
+
 static int merge_value(struct merging *m, const struct schema *s, struct json *to,
 		       const struct json *patch, bool *gone)
 {
 	*gone = json_is(patch, JSON_NULL);
 	if (*gone)
 		return 0;
+	if (!json_is(to, JSON_NULL) && strcmp(shape(to), shape(patch)))
+		return err_set(m->err, ERR_INVALID, "the patch has %s, the resource %s",
+			       shape(patch), shape(to));
 	if (json_is(patch, JSON_OBJECT))
 		return merge_map(m, s, to, patch, gone);
 	if (json_is(patch, JSON_ARRAY))
 		return merge_list(m, s, to, patch, gone);
-	*to = *json_copy(m->a, patch);
+	merge_scalar(m, to, patch);
 	return 0;
 }
 
-int kustomize_merge(struct arena *a, const struct schema *s, struct json *to,
-		    const struct json *patch, bool *ret_gone, struct err *err)
+int kustomize_merge(const struct kmerge *how, struct json *to, const struct json *patch,
+		    bool *ret_gone, struct err *err)
 {
-	struct merging m = {.a = a, .err = err};
+	struct merging m = {.a = how->a, .p = how->p, .err = err};
 
-	return merge_value(&m, s, to, patch, ret_gone);
+	return merge_value(&m, how->type, to, patch, ret_gone);
 }

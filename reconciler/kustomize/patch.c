@@ -96,12 +96,13 @@ static int merge_into(struct arena *a, struct kres *r, const struct json *doc,
 	const struct identity was = identity_of(r->tree);
 	const struct schema *s =
 		ktypes_find(p->types, json_str(&was.api_version), json_str(&was.kind));
+	const struct kmerge how = {.a = a, .type = was.has_kind ? s : NULL, .p = p};
 	bool gone = false;
 
 	r->patched = true;
 	if (allowed(options, "allowNameChange") || allowed(options, "allowKindChange"))
 		kres_remember(a, r);
-	if (kustomize_merge(a, was.has_kind ? s : NULL, r->tree, doc, &gone, err))
+	if (kustomize_merge(&how, r->tree, doc, &gone, err))
 		return -1;
 	if (gone) {
 		*r->tree = (struct json){.type = JSON_OBJECT};
@@ -165,6 +166,18 @@ static struct json *patched(struct arena *a, const struct json *tree, const stru
 	return next;
 }
 
+/* kustomize writes and reads again what it has carried out operations on. */
+static void requote(struct json *v)
+{
+	struct json_member *m = json_members(v);
+
+	kvalue_requote(v);
+	for (size_t i = 0; m && i < json_len(v); i++)
+		requote(&m[i].value);
+	for (size_t i = 0; json_is(v, JSON_ARRAY) && i < json_len(v); i++)
+		requote(json_item(v, i));
+}
+
 static int apply_ops(struct arena *a, struct kres *r, const struct json *ops, struct err *err)
 {
 	struct kid id = kres_id(r);
@@ -178,6 +191,7 @@ static int apply_ops(struct arena *a, struct kres *r, const struct json *ops, st
 	if (!json_is(next, JSON_OBJECT))
 		return err_set(err, ERR_INVALID, "%.*s %.*s: the patch leaves no object",
 			       STR_ARG(id.kind), STR_ARG(id.name));
+	requote(next);
 	r->tree = next;
 	return 0;
 }

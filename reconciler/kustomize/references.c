@@ -234,6 +234,8 @@ static int set_map(struct fix *f, struct json *at, struct err *err)
 	struct kres *to;
 	struct kid id;
 
+	if (!name)
+		return err_set(err, ERR_INVALID, "%.*s has no name", STR_ARG(f->field->path));
 	if (!json_is(name, JSON_STRING))
 		return 0;
 	if (choose(f, json_str(name), json_is(where, JSON_STRING) ? &ns : NULL, &to, err))
@@ -257,8 +259,10 @@ static int set_reference(void *ctx, struct json *at, struct err *err)
 	if (json_is(at, JSON_OBJECT))
 		return set_map(f, at, err);
 	for (size_t i = 0; json_is(at, JSON_ARRAY) && i < json_len(at); i++) {
-		if (!json_is(json_item(at, i), JSON_ARRAY) &&
-		    set_reference(f, json_item(at, i), err))
+		if (json_is(json_item(at, i), JSON_ARRAY))
+			return err_set(err, ERR_INVALID, "%.*s is no name",
+				       STR_ARG(f->field->path));
+		if (set_reference(f, json_item(at, i), err))
 			return -1;
 	}
 	return 0;

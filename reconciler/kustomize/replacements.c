@@ -245,7 +245,8 @@ static int set_scalar(struct replace *p, struct field_match *f, struct str text,
 	if (!fits)
 		return err_set(err, ERR_INVALID, "a %s is expected there",
 			       was == JSON_BOOL ? "boolean" : "number");
-	v.flags |= p->value.flags;
+	v.flags |= (uint8_t)(p->value.flags & ~JSON_F_QUOTED) |
+		   (f->made ? 0 : f->v->flags & JSON_F_QUOTED);
 	v.src = 0;
 	*f->v = v;
 	return 0;

@@ -22,7 +22,8 @@ static int set_value(void *ctx, struct json *at, struct err *err)
 {
 	struct setter *s = ctx;
 
-	(void)err;
+	if (json_is(at, JSON_OBJECT) || json_is(at, JSON_ARRAY))
+		return err_set(err, ERR_INVALID, "a value is expected, not a map or list");
 	if (s->unset_only && json_str(at).n)
 		return 0;
 	*at = *kvalue(s->a, s->value);
@@ -73,6 +74,23 @@ static int check_unique(struct kres_list *l, struct err *err)
 	return 0;
 }
 
+/* All but those that have been dealt with already. */
+static int visit_others(const struct kvisit *v, const struct kspecs *l, struct kres *r,
+			struct err *err)
+{
+	for (size_t i = 0; l && i < l->n; i++) {
+		const struct kspec *s = &l->v[i];
+
+		if (str_is(s->path, "metadata/namespace") ||
+		    (str_ends(s->kind, STR("RoleBinding")) &&
+		     str_is(s->path, "subjects/namespace")))
+			continue;
+		if (kspec_visit(v, s, r, err))
+			return -1;
+	}
+	return 0;
+}
+
 int kustomize_namespace(struct arena *a, struct kres_list *l, const struct knamespace *n,
 			struct err *err)
 {
@@ -88,7 +106,7 @@ int kustomize_namespace(struct arena *a, struct kres_list *l, const struct kname
 
 		kres_remember(a, r);
 		if ((!kid_cluster_scoped(&id) && kspec_visit(&v, &meta, r, err)) ||
-		    set_subjects(a, r, n, &id) || kspecs_visit(&v, n->specs, r, err))
+		    set_subjects(a, r, n, &id) || visit_others(&v, n->specs, r, err))
 			return -1;
 	}
 	return check_unique(l, err);

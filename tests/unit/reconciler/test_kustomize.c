@@ -189,6 +189,20 @@ void test_kustomize__wrong_shapes_are_named(void **state)
 		"app/kustomization.yaml:3: ConfigMap a exists");
 }
 
+/* A patch that has another shape than what it is for was meant for something else. */
+void test_kustomize__patches_keep_shapes(void **state)
+{
+	(void)state;
+	refused("resources: [cm.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: "
+		"ConfigMap\n"
+		"    metadata: {name: cm, namespace: ns}\n    data: {a: {b: c}}\n",
+		"data: a: the patch has a map, the resource a value");
+	refused("resources: [cm.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: "
+		"ConfigMap\n"
+		"    metadata: {name: cm, namespace: ns}\n    data: [a]\n",
+		"data: the patch has a list, the resource a map");
+}
+
 void test_kustomize__what_one_could_mean_two_things_by(void **state)
 {
 	(void)state;
@@ -221,6 +235,14 @@ void test_kustomize__references_stand_in_maps_with_a_namespace_or_none(void **st
 	    "spec: {template: {spec: {containers: none}}}\n");
 	assert_int_equal(go(&w), -1);
 	assert_non_null(strstr(w.err.msg, "leads through what is neither map nor list"));
+	end(&w);
+	w = (struct world){0};
+	add(&w, "app/kustomization.yaml", "resources: [r.yaml]\n");
+	add(&w, "app/r.yaml",
+	    "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\n"
+	    "rules: [{resources: [secrets], resourceNames: {a: b}}]\n");
+	assert_int_equal(go(&w), -1);
+	assert_non_null(strstr(w.err.msg, "rules/resourceNames has no name"));
 	end(&w);
 }
 
