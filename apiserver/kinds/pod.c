@@ -283,9 +283,11 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 {
 	struct spath at = SPATH_FIELD(NULL, "spec");
 
-	if (!live)
+	if (!live) {
 		podspec_validate(c, &at, json_get(next, STR("spec")));
-	else
+		if (json_len(json_at(next, "spec", "ephemeralContainers")))
+			rule_forbidden(c, &at, "ephemeralContainers", "cannot be set on create");
+	} else
 		pod_update_validate(c, next, live);
 }
 

@@ -375,15 +375,25 @@ static void check_whole(struct kind_ctx *c, const struct spath *at, const struct
 		rule_invalid(c, at, NULL, &m->value, "must be an integer");
 }
 
+/* Of these nobody may use more than was set aside. */
+static bool is_limited(struct str name)
+{
+	return str_starts(name, STR("hugepages-")) ||
+	       (str_find(name, STR("/")) >= 0 && str_find(name, STR("kubernetes.io/")) < 0);
+}
+
 static void check_request(struct kind_ctx *c, const struct spath *at, const struct json_member *m,
 			  const struct json *limits)
 {
 	struct quantity request, limit;
 	if (!quantity_of(&m->value, &request))
 		return;
-	if (!quantity_of(json_get(limits, m->key), &limit) || quantity_cmp(request, limit) <= 0)
+	if (!quantity_of(json_get(limits, m->key), &limit) ||
+	    (is_limited(m->key) ? !quantity_cmp(request, limit)
+				: quantity_cmp(request, limit) <= 0))
 		return;
-	const char *detail = arena_printf(c->a, "must be less than or equal to %.*s limit of %.*s",
+	const char *detail = arena_printf(c->a, "must be %s %.*s limit of %.*s",
+					  is_limited(m->key) ? "equal to" : "less than or equal to",
 					  STR_ARG(m->key),
 					  STR_ARG(json_str_or(json_get(limits, m->key), STR("?"))));
 	rule_invalid(c, at, "requests", &m->value, detail);
@@ -403,13 +413,6 @@ static const char *resource_problem(struct str name)
 			return NULL;
 	return str_starts(name, STR("hugepages-")) ? NULL
 						   : "must be a standard resource for containers";
-}
-
-/* Of these nobody may use more than was set aside. */
-static bool is_limited(struct str name)
-{
-	return str_starts(name, STR("hugepages-")) ||
-	       (str_find(name, STR("/")) >= 0 && str_find(name, STR("kubernetes.io/")) < 0);
 }
 
 static void check_amounts(struct kind_ctx *c, const struct spath *in, const struct json *amounts)

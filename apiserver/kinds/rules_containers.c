@@ -3,7 +3,7 @@
  *
  * Pure.
  */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_details.h"
 
 #include "lib/base/map.h"
 #include "lib/kube/obj.h"
@@ -41,14 +41,6 @@ static void check_ports(struct kind_ctx *c, const struct spath *at, const struct
 	}
 }
 
-static bool env_name_ok(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] < ' ' || s.p[i] > '~' || s.p[i] == '=')
-			return false;
-	return true;
-}
-
 static void check_field_ref(struct kind_ctx *c, const struct spath *at, const struct json *ref)
 {
 	static const char *const paths[] = {"metadata.name",
@@ -82,7 +74,7 @@ static void check_env(struct kind_ctx *c, const struct spath *at, const struct j
 		const struct json *e = json_item(list, i), *source = json_get(e, STR("valueFrom"));
 		struct spath here = SPATH_INDEX(&all, i), in = SPATH_FIELD(&here, "valueFrom");
 		const struct json *name = json_get(e, STR("name"));
-		if (!env_name_ok(json_str(name)))
+		if (!rule_env_name_ok(json_str(name)))
 			rule_invalid(c, &here, "name", name,
 				     "a valid environment variable name must consist only of "
 				     "printable ASCII characters other than '='");
@@ -98,6 +90,16 @@ static void check_env(struct kind_ctx *c, const struct spath *at, const struct j
 		struct spath ref = SPATH_FIELD(&in, "fieldRef");
 		check_field_ref(c, &ref, json_get(source, STR("fieldRef")));
 	}
+}
+
+static bool climbs(struct str path)
+{
+	struct str part;
+
+	while (str_next(&path, '/', &part))
+		if (str_is(part, ".."))
+			return true;
+	return false;
 }
 
 static void check_mounts(struct containers *cs, const struct spath *at, const struct json *o)
@@ -116,7 +118,7 @@ static void check_mounts(struct containers *cs, const struct spath *at, const st
 			rule_invalid(cs->c, &here, "mountPath", path, "must be unique");
 		if (str_starts(json_str(sub), STR("/")))
 			rule_invalid(cs->c, &here, "subPath", sub, "must be a relative path");
-		else if (str_find(json_str(sub), STR("..")) >= 0)
+		else if (climbs(json_str(sub)))
 			rule_invalid(cs->c, &here, "subPath", sub, "must not contain '..'");
 	}
 }
@@ -307,6 +309,8 @@ static void check_container(struct containers *cs, const struct spath *at, const
 	check_lifecycle(c, at, o);
 	check_security(c, at, o);
 	check_running(c, at, o, which);
+	struct container_details d = {cs->spec, which == EPHEMERAL};
+	container_validate_details(c, at, o, &d);
 	struct spath resources = SPATH_FIELD(at, "resources");
 	rule_quantities(c, &resources, json_get(o, STR("resources")));
 }

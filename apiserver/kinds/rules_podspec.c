@@ -4,7 +4,7 @@
  *
  * Pure. Used by pods and by everything that holds a pod template.
  */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_details.h"
 
 #include "lib/kube/obj.h"
 
@@ -57,6 +57,7 @@ void podspec_defaults(struct kind_ctx *c, struct json *spec)
 {
 	if (!json_is(spec, JSON_OBJECT))
 		return;
+	podspec_drop_disabled(spec);
 	bool host_network = json_bool(json_get(spec, STR("hostNetwork")), false);
 	default_containers(c, json_get(spec, STR("containers")), host_network);
 	default_containers(c, json_get(spec, STR("initContainers")), host_network);
@@ -219,6 +220,10 @@ static void check_pod_term(struct kind_ctx *c, const struct spath *at, const str
 	rule_selector(c, at, "labelSelector", json_get(term, STR("labelSelector")));
 	rule_selector(c, at, "namespaceSelector", json_get(term, STR("namespaceSelector")));
 	rule_name(c, at, "topologyKey", json_get(term, STR("topologyKey")), name_check_qualified);
+	if (!json_get(term, STR("labelSelector"))) {
+		rule_label_keys(c, at, term, "matchLabelKeys");
+		rule_label_keys(c, at, term, "mismatchLabelKeys");
+	}
 }
 
 static void check_pod_affinity(struct kind_ctx *c, const struct spath *at, const struct json *pa)
@@ -357,6 +362,7 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 	podspec_validate_placing(c, at, spec);
 	check_dns(c, at, spec);
 	check_security(c, at, spec);
+	podspec_validate_details(c, at, spec);
 }
 
 void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const struct json *template)
@@ -366,6 +372,9 @@ void podtemplate_validate(struct kind_ctx *c, const struct spath *at, const stru
 	rule_labels(c, at, "labels", json_at(template, "metadata", "labels"));
 	rule_annotations(c, at, "annotations", json_at(template, "metadata", "annotations"));
 	podspec_validate(c, &spec, json_get(template, STR("spec")));
+	if (json_len(json_at(template, "spec", "ephemeralContainers")))
+		rule_forbidden(c, &spec, "ephemeralContainers",
+			       "ephemeral containers not allowed in pod template");
 }
 
 void rule_template(struct kind_ctx *c, const struct spath *at, const struct json *template,

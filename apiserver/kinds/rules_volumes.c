@@ -3,8 +3,9 @@
  *
  * Pure.
  */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_details.h"
 
+#include "lib/base/map.h"
 #include "lib/kube/obj.h"
 
 #include "lib/base/pure.h"
@@ -32,6 +33,49 @@ static void check_items(struct kind_ctx *c, const struct spath *at, const struct
 	}
 }
 
+static void check_downward(struct kind_ctx *c, const struct spath *at, const struct json *v)
+{
+	static const char *const known[] = {"metadata.annotations", "metadata.labels",
+					    "metadata.name",        "metadata.namespace",
+					    "metadata.uid",         NULL};
+	const struct json *items = json_get(v, STR("items"));
+	struct spath list = SPATH_FIELD(at, "items");
+
+	for (size_t i = 0; i < json_len(items); i++) {
+		const struct json *path = json_at(json_item(items, i), "fieldRef", "fieldPath");
+		struct spath here = SPATH_INDEX(&list, i), ref = SPATH_FIELD(&here, "fieldRef"),
+			     resource = SPATH_FIELD(&here, "resourceFieldRef");
+		struct str s = json_str(path);
+		bool found = !s.n || str_starts(s, STR("metadata.labels['")) ||
+			     str_starts(s, STR("metadata.annotations['"));
+
+		for (const char *const *k = known; *k && !found; k++)
+			found = str_is(s, *k);
+		if (!found)
+			rule_unsupported(c, &ref, "fieldPath", path, known);
+		rule_resource_ref(c, &resource, json_at(json_item(items, i), "resourceFieldRef"),
+				  true);
+	}
+}
+
+/* Two sources of one volume can't both write a file. */
+static void check_once(struct kind_ctx *c, const struct spath *at, struct map *paths,
+		       const struct json *source)
+{
+	const struct json *items = json_get(source, STR("items")),
+			  *own = json_get(source, STR("path"));
+	static const char why[] = "conflicting duplicate paths";
+
+	for (size_t i = 0; i < json_len(items); i++) {
+		const struct json *path = json_at(json_item(items, i), "path");
+
+		if (json_str(path).n && map_set(paths, json_str(path), (void *)path))
+			rule_invalid(c, at, NULL, path, why);
+	}
+	if (json_str(own).n && map_set(paths, json_str(own), (void *)own))
+		rule_invalid(c, at, NULL, own, why);
+}
+
 static void check_projected(struct kind_ctx *c, const struct spath *at, const struct json *v)
 {
 	static const char *const sources[] = {"configMap",          "secret",
@@ -39,6 +83,7 @@ static void check_projected(struct kind_ctx *c, const struct spath *at, const st
 					      "clusterTrustBundle", NULL};
 	const struct json *list = json_get(v, STR("sources"));
 	struct spath all = SPATH_FIELD(at, "sources");
+	AUTO(map) struct map paths = {0};
 	for (size_t i = 0; i < json_len(list); i++) {
 		const struct json *s = json_item(list, i);
 		struct spath here = SPATH_INDEX(&all, i);
@@ -47,7 +92,10 @@ static void check_projected(struct kind_ctx *c, const struct spath *at, const st
 		for (const char *const *n = sources; *n; n++) {
 			struct spath in = {.up = &here, .name = str_c(*n)};
 			check_items(c, &in, json_at(s, *n, "items"));
+			check_once(c, at, &paths, json_at(s, *n));
 		}
+		struct spath down = SPATH_FIELD(&here, "downwardAPI");
+		check_downward(c, &down, json_get(s, STR("downwardAPI")));
 		const struct json *token = json_get(s, STR("serviceAccountToken"));
 		struct spath in = SPATH_FIELD(&here, "serviceAccountToken");
 		rule_range(c, &in, token, "expirationSeconds", 600, INT64_C(1) << 32);
@@ -75,6 +123,11 @@ static void check_source(struct kind_ctx *c, const struct spath *at, const struc
 		rule_invalid(c, &here, "path", host, "must not contain '..'");
 	struct spath down = SPATH_FIELD(at, "downwardAPI");
 	check_items(c, &down, json_at(v, "downwardAPI", "items"));
+	check_downward(c, &down, json_get(v, STR("downwardAPI")));
+	struct spath empty = SPATH_FIELD(at, "emptyDir");
+	if (str_starts(json_str_or(json_at(v, "emptyDir", "sizeLimit"), STR("")), STR("-")))
+		rule_forbidden(c, &empty, "sizeLimit",
+			       "SizeLimit field must be a valid resource quantity");
 	struct spath projected = SPATH_FIELD(at, "projected");
 	check_projected(c, &projected, json_get(v, STR("projected")));
 }
@@ -117,7 +170,9 @@ static void check_volume(struct kind_ctx *c, const struct spath *at, const struc
 	size_t sources = 0;
 	for (size_t i = 0; i < json_len(v); i++) {
 		const struct json_member *m = &v->members[i];
-		if (str_is(m->key, "name") || m->value.type == JSON_NULL)
+		/* Images as volumes are switched off: as if nothing was said. */
+		if (str_is(m->key, "name") || str_is(m->key, "image") ||
+		    m->value.type == JSON_NULL)
 			continue;
 		if (++sources == 2)
 			rule_forbidden(c, at, arena_cstr(c->a, m->key),

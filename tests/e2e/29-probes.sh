@@ -58,7 +58,7 @@ p target "$web, ports: [{name: web, containerPort: 8080}], readinessProbe: {tcpS
 	p never "command: [sleep, '1000'], startupProbe: {exec: {command: ['false']}, periodSeconds: 1, failureThreshold: 2}"
 	p hangs "command: [sleep, '1000'], livenessProbe: {exec: {command: [sleep, '100']}, timeoutSeconds: 1, $quick}"
 	p badhook "command: [sleep, '1000'], lifecycle: {postStart: {exec: {command: [ls, /none]}}}"
-	p naps "command: [sleep, '1000'], lifecycle: {preStop: {sleep: {seconds: 2}}}"
+	p naps "command: [sleep, '1000'], lifecycle: {preStop: {sleep: {seconds: 2}}}" | sed 's/PeriodSeconds: 1/PeriodSeconds: 2/'
 } >"$work/pods.yaml"
 ok "pods are taken" k apply -f "$work/pods.yaml"
 soon 20 is target $main.ready true

@@ -8,7 +8,7 @@ import sys
 
 from client import Api, Tap, namespace, run
 
-MODULES = ["kinds", "machinery", "extension", "access", "workloads", "admission"]
+MODULES = ["kinds", "machinery", "extension", "access", "workloads", "details", "admission"]
 WITH_NODES = ["controllers", "scheduling"]
 
 
