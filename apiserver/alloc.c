@@ -242,6 +242,21 @@ static int64_t inherited(const struct json *live, const struct json *port)
 	return 0;
 }
 
+/* The same port of another protocol is reached by the same node port, where the Service is new. */
+static int64_t of_its_twin(const struct json *ports, const struct json *port)
+{
+	for (size_t i = 0; i < json_len(ports); i++) {
+		const struct json *p = json_item(ports, i);
+
+		if (p != port &&
+		    json_equal(json_get(p, STR("port")), json_get(port, STR("port"))) &&
+		    !json_equal(json_get(p, STR("protocol")), json_get(port, STR("protocol"))) &&
+		    json_int(json_get(p, STR("nodePort")), 0))
+			return json_int(json_get(p, STR("nodePort")), 0);
+	}
+	return 0;
+}
+
 static bool taken_here(const struct json *ports, size_t upto, uint32_t value)
 {
 	return port_counted(ports, upto, value);
@@ -268,7 +283,7 @@ static void node_port(struct alloc *a, struct arena *arena, struct rng *rng, str
 	uint32_t value;
 
 	if (!asked)
-		asked = inherited(live, port);
+		asked = live ? inherited(live, port) : of_its_twin(ports, port);
 	if (!asked) {
 		if (!pick_port(a, rng, ports, i, &value)) {
 			schema_problem(problems, "InternalError", field, 0,

@@ -110,6 +110,26 @@ static void check_ports(struct kind_ctx *c, const struct json *ports)
 	}
 }
 
+static void check_hints(struct kind_ctx *c, const struct spath *up, const struct json *hints)
+{
+	const struct json *zones = json_get(hints, STR("forZones"));
+	struct spath at = SPATH_FIELD(up, "hints"), all = SPATH_FIELD(&at, "forZones");
+
+	if (json_len(zones) > 8) {
+		rule_invalid(c, &at, "forZones", NULL, "must have at most 8 items");
+		return;
+	}
+	for (size_t i = 0; i < json_len(zones); i++) {
+		const struct json *name = json_at(json_item(zones, i), "name");
+		struct spath here = SPATH_INDEX(&all, i);
+
+		rule_name(c, &here, "name", name, name_check_label_value);
+		for (size_t k = 0; k < i; k++)
+			if (json_equal(name, json_at(json_item(zones, k), "name")))
+				rule_duplicate(c, &here, "name", name);
+	}
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	const struct json *list = json_get(next, STR("endpoints"));
@@ -125,6 +145,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	for (size_t i = 0; i < json_len(list); i++) {
 		size_t n = json_len(json_get(json_item(list, i), STR("addresses")));
 		struct spath here = SPATH_INDEX(&all, i);
+		check_hints(c, &here, json_get(json_item(list, i), STR("hints")));
 		if (!n)
 			rule_required(c, &here, "addresses", "must contain at least 1 address");
 		if (n > 100)

@@ -18,6 +18,8 @@ void rule_endpoint_ip(struct kind_ctx *c, const struct spath *at, const char *fi
 void rule_cidr(struct kind_ctx *c, const struct spath *at, const char *field,
 	       const struct json *value);
 
+/* Without an address or pods of its own: somebody else writes its endpoints. */
+bool service_is_open(const struct json *spec);
 /* What a Service must be, and what an update that leaves things out means (service_rules.c). */
 void service_prepare(struct kind_ctx *c, struct json *next, const struct json *live);
 void service_validate(struct kind_ctx *c, const struct json *next, const struct json *live);

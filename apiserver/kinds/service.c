@@ -80,11 +80,35 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 
 /* ---- rules ---- */
 
+/* What nobody gives addresses to, and nobody selects pods for, may have either family. */
 static void default_families(struct kind_ctx *c, struct json *spec)
 {
-	if (!json_len(json_get(spec, STR("ipFamilies"))))
-		json_set(c->a, spec, STR("ipFamilies"), json_build(c->a, "[s]", "IPv4"));
-	default_str(c, spec, "ipFamilyPolicy", "SingleStack");
+	struct json *families = json_get(spec, STR("ipFamilies"));
+	bool several = json_len(families) > 1, opened = service_is_open(spec);
+
+	default_str(c, spec, "ipFamilyPolicy", opened ? "RequireDualStack" : "SingleStack");
+	if (!json_len(families)) {
+		families = json_build(c->a, "[s]", "IPv4");
+		json_set(c->a, spec, STR("ipFamilies"), families);
+		families = json_get(spec, STR("ipFamilies"));
+	}
+	if (opened && !several &&
+	    !str_is(json_str(json_get(spec, STR("ipFamilyPolicy"))), "SingleStack"))
+		json_append_str(c->a, families,
+				str_is(json_str(json_item(families, 0)), "IPv6") ? STR("IPv4")
+										 : STR("IPv6"));
+}
+
+static void default_status(struct kind_ctx *c, struct json *o)
+{
+	struct json *ingress = json_at(o, "status", "loadBalancer", "ingress");
+
+	for (size_t i = 0; i < json_len(ingress); i++) {
+		struct json *in = json_item(ingress, i);
+
+		if (json_str(json_get(in, STR("ip"))).n && !json_get(in, STR("ipMode")))
+			json_set_str(c->a, in, "ipMode", STR("VIP"));
+	}
 }
 
 /* Go's clients write 0 for a port that nobody set. */
@@ -99,6 +123,7 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 	struct json *spec = json_set_object(c->a, o, "spec"), *ports = json_get(spec, STR("ports"));
 	struct str type;
 
+	default_status(c, o);
 	default_str(c, spec, "type", "ClusterIP");
 	default_str(c, spec, "sessionAffinity", "None");
 	type = json_str(json_get(spec, STR("type")));

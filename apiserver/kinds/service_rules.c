@@ -41,6 +41,17 @@ static bool has_health_port(const struct json *spec)
 	       str_is(json_str(json_get(spec, STR("externalTrafficPolicy"))), "Local");
 }
 
+bool service_is_open(const struct json *spec)
+{
+	return str_is(json_str(json_get(spec, STR("clusterIP"))), "None") &&
+	       !json_len(json_get(spec, STR("selector")));
+}
+
+static bool single(const struct json *spec)
+{
+	return str_is(json_str(json_get(spec, STR("ipFamilyPolicy"))), "SingleStack");
+}
+
 /* ---- what an update means ---- */
 
 static void keep(struct kind_ctx *c, struct json *spec, const struct json *had, const char *field)
@@ -111,6 +122,18 @@ void service_prepare(struct kind_ctx *c, struct json *next, const struct json *l
 	}
 	if (has_health_port(spec))
 		keep(c, spec, had, "healthCheckNodePort");
+	/* Who says that one family is enough has said it of both lists. */
+	if (single(spec) && json_len(json_get(spec, STR("ipFamilies"))) == 2 &&
+	    json_equal(json_get(spec, STR("ipFamilies")), json_get(had, STR("ipFamilies"))))
+		json_set(c->a, spec, STR("ipFamilies"),
+			 json_build(c->a, "[o]", json_item(json_get(had, STR("ipFamilies")), 0)));
+	/* It selects pods from now on, and those have IPv4. */
+	if (service_is_open(had) && !service_is_open(spec) &&
+	    json_equal(json_get(spec, STR("ipFamilies")), json_get(had, STR("ipFamilies"))) &&
+	    str_is(json_str(json_get(spec, STR("ipFamilyPolicy"))), "RequireDualStack")) {
+		json_set_str(c->a, spec, "ipFamilyPolicy", STR("SingleStack"));
+		json_set(c->a, spec, STR("ipFamilies"), json_build(c->a, "[s]", "IPv4"));
+	}
 	drop_senseless(spec, had);
 	if (balanced(had) && !balanced(spec))
 		json_set(c->a, json_set_object(c->a, next, "status"), STR("loadBalancer"),
@@ -127,6 +150,7 @@ static void check_port(struct kind_ctx *c, const struct spath *at, const struct 
 	rule_port(c, at, "port", json_get(p, STR("port")));
 	rule_port_or_name(c, at, "targetPort", json_get(p, STR("targetPort")));
 	rule_optional_name(c, at, "name", json_get(p, STR("name")), name_check_dns1123_label);
+	rule_name(c, at, "appProtocol", json_get(p, STR("appProtocol")), name_check_qualified);
 	if (node && !has_node_ports(spec))
 		rule_forbidden(c, at, "nodePort",
 			       arena_printf(c->a, "may not be used when `type` is '%.*s'",
@@ -214,6 +238,9 @@ static void check_affinity(struct kind_ctx *c, const struct spath *at, const str
 /* Members that belong to some types only. */
 static void check_outside(struct kind_ctx *c, const struct spath *at, const struct json *spec)
 {
+	static const char *const distributions[] = {"PreferClose", NULL};
+	const struct json *near = json_get(spec, STR("trafficDistribution"));
+
 	if (json_str(json_get(spec, STR("externalTrafficPolicy"))).n && !reached_from_outside(spec))
 		rule_invalid(c, at, "externalTrafficPolicy",
 			     json_get(spec, STR("externalTrafficPolicy")),
@@ -229,6 +256,11 @@ static void check_outside(struct kind_ctx *c, const struct spath *at, const stru
 	if (json_str(json_get(spec, STR("loadBalancerClass"))).n && !balanced(spec))
 		rule_forbidden(c, at, "loadBalancerClass",
 			       "may only be used when `type` is 'LoadBalancer'");
+	else
+		rule_optional_name(c, at, "loadBalancerClass",
+				   json_get(spec, STR("loadBalancerClass")), name_check_qualified);
+	if (near && !str_is(json_str(near), "PreferClose"))
+		rule_unsupported(c, at, "trafficDistribution", near, distributions);
 }
 
 static void check_name(struct kind_ctx *c, const struct spath *at, const struct json *spec)
@@ -250,6 +282,40 @@ static void check_name(struct kind_ctx *c, const struct spath *at, const struct 
 		rule_invalid(c, at, "externalName", v, why);
 	if (json_str(json_get(spec, STR("clusterIP"))).n)
 		rule_forbidden(c, at, "clusterIPs", "may not be set for ExternalName services");
+	if (json_len(json_get(spec, STR("ipFamilies"))))
+		rule_forbidden(c, at, "ipFamilies", "may not be set for ExternalName services");
+	if (json_str(json_get(spec, STR("ipFamilyPolicy"))).n)
+		rule_forbidden(c, at, "ipFamilyPolicy", "may not be set for ExternalName services");
+}
+
+/* This cluster's Services have IPv4 addresses. */
+static void check_families(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+{
+	const struct json *list = json_get(spec, STR("ipFamilies")),
+			  *policy = json_get(spec, STR("ipFamilyPolicy"));
+	struct spath all = SPATH_FIELD(at, "ipFamilies");
+
+	if (single(spec) && json_len(list) > 1)
+		rule_invalid(c, at, "ipFamilyPolicy", policy,
+			     "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP "
+			     "families are specified");
+	if (json_len(list) > 1 && json_equal(json_item(list, 0), json_item(list, 1))) {
+		struct spath here = SPATH_INDEX(&all, 1);
+
+		rule_duplicate(c, &here, NULL, json_item(list, 1));
+	}
+	if (service_is_open(spec))
+		return;
+	if (str_is(json_str(policy), "RequireDualStack"))
+		rule_invalid(c, at, "ipFamilyPolicy", policy,
+			     "this cluster is not configured for dual-stack services");
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct spath here = SPATH_INDEX(&all, i);
+
+		if (!str_is(json_str(json_item(list, i)), "IPv4"))
+			rule_invalid(c, &here, NULL, json_item(list, i),
+				     "not configured on this cluster");
+	}
 }
 
 static void check_addresses(struct kind_ctx *c, const struct spath *at, const struct json *spec,
@@ -278,12 +344,42 @@ static void check_addresses(struct kind_ctx *c, const struct spath *at, const st
 	if (has_cluster_ip(had) && json_str(json_get(had, STR("clusterIP"))).n && json_str(ip).n &&
 	    !same(had, spec, "clusterIP"))
 		rule_invalid(c, at, "clusterIPs[0]", ips ? ips : ip, "may not change once set");
-	if (str_is(json_str(json_get(spec, STR("ipFamilyPolicy"))), "RequireDualStack"))
-		rule_invalid(c, at, "ipFamilyPolicy", json_get(spec, STR("ipFamilyPolicy")),
-			     "this cluster is not configured for dual-stack services");
-	if (str_is(json_str(json_item(json_get(spec, STR("ipFamilies")), 0)), "IPv6"))
-		rule_invalid(c, at, "ipFamilies", json_get(spec, STR("ipFamilies")),
-			     "not configured on this cluster");
+	if (!c->problems.n)
+		check_families(c, at, spec);
+}
+
+/* Where a load balancer says that it can be reached. */
+static void check_status(struct kind_ctx *c, const struct json *o)
+{
+	static const char *const modes[] = {"Proxy", "VIP", NULL};
+	const struct json *list = json_at(o, "status", "loadBalancer", "ingress");
+	struct spath st = SPATH_FIELD(NULL, "status"), lb = SPATH_FIELD(&st, "loadBalancer"),
+		     all = SPATH_FIELD(&lb, "ingress");
+
+	if (json_len(list) && !balanced(json_get(o, STR("spec"))))
+		rule_forbidden(c, &all, NULL,
+			       "may only be used when `spec.type` is \"LoadBalancer\"");
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *in = json_item(list, i), *ip = json_get(in, STR("ip")),
+				  *mode = json_get(in, STR("ipMode")),
+				  *name = json_get(in, STR("hostname"));
+		struct spath here = SPATH_INDEX(&all, i);
+
+		if (json_str(ip).n && !ip_family(json_str(ip)))
+			rule_invalid(
+				c, &here, "ip", ip,
+				"must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+		if (mode && !json_str(ip).n)
+			rule_forbidden(c, &here, "ipMode", "may not be set when `ip` is not set");
+		else if (mode && !str_is(json_str(mode), "VIP") && !str_is(json_str(mode), "Proxy"))
+			rule_unsupported(c, &here, "ipMode", mode, modes);
+		if (ip_family(json_str(name)))
+			rule_invalid(c, &here, "hostname", name,
+				     "must be a DNS name, not an IP address");
+		else
+			rule_optional_name(c, &here, "hostname", name,
+					   name_check_dns1123_subdomain);
+	}
 }
 
 void service_validate(struct kind_ctx *c, const struct json *next, const struct json *live)
@@ -291,8 +387,10 @@ void service_validate(struct kind_ctx *c, const struct json *next, const struct 
 	struct spath at = SPATH_FIELD(NULL, "spec");
 	const struct json *spec = json_get(next, STR("spec")), *had = json_get(live, STR("spec"));
 
-	if (c->subresource)
+	if (c->subresource) {
+		check_status(c, next);
 		return;
+	}
 	check_name(c, &at, spec);
 	check_addresses(c, &at, spec, had);
 	check_ports(c, &at, spec);
@@ -302,5 +400,7 @@ void service_validate(struct kind_ctx *c, const struct json *next, const struct 
 	if (live && balanced(had) && balanced(spec) && !same(had, spec, "loadBalancerClass"))
 		rule_invalid(c, &at, "loadBalancerClass", json_get(spec, STR("loadBalancerClass")),
 			     "may not change once set");
+	if (live && has_health_port(had) && has_health_port(spec))
+		rule_immutable(c, &at, spec, had, "healthCheckNodePort");
 	rule_labels(c, &at, "selector", json_get(spec, STR("selector")));
 }

@@ -1,5 +1,5 @@
 """What pods and Services may say: each rule that Kubernetes' 1.32 refuses by, and what it takes in silence."""
-from client import STRATEGIC, check, dig, eq, soon, status, updated
+from client import STRATEGIC, check, eq, status, updated
 
 VM = {"name": "v", "mountPath": "/v"}
 EMPTY = [{"name": "v", "emptyDir": {}}]
@@ -138,5 +138,54 @@ def ephemeral(api, ns):
     api.delete(one, {"gracePeriodSeconds": 0})
 
 
+# what is said of the spec, a part of the answer; None where it is taken.
+SERVICES = [
+    ({"ipFamilyPolicy": "RequireDualStack"}, 'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured'),
+    ({"ipFamilies": ["IPv6"]}, 'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster'),
+    ({"ipFamilies": ["IPv4", "IPv6"]}, "when multiple IP families are specified"),
+    ({"ipFamilyPolicy": "PreferDualStack"}, None),
+    ({"type": "ExternalName", "externalName": "a.b", "ipFamilies": ["IPv4"]}, "spec.ipFamilies: Forbidden: may not be set for ExternalName"),
+    ({"type": "LoadBalancer", "loadBalancerClass": "Internal X"}, "spec.loadBalancerClass: Invalid value"),
+    ({"trafficDistribution": "X"}, 'spec.trafficDistribution: Unsupported value: "X": supported values: "PreferClose"'),
+    ({"trafficDistribution": "PreferClose"}, None),
+    ({"ports": [{"port": 80, "appProtocol": "a b"}]}, "spec.ports[0].appProtocol: Invalid value"),
+    ({"ports": [{"port": 80, "appProtocol": "kubernetes.io/h2c"}]}, None),
+]
+
+
+def services(api, ns):
+    at = core(ns, "services")
+    for spec, why in SERVICES:
+        a = api.post(at + "?dryRun=All", {"metadata": {"name": "x"}, "spec": dict({"ports": [{"port": 80}]}, **spec)})
+        status("a service of %s: %s" % (spec, why or "taken"), a, 422 if why else 201, "Invalid" if why else None, why)
+    body = {"metadata": {"name": "open"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}]}}
+    s = api.post(at, body)
+    eq("endpoints of others may have either family", (s["spec.ipFamilies"], s["spec.ipFamilyPolicy"]), (["IPv4", "IPv6"], "RequireDualStack"))
+    s = api.patch(at + "/open", {"spec": {"selector": {"a": "b"}}})
+    eq("pods have one", (s["spec.ipFamilies"], s["spec.ipFamilyPolicy"]), (["IPv4"], "SingleStack"))
+    ports = [{"name": "t", "port": 8804, "protocol": "TCP"}, {"name": "u", "port": 8804, "protocol": "UDP"}]
+    s = api.post(at, {"metadata": {"name": "mixed"}, "spec": {"type": "LoadBalancer", "loadBalancerClass": "e.x/none",
+                                                              "externalTrafficPolicy": "Local", "ports": ports}})
+    eq("two protocols share a node port", s["spec.ports.0.nodePort"], s["spec.ports.1.nodePort"])
+    status("the health check's port stays", api.patch(at + "/mixed", {"spec": {"healthCheckNodePort": 30113}}), 422, "Invalid",
+           "spec.healthCheckNodePort: Invalid value: 30113: field is immutable")
+    s = api.patch(at + "/mixed/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.4"}]}}})
+    eq("a balancer's address is one", s["status.loadBalancer.ingress.0.ipMode"], "VIP")
+    for ingress, why in (({"ip": "203.0.113.4", "ipMode": "P"}, "ipMode: Unsupported value"), ({"ip": "x"}, "ip: Invalid value"),
+                         ({"hostname": "a.b", "ipMode": "VIP"}, "ipMode: Forbidden"), ({"hostname": "1.2.3.4"}, "hostname: Invalid value")):
+        status("not %s" % ingress, api.patch(at + "/mixed/status", {"status": {"loadBalancer": {"ingress": [ingress]}}}), 422, "Invalid",
+               "status.loadBalancer.ingress[0]." + why)
+    status("only balancers are reached so", api.patch(at + "/open/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.4"}]}}}),
+           422, "Invalid", "status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is \"LoadBalancer\"")
+    slice = {"metadata": {"name": "hinted"}, "addressType": "IPv4", "endpoints": [
+        {"addresses": ["10.0.0.1"], "hints": {"forZones": [{"name": "z%d" % i} for i in range(9)]}}]}
+    slices = "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?dryRun=All" % ns
+    status("at most eight zones", api.post(slices, slice), 422, "Invalid", "endpoints[0].hints.forZones")
+    slice["endpoints"][0]["hints"]["forZones"] = [{"name": "z"}, {"name": "z"}]
+    status("each once", api.post(slices, slice), 422, "Invalid", "endpoints[0].hints.forZones[1].name: Duplicate value")
+    for name in ("open", "mixed"):
+        api.delete(at + "/" + name)
+
+
 def groups(api, ns):
-    return [(pods, (api, ns)), (ephemeral, (api, ns))]
+    return [(pods, (api, ns)), (ephemeral, (api, ns)), (services, (api, ns))]
