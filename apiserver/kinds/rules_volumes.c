@@ -171,8 +171,7 @@ static void check_volume(struct kind_ctx *c, const struct spath *at, const struc
 	for (size_t i = 0; i < json_len(v); i++) {
 		const struct json_member *m = &v->members[i];
 		/* Images as volumes are switched off: as if nothing was said. */
-		if (str_is(m->key, "name") || str_is(m->key, "image") ||
-		    m->value.type == JSON_NULL)
+		if (str_is(m->key, "name") || str_is(m->key, "image") || m->value.type == JSON_NULL)
 			continue;
 		if (++sources == 2)
 			rule_forbidden(c, at, arena_cstr(c->a, m->key),
