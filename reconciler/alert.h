@@ -34,6 +34,8 @@ struct json *alert_generic(struct arena *a, const struct alert_about *about,
 struct json *alert_slack(struct arena *a, const struct alert_about *about,
 			 const struct alert_event *e, const struct json *provider,
 			 const struct json *metadata, struct str summary);
+/* Where a Provider of this type takes it. In `a`, or as it is. */
+struct str alert_address(struct arena *a, struct str type, struct str address);
 bool alert_is_forge(struct str type);
 /* specs: ERR_UNSUPPORTED names what of them is not done. */
 MUST_USE int alert_provider_check(const struct json *spec, struct err *err);

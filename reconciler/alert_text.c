@@ -83,6 +83,15 @@ struct json *alert_slack(struct arena *a, const struct alert_about *about,
 	return v;
 }
 
+struct str alert_address(struct arena *a, struct str type, struct str address)
+{
+	/* Discord takes Slack's messages there, and nothing of the kind at the address itself. */
+	if (!str_is(type, "discord") || !address.n || str_ends(address, STR("/slack")))
+		return address;
+	return arena_strf(a, "%.*s%sslack", STR_ARG(address),
+			  str_ends(address, STR("/")) ? "" : "/");
+}
+
 /* ---- which are wanted ---- */
 
 static bool pattern_valid(struct str p)

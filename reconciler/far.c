@@ -96,6 +96,14 @@ static void use(struct unit *u, struct far *f)
 
 /* ---- a run's ---- */
 
+/* Nobody can get there any more, or ever could. */
+static void leave_all(struct run *run, const char *why)
+{
+	run->prune.ngo = run->prune.nheld = 0;
+	log_warn(why, "unit", run->u->key);
+	run_farewell_end(run);
+}
+
 static void go_on(struct run *run)
 {
 	if (run->farewell && !run->last_hooks)
@@ -159,11 +167,7 @@ static void on_secret(struct run *run, size_t i, const struct api_answer *answer
 	if (err.code || connect_far(run, answer->body, &err)) {
 		/* Whoever took the Secret away, too, wants it gone. */
 		if (run->farewell && err.code == ERR_NOT_FOUND) {
-			run->prune.ngo = 0;
-			run->prune.nheld = 0;
-			log_warn("the cluster's Secret is gone: its objects stay", "unit",
-				 run->u->key);
-			run_farewell_end(run);
+			leave_all(run, "the cluster's Secret is gone: its objects stay");
 			return;
 		}
 		run_fail(run, "ReconciliationFailed",
@@ -190,6 +194,8 @@ void run_far(struct run *run)
 	if (!json_len(k)) {
 		unit_far_free(run->u);
 		go_on(run);
+	} else if (!call.name.n && run->farewell) {
+		leave_all(run, "nothing was ever applied by a kubeConfig without secretRef");
 	} else if (!call.name.n) {
 		run_stall(run, "BuildFailed",
 			  STR("spec.kubeConfig: only secretRef is supported, which names a Secret "

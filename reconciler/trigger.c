@@ -108,7 +108,7 @@ static void trigger_units(struct reconciler *r, const struct json *ref, struct s
 	while (map_next(&r->units, &it)) {
 		struct unit *u = it.value;
 
-		if (u->o && str_eq(u->o->namespace, namespace) &&
+		if (u->o && !u->argo && str_eq(u->o->namespace, namespace) &&
 		    has_labels(u->o, json_get(ref, STR("matchLabels"))))
 			annotate(r, &res_kustomizations, u->o->namespace, u->o->name);
 	}
@@ -131,6 +131,9 @@ static void trigger_one(struct reconciler *r, const struct json *ref, struct str
 	if (str_is(name, "*")) {
 		if (str_is(kind, "Kustomization"))
 			trigger_units(r, ref, namespace);
+		else
+			log_warn("a Receiver names all of a kind that nobody reconciles", "kind",
+				 log_fmt("%.*s", STR_ARG(kind)));
 		return;
 	}
 	resource = resource_of(r, ref);

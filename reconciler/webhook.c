@@ -162,9 +162,11 @@ static int check_spec(const struct json *spec, struct err *err)
 	struct str type = json_str(json_get(spec, STR("type")));
 
 	if (!webhook_type_known(type))
-		return err_set(err, ERR_UNSUPPORTED,
-			       "spec.type: '%.*s' is not supported by Plumb; generic-hmac is",
-			       STR_ARG(type));
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"spec.type: '%.*s' is not supported by Plumb (nexus signs with SHA-1, "
+			"gcr has to be asked of Google); generic-hmac is",
+			STR_ARG(type));
 	if (json_str(json_get(spec, STR("resourceFilter"))).n)
 		return err_set(err, ERR_UNSUPPORTED,
 			       "spec.resourceFilter is not supported by Plumb");

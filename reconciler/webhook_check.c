@@ -29,8 +29,13 @@ static const struct {
 	 .event = "X-Gitea-Event"},
 	{"bitbucket", {"X-Hub-Signature"}, .event = "X-Event-Key"},
 	{"generic-hmac", {"X-Signature"}, .any_sum = true},
-	/* Who knows the path knows the token: it is made of it. */
+	{"harbor", {"Authorization"}, .token = true},
+	/* Who knows the path knows the token: it is made of it. Registries sign nothing. */
 	{"generic", {NULL}, .event = NULL},
+	{"dockerhub", {NULL}, .event = NULL},
+	{"quay", {NULL}, .event = NULL},
+	{"acr", {NULL}, .event = NULL},
+	{"cdevents", {NULL}, .event = "Ce-Type"},
 };
 
 static ptrdiff_t find(struct str type)

@@ -147,3 +147,16 @@ void test_alert__chats_are_told_the_metadata(void **state)
 	assert_non_null(strstr(buf_cstr(&out), "\"title\":\"summary\",\"value\":\"the shop\""));
 	arena_release(&arena);
 }
+
+void test_alert__where_discord_takes_them(void **state)
+{
+	const struct str hook = STR("https://discord.com/api/webhooks/1/x");
+
+	(void)state;
+	assert_true(str_is(alert_address(&arena, STR("discord"), hook),
+			   "https://discord.com/api/webhooks/1/x/slack"));
+	assert_true(str_is(alert_address(&arena, STR("discord"), STR("https://x/slack")),
+			   "https://x/slack"));
+	assert_true(str_eq(alert_address(&arena, STR("slack"), hook), hook));
+	arena_release(&arena);
+}

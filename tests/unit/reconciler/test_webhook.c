@@ -77,6 +77,10 @@ void test_webhook__signatures_that_fit(void **state)
 		check("generic-hmac", "X-Signature", sum("sha512=", HMAC_SHA512, TOKEN), "[]"),
 		ERR_NONE);
 	assert_int_equal(check("generic", "X", "", "[]"), ERR_NONE);
+	assert_int_equal(check("harbor", "Authorization", TOKEN, "[]"), ERR_NONE);
+	assert_int_equal(check("dockerhub", "X", "", "[]"), ERR_NONE);
+	assert_int_equal(check("quay", "X", "", "[]"), ERR_NONE);
+	assert_int_equal(check("acr", "X", "", "[]"), ERR_NONE);
 }
 
 void test_webhook__signatures_that_do_not(void **state)
@@ -102,7 +106,9 @@ void test_webhook__signatures_that_do_not(void **state)
 			 ERR_UNAUTHORIZED);
 	assert_int_equal(check("github", "X-Hub-Signature", sum("sha1=", HMAC_SHA1, TOKEN), "[]"),
 			 ERR_UNAUTHORIZED);
-	assert_int_equal(check("harbor", "Authorization", TOKEN, "[]"), ERR_UNSUPPORTED);
+	assert_int_equal(check("harbor", "Authorization", TOKEN "x", "[]"), ERR_UNAUTHORIZED);
+	assert_int_equal(check("nexus", "X-Nexus-Webhook-Signature", TOKEN, "[]"), ERR_UNSUPPORTED);
+	assert_int_equal(check("gcr", "Authorization", TOKEN, "[]"), ERR_UNSUPPORTED);
 }
 
 void test_webhook__only_events_that_are_wanted(void **state)
@@ -111,6 +117,11 @@ void test_webhook__only_events_that_are_wanted(void **state)
 	assert_int_equal(check("gitlab", "X-Gitlab-Token", TOKEN, "[\"Push Hook\"]"), ERR_NONE);
 	assert_int_equal(check("gitlab", "X-Gitlab-Token", TOKEN, "[\"push hook\"]"), ERR_NONE);
 	assert_int_equal(check("gitlab", "X-Gitlab-Token", TOKEN, "[\"Tag Push Hook\", 7]"),
+			 ERR_BAD_REQUEST);
+	assert_int_equal(check("cdevents", "Ce-Type", "dev.cdevents.change.merged",
+			       "[\"dev.cdevents.change.merged\"]"),
+			 ERR_NONE);
+	assert_int_equal(check("cdevents", "Ce-Type", "dev.cdevents.build", "[\"other\"]"),
 			 ERR_BAD_REQUEST);
 	/* Whose signature doesn't fit is told nothing about events. */
 	assert_int_equal(check("gitlab", "X-Gitlab-Token", "no", "[\"Tag Push Hook\"]"),
