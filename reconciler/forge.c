@@ -295,7 +295,8 @@ int forge_answer_read(struct arena *a, const struct forge_repo *r, const struct 
 	case FORGE_COMMENTS:
 		if (!json_is(v, JSON_ARRAY))
 			return err_set(err, ERR_PARSE, "the forge's answer is not a list");
-		ret->more = json_len(v) >= r->ops->page;
+		/* More than was asked for is all that there is: that server knows no pages. */
+		ret->more = json_len(v) == r->ops->page;
 		if (q->verb == FORGE_COMMENTS)
 			read_comments(a, v, ret);
 		else
@@ -435,6 +436,9 @@ int forge_judge(int status, const struct json *headers, struct str body, struct 
 		}
 	}
 	why = said(&a, json_parse(&a, body, NULL, NULL));
+	/* GitLab, of a commit status that says so already. */
+	if (status == 400 && str_starts(why, STR("Cannot transition status")))
+		return 0;
 	/* GitHub's limits come as 403, the primary and the secondary one. */
 	if (status == 403 && (wait || str_find(why, STR("rate limit")) >= 0)) {
 		code = ERR_TOO_MANY;

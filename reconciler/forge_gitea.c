@@ -49,8 +49,10 @@ static void comments_request(struct arena *a, const struct forge_ask *q, struct 
 	struct str all =
 		arena_strf(a, "%.*s/issues/%lld/comments", STR_ARG(repo), (long long)q->number);
 
+	/* Older servers know no pages here, and give all of them. */
 	if (q->verb == FORGE_COMMENTS) {
-		ret->path = all;
+		ret->path =
+			arena_strf(a, "%.*s?limit=%d&page=%d", STR_ARG(all), GITEA_PAGE, q->page);
 		return;
 	}
 	ret->method = q->verb == FORGE_COMMENT ? "POST" : "PATCH";

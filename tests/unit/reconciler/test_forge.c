@@ -182,7 +182,7 @@ void test_forge__gitea_requests(void **state)
 	      "POST " P "pulls {\"head\":\"plumb/x\",\"base\":\"main\",\"title\":\"a \\\"t\\\"\","
 	      "\"body\":\"b\\n\"}");
 	check(&r, &close_, "PATCH " P "pulls/7 {\"state\":\"closed\"}");
-	check(&r, &comments, "GET " P "issues/7/comments");
+	check(&r, &comments, "GET " P "issues/7/comments?limit=30&page=1");
 	check(&r, &again, "PATCH " P "issues/comments/9 {\"body\":\"b\"}");
 	check(&r, &drop, "DELETE " P "branches/plumb/x");
 	arena_release(&arena);
@@ -284,6 +284,24 @@ void test_forge__gitlab_and_gitea_answers(void **state)
 	arena_release(&arena);
 }
 
+/* Gitea's comments came all at once for years: who gets more than a page has them all. */
+void test_forge__pages_end(void **state)
+{
+	struct forge_repo r = repo("gitea", "https://code.acme.com/acme/shop");
+	struct json *all = json_new(&arena, JSON_ARRAY);
+
+	(void)state;
+	for (int i = 1; i <= 31; i++) {
+		struct forge_answer v;
+
+		json_append(&arena, all, json_build(&arena, "{s:i,s:s}", "id", i, "body", "x"));
+		v = answer(&r, &comments, arena_cstr(&arena, forge_json(&arena, all)));
+		assert_int_equal(v.ncomments, i);
+		assert_int_equal(v.more, i == 30);
+	}
+	arena_release(&arena);
+}
+
 void test_forge__odd_answers_are_errors(void **state)
 {
 	struct forge_repo r = repo("github", "https://github.com/acme/shop");
@@ -327,6 +345,13 @@ void test_forge__judgements(void **state)
 	assert_int_equal(e.retry_after_s, 0);
 	e = judge(500, "{}", "oops");
 	assert_int_equal(e.code, ERR_UNAVAILABLE);
+	/* GitLab's word for a commit status that is the same already. */
+	assert_int_equal(judge(400, "{}",
+			       "{\"message\":\"Cannot transition status via :run from :running "
+			       "(Reason(s): Status cannot transition via \\\"run\\\")\"}")
+				 .code,
+			 ERR_NONE);
+	assert_int_equal(judge(400, "{}", "{\"message\":\"no\"}").code, ERR_INVALID);
 	arena_release(&arena);
 }
 
