@@ -70,8 +70,8 @@ if command -v "$KUBECTL" >/dev/null; then
 	ok "… and only the recipients' part changes" sh -c "git -C '$work/repo.git' diff main $branch | grep '^[-+][^-+]' | grep -vE '^[-+] +(- recipient: age1|enc: [|]|[-A-Za-z0-9+/= ]+$)' | { ! grep .; }"
 	ok "… of that one file" [ "$(bare diff --name-only main "$branch")" = app/db.yaml ]
 	pushed=$(bare rev-parse "$branch")
-	kill -KILL "$(sed -n 's/.*"name":"reconciler","pid":\([0-9]*\).*/\1/p' "$data/roles")"
-	applied() { [ "$(grep -c 'recipients are proposed' "$data/log/reconciler.log")" = 2 ]; }
+	kill_role KILL reconciler
+	applied() { [ "$(grep -c 'recipients are proposed' "$data/log/reconciler.log")" -ge 2 ]; }
 	ok "after a restart it is looked at again" soon 20 applied
 	ok "… and stays as it is" [ "$(bare rev-parse "$branch")" = "$pushed" ]
 	git pull -q --no-rebase "$work/repo.git" "$branch" && git push -q "$work/repo.git" HEAD:main
