@@ -369,9 +369,17 @@ int write_again(struct op *op, struct json *next, struct json *changed);
 struct selecting {
 	struct selector labels, fields;
 	bool has_labels, has_fields;
+	bool moved; /* by fields of a version that somebody else converts to */
 };
 MUST_USE int selecting_parse(struct op *op, struct arena *a, struct selecting *ret);
+/* Of an object in the version that was asked for, where that is another's to convert. */
 bool selecting_match(const struct kind *k, const struct selecting *s, const struct obj *o);
+/* What can be told of an object in any version: false = it isn't selected. */
+bool selecting_may(const struct kind *k, const struct selecting *s, const struct obj *o);
+/* Keeps what is selected of v, and where seen isn't NULL the same in the version that was asked
+ * for. -1: parked, or op->err. */
+MUST_USE int op_select(struct op *op, const struct selecting *s, const struct obj **v, size_t *n,
+		       const struct obj **seen);
 
 /* ---- forms: object, table, metadata only ---- */
 /* One object in the request's form: the object's own block, or a new one. A reference. */

@@ -285,10 +285,9 @@ void core_delete_collection(struct op *op)
 	table_range(t, op->req->namespace, &from, &to);
 	doomed = arena_array(op->a, to - from + 1, sizeof(*doomed));
 	for (; from < to; from++)
-		if (selecting_match(op->kind, &s, t->rows[from]))
-			doomed[n++] = t->rows[from];
+		doomed[n++] = t->rows[from];
 	seen = arena_array(op->a, n + 1, sizeof(*seen));
-	if (op_see(op, doomed, n, seen)) {
+	if (op_select(op, &s, doomed, &n, seen)) {
 		op_answer_error(op);
 		return;
 	}

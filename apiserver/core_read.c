@@ -14,6 +14,11 @@
 
 /* ---- selectors ---- */
 
+static bool of_metadata(struct str field)
+{
+	return str_is(field, "metadata.name") || str_is(field, "metadata.namespace");
+}
+
 int selecting_parse(struct op *op, struct arena *a, struct selecting *ret)
 {
 	struct str labels = op_query(op, "labelSelector"), fields = op_query(op, "fieldSelector");
@@ -25,7 +30,9 @@ int selecting_parse(struct op *op, struct arena *a, struct selecting *ret)
 		return -1;
 	for (size_t i = 0; i < ret->fields.n; i++) {
 		struct str f = ret->fields.terms[i].key;
-		bool known = str_is(f, "metadata.name") || str_is(f, "metadata.namespace");
+		bool known = of_metadata(f);
+
+		ret->moved |= !known && conversion_asks(op->kind);
 
 		for (const char *const *s = op->kind->selectable; s && *s && !known; s++)
 			known = str_is(f, *s);
@@ -68,6 +75,49 @@ bool selecting_match(const struct kind *k, const struct selecting *s, const stru
 	if (s->has_labels && !selector_match_obj(&s->labels, o))
 		return false;
 	return !s->has_fields || selector_match_fields(&s->fields, field_get, &f);
+}
+
+bool selecting_may(const struct kind *k, const struct selecting *s, const struct obj *o)
+{
+	struct field_of f = {.o = o};
+
+	if (!s->moved)
+		return selecting_match(k, s, o);
+	if (s->has_labels && !selector_match_obj(&s->labels, o))
+		return false;
+	for (size_t i = 0; i < s->fields.n; i++) {
+		const struct selector one = {.terms = &s->fields.terms[i], .n = 1};
+
+		if (of_metadata(one.terms->key) && !selector_match_fields(&one, field_get, &f))
+			return false;
+	}
+	return true;
+}
+
+int op_select(struct op *op, const struct selecting *s, const struct obj **v, size_t *n,
+	      const struct obj **seen)
+{
+	const struct obj **shown = seen;
+	size_t may = 0, k = 0;
+
+	for (size_t i = 0; i < *n; i++)
+		if (selecting_may(op->kind, s, v[i]))
+			v[may++] = v[i];
+	*n = may;
+	if (!seen && !s->moved)
+		return 0;
+	if (!shown)
+		shown = arena_array(op->a, may + 1, sizeof(*shown));
+	if (op_see(op, v, may, shown))
+		return -1;
+	for (size_t i = 0; s->moved && i < may; i++) {
+		if (!selecting_match(op->kind, s, shown[i]))
+			continue;
+		v[k] = v[i];
+		shown[k++] = shown[i];
+	}
+	*n = s->moved ? k : may;
+	return 0;
 }
 
 /* ---- snapshots ---- */
@@ -227,20 +277,17 @@ static const struct obj **rows_now(struct op *op, const struct page *p, size_t *
 	return t->rows ? t->rows + from : NULL; /* an empty table has no rows at all */
 }
 
-static const struct obj **select_rows(struct op *op, const struct selecting *s,
-				      const struct obj **rows, size_t *n)
+static int select_rows(struct op *op, const struct selecting *s, struct page *p)
 {
 	const struct obj **v;
-	size_t k = 0;
 
 	if (!s->has_labels && !s->has_fields)
-		return rows;
-	v = arena_array(op->a, *n + 1, sizeof(*v));
-	for (size_t i = 0; i < *n; i++)
-		if (selecting_match(op->kind, s, rows[i]))
-			v[k++] = rows[i];
-	*n = k;
-	return v;
+		return 0;
+	v = arena_array(op->a, p->n + 1, sizeof(*v));
+	for (size_t i = 0; i < p->n; i++)
+		v[i] = p->v[i];
+	p->v = v;
+	return op_select(op, s, v, &p->n, NULL);
 }
 
 static int page_first(struct op *op, const struct selecting *s, struct page *p)
@@ -249,7 +296,8 @@ static int page_first(struct op *op, const struct selecting *s, struct page *p)
 		p->v = rows_now(op, p, &p->n);
 	else if (table_past(op, p->past, &p->v, &p->n))
 		return -1;
-	p->v = select_rows(op, s, p->v, &p->n);
+	if (select_rows(op, s, p))
+		return -1;
 	p->revision = p->past ? p->past : op->core->revision;
 	if (p->limit && p->n > p->limit)
 		page_cut(op, snapshot_new(op, p->revision, p->v, p->n), 0, p);

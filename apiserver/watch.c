@@ -156,19 +156,43 @@ static struct obj *left_selection(const struct event *e)
 	return obj_from_json(tree, NULL);
 }
 
-/* What an event is to the watcher, and its object, a reference; NULL = nothing. */
-static struct obj *event_pick(struct watcher *w, const struct event *e, int *ret_type)
+/* Whether an object is selected. 1: that can't be said before it has been converted. */
+static int is_selected(struct watcher *w, const struct obj *o, bool *ret, struct err *err)
 {
-	bool was, is;
+	const struct obj *seen;
 
+	*ret = o && selecting_may(w->kind, &w->selecting, o);
+	if (!*ret || !w->selecting.moved)
+		return 0;
+	if (watch_seen(w->core, w->kind, o, &seen, err))
+		return -1;
+	if (!seen)
+		return 1;
+	*ret = selecting_match(w->kind, &w->selecting, seen);
+	return 0;
+}
+
+/* What an event is to the watcher, and its object, a reference; NULL = nothing. 1: see above. */
+static int event_pick(struct watcher *w, const struct event *e, int *ret_type, struct obj **ret,
+		      struct err *err)
+{
+	bool was = false, is = false;
+	int rc;
+
+	*ret = NULL;
 	if (w->req->namespace.n && !str_eq(e->new->namespace, w->req->namespace))
-		return NULL;
-	was = e->old && selecting_match(w->kind, &w->selecting, e->old);
-	is = !e->deleted && selecting_match(w->kind, &w->selecting, e->new);
+		return 0;
+	rc = is_selected(w, e->old, &was, err);
+	if (!rc && !e->deleted)
+		rc = is_selected(w, e->new, &is, err);
+	if (rc)
+		return rc;
 	*ret_type = !is ? EV_DELETED : was ? EV_MODIFIED : EV_ADDED;
 	if (is || (was && e->deleted))
-		return obj_ref(e->new);
-	return was ? left_selection(e) : NULL;
+		*ret = obj_ref(e->new);
+	else if (was)
+		*ret = left_selection(e);
+	return 0;
 }
 
 /* An error is the last that a watcher hears. */
@@ -186,44 +210,60 @@ static void watcher_fail(struct watcher *w, const struct err *err)
 		watcher_end(w);
 }
 
+struct unseen {
+	struct obj *v[BATCH];
+	size_t n;
+};
+
+/* Takes the reference. */
+static void unseen_add(struct watcher *w, struct unseen *u, struct obj *o)
+{
+	const struct obj *seen;
+
+	if (o && u->n < ARRAY_LEN(u->v) &&
+	    !watch_seen(w->core, w->kind, o, &seen, &(struct err){0}) && !seen)
+		u->v[u->n++] = o;
+	else
+		obj_unref(o);
+}
+
 /* Has the objects of the events from the watcher's place on converted, as many as fit. */
 static void watcher_stall(struct watcher *w)
 {
 	struct table *t = w->table;
-	struct obj *v[BATCH];
-	const struct obj *seen;
-	size_t n = 0;
+	struct unseen u = {0};
+	struct err err = {0};
 	int type;
 
 	w->stalled = true;
-	for (uint64_t at = w->next; at < t->log_first + t->log_n && n < ARRAY_LEN(v); at++) {
-		struct obj *o = event_pick(w, watch_log_at(t, at), &type);
+	for (uint64_t at = w->next; at < t->log_first + t->log_n && u.n < ARRAY_LEN(u.v); at++) {
+		const struct event *e = watch_log_at(t, at);
+		struct obj *o;
 
-		if (o && !watch_seen(w->core, w->kind, o, &seen, &(struct err){0}) && !seen)
-			v[n++] = o;
-		else
-			obj_unref(o);
+		if (event_pick(w, e, &type, &o, &err) == 1) {
+			unseen_add(w, &u, e->old ? obj_ref(e->old) : NULL);
+			o = obj_ref(e->new);
+		}
+		unseen_add(w, &u, o);
 	}
-	watch_ask(w->core, w->kind, (const struct obj *const *)v, n);
-	while (n)
-		obj_unref(v[--n]);
+	watch_ask(w->core, w->kind, (const struct obj *const *)u.v, u.n);
+	while (u.n)
+		obj_unref(u.v[--u.n]);
 }
 
 /* Adds an event's blocks; -1: the watcher waits (stalled) or can't go on (err). */
 static int event_for(struct watcher *w, const struct event *e, struct block **out, size_t *n,
 		     struct err *err)
 {
-	int type = 0, rc;
 	const struct obj *seen = NULL;
-	struct obj *o = event_pick(w, e, &type);
+	struct obj *o;
+	int type = 0, rc = event_pick(w, e, &type, &o, err);
 
-	if (!o)
-		return 0;
-	rc = watch_seen(w->core, w->kind, o, &seen, err);
-	if (!rc && seen)
+	if (rc || !o)
+		return rc ? -1 : 0;
+	rc = watch_seen(w->core, w->kind, o, &seen, err) || !seen ? -1 : 0;
+	if (!rc)
 		*n += event_blocks(w, type, seen, out + *n);
-	else if (!rc)
-		rc = -1;
 	obj_unref(o);
 	return rc;
 }
@@ -423,17 +463,36 @@ static uint64_t log_after(struct table *t, uint64_t revision)
 	return lo;
 }
 
-/* What stands committed now, as ADDED; seen: the same in the watcher's version, or NULL. */
-static bool send_initial(struct watcher *w, const struct obj *const *seen)
+/* The objects that a watch begins with, where others must convert them. -1: parked, or op->err. */
+static int initial_seen(struct op *op, const struct watcher *w, const struct obj ***ret, size_t *n)
 {
-	struct table *t = w->table;
-	struct block *blocks[3 * BATCH];
-	size_t from, to, n = 0;
+	const struct table *t = w->table;
+	const struct obj **v;
+	size_t from, to;
 
-	table_range(t, w->req->namespace, &from, &to);
+	if (!conversion_asks(w->kind))
+		return 0;
+	table_range(t, op->req->namespace, &from, &to);
+	v = arena_array(op->a, to - from + 1, sizeof(*v));
+	*ret = arena_array(op->a, to - from + 1, sizeof(*v));
+	for (; from < to; from++)
+		v[(*n)++] = t->rows[from];
+	return op_select(op, &w->selecting, v, n, *ret);
+}
+
+/* What stands committed now, as ADDED; seen: what is selected of it in the watcher's version, or
+ * NULL. */
+static bool send_initial(struct watcher *w, const struct obj *const *seen, size_t n_seen)
+{
+	const struct obj *const *v = seen ? seen : w->table->rows;
+	struct block *blocks[3 * BATCH];
+	size_t from = 0, to = n_seen, n = 0;
+
+	if (!seen)
+		table_range(w->table, w->req->namespace, &from, &to);
 	for (; from < to; from++) {
-		if (selecting_match(w->kind, &w->selecting, t->rows[from]))
-			n += event_blocks(w, EV_ADDED, seen ? *seen++ : t->rows[from], blocks + n);
+		if (seen || selecting_match(w->kind, &w->selecting, v[from]))
+			n += event_blocks(w, EV_ADDED, v[from], blocks + n);
 		if (n + 3 > ARRAY_LEN(blocks)) {
 			if (!watcher_write(w, blocks, n))
 				return false;
@@ -441,25 +500,6 @@ static bool send_initial(struct watcher *w, const struct obj *const *seen)
 		}
 	}
 	return watcher_write(w, blocks, n);
-}
-
-/* The objects that a watch begins with, where others must convert them. -1: parked, or op->err. */
-static int initial_seen(struct op *op, const struct watcher *w, const struct obj ***ret)
-{
-	const struct table *t = w->table;
-	const struct obj **v;
-	size_t from, to, n = 0;
-
-	*ret = NULL;
-	if (!conversion_asks(w->kind))
-		return 0;
-	table_range(t, op->req->namespace, &from, &to);
-	v = arena_array(op->a, to - from + 1, sizeof(*v));
-	for (; from < to; from++)
-		if (selecting_match(w->kind, &w->selecting, t->rows[from]))
-			v[n++] = t->rows[from];
-	*ret = v;
-	return op_see(op, v, n, v);
 }
 
 static struct watcher *watcher_new(struct op *op, struct table *t)
@@ -505,6 +545,7 @@ void core_watch(struct op *op)
 	struct table *t = op->served->table;
 	struct watcher *w;
 	const struct obj **seen = NULL;
+	size_t n = 0;
 	struct err late = {0};
 	uint64_t from;
 	bool initial = false;
@@ -514,7 +555,7 @@ void core_watch(struct op *op)
 		    ? NULL
 		    : watcher_new(op, t);
 	late = op->err;
-	if (w && initial && initial_seen(op, w, &seen)) {
+	if (w && initial && initial_seen(op, w, &seen, &n)) {
 		watcher_free(w);
 		w = NULL;
 	}
@@ -530,7 +571,7 @@ void core_watch(struct op *op)
 		watcher_fail(w, &late);
 		return;
 	}
-	if (initial && !send_initial(w, seen))
+	if (initial && !send_initial(w, seen, n))
 		return;
 	if (initial && w->bookmarks && http_flag(op_query(op, "sendInitialEvents")) &&
 	    !bookmark(w, op->core->revision, true))

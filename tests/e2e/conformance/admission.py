@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from client import JSON_PATCH, check, dig, eq, namespace, soon, status
@@ -59,7 +60,7 @@ def convert(o, to):
     if to.endswith("/v2") and "hostPort" in o:
         o["host"], o["port"] = o.pop("hostPort").split(":")
     elif to.endswith("/v1") and "host" in o:
-        o["hostPort"] = o.pop("host") + ":" + o.pop("port")
+        o["hostPort"] = o.pop("host") + ":" + o.pop("port", "")
     return o
 
 
@@ -267,6 +268,34 @@ def conversion(api, ns):
     w.close()
 
 
+def chosen(api, ns):
+    """Fields of a version that a webhook converts to: who asks for them has what they choose from converted first."""
+    text = lambda *names: {"type": "object", "properties": {n: {"type": "string"} for n in names}}
+    fields = lambda *names: [{"jsonPath": "." + n} for n in names]
+    a = api.post(CRDS, {"metadata": {"name": "selecteds.e2e.example.com"}, "spec": {
+        "group": "e2e.example.com", "scope": "Namespaced", "names": {"plural": "selecteds", "kind": "Selected"},
+        "versions": [version(schema=text("hostPort"), selectableFields=fields("hostPort")), version("v2", text("host", "port"), storage=False, selectableFields=fields("host", "port"))],
+        "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": client_config("/convert"), "conversionReviewVersions": ["v1"]}}}})
+    eq("a definition with fields that move", a.code, 201)
+    coll = "/apis/e2e.example.com/%s/namespaces/" + ns + "/selecteds"
+    soon(lambda: api.get(coll % "v2").code == 200)
+    listed = lambda v, fields: [i["metadata"]["name"] for i in api.get(coll % v + "?fieldSelector=" + urllib.parse.quote(fields))["items"]]
+    watches = [api.watch(coll % v, fieldSelector=f) for v, f in (("v2", "host=h1"), ("v2", "host=h1,port=80"), ("v1", "hostPort=h1:80"))]
+    told = lambda w, n: [(e or {}).get("type", "") + " " + str(dig(e or {}, "object.metadata.name")) for e in (w.next(5) for _ in range(n))]
+    for name, host, port in (("a", "h1", "80"), ("b", "h1", "8080"), ("c", "h2", "80")):
+        api.post(coll % "v2", {"apiVersion": "e2e.example.com/v2", "kind": "Selected", "metadata": {"name": name}, "host": host, "port": port})
+    eq("lists by them", [listed("v2", "host=h1"), listed("v2", "host=h1,port=80"), listed("v1", "hostPort=h1:8080")], [["a", "b"], ["a"], ["b"]])
+    eq("watches by them", [told(w, n) for w, n in zip(watches, (2, 1, 1))], [["ADDED a", "ADDED b"], ["ADDED a"], ["ADDED a"]])
+    api.delete(coll % "v2" + "?fieldSelector=host%3Dh1,port%3D80")
+    api.patch(coll % "v2" + "/b", {"host": "h2"})
+    eq("what goes, and what goes elsewhere", [told(w, n) for w, n in zip(watches, (2, 1, 1))], [["DELETED a", "DELETED b"], ["DELETED a"], ["DELETED a"]])
+    eq("a chunk of them", [i["metadata"]["name"] for i in api.get(coll % "v2" + "?limit=1&fieldSelector=host%3Dh2")["items"]], ["b"])
+    w = api.watch(coll % "v2", fieldSelector="host=h2")
+    eq("a watch begins with them", told(w, 2), ["ADDED b", "ADDED c"])
+    for each in watches + [w]:
+        each.close()
+
+
 def policies(api, ns):
     ns = namespace(api, ns + "-policy")
     match = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns}}, "resourceRules": [rule(["deployments"], ["CREATE", "UPDATE"], ["apps"])]}
@@ -300,5 +329,5 @@ def policies(api, ns):
 
 
 def groups(api, ns):
-    for f in (mutating, validating, custom_resources, conversion, policies):
+    for f in (mutating, validating, custom_resources, conversion, chosen, policies):
         yield f, (api, ns)
