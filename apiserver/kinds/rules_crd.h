@@ -4,6 +4,8 @@
 
 #include "apiserver/kinds/rules.h"
 
+/* All of spec. live NULL on create: what it had is not judged again. (rules_crdspec.c) */
+void crd_spec_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
 /* A version's selectableFields, against its schema. */
 void crd_selectable_validate(struct kind_ctx *c, const struct spath *at,
 			     const struct json *version);

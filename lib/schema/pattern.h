@@ -5,8 +5,11 @@
 #ifndef PLUMB_SCHEMA_PATTERN_H
 #define PLUMB_SCHEMA_PATTERN_H
 
+#include "lib/base/arena.h"
 #include "lib/base/str.h"
 
+/* Why Go could not compile the pattern, in its words; none when it could. In the arena. */
+struct str pattern_problem(struct arena *a, struct str pattern);
 /* Whether the pattern is found in `s`. */
 bool pattern_matches(const char *pattern, struct str s);
 /* The same for callers that must not guess: 1 found, 0 not found, -1 when the pattern is malformed

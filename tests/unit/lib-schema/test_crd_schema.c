@@ -134,10 +134,118 @@ void test_crd_schema__structural(void **state)
 		   "s.properties[a].items: Required value: must be specified");
 	structural("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\","
 		   "\"default\":\"x\"}}}",
-		   "s.properties[a].default: Invalid value: \"string\": default in body must be of "
-		   "type integer: \"string\"");
+		   "s.properties[a].default: Invalid value: \"string\":  in body must be of type "
+		   "integer: \"string\"");
 	structural("{\"type\":\"object\",\"$ref\":\"x\"}",
-		   "s.$ref: Forbidden: must be empty to be structural");
+		   "s.$ref: Forbidden: $ref is not supported");
+}
+
+#define A_IS(schema) "{\"type\":\"object\",\"properties\":{\"a\":" schema "}}"
+#define AT_A "s.properties[a]"
+
+void test_crd_schema__values_have_one_type(void **state)
+{
+	(void)state;
+	structural(A_IS("{\"x-kubernetes-preserve-unknown-fields\":true,\"anyOf\":["
+			"{\"type\":\"integer\"},{\"type\":\"string\"}]}"),
+		   "");
+	structural(A_IS("{\"type\":\"object\",\"additionalProperties\":true,\"properties\":{}}"),
+		   "");
+	structural(A_IS("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"},"
+			"\"properties\":{\"b\":{\"type\":\"string\"}}}"),
+		   AT_A ".additionalProperties: Forbidden: additionalProperties and properties are "
+			"mutual exclusive");
+	structural("{\"type\":\"object\",\"additionalProperties\":true}",
+		   "s.additionalProperties: Forbidden: must not be used at the root");
+	structural(A_IS("{\"type\":\"array\",\"items\":{}}"),
+		   AT_A ".items.type: Required value: must not be empty for specified array items");
+	structural(A_IS("{\"type\":\"object\",\"x-kubernetes-embedded-resource\":true}"),
+		   AT_A ".properties: Required value: must not be empty if "
+			"x-kubernetes-embedded-resource is true without "
+			"x-kubernetes-preserve-unknown-fields");
+	structural("{\"type\":\"object\",\"properties\":{\"metadata\":{\"type\":\"object\","
+		   "\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":9}}}}}",
+		   "");
+	structural(
+		"{\"type\":\"object\",\"properties\":{\"metadata\":{\"type\":\"object\","
+		"\"properties\":{\"labels\":{\"type\":\"object\"}}}}}",
+		"s.properties[metadata]: Forbidden: must not specify anything other than name and "
+		"generateName, but metadata is implicitly specified");
+}
+
+void test_crd_schema__combinations_only_limit(void **state)
+{
+	(void)state;
+	structural("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},"
+		   "\"oneOf\":[{\"properties\":{\"a\":{\"minLength\":1}}}]}",
+		   "");
+	structural("{\"type\":\"object\",\"not\":{\"properties\":{\"b\":{\"minLength\":1}}}}",
+		   "s.properties[b]: Required value: because it is defined in s.not.properties[b]");
+	structural(A_IS("{\"type\":\"object\",\"oneOf\":[{\"not\":{\"anyOf\":[{\"nullable\":true},"
+			"{\"x-kubernetes-preserve-unknown-fields\":true}]}}]}"),
+		   AT_A ".oneOf[0].not.anyOf[0].nullable: Forbidden: must be false to be "
+			"structural; " AT_A ".oneOf[0].not.anyOf[1].x-kubernetes-preserve-unknown-"
+			"fields: Forbidden: must be false to be structural");
+	structural(A_IS("{\"type\":\"string\",\"pattern\":\"a(?=b)\"}"), AT_A
+		   ".pattern: Invalid value: \"a(?=b)\": must be a valid regular expression, "
+		   "but isn't: error parsing regexp: invalid or unsupported Perl syntax: `(?=`");
+}
+
+void test_crd_schema__lists_say_how_they_merge(void **state)
+{
+	(void)state;
+	structural(A_IS("{\"type\":\"array\",\"x-kubernetes-list-type\":\"set\",\"items\":"
+			"{\"type\":\"object\"}}"),
+		   AT_A ".items.x-kubernetes-map-type: Invalid value: \"null\": must be atomic as "
+			"item of a list with x-kubernetes-list-type=set");
+	structural(A_IS("{\"type\":\"array\",\"x-kubernetes-list-type\":\"map\","
+			"\"x-kubernetes-list-map-keys\":[\"k\"],\"items\":{\"type\":\"object\","
+			"\"properties\":{\"k\":{\"type\":\"string\"}}}}"),
+		   AT_A ".items.properties[k].default: Required value: this property is in "
+			"x-kubernetes-list-map-keys, so it must have a default or be a required "
+			"property");
+	structural(A_IS("{\"type\":\"object\",\"x-kubernetes-list-type\":\"x\"}"), AT_A
+		   ".type: Invalid value: \"object\": must be array if x-kubernetes-list-type is "
+		   "specified; " AT_A ".x-kubernetes-list-type: Unsupported value: \"x\": "
+		   "supported values: \"atomic\", \"set\", \"map\"");
+	structural(A_IS("{\"type\":\"object\",\"default\":{\"b\":1}}"),
+		   AT_A ".default: Invalid value: {\"b\":1}: must not have unknown fields");
+	structural("{\"type\":\"object\",\"properties\":{\"metadata\":{\"type\":\"object\","
+		   "\"default\":{}}}}",
+		   "s.properties[metadata].default: Forbidden: must not be set in top-level "
+		   "metadata");
+}
+
+void test_crd_schema__patterns_are_gos(void **state)
+{
+	static const char *const good[] = {"",
+					   "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+					   "(?i)a|b",
+					   "a{2,}",
+					   "\\Q(\\E",
+					   "[]a]",
+					   "a{,3}",
+					   "(?P<n>x)\\d+?",
+					   "[[:alpha:]]*"};
+	static const char *const bad[][2] = {
+		{"[", "missing closing ]: `[`"},
+		{"(a", "missing closing ): `(a`"},
+		{"a)", "unexpected ): `a)`"},
+		{"*", "missing argument to repetition operator: `*`"},
+		{"a{2,1}", "invalid repeat count: `{2,1}`"},
+		{"a{1001}", "invalid repeat count: `{1001}`"},
+		{"\\1", "invalid escape sequence: `\\1`"},
+		{"a\\", "trailing backslash at end of expression: ``"},
+		{"[z-a]", "invalid character class range: `z-a`"},
+		{"(?!a)", "invalid or unsupported Perl syntax: `(?!`"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_int_equal(pattern_problem(&a, str_c(good[i])).n, 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_string_equal(
+			arena_printf(&a, "%.*s", STR_ARG(pattern_problem(&a, str_c(bad[i][0])))),
+			bad[i][1]);
 }
 
 void test_crd_schema__patterns(void **state)
