@@ -3,36 +3,18 @@
  * touch a Secret of another type. Pure. Specification: Kubernetes'
  * "Authenticating with Bootstrap Tokens" (expired tokens).
  */
-#include "controllers/common.h"
-
-#include "lib/base/codec.h"
-#include "lib/base/timefmt.h"
+#include "controllers/bootstraptoken.h"
 
 #include "lib/base/pure.h"
-
-#define TYPE "bootstrap.kubernetes.io/token"
-
-static int64_t expires_ns(const struct json *secret)
-{
-	AUTO(buf) struct buf text = {0};
-	int64_t ns;
-
-	if (base64_decode(json_str_or(json_at(secret, "data", "expiration"), STR("")), &text) ||
-	    time_parse(buf_view(&text), &ns))
-		return 0;
-	return MAX(ns, 1);
-}
 
 static int reconcile(const struct view *v, struct str namespace, struct str name, struct plan *p,
 		     struct err *err)
 {
 	const struct json *secret = view_get(v, &res_secrets, namespace, name);
-	int64_t ends = expires_ns(secret);
+	int64_t ends = bootstrap_token_ends_ns(secret);
 
 	(void)err;
-	if (!secret || meta_deleting(secret) || !ends ||
-	    !str_is(json_str(json_get(secret, STR("type"))), TYPE) ||
-	    !str_is(namespace, "kube-system"))
+	if (!bootstrap_token_is(secret) || ends <= 0)
 		return 0;
 	if (ends > v->now_ns)
 		plan_requeue(p, ends - v->now_ns);
@@ -45,7 +27,7 @@ static int reconcile(const struct view *v, struct str namespace, struct str name
 static void map_token(const struct obj *o, struct arena *a, void (*put)(void *ctx, struct str key),
 		      void *ctx)
 {
-	if (str_is(o->namespace, "kube-system") && str_find(o->bytes, STR(TYPE)) >= 0)
+	if (bootstrap_token_concerns(o))
 		put(ctx, obj_key(a, o->namespace, o->name));
 }
 
