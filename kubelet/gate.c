@@ -264,12 +264,12 @@ void gate_ask(struct gate *g, struct http_req *r, gate_pass *pass)
 	struct str bearer = gate_bearer(http_header(&r->headers, "Authorization"));
 	struct asking *w;
 
-	if (is_trusted(r)) {
-		pass(g->k, r);
-	} else if (!r->peer_cn && !bearer.n) {
+	if (!r->peer_cn && !bearer.n) {
 		refuse(r, 401, "Unauthorized\n");
 	} else if (!gate_verb(r->method, r->path)) {
 		refuse(r, 405, "only GET and POST\n");
+	} else if (is_trusted(r)) {
+		pass(g->k, r);
 	} else if (g->nwaiting >= WAITING_MAX) {
 		refuse(r, 503, "too many are waiting to be let in\n");
 	} else {

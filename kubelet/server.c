@@ -159,8 +159,6 @@ static void handle(void *arg, struct http_req *r)
 
 	if (str_is(r->path, "/healthz"))
 		reply(r, 200, "text/plain", STR("ok"));
-	else if (!str_is(r->method, "GET") && !str_is(r->method, "POST"))
-		reply(r, 405, "text/plain", STR("only GET and POST\n"));
 	else
 		gate_ask(k->gate, r, serve);
 }
