@@ -350,8 +350,6 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 			   name_check_dns1123_label);
 	rule_optional_name(c, at, "subdomain", json_get(spec, STR("subdomain")),
 			   name_check_dns1123_label);
-	rule_name(c, at, "schedulerName", json_get(spec, STR("schedulerName")),
-		  name_check_qualified);
 	static const char *const names[] = {"serviceAccountName", "nodeName", "priorityClassName",
 					    "runtimeClassName"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {

@@ -223,6 +223,16 @@ void test_kinds__pod_without_containers_is_refused(void **state)
 	arena_release(&a);
 }
 
+/* Kubernetes takes any text: a scheduler that isn't there keeps a pod from being placed. */
+void test_kinds__pod_scheduler_may_be_called_anything(void **state)
+{
+	(void)state;
+	assert_string_equal(refused("Pod", "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},"
+					   "\"spec\":{\"schedulerName\":\"please don't\","
+					   "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}"),
+			    "");
+}
+
 /* A pod whose container has these devices, and the folder "m" mounted at /m. */
 static const char *with_devices(const char *devices)
 {
