@@ -11,6 +11,7 @@
 #define LIFETIME_DEFAULT 3600
 #define LIFETIME_MIN 600
 #define LIFETIME_MAX (INT64_C(365) * 24 * 3600)
+#define KEPT_MAX UINT32_MAX
 #define AUDIENCES_MAX 32
 
 static const struct obj *find(struct front_req *r, const char *plural, struct str namespace,
@@ -75,6 +76,19 @@ static int bind(struct front_req *r, const struct json *ref, struct token_claims
 	return err_set(err, ERR_INVALID, "spec.boundObjectRef.kind: must be Pod, Secret or Node");
 }
 
+/* A Secret that is there to keep a token of this very account: the token lives as long as it. */
+static bool kept_by_secret(struct front_req *r, const struct token_claims *c)
+{
+	struct arena *a = &r->http->arena;
+	const struct obj *o = str_is(c->bound_kind, "secret")
+				      ? find(r, "secrets", c->namespace, c->bound_name)
+				      : NULL;
+	const struct json *secret = o ? obj_tree(o, a) : NULL;
+
+	return str_is(json_str(json_at(secret, "type")), "kubernetes.io/service-account-token") &&
+	       str_eq(meta_annotation(secret, "kubernetes.io/service-account.name"), c->account);
+}
+
 static int fill(struct front_req *r, const struct json *spec, struct token_claims *c,
 		struct err *err)
 {
@@ -110,8 +124,10 @@ static int fill(struct front_req *r, const struct json *spec, struct token_claim
 		.id = str_c(id),
 		.issued_s = loop_wall(r->f->o.loop) / NS_PER_S,
 	};
-	c->expires_s = c->issued_s + MIN(life, LIFETIME_MAX);
-	return json_is(ref, JSON_OBJECT) ? bind(r, ref, c, err) : 0;
+	if (json_is(ref, JSON_OBJECT) && bind(r, ref, c, err))
+		return -1;
+	c->expires_s = c->issued_s + MIN(life, kept_by_secret(r, c) ? KEPT_MAX : LIFETIME_MAX);
+	return 0;
 }
 
 static void answer(struct front_req *r, struct json *o, const struct token_claims *c,

@@ -146,7 +146,7 @@ static void index_tokens(const struct obj *o, struct arena *a UNUSED,
 }
 
 static const struct controller_watch watches[] = {
-	{&res_configmaps, map_info, NULL, NULL},
+	{&res_configmaps, map_info, "metadata.name=" NAME, NULL},
 	{&res_secrets, map_token, NULL, NULL},
 	{0},
 };

@@ -53,6 +53,7 @@ enum plan_op_type {
 	PLAN_PATCH,
 	PLAN_APPLY,
 	PLAN_DELETE,
+	PLAN_TOKEN,
 	PLAN_EVENT
 };
 struct plan_op {
@@ -64,6 +65,7 @@ struct plan_op {
 	struct str uid, revision; /* preconditions, STR_NONE = none */
 	const char *propagation;  /* PLAN_DELETE: "Background", "Foreground", "Orphan" or NULL */
 	int64_t grace_s;          /* PLAN_DELETE: -1 = the object's own */
+	struct str account;       /* PLAN_TOKEN: whose */
 	bool ignore_not_found, ignore_exists;
 	struct plan_op *next;
 };
@@ -82,6 +84,10 @@ void plan_patch(struct plan *p, const struct resource *r, const struct json *of,
 		const char *subresource, const struct json *merge_patch);
 struct plan_op *plan_delete(struct plan *p, const struct resource *r,
 			    const struct json *object); /* uid precondition is set */
+/* A merge patch of the Secret, to which the runtime adds `data.token`: a token of the account's
+ * that lives as long as the Secret. The plan never sees it. */
+void plan_token(struct plan *p, const struct json *secret, struct str account,
+		const struct json *merge_patch);
 /* An Event about `regarding`; type "Normal" or "Warning". Repeats are counted by the recorder. */
 void plan_event(struct plan *p, const struct json *regarding, const char *type, const char *reason,
 		const char *fmt, ...) PRINTF_LIKE(5, 6);

@@ -6,9 +6,11 @@
  */
 #include <stdlib.h>
 
+#include "lib/base/codec.h"
 #include "lib/base/log.h"
 #include "lib/base/timefmt.h"
 #include "lib/kube/manager-internal.h"
+#include "lib/kube/resources.h"
 
 /* A cache that lags longer is cut off from the server; it will list again, and names are
  * deterministic. */
@@ -226,6 +228,55 @@ static const struct json *patch_body(struct arena *a, const struct plan_op *op)
 	return body;
 }
 
+/* ---- a token for a Secret to keep ---- */
+
+/* No longer than a request may ask for, which is 136 years. */
+#define TOKEN_LIFETIME_S UINT32_MAX
+
+static void token_request(struct arena *a, const struct plan_op *op, struct api_call *call,
+			  const struct json **ret_body)
+{
+	call->verb = API_CREATE;
+	call->resource = &res_serviceaccounts;
+	call->name = op->account;
+	call->subresource = "token";
+	*ret_body =
+		json_build(a, "{s:s,s:s,s:{s:I,s:{s:s,s:s,s:S,s:S}}}", "apiVersion",
+			   "authentication.k8s.io/v1", "kind", "TokenRequest", "spec",
+			   "expirationSeconds", (int64_t)TOKEN_LIFETIME_S, "boundObjectRef",
+			   "apiVersion", "v1", "kind", "Secret", "name", op->name, "uid", op->uid);
+}
+
+/* The token came: it goes nowhere but into the Secret. */
+static void on_token(void *arg, const struct api_answer *answer)
+{
+	AUTO(arena) struct arena a = {.wipes = true};
+	struct op_call *c = arg;
+	const struct plan_op *op = c->op;
+	struct err err = answer->err;
+	const struct json *got = err.code ? NULL : json_parse(&a, answer->body, NULL, &err);
+	struct buf coded = {0}, text = {0};
+	struct json *patch;
+
+	if (!got) {
+		on_written(arg, &(struct api_answer){.err = err});
+		return;
+	}
+	base64_encode(json_str(json_at(got, "status", "token")), &coded);
+	patch = json_copy(&a, patch_body(&a, op));
+	json_set_str(&a, json_set_object(&a, patch, "data"), "token", buf_view(&coded));
+	json_write(patch, &text);
+	struct api_call call = {.verb = API_PATCH,
+				.resource = op->resource,
+				.namespace = op->namespace,
+				.name = op->name,
+				.body = buf_view(&text),
+				.field_manager = c->job->runner->controller->name};
+	c->call = client_call(c->job->runner->manager->client, &call, on_written, c);
+	buf_wipe(&coded);
+	buf_wipe(&text);
+}
+
 static void describe(struct job *job, const struct plan_op *op, struct api_call *call,
 		     const struct json **ret_body)
 {
@@ -260,6 +311,9 @@ static void describe(struct job *job, const struct plan_op *op, struct api_call 
 		call->verb = API_DELETE;
 		*ret_body = delete_options(a, op);
 		break;
+	case PLAN_TOKEN:
+		token_request(a, op, call, ret_body);
+		break;
 	case PLAN_EVENT:
 		break;
 	}
@@ -280,7 +334,8 @@ static void begin(struct job *job)
 	call.field_manager = job->runner->controller->name;
 	list_append(&job->calls, &c->all);
 	job->ncalls++;
-	c->call = client_call(job->runner->manager->client, &call, on_written, c);
+	c->call = client_call(job->runner->manager->client, &call,
+			      c->op->type == PLAN_TOKEN ? on_token : on_written, c);
 	job->op = record_events(job, c->op->next, false);
 }
 

@@ -1,5 +1,6 @@
 /* What reconcile functions answer: building plans. Pure. */
 #include "lib/kube/controller.h"
+#include "lib/kube/resources.h"
 
 #include "lib/base/pure.h"
 
@@ -45,6 +46,16 @@ void plan_patch(struct plan *p, const struct resource *r, const struct json *of,
 
 	op->body = merge_patch;
 	op->subresource = subresource;
+}
+
+void plan_token(struct plan *p, const struct json *secret, struct str account,
+		const struct json *merge_patch)
+{
+	struct plan_op *op = add(p, PLAN_TOKEN, &res_secrets, secret);
+
+	op->uid = meta_uid(secret);
+	op->account = account;
+	op->body = merge_patch;
 }
 
 struct plan_op *plan_delete(struct plan *p, const struct resource *r, const struct json *object)

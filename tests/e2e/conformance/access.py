@@ -1,5 +1,6 @@
 """Who may what, and who is who: service accounts, tokens, reviews, RBAC, certificates, flow control, audit of warnings."""
 import base64
+import hmac
 import json
 import ssl
 
@@ -70,6 +71,44 @@ def tokens(api, ns):
     eq("… an account may read them", me.get("/.well-known/openid-configuration").code, 200)
     api.delete(at + "/talker")
     check("a token dies with its account", soon(lambda: me.get("/version").code == 401))
+
+
+def kept_tokens(api, ns):
+    """A Secret that is there to keep a token; cluster-info, which bootstrap tokens sign."""
+    at, secrets = core(ns, "serviceaccounts"), core(ns, "secrets")
+    kept = {"metadata": {"name": "keeps", "annotations": {"kubernetes.io/service-account.name": "kept"}},
+            "type": "kubernetes.io/service-account-token"}
+    sa = api.post(at, {"metadata": {"name": "kept"}})
+    api.post(secrets, kept)
+    check("a Secret gets a token", soon(lambda: api.get(secrets + "/keeps")["data.token"]))
+    s = api.get(secrets + "/keeps").json
+    data = {k: base64.b64decode(v).decode() for k, v in s["data"].items()}
+    check("… what else belongs to it", data["namespace"] == ns and data["ca.crt"].startswith("-----BEGIN CERTIFICATE")
+          and s["metadata"]["annotations"]["kubernetes.io/service-account.uid"] == sa["metadata.uid"], s["metadata"])
+    me = Api(api.kubeconfig, token=data["token"])
+    r = me.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
+    eq("… it opens", r["status.userInfo.username"], "system:serviceaccount:%s:kept" % ns)
+    api.delete(secrets + "/keeps")
+    check("… and dies with the Secret", soon(lambda: me.get("/version").code == 401))
+    api.post(secrets, kept)
+    check("another", soon(lambda: api.get(secrets + "/keeps")["data.token"]))
+    api.delete(at + "/kept")
+    check("the Secret goes with the account", soon(lambda: api.get(secrets + "/keeps").code == 404, 30))
+
+
+def signatures(api, ns):
+    at, info = core("kube-system", "secrets"), core("kube-public", "configmaps") + "/cluster-info"
+    data = {"token-id": "sign00", "token-secret": "0123456789abcdef", "usage-bootstrap-signing": "true"}
+    api.post(at, {"metadata": {"name": "bootstrap-token-sign00"}, "type": "bootstrap.kubernetes.io/token", "stringData": data})
+    signature = lambda: api.get(info).json["data"].get("jws-kubeconfig-sign00")
+    check("cluster-info is signed", soon(signature))
+    head, content, sig = signature().split(".")
+    code = lambda b: base64.urlsafe_b64encode(b).rstrip(b"=").decode()
+    text = head + "." + code(api.get(info).json["data"]["kubeconfig"].encode())
+    good = code(hmac.new(data["token-secret"].encode(), text.encode(), "sha256").digest())
+    eq("… by the token", (content, sig), ("", good))
+    api.delete(at + "/bootstrap-token-sign00")
+    check("… as long as there is one", soon(lambda: not signature()))
 
 
 def helper(api, ns):
@@ -212,5 +251,5 @@ def flows(api, ns):
 
 
 def groups(api, ns):
-    for f in (service_accounts, tokens, roles, creation, certificates, flows):
+    for f in (service_accounts, tokens, kept_tokens, signatures, roles, creation, certificates, flows):
         yield f, (api, ns)

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "controllers/common.h"
+#include "lib/base/codec.h"
 #include "lib/base/timefmt.h"
 #include "lib/json/patch.h"
 
@@ -281,6 +282,20 @@ static void fake_patch(struct fake *f, const struct plan_op *op)
 	o->tree = new;
 }
 
+/* "token of ACCOUNT", in base64 as it stands in the Secret. */
+static void fake_token(struct fake *f, const struct plan_op *op)
+{
+	struct fake_object *o = fake_find(f, op->resource, op->namespace, op->name);
+	struct json *new = json_copy(&f->arena, o->tree);
+	AUTO(buf) struct buf text = {0};
+
+	assert_true(str_eq(op->uid, meta_uid(o->tree)));
+	base64_encode(arena_strf(&f->arena, "token of %.*s", STR_ARG(op->account)), &text);
+	json_set_str(&f->arena, json_set_object(&f->arena, new, "data"), "token", buf_view(&text));
+	fake_stamp(f, new);
+	o->tree = new;
+}
+
 static void fake_apply(struct fake *f, const struct plan_op *op)
 {
 	if (op->type == PLAN_EVENT) {
@@ -308,6 +323,10 @@ static void fake_apply(struct fake *f, const struct plan_op *op)
 		return;
 	case PLAN_DELETE:
 		fake_delete(f, op);
+		return;
+	case PLAN_TOKEN:
+		fake_patch(f, op);
+		fake_token(f, op);
 		return;
 	case PLAN_APPLY:
 	case PLAN_EVENT:
