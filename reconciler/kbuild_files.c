@@ -208,7 +208,12 @@ struct str kbuild_text(struct render *r, const struct json *v)
 	if (src && src->style == YAML_PLAIN && !(v->flags & JSON_F_SENSITIVE)) {
 		struct str data = r->out->files.v[src->file].data;
 
-		if (src->begin < src->end && src->end <= data.n)
+		/* on and off are said the older way in JSON patches; there they are true and false.
+		 */
+		bool old = json_is(v, JSON_BOOL) && src->begin < data.n &&
+			   !strchr("tTfF", data.p[src->begin]);
+
+		if (src->begin < src->end && src->end <= data.n && !old)
 			return str_sub(data, src->begin, src->end - src->begin);
 	}
 	json_write(v, &out);

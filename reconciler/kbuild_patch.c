@@ -46,16 +46,19 @@ static void count_lines(struct kbuild *b, const struct json *v, size_t from)
 static int parse(struct kbuild *b, const struct text *t, struct kpatch *p, struct err *err)
 {
 	const struct yaml_limits limits = {.core_booleans = true};
+	struct yaml_srcs *srcs = t->has_place ? &b->r->out->srcs : NULL;
 	struct yaml_docs docs;
 
-	if (yaml_parse(b->a, t->s, t->file, t->has_place ? &b->r->out->srcs : NULL, &limits, &docs,
-		       err))
+	if (yaml_parse(b->a, t->s, t->file, srcs, &limits, &docs, err))
 		return -1;
 	if (!docs.n)
 		return err_set(err, ERR_INVALID, "the patch is empty");
 	if (json_is(docs.v[0], JSON_ARRAY)) {
 		if (docs.n > 1)
 			return err_set(err, ERR_INVALID, "a JSON patch is one list");
+		/* kustomize makes JSON of these the older way: yes and on are booleans. */
+		if (yaml_parse(b->a, t->s, t->file, srcs, NULL, &docs, err))
+			return -1;
 		p->ops = docs.v[0];
 		return 0;
 	}

@@ -1,4 +1,6 @@
 /* JSON patch and merge patch: every result is a new tree, the input stays as it was. Pure. */
+#include <inttypes.h>
+
 #include "lib/json/patch.h"
 
 #include "lib/json/index.h"
@@ -164,6 +166,32 @@ static int op_move(struct patching *p, struct str from, struct str path)
 	return op_add(p, "move", path, value);
 }
 
+/*
+ * -1 is the last item, and where something is added, the place behind it: not RFC 6902's, but what
+ * Kubernetes and kustomize understand. Written as what it is counted from the front.
+ */
+static struct str count_back(struct patching *p, struct str path, bool add)
+{
+	AUTO(buf) struct buf out = {0};
+	struct str rest = path, token;
+
+	if (!str_starts(path, STR("/")) || str_find(path, STR("/-")) < 0)
+		return path;
+	str_next(&rest, '/', &token);
+	while (str_next(&rest, '/', &token)) {
+		const struct json *in = json_pointer(p->doc, buf_view(&out));
+		uint64_t back = 0, n = json_len(in) + (add && !rest.p);
+		bool counts = token.n > 1 && token.p[0] == '-' && json_is(in, JSON_ARRAY) &&
+			      !str_to_u64(str_sub(token, 1, token.n), &back) && back && back <= n;
+
+		if (counts)
+			buf_printf(&out, "/%" PRIu64, n - back);
+		else
+			buf_printf(&out, "/%.*s", STR_ARG(token));
+	}
+	return arena_str(p->a, buf_view(&out));
+}
+
 static int apply_op(struct patching *p, const struct json *op)
 {
 	struct str name = json_str(json_get(op, STR("op")));
@@ -181,6 +209,9 @@ static int apply_op(struct patching *p, const struct json *op)
 	    !json_is(json_get(op, STR("from")), JSON_STRING))
 		return err_set(p->err, ERR_BAD_REQUEST, "patch operation %.*s has no from",
 			       STR_ARG(name));
+	from = count_back(p, from, false);
+	path = count_back(p, path,
+			  str_is(name, "add") || str_is(name, "copy") || str_is(name, "move"));
 	if (str_is(name, "add"))
 		return op_add(p, "add", path, value);
 	if (str_is(name, "remove"))

@@ -268,7 +268,11 @@ static void write_text(struct str s, int indent, struct buf *out)
 		write_line(s, line_begin(out, indent, true));
 }
 
-/* ---- the order of keys: Go's writer counts, so that a9 stands before a10 ---- */
+/*
+ * ---- the order of keys: Go's writer counts, so that a9 stands before a10 ----
+ * Its rule goes in circles where letters follow numbers (a10 < a1b < a2 < a10), and then its order
+ * is by chance. This one counts there, too.
+ */
 
 static bool is_digit(struct str s, size_t i)
 {
@@ -278,50 +282,55 @@ static bool is_digit(struct str s, size_t i)
 /* Beyond ASCII nearly everything that stands in keys is a letter. */
 static bool is_letter(char c)
 {
-	return (c | 32) >= 'a' && (c | 32) <= 'z' ? true : (unsigned char)c >= 0x80;
+	return ((c | 32) >= 'a' && (c | 32) <= 'z') || (unsigned char)c >= 0x80;
 }
 
-/* Of the digits at s.p[i]; wraps as Go's does. */
-static int64_t number_at(struct str s, size_t i, uint64_t before, size_t *ret_end)
+/* The digits at *at, which is moved behind them. */
+static struct str number_at(struct str s, size_t *at)
 {
-	for (; is_digit(s, i); i++)
-		before = before * 10 + (uint64_t)(s.p[i] - '0');
-	*ret_end = i;
-	return (int64_t)before;
+	size_t from = *at;
+
+	while (is_digit(s, *at))
+		(*at)++;
+	return str_sub(s, from, *at - from);
 }
 
-/* A zero counts when it goes on with a number that began before it. */
-static uint64_t begun(struct str s, size_t i)
+static int number_cmp(struct str a, struct str b)
 {
-	while (i > 0 && is_digit(s, i - 1)) {
-		if (s.p[--i] != '0')
-			return 1;
-	}
-	return 0;
+	size_t zeros_a = 0, zeros_b = 0, n = a.n, m = b.n;
+	int c;
+
+	while (zeros_a < a.n && a.p[zeros_a] == '0')
+		zeros_a++;
+	while (zeros_b < b.n && b.p[zeros_b] == '0')
+		zeros_b++;
+	if (n - zeros_a != m - zeros_b)
+		return n - zeros_a < m - zeros_b ? -1 : 1;
+	c = str_cmp(str_sub(a, zeros_a, n), str_sub(b, zeros_b, m));
+	return c ? c : (n > m) - (n < m);
+}
+
+/* Signs, numbers, letters. */
+static int char_class(struct str s, size_t i)
+{
+	return is_digit(s, i) ? 1 : is_letter(s.p[i]) ? 2 : 0;
 }
 
 static int key_cmp(struct str a, struct str b)
 {
-	size_t i = 0, n = a.n < b.n ? a.n : b.n, a_end, b_end;
-	int64_t a_number, b_number;
-	uint64_t before;
+	size_t i = 0, k = 0;
 
-	while (i < n && a.p[i] == b.p[i])
-		i++;
-	if (i == n)
-		return (a.n > b.n) - (a.n < b.n);
-	if (is_letter(a.p[i]) != is_letter(b.p[i]))
-		return is_letter(b.p[i]) ? -1 : 1;
-	if (!is_letter(a.p[i])) {
-		before = a.p[i] == '0' || b.p[i] == '0' ? begun(a, i) : 0;
-		a_number = number_at(a, i, before, &a_end);
-		b_number = number_at(b, i, before, &b_end);
-		if (a_number != b_number)
-			return a_number < b_number ? -1 : 1;
-		if (a_end != b_end)
-			return a_end < b_end ? -1 : 1;
+	while (i < a.n && k < b.n) {
+		int class = char_class(a, i), c = class - char_class(b, k);
+
+		if (!c && class == 1)
+			c = number_cmp(number_at(a, &i), number_at(b, &k));
+		else if (!c)
+			c = (unsigned char)a.p[i++] - (unsigned char)b.p[k++];
+		if (c)
+			return c;
 	}
-	return (unsigned char)a.p[i] < (unsigned char)b.p[i] ? -1 : 1;
+	return (i < a.n) - (k < b.n);
 }
 
 static int key_order(const void *a, const void *b)

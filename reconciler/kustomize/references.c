@@ -134,14 +134,16 @@ static void keep_alike(const struct fix *f, struct sieve *s, bool strict)
 	s->n = n;
 }
 
-static bool all_one_name(const struct sieve *s)
+/* A reference that has a namespace, too, cannot mean one of two. */
+static bool all_one_name(const struct sieve *s, bool in_one_namespace)
 {
 	struct kid first = kres_id(s->v[0]);
 
 	for (size_t i = 1; i < s->n; i++) {
 		struct kid id = kres_id(s->v[i]);
 
-		if (!str_eq(id.name, first.name))
+		if (!str_eq(id.name, first.name) ||
+		    (in_one_namespace && !kid_same_namespace(&id, &first)))
 			return false;
 	}
 	return true;
@@ -190,10 +192,17 @@ static struct sieve candidates(struct fix *f, struct str name, const struct str 
 	return s;
 }
 
-static int choose(struct fix *f, struct str name, const struct str *ns, struct kres **ret,
-		  struct err *err)
+/* The reference is a text, or a map that has a namespace beside its name, maybe not said. */
+struct wanted {
+	struct str name;
+	const struct str *namespace;
+	bool is_map;
+};
+
+static int choose(struct fix *f, const struct wanted *w, struct kres **ret, struct err *err)
 {
-	struct sieve s = candidates(f, name, ns);
+	struct str name = w->name;
+	struct sieve s = candidates(f, name, w->namespace);
 
 	*ret = NULL;
 	if (s.n > 1)
@@ -202,7 +211,7 @@ static int choose(struct fix *f, struct str name, const struct str *ns, struct k
 		keep_alike(f, &s, true);
 	if (!s.n)
 		return 0;
-	if (s.n > 1 && !all_one_name(&s))
+	if (s.n > 1 && !all_one_name(&s, w->is_map))
 		return err_set(err, ERR_INVALID,
 			       "%.*s %.*s: %.*s could be several %.*s of other layers",
 			       STR_ARG(f->id.kind), STR_ARG(f->id.name), STR_ARG(name),
@@ -213,10 +222,11 @@ static int choose(struct fix *f, struct str name, const struct str *ns, struct k
 
 static int set_scalar(struct fix *f, struct json *at, struct err *err)
 {
+	const struct wanted w = {.name = json_str(at)};
 	struct kres *to;
 	struct kid id;
 
-	if (choose(f, json_str(at), NULL, &to, err))
+	if (choose(f, &w, &to, err))
 		return -1;
 	if (!to)
 		return 0;
@@ -231,6 +241,7 @@ static int set_map(struct fix *f, struct json *at, struct err *err)
 	const struct json *name = json_get(at, STR("name")),
 			  *where = json_get(at, STR("namespace"));
 	struct str ns = json_str(where);
+	struct wanted w;
 	struct kres *to;
 	struct kid id;
 
@@ -238,7 +249,8 @@ static int set_map(struct fix *f, struct json *at, struct err *err)
 		return err_set(err, ERR_INVALID, "%.*s has no name", STR_ARG(f->field->path));
 	if (!json_is(name, JSON_STRING))
 		return 0;
-	if (choose(f, json_str(name), json_is(where, JSON_STRING) ? &ns : NULL, &to, err))
+	w = (struct wanted){json_str(name), json_is(where, JSON_STRING) ? &ns : NULL, true};
+	if (choose(f, &w, &to, err))
 		return -1;
 	if (!to)
 		return 0;

@@ -212,6 +212,14 @@ void test_patch__operations(void **state)
 	expect_patched("{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":1.0}]",
 		       "{\"a\":1}");
 	expect_patched("{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":\"1\"}]", NULL);
+	expect_patched("[1,2]", "[{\"op\":\"add\",\"path\":\"/-1\",\"value\":3}]", "[1,2,3]");
+	expect_patched("[1,2]", "[{\"op\":\"add\",\"path\":\"/-3\",\"value\":0}]", "[0,1,2]");
+	expect_patched("[1,2]", "[{\"op\":\"add\",\"path\":\"/-4\",\"value\":0}]", NULL);
+	expect_patched("[1,2]", "[{\"op\":\"remove\",\"path\":\"/-1\"}]", "[1]");
+	expect_patched("[1,2]", "[{\"op\":\"remove\",\"path\":\"/-3\"}]", NULL);
+	expect_patched("[[1],[2]]", "[{\"op\":\"replace\",\"path\":\"/-2/0\",\"value\":5}]",
+		       "[[5],[2]]");
+	expect_patched("{\"-1\":1}", "[{\"op\":\"remove\",\"path\":\"/-1\"}]", "{}");
 	expect_patched(
 		"{\"a/b\":1,\"c~\":2}",
 		"[{\"op\":\"remove\",\"path\":\"/a~1b\"},{\"op\":\"remove\",\"path\":\"/c~0\"}]",

@@ -180,13 +180,14 @@ void test_yaml__writes_what_it_would_read_back(void **state)
 	assert_non_null(strstr(buf_cstr(&out), "b:\n- 1\n- x: \"y\"\n  z: []\n- - p\n"));
 }
 
-/* As Go's writer has them, whose order counts digits and puts letters last. */
+/* As Go's writer has them, whose order counts and puts letters last. */
 void test_yaml__keys_stand_in_an_order_that_counts(void **state)
 {
-	static const char wanted[] = "'-': 1\n_: 1\n\"1\": 1\n\"01\": 1\n\"9\": 1\n\"10\": 1\n"
-				     "Ab: 1\na: 1\na.b: 1\na_b: 1\na0: 1\na00: 1\na1: 1\na1_: 1\n"
-				     "a1b: 1\na01: 1\na2: 1\na10: 1\naB: 1\nab: 1\nv1: 1\nv2: 1\n"
-				     "v10: 1\nv1alpha1: 1\nv1beta1: 1\n\xc3\xa9: 1\n";
+	static const char wanted[] =
+		"'-': 1\n_: 1\n\"1\": 1\n\"01\": 1\n\"9\": 1\n\"10\": 1\n"
+		"Ab: 1\na: 1\na.b: 1\na_b: 1\na0: 1\na00: 1\na1: 1\na1_: 1\n"
+		"a1b: 1\na01: 1\na2: 1\na10: 1\naB: 1\nab: 1\nv1: 1\nv1alpha1: 1\n"
+		"v1beta1: 1\nv2: 1\nv10: 1\n\xc3\xa9: 1\n";
 	AUTO(arena) struct arena a = {0};
 	AUTO(buf) struct buf out = {0};
 	struct json *v = json_new(&a, JSON_OBJECT);

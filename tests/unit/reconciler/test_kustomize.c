@@ -216,6 +216,27 @@ void test_kustomize__what_one_could_mean_two_things_by(void **state)
 		"cloud: only gke is known");
 }
 
+/* A binding of the whole cluster that doesn't say whose account it means gives it to nobody. */
+void test_kustomize__a_namesake_in_another_namespace_is_not_meant(void **state)
+{
+	static const char binding[] =
+		"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: sa}\n---\n"
+		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\n"
+		"metadata: {name: %s}\nroleRef: {kind: ClusterRole, name: view}\n"
+		"subjects: [{kind: ServiceAccount, name: sa}]\n";
+	struct world w = {0};
+
+	(void)state;
+	add(&w, "app/kustomization.yaml", "resources: [a, b]\n");
+	add(&w, "app/a/kustomization.yaml", "namespace: a\nresources: [r.yaml]\n");
+	add(&w, "app/b/kustomization.yaml", "namespace: b\nresources: [r.yaml]\n");
+	add(&w, "app/a/r.yaml", arena_printf(&w.a, binding, "one"));
+	add(&w, "app/b/r.yaml", arena_printf(&w.a, binding, "two"));
+	assert_int_equal(go(&w), -1);
+	assert_non_null(strstr(w.err.msg, "sa could be several ServiceAccount"));
+	end(&w);
+}
+
 void test_kustomize__references_stand_in_maps_with_a_namespace_or_none(void **state)
 {
 	struct world w = {0};
