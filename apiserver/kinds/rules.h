@@ -132,6 +132,10 @@ void job_validate_status(struct kind_ctx *c, const struct json *next, const stru
 /* ---- quotas (rules_quota.c) ---- */
 void quota_validate(struct kind_ctx *c, const struct json *next, const struct json *live);
 
+/* ---- ValidatingAdmissionPolicies, but for expressions (rules_policies.c) ---- */
+void policy_validate(struct kind_ctx *c, const struct spath *at, const struct json *policy);
+void policy_binding_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+
 /* ---- roles and bindings (rules_rbac.c) ---- */
 extern const struct kind_column rbac_role_columns[], rbac_binding_columns[];
 void rbac_rules_validate(struct kind_ctx *c, const struct json *next, bool namespaced);

@@ -99,6 +99,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 		rule_required(c, &param, "apiVersion", NULL);
 	if (kind && !json_str(json_get(kind, STR("kind"))).n)
 		rule_required(c, &param, "kind", NULL);
+	policy_validate(c, &at, next);
 	policy_compile(c->a, next, &c->problems);
 }
 
@@ -226,6 +227,7 @@ static void binding_validate(struct kind_ctx *c, const struct json *next, const 
 		rule_name(c, &at, "policyName", policy, name_check_dns1123_subdomain);
 	if (!json_len(actions))
 		rule_required(c, &at, "validationActions", NULL);
+	policy_binding_validate(c, &at, spec);
 	if (json_get(spec, STR("matchResources")))
 		check_match(c, &match, json_get(spec, STR("matchResources")), false);
 }

@@ -322,6 +322,15 @@ def policies(api, ns):
     st = api.patch(pol + "/e2e-replicas/status", {"status": {"conditions": [{"type": "PatchStatus", "status": "True", "reason": "x", "message": "y", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}})
     eq("status is patched", dig(st.json, "status.conditions.0.type"), "PatchStatus")
     status("one that doesn't compile", make("bad", "object.spec.replicas >"), 422, "Invalid", "spec.validations[0].expression: Invalid value")
+    for more, what in (({"variables": [{"name": "a.b", "expression": "1"}]}, "name is not a valid CEL identifier"),
+                       ({"validation": {"reason": "Mood"}}, "spec.validations[0].reason: Unsupported value"), ({"validation": {"message": " "}}, "must be non-empty if specified"),
+                       ({"matchConditions": [{"name": "a", "expression": "true"}] * 2}, "spec.matchConditions[1].name: Duplicate value"),
+                       ({"auditAnnotations": [{"key": "a b", "valueExpression": "''"}]}, "spec.auditAnnotations[0].key: Invalid value")):
+        status("refused: " + what, make("bad", "true", **more), 422, "Invalid", what)
+    for more, what in (({"validationActions": ["Deny", "Warn"]}, "must not contain both Deny and Warn"), ({"paramRef": {"name": "a", "selector": {}, "parameterNotFoundAction": "Deny"}},
+                       "name and selector are mutually exclusive"), ({"paramRef": {"parameterNotFoundAction": "Deny"}}, "one of name or selector must be specified"),
+                       ({"paramRef": {"name": "a"}}, "spec.paramRef.parameterNotFoundAction: Required value")):
+        status("a binding refused: " + what, api.post(bind, {"metadata": {"name": "bad"}, "spec": dict({"policyName": "x", "validationActions": ["Deny"]}, **more)}), 422, "Invalid", what)
     api.delete(bind + "/e2e-replicas")
     check("unbound it says nothing", soon(lambda: api.post(at + "?dryRun=All", {"metadata": {"name": "one"}, "spec": spec(1)}).code == 201))
     for n in ("e2e-replicas", "e2e-confused"):
