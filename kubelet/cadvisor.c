@@ -5,12 +5,15 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "kubelet/stats.h"
+#include "lib/base/quantity.h"
 #include "lib/base/timefmt.h"
 #include "lib/os/fs.h"
 
+#define CFS_PERIOD_US 100000
 #define NET_DEV_MAX ((size_t)1 << 20)
 
 enum figure_type { NANOSECONDS, PLAIN };
@@ -37,6 +40,24 @@ static const struct row usage_rows[] = {
 	 offsetof(struct usage, rss), PLAIN, ""},
 	{"container_memory_cache", "gauge", "Pages of files.", offsetof(struct usage, cache), PLAIN,
 	 ""},
+	{"container_memory_swap", "gauge", "Memory that was put on a disk.",
+	 offsetof(struct usage, swap), PLAIN, ""},
+	{"container_memory_max_usage_bytes", "gauge", "The most that was in use.",
+	 offsetof(struct usage, peak), PLAIN, ""},
+	{"container_oom_events_total", "counter", "Processes that the kernel ended for memory.",
+	 offsetof(struct usage, oom_kills), PLAIN, ""},
+	{"container_processes", "gauge", "Processes and threads.",
+	 offsetof(struct usage, processes), PLAIN, ""},
+	{"container_fs_reads_bytes_total", "counter", "Bytes read of disks.",
+	 offsetof(struct usage, read_bytes), PLAIN, ""},
+	{"container_fs_writes_bytes_total", "counter", "Bytes written to disks.",
+	 offsetof(struct usage, written_bytes), PLAIN, ""},
+	{"container_fs_reads_total", "counter", "Reads of disks.", offsetof(struct usage, reads),
+	 PLAIN, ""},
+	{"container_fs_writes_total", "counter", "Writes to disks.", offsetof(struct usage, writes),
+	 PLAIN, ""},
+	{"container_last_seen", "gauge", "When these figures were read.",
+	 offsetof(struct usage, at_ns), NANOSECONDS, ""},
 	{"container_start_time_seconds", "gauge", "When it began.",
 	 offsetof(struct usage, started_ns), NANOSECONDS, ""},
 };
@@ -79,37 +100,121 @@ static void put_label(struct str s, struct buf *out)
 
 /* ---- cgroups ---- */
 
-/* i beyond the containers: the pod's own cgroup, which has neither image nor container. */
-static void put_usage(const struct row *r, const struct pod *p, size_t i, struct buf *out)
-{
-	bool whole = i >= p->obs.n;
-	AUTO(free) char *rel = NULL;
+/* One cgroup, read once for all rows. */
+struct sample {
+	const struct pod *p;
+	size_t i; /* beyond the containers: the pod's own, which has neither image nor container */
 	struct usage u;
-	struct str name = whole ? STR("") : p->spec.c[i].name,
-		   image = whole ? STR("") : p->spec.c[i].image;
+	char *rel;
+};
+struct samples {
+	struct sample *v;
+	size_t n, cap;
+};
 
-	if (whole ? !pod_usage(p, &u, &rel) : !container_usage(p, i, &u, &rel))
-		return;
-	buf_printf(out, "%s{container=\"%.*s\",%sid=\"/%s\",image=\"", r->name, STR_ARG(name),
-		   r->label, rel);
-	put_label(image, out);
-	buf_printf(out, "\",name=\"%s\",namespace=\"%.*s\",pod=\"%.*s\"}",
-		   whole ? "" : p->obs.c[i].id, STR_ARG(p->spec.namespace), STR_ARG(p->spec.name));
-	put_figure(r, &u, out);
-	put_time(p->k, out);
+static void samples_free(struct samples *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->v[i].rel);
+	free(s->v);
 }
 
-static void put_usages(const struct kubelet *k, const struct row *r, struct buf *out)
+static void take(struct samples *s, const struct pod *p, size_t i)
 {
+	struct sample one = {.p = p, .i = i};
+
+	if (i < p->obs.n ? !container_usage(p, i, &one.u, &one.rel)
+			 : !pod_usage(p, &one.u, &one.rel)) {
+		free(one.rel);
+		return;
+	}
+	if (s->n == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 32;
+		s->v = xreallocarray(s->v, s->cap, sizeof(*s->v));
+	}
+	s->v[s->n++] = one;
+}
+
+static void put_labels(const struct sample *s, const char *label, struct buf *out)
+{
+	const struct pod *p = s->p;
+	bool whole = s->i >= p->obs.n;
+	struct str name = whole ? STR("") : p->spec.c[s->i].name,
+		   image = whole ? STR("") : p->spec.c[s->i].image;
+
+	buf_printf(out, "{container=\"%.*s\",%sid=\"/%s\",image=\"", STR_ARG(name), label, s->rel);
+	put_label(image, out);
+	buf_printf(out, "\",name=\"%s\",namespace=\"%.*s\",pod=\"%.*s\"}",
+		   whole ? "" : p->obs.c[s->i].id, STR_ARG(p->spec.namespace),
+		   STR_ARG(p->spec.name));
+}
+
+static void put_head(const char *name, const char *help, const char *type, struct buf *out)
+{
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void put_usages(const struct kubelet *k, const struct row *r, const struct samples *all,
+		       struct buf *out)
+{
+	put_head(r->name, r->help, r->type, out);
+	for (size_t i = 0; i < all->n; i++) {
+		buf_puts(out, r->name);
+		put_labels(&all->v[i], r->label, out);
+		put_figure(r, &all->v[i].u, out);
+		put_time(k, out);
+	}
+}
+
+/* What a container was promised, or may at most have. */
+static void put_limits(const struct kubelet *k, const struct samples *all, struct buf *out)
+{
+	static const struct {
+		const char *name, *help, *list, *resource;
+		int64_t part_nano; /* the figure's unit */
+	} rows[] = {
+		{"container_spec_memory_limit_bytes", "Memory that it may have; 0: any.", "limits",
+		 "memory", NS_PER_S},
+		{"container_spec_memory_reservation_limit_bytes", "Memory that it asks for.",
+		 "requests", "memory", NS_PER_S},
+		{"container_spec_cpu_quota", "CPU time that it may have of a period; 0: any.",
+		 "limits", "cpu", NS_PER_S / CFS_PERIOD_US},
+	};
+
+	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+		put_head(rows[r].name, rows[r].help, "gauge", out);
+		for (size_t i = 0; i < all->n; i++) {
+			const struct sample *s = &all->v[i];
+			struct quantity q = {0};
+
+			if (s->i >= s->p->obs.n)
+				continue;
+			(void)!quantity_parse(json_str(json_at(s->p->spec.c[s->i].json, "resources",
+							       rows[r].list, rows[r].resource)),
+					      &q);
+			buf_puts(out, rows[r].name);
+			put_labels(s, "", out);
+			buf_printf(out, " %" PRId64, (int64_t)(q.nano / rows[r].part_nano));
+			put_time(k, out);
+		}
+	}
+}
+
+static void put_cgroups(const struct kubelet *k, struct buf *out)
+{
+	struct samples all = {0};
 	struct map_iter it = {0};
 
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", r->name, r->help, r->name, r->type);
 	while (map_next(&k->by_uid, &it)) {
 		const struct pod *p = it.value;
 
 		for (size_t i = 0; i <= p->obs.n; i++)
-			put_usage(r, p, i, out);
+			take(&all, p, i);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(usage_rows); i++)
+		put_usages(k, &usage_rows[i], &all, out);
+	put_limits(k, &all, out);
+	samples_free(&all);
 }
 
 /* ---- links ---- */
@@ -179,8 +284,7 @@ void cadvisor_write(struct kubelet *k, struct buf *out)
 	buf_printf(out, "# TYPE machine_cpu_cores gauge\nmachine_cpu_cores %" PRId64 "\n", cores);
 	buf_printf(out, "# TYPE machine_memory_bytes gauge\nmachine_memory_bytes %" PRId64 "\n",
 		   bytes);
-	for (size_t i = 0; i < ARRAY_LEN(usage_rows); i++)
-		put_usages(k, &usage_rows[i], out);
+	put_cgroups(k, out);
 	if (fs_read("/proc/self/net/dev", NET_DEV_MAX, &net, &(struct err){0}))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(traffic_rows); i++)

@@ -93,11 +93,36 @@ static void serve_cadvisor(struct kubelet *k, struct http_req *r)
 	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
 }
 
-static void serve_metrics(struct http_req *r)
+/* As other kubelets tell of themselves. */
+static void put_counts(const struct kubelet *k, struct buf *out)
+{
+	size_t pods = 0, running = 0, exited = 0;
+	struct map_iter it = {0};
+
+	while (map_next(&k->by_uid, &it)) {
+		const struct pod *p = it.value;
+
+		pods += runs(p);
+		for (size_t i = 0; i < p->obs.n; i++) {
+			running += p->obs.c[i].state == CONT_RUNNING;
+			exited += p->obs.c[i].state == CONT_EXITED;
+		}
+	}
+	buf_printf(out,
+		   "# TYPE kubelet_node_name gauge\nkubelet_node_name{node=\"%s\"} 1\n"
+		   "# TYPE kubelet_running_pods gauge\nkubelet_running_pods %zu\n"
+		   "# TYPE kubelet_running_containers gauge\n"
+		   "kubelet_running_containers{container_state=\"running\"} %zu\n"
+		   "kubelet_running_containers{container_state=\"exited\"} %zu\n",
+		   k->node_name, pods, running, exited);
+}
+
+static void serve_metrics(struct kubelet *k, struct http_req *r)
 {
 	AUTO(buf) struct buf out = {0};
 
 	metrics_write(&out);
+	put_counts(k, &out);
 	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
 }
 
@@ -112,7 +137,7 @@ static void serve_probes(struct kubelet *k, struct http_req *r)
 static void serve_figures(struct kubelet *k, struct http_req *r)
 {
 	if (str_is(r->path, "/metrics"))
-		serve_metrics(r);
+		serve_metrics(k, r);
 	else if (str_is(r->path, "/metrics/resource"))
 		serve_resource(k, r);
 	else if (str_is(r->path, "/metrics/cadvisor"))

@@ -72,6 +72,39 @@ static void read_cpu_limit(struct usage *u, struct str stat, const char *throttl
 	u->throttled_ns *= ns;
 }
 
+/* "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6", a line for each disk. */
+static void add_disks_v2(struct usage *u, struct str text)
+{
+	struct str line, word, key, value;
+	uint64_t n;
+
+	while (str_next(&text, '\n', &line)) {
+		while (str_next(&line, ' ', &word)) {
+			if (!str_cut(word, '=', &key, &value) || str_to_u64(value, &n))
+				continue;
+			u->read_bytes += str_is(key, "rbytes") ? n : 0;
+			u->written_bytes += str_is(key, "wbytes") ? n : 0;
+			u->reads += str_is(key, "rios") ? n : 0;
+			u->writes += str_is(key, "wios") ? n : 0;
+		}
+	}
+}
+
+/* "8:0 Read 123", and more sorts of it; the total has no disk before it. */
+static void add_disks_v1(struct str text, uint64_t *reads, uint64_t *writes)
+{
+	struct str line, disk, sort, value;
+	uint64_t n;
+
+	while (str_next(&text, '\n', &line)) {
+		if (!str_cut(line, ' ', &disk, &line) || !str_cut(line, ' ', &sort, &value) ||
+		    str_to_u64(str_trim(value), &n))
+			continue;
+		*reads += str_is(sort, "Read") ? n : 0;
+		*writes += str_is(sort, "Write") ? n : 0;
+	}
+}
+
 static int read_v2(const char *root, const char *rel, struct usage *u)
 {
 	AUTO(buf) struct buf text = {0};
@@ -87,6 +120,13 @@ static int read_v2(const char *root, const char *rel, struct usage *u)
 	u->cpu_ns = usec * 1000;
 	kinds_of_memory(u, buf_view(&text), "inactive_file", "anon");
 	(void)!number_of(buf_view(&text), "file", &u->cache);
+	(void)!read_number(root, rel, "memory.swap.current", &u->swap);
+	(void)!read_number(root, rel, "memory.peak", &u->peak);
+	(void)!read_number(root, rel, "pids.current", &u->processes);
+	if (!read_text(root, rel, "memory.events", &text))
+		(void)!number_of(buf_view(&text), "oom_kill", &u->oom_kills);
+	if (!read_text(root, rel, "io.stat", &text))
+		add_disks_v2(u, buf_view(&text));
 	return 0;
 }
 
@@ -95,6 +135,8 @@ static int read_v1(const char *root, const char *rel, struct usage *u)
 	AUTO(free) char *cpu = xasprintf("%s/cpuacct", root);
 	AUTO(free) char *limit = xasprintf("%s/cpu", root);
 	AUTO(free) char *memory = xasprintf("%s/memory", root);
+	AUTO(free) char *pids = xasprintf("%s/pids", root);
+	AUTO(free) char *disks = xasprintf("%s/blkio", root);
 	AUTO(buf) struct buf text = {0};
 
 	if (read_number(cpu, rel, "cpuacct.usage", &u->cpu_ns) ||
@@ -103,6 +145,15 @@ static int read_v1(const char *root, const char *rel, struct usage *u)
 		return -1;
 	kinds_of_memory(u, buf_view(&text), "total_inactive_file", "total_rss");
 	(void)!number_of(buf_view(&text), "total_cache", &u->cache);
+	(void)!number_of(buf_view(&text), "total_swap", &u->swap);
+	(void)!read_number(memory, rel, "memory.max_usage_in_bytes", &u->peak);
+	(void)!read_number(pids, rel, "pids.current", &u->processes);
+	if (!read_text(memory, rel, "memory.oom_control", &text))
+		(void)!number_of(buf_view(&text), "oom_kill", &u->oom_kills);
+	if (!read_text(disks, rel, "blkio.throttle.io_service_bytes", &text))
+		add_disks_v1(buf_view(&text), &u->read_bytes, &u->written_bytes);
+	if (!read_text(disks, rel, "blkio.throttle.io_serviced", &text))
+		add_disks_v1(buf_view(&text), &u->reads, &u->writes);
 	if (!read_text(limit, rel, "cpu.stat", &text))
 		read_cpu_limit(u, buf_view(&text), "throttled_time", 1);
 	return 0;

@@ -15,8 +15,11 @@ struct usage {
 	uint64_t working;    /* without what the kernel can drop at once */
 	uint64_t rss, cache; /* of that memory: the processes' own, and files' */
 	uint64_t periods, throttled, throttled_ns; /* of a CPU limit; 0 without one */
-	int64_t at_ns;                             /* wall clock */
-	int64_t started_ns;                        /* likewise; 0 = unknown */
+	/* Where they are told; else 0. */
+	uint64_t swap, peak, oom_kills, processes;
+	uint64_t read_bytes, written_bytes, reads, writes; /* of disks */
+	int64_t at_ns;                                     /* wall clock */
+	int64_t started_ns;                                /* likewise; 0 = unknown */
 };
 
 /* -1 when the cgroup is gone. `root` is where cgroups are mounted, `rel` the cgroup below it. */

@@ -48,7 +48,7 @@ all() { local c; for c in "$@"; do eval "$c" || return 1; done; }
 main=.containerStatuses[0]
 quick="periodSeconds: 1, failureThreshold: 1"
 
-p target "$web, ports: [{name: web, containerPort: 8080}], readinessProbe: {tcpSocket: {port: web}, periodSeconds: 1}" | k apply -f - >/dev/null
+p target "$web, ports: [{name: web, containerPort: 8080}], resources: {limits: {cpu: 500m, memory: 64Mi}}, readinessProbe: {tcpSocket: {port: web}, periodSeconds: 1}" | k apply -f - >/dev/null
 {
 	p local "$web, livenessProbe: {httpGet: {path: /cgi-bin/local, port: 8080}, initialDelaySeconds: 1, timeoutSeconds: 15, $quick}"
 	p away "$web, livenessProbe: {httpGet: {path: /cgi-bin/away, port: 8080}, initialDelaySeconds: 1, timeoutSeconds: 15, $quick}"
@@ -99,6 +99,7 @@ as() { # as ACCOUNT PATH MORE…: the status, then the answer
 answers() { local want=$1 got; shift; got=$(as "$@"); [ "$got" = "$want" ] || { echo "$* is $got, not $want"; head -c 300 "$work/as"; return 1; }; }
 scraped() { answers 200 prom "$1" && grep -qE "$2" "$work/as"; }
 ok "a node is scraped with a token" all "scraped /metrics ^process_" "scraped /metrics/resource ^node_cpu" "soon 5 scraped /metrics/cadvisor '^container_cpu_usage_seconds_total.*pod=\"target\"'"
+ok "… of all that dashboards ask for" all "scraped /metrics '^kubelet_running_pods [1-9]'" "grep -qE '^kubelet_node_name.node=\"node-1\". 1$' $work/as" "scraped /metrics/cadvisor '^container_processes.*pod=\"target\".* [1-9]'" "grep -qE '^container_spec_cpu_quota.container=\"main\".*pod=\"target\".* 50000 ' $work/as" "grep -qE '^container_spec_memory_limit_bytes.container=\"main\".*pod=\"target\".* 67108864 ' $work/as" "grep -q '^container_fs_reads_bytes_total' $work/as"
 ok "probes are counted" all "scraped /metrics/probes '^prober_probe_total.container=\"main\",namespace=\"default\",pod=\"unwell\",probe_type=\"Readiness\",pod_uid=\"[^\"]+\",result=\"failed\". [1-9]'" "grep -qE 'pod=\"serving\",probe_type=\"Readiness\",.*result=\"successful\". [1-9]' $work/as" "grep -qE '^prober_probe_duration_seconds_bucket.*pod=\"slow\",probe_type=\"Startup\",le=\"10\". [1-9]' $work/as"
 ok "… and nothing else with that one" all "answers 403 prom /pods" "grep -q 'verb=get, resource=nodes, subresource=proxy' $work/as" "answers 403 prom /stats/summary" "answers 403 prom /logs/" "answers 403 prom /metrics -X POST"
 ok "who has no rights gets nothing, whatever is asked" all "answers 403 poor /metrics" "answers 403 poor /metrics -I" "answers 401 nobody /metrics" "answers 401 nobody /metrics -I" "answers 401 nobody /metrics -X DELETE" "answers 401 nosuch /metrics" "answers 401 nosuch /metrics"

@@ -26,7 +26,22 @@ void test_stats__cgroup_v2(void **state)
 	    "usage_usec 1500\nuser_usec 1000\nnr_periods 9\nnr_throttled 2\nthrottled_usec 5\n");
 	put(&w, "a/b/memory.current", "8192\n");
 	put(&w, "a/b/memory.stat", "anon 1\nfile 2\ninactive_file 4096\n");
+	put(&w, "a/b/memory.swap.current", "5\n");
+	put(&w, "a/b/memory.peak", "9000\n");
+	put(&w, "a/b/memory.events", "low 0\noom 4\noom_kill 3\n");
+	put(&w, "a/b/pids.current", "6\n");
+	put(&w, "a/b/io.stat",
+	    "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n"
+	    "8:16 rbytes=10 wbytes=x rios=30\nodd\n");
 	assert_int_equal(usage_read(w.dir, "a/b", true, &u), 0);
+	assert_int_equal(u.swap, 5);
+	assert_int_equal(u.peak, 9000);
+	assert_int_equal(u.oom_kills, 3);
+	assert_int_equal(u.processes, 6);
+	assert_int_equal(u.read_bytes, 11);
+	assert_int_equal(u.written_bytes, 2);
+	assert_int_equal(u.reads, 33);
+	assert_int_equal(u.writes, 4);
 	assert_int_equal(u.cpu_ns, 1500000);
 	assert_int_equal(u.memory, 8192);
 	assert_int_equal(u.working, 4096);
@@ -55,7 +70,16 @@ void test_stats__cgroup_v1(void **state)
 	put(&w, "memory/a/memory.usage_in_bytes", "8192\n");
 	put(&w, "memory/a/memory.stat", "inactive_file 1\ntotal_inactive_file 2\ntotal_rss 3\n");
 	put(&w, "cpu/a/cpu.stat", "nr_periods 4\nthrottled_time 6\n");
+	put(&w, "blkio/a/blkio.throttle.io_service_bytes",
+	    "8:0 Read 10\n8:0 Write 20\n8:0 Total 30\n8:16 Read 1\nTotal 31\n");
+	put(&w, "blkio/a/blkio.throttle.io_serviced", "8:0 Read 3\n8:0 Write 4\n");
+	put(&w, "pids/a/pids.current", "2\n");
 	assert_int_equal(usage_read(w.dir, "a", false, &u), 0);
+	assert_int_equal(u.read_bytes, 11);
+	assert_int_equal(u.written_bytes, 20);
+	assert_int_equal(u.reads, 3);
+	assert_int_equal(u.writes, 4);
+	assert_int_equal(u.processes, 2);
 	assert_int_equal(u.cpu_ns, 77);
 	assert_int_equal(u.working, 8190);
 	assert_int_equal(u.rss, 3);
