@@ -281,7 +281,7 @@ def chosen(api, ns):
     soon(lambda: api.get(coll % "v2").code == 200)
     listed = lambda v, fields: [i["metadata"]["name"] for i in api.get(coll % v + "?fieldSelector=" + urllib.parse.quote(fields))["items"]]
     watches = [api.watch(coll % v, fieldSelector=f) for v, f in (("v2", "host=h1"), ("v2", "host=h1,port=80"), ("v1", "hostPort=h1:80"))]
-    told = lambda w, n: [(e or {}).get("type", "") + " " + str(dig(e or {}, "object.metadata.name")) for e in (w.next(5) for _ in range(n))]
+    told = lambda w, n: [(e or {}).get("type", "") + " " + str(dig(e or {}, "object.metadata.name")) for e in (w.next() for _ in range(n))]
     for name, host, port in (("a", "h1", "80"), ("b", "h1", "8080"), ("c", "h2", "80")):
         api.post(coll % "v2", {"apiVersion": "e2e.example.com/v2", "kind": "Selected", "metadata": {"name": name}, "host": host, "port": port})
     eq("lists by them", [listed("v2", "host=h1"), listed("v2", "host=h1,port=80"), listed("v1", "hostPort=h1:8080")], [["a", "b"], ["a"], ["b"]])
