@@ -11,6 +11,7 @@
 #include "lib/kube/resources.h"
 #include "lib/kube/workqueue.h"
 #include "reconciler/argo.h"
+#include "reconciler/drifts.h"
 #include "reconciler/engine.h"
 #include "reconciler/gotk.h"
 #include "reconciler/recipients.h"
@@ -172,6 +173,11 @@ void unit_changed(struct reconciler *r, const struct obj *old, const struct obj 
 	if (!new) {
 		gotk_condition(&(struct gotk_object){"Kustomization", o->namespace, o->name},
 			       "Deleted");
+		/* Nothing held it back: an Application without a finalizer, mostly. */
+		if (u && r->synced) {
+			drifts_goodbye(u);
+			recipients_goodbye(u);
+		}
 		unit_free(u);
 		return;
 	}

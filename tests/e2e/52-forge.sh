@@ -373,7 +373,11 @@ sed -i 's/title: new/title: newer/' "$repo/web/page.yaml"; push newer
 ok "what is no longer said of its forge counts at once" soon 15 page newer
 sleep 1
 ok "… and no commit has a status from then on" sh -c "! curl -sf $at/_/state | grep '$(git -C "$repo" rev-parse HEAD) success plumb/default/argocd-web'"
+k -n shop patch configmap page -p '{"data":{"title":"odd"}}' --field-manager=eve >/dev/null
+webs() { git -C "$work/acme/shop.git" rev-parse -q --verify refs/heads/plumb/drift/default/argocd-web; }
+ok "without a forge its drift is a branch" soon 15 webs
 k -n argocd delete application web --wait=false >/dev/null
+ok "… that goes with it" soon 15 sh -c "! git -C $work/acme/shop.git rev-parse -q --verify refs/heads/plumb/drift/default/argocd-web"
 
 ok "no token and no secret anywhere" sh -c "! curl -sf $at/_/state | grep -e swordfish -e flounder -e pufferfish -e AGE-SECRET -e $token -e h00k-t0ken -e s1nk-t0ken && ! grep -rl -e swordfish -e flounder -e pufferfish -e $token -e h00k-t0ken $data/log"
 ok "clean stop" stop

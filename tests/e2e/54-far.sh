@@ -70,5 +70,13 @@ ok "… and applied to when it is back" soon 25 is grey
 git -C "$repo" rm -q app/far.yaml; push 'gone'
 ok "its end takes along what is there" soon 15 sh -c "! '$KUBECTL' --kubeconfig '$far/admin.kubeconfig' -n shop get configmap settings"
 ok "… and is no more" soon 10 sh -c "! '$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n plumb-system get kustomization far"
+k apply -f - >/dev/null <<Y
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: farther, namespace: plumb-system}
+spec: {interval: 1m, prune: true, path: far, sourceRef: {kind: GitRepository, name: root}, kubeConfig: {configMapRef: {name: x}}}
+Y
+ok "one that names a cluster in another way is told" soon 10 sh -c "'$KUBECTL' --kubeconfig '$data/admin.kubeconfig' -n plumb-system get kustomization farther -o jsonpath='{.status.conditions[*].message}' | grep -q 'only secretRef is supported'"
+ok "… and can be deleted" k -n plumb-system delete kustomization farther --timeout=15s
 ok "clean stop" stop
 finish
