@@ -150,7 +150,12 @@ static void bad_text(struct check *c, const struct schema *s, const struct json 
 	}
 	struct str path = spath_text(c->a, at);
 	schema_problem(c->problems, "FieldValueInvalid", path, v->src,
-		       "Invalid value: \"%.*s\": %s", (int)v->n, v->s, why);
+		       "Invalid value: \"%.*s\": %.*s in body must be of type %s: \"%.*s\"",
+		       (int)v->n, v->s, STR_ARG(path),
+		       s->format                 ? s->format
+		       : s->type == SCHEMA_BYTES ? "byte"
+						 : "date-time",
+		       (int)v->n, v->s);
 }
 
 static void check_enum(struct check *c, const struct schema *s, const struct json *v,

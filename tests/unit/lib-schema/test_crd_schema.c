@@ -64,6 +64,10 @@ void test_crd_schema__checks(void **state)
 	check("{\"type\":\"string\",\"enum\":[\"a\",\"b\"]}", "{\"x\":\"c\"}",
 	      "x: Unsupported value: \"c\": supported values: \"a\", \"b\"");
 	check("{\"x-kubernetes-int-or-string\":true}", "{\"x\":\"c\"}", "");
+	check("{\"type\":\"string\",\"format\":\"byte\"}", "{\"x\":\"a\"}",
+	      "x: Invalid value: \"a\": x in body must be of type byte: \"a\"");
+	check("{\"type\":\"string\",\"format\":\"date-time\"}", "{\"x\":\"b\"}",
+	      "x: Invalid value: \"b\": x in body must be of type date-time: \"b\"");
 	check("{\"type\":\"string\"}", "{\"x\":1}",
 	      "x: Invalid value: \"integer\": x in body must be of type string: \"integer\"");
 	check("{\"type\":\"string\",\"nullable\":true}", "{\"x\":null}", "");
