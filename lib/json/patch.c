@@ -122,10 +122,28 @@ static int op_remove(struct patching *p, const char *op, struct str path)
 	return 0;
 }
 
+/* The object that `path` names a member of, NULL when it names anything else. */
+static struct json *owner(struct patching *p, struct str path, struct str *ret_token)
+{
+	struct str parent_path;
+	struct json *parent;
+
+	if (!pointer_split(p->a, path, &parent_path, ret_token))
+		return NULL;
+	parent = json_pointer(p->doc, parent_path);
+	return json_is(parent, JSON_OBJECT) ? parent : NULL;
+}
+
+/* An object's member needn't be there to be replaced, nor to be copied as null: so it is with
+ * Kubernetes' servers, and clients rely on it. */
 static int op_replace(struct patching *p, struct str path, const struct json *value)
 {
-	struct json *slot = json_pointer(p->doc, path);
+	struct json *slot = json_pointer(p->doc, path), *parent;
+	struct str token;
 
+	parent = slot ? NULL : owner(p, path, &token);
+	if (parent)
+		slot = json_add(p->a, parent, token, NULL);
 	if (!slot)
 		return no_path(p, "replace", path);
 	*slot = *json_copy(p->a, value);
@@ -146,7 +164,10 @@ static int op_copy(struct patching *p, struct str from, struct str path)
 {
 	const struct json *value = json_pointer(p->doc, from);
 	AUTO(buf) struct buf text = {0};
+	struct str token;
 
+	if (!value && owner(p, from, &token))
+		value = &null;
 	if (!value)
 		return no_path(p, "copy", from);
 	json_write(value, &text);
@@ -199,15 +220,18 @@ static int apply_op(struct patching *p, const struct json *op)
 			  *value = json_get(op, STR("value"));
 	struct str path = json_str(path_value), from = json_str(json_get(op, STR("from")));
 
+	if (!json_is(op, JSON_OBJECT))
+		return err_set(p->err, ERR_BAD_REQUEST, "a patch operation must be an object");
+
 	if (!json_is(path_value, JSON_STRING))
-		return err_set(p->err, ERR_BAD_REQUEST, "a patch operation has no path");
+		return err_set(p->err, ERR_INVALID, "a patch operation has no path");
 	/* RFC 6902 wants one; Kubernetes takes none for null, and its clients leave out what is
 	 * empty. */
 	if (!value)
 		value = &null;
 	if ((str_is(name, "copy") || str_is(name, "move")) &&
 	    !json_is(json_get(op, STR("from")), JSON_STRING))
-		return err_set(p->err, ERR_BAD_REQUEST, "patch operation %.*s has no from",
+		return err_set(p->err, ERR_INVALID, "patch operation %.*s has no from",
 			       STR_ARG(name));
 	from = count_back(p, from, false);
 	path = count_back(p, path,
@@ -224,7 +248,7 @@ static int apply_op(struct patching *p, const struct json *op)
 		return op_copy(p, from, path);
 	if (str_is(name, "move"))
 		return op_move(p, from, path);
-	return err_set(p->err, ERR_BAD_REQUEST, "Unexpected kind: %.*s", (int)MIN(name.n, 50),
+	return err_set(p->err, ERR_INVALID, "Unexpected kind: %.*s", (int)MIN(name.n, 50),
 		       name.p ? name.p : "");
 }
 
@@ -233,6 +257,8 @@ struct json *patch_json(struct arena *a, const struct json *doc, const struct js
 {
 	struct patching p = {.a = a, .err = err};
 
+	if (json_is(ops, JSON_NULL))
+		return json_copy(a, doc);
 	if (!json_is(ops, JSON_ARRAY)) {
 		err_set(err, ERR_BAD_REQUEST, "a JSON patch must be an array of operations");
 		return NULL;

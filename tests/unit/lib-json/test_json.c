@@ -203,7 +203,10 @@ void test_patch__operations(void **state)
 	expect_patched("{}", "[{\"op\":\"remove\",\"path\":\"/a\"}]", NULL);
 	expect_patched("{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":{\"b\":2}}]",
 		       "{\"a\":{\"b\":2}}");
-	expect_patched("{}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":1}]", NULL);
+	expect_patched("{}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":1}]", "{\"a\":1}");
+	expect_patched("{}", "[{\"op\":\"replace\",\"path\":\"/a/b\",\"value\":1}]", NULL);
+	expect_patched("[1]", "[{\"op\":\"replace\",\"path\":\"/1\",\"value\":1}]", NULL);
+	expect_patched("{}", "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/b\"}]", "{\"b\":null}");
 	expect_patched("{\"a\":{\"b\":1}}", "[{\"op\":\"move\",\"from\":\"/a/b\",\"path\":\"/c\"}]",
 		       "{\"a\":{},\"c\":1}");
 	expect_patched("[1,2,3]", "[{\"op\":\"move\",\"from\":\"/0\",\"path\":\"/2\"}]", "[2,3,1]");

@@ -67,8 +67,54 @@ void test_merge__lists_merge_by_key(void **state)
 		"{\"containers\":[{\"name\":\"a\",\"image\":\"x\"},{\"name\":\"b\",\"image\":\"z\"}"
 		"]}");
 	patched(POD, TWO, "{\"containers\":[{\"name\":\"c\",\"image\":\"w\"}]}",
+		"{\"containers\":[{\"name\":\"c\",\"image\":\"w\"},{\"name\":\"a\",\"image\":\"x\"}"
+		",{\"name\":\"b\",\"image\":\"y\"}]}");
+	arena_release(&a);
+}
+
+/* The patch's order counts; what it doesn't name stands where it stood, after what is new. */
+void test_merge__lists_take_the_patchs_order(void **state)
+{
+	(void)state;
+	patched(POD, TWO, "{\"containers\":[{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"a\"}]}",
+		"{\"containers\":[{\"name\":\"b\",\"image\":\"y\"},{\"name\":\"c\"},{\"name\":"
+		"\"a\","
+		"\"image\":\"x\"}]}");
+	patched(POD, TWO, "{\"containers\":[{\"name\":\"b\"},{\"name\":\"c\"}]}",
 		"{\"containers\":[{\"name\":\"a\",\"image\":\"x\"},{\"name\":\"b\",\"image\":\"y\"}"
-		",{\"name\":\"c\",\"image\":\"w\"}]}");
+		",{\"name\":\"c\"}]}");
+	patched("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "{\"finalizers\":[\"a\",\"b\"]}",
+		"{\"finalizers\":[\"c\"]}", "{\"finalizers\":[\"c\",\"a\",\"b\"]}");
+	arena_release(&a);
+}
+
+static void refused(const char *doc, const char *patch)
+{
+	struct err err = {0};
+
+	if (schema_strategic_merge(&a, schema_find(STR(POD)), parse(doc), parse(patch), &err))
+		fail_msg("%s was taken", patch);
+	assert_int_equal(err.code, ERR_BAD_REQUEST);
+}
+
+void test_merge__directives_that_make_no_sense_are_refused(void **state)
+{
+	(void)state;
+	refused("{\"affinity\":{}}", "{\"affinity\":{\"$patch\":\"merge\"}}");
+	refused(TWO, "{\"containers\":[{\"name\":\"a\",\"$patch\":\"x\"}]}");
+	refused(TWO, "{\"$retainKeys\":[\"containers\"],\"nodeName\":\"n\"}");
+	refused(TWO, "{\"$retainKeys\":1}");
+	refused(TWO,
+		"{\"$setElementOrder/containers\":[{\"name\":\"a\"}],\"containers\":[{\"name\":"
+		"\"b\"}]}");
+	arena_release(&a);
+}
+
+void test_merge__an_object_that_is_deleted_by_directive_is_left_empty(void **state)
+{
+	(void)state;
+	patched(POD, "{\"affinity\":{\"nodeAffinity\":{}}}",
+		"{\"affinity\":{\"$patch\":\"delete\"}}", "{\"affinity\":{}}");
 	arena_release(&a);
 }
 
