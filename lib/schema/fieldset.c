@@ -291,14 +291,24 @@ static void mark(struct arena *a, struct json *set)
 		json_set(a, set, STR("."), json_new(a, JSON_OBJECT));
 }
 
+/* A list is owned by its items: where there are none, nobody says anything. */
+static bool list_of_nothing(const struct schema *s, const struct json *v)
+{
+	return s && s->type == SCHEMA_ARRAY && s->list != SCHEMA_LIST_ATOMIC && !json_len(v) &&
+	       json_is(v, JSON_ARRAY);
+}
+
 /* Map entries own themselves; a structure's fields only what is below them. */
 static void add_members(struct arena *a, const struct schema *s, const struct json *v,
 			struct json *out)
 {
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct str key = v->members[i].key;
-		struct json *below = fieldset_of(a, shape_child(s, key), &v->members[i].value);
+		struct json *below;
 
+		if (list_of_nothing(shape_child(s, key), &v->members[i].value))
+			continue;
+		below = fieldset_of(a, shape_child(s, key), &v->members[i].value);
 		if (below->n && (!s || s->type == SCHEMA_MAP))
 			mark(a, below);
 		json_add_borrowed(a, out, element_of_field(a, key), below);
@@ -353,7 +363,8 @@ static bool comes_by_itself(const struct schema *parent, struct str key)
 {
 	const struct schema_field *f = parent ? schema_field(parent, key) : NULL;
 
-	return f && (f->solid || (f->required && parent->name) || str_is(key, "metadata"));
+	return f && (f->solid || ((f->required || f->listed) && parent->name) ||
+		     str_is(key, "metadata"));
 }
 
 /* And the zero of what is always written is there before anybody says so. */
@@ -525,16 +536,20 @@ static void compare_lists(struct arena *a, const struct schema *s, const struct 
 	}
 }
 
-static bool same_shape(enum shape x, enum shape y)
+/* Of two values of which at most one is empty: emptied and filled, a container is still one. */
+static enum shape common_shape(const struct schema *s, const struct json *x, const struct json *y)
 {
-	return x == y && x != SHAPE_LEAF;
+	const struct json *fuller = json_len(x) ? x : y;
+
+	return x->type == y->type && (json_len(x) || json_len(y)) ? shape_of(s, fuller)
+								  : SHAPE_LEAF;
 }
 
 /* *ret members are NULL where nothing differs. */
 static void compare(struct arena *a, const struct schema *s, const struct json *from,
 		    const struct json *to, struct fieldset_diff *ret)
 {
-	enum shape x = shape_of(s, from), y = shape_of(s, to);
+	enum shape shape = common_shape(s, from, to);
 	AUTO(differing)
 	struct differing into = {json_index_of(json_new(a, JSON_OBJECT)),
 				 json_index_of(json_new(a, JSON_OBJECT))};
@@ -542,15 +557,15 @@ static void compare(struct arena *a, const struct schema *s, const struct json *
 	*ret = (struct fieldset_diff){0};
 	if (json_equal(from, to))
 		return;
-	if (!same_shape(x, y)) {
-		if (x != SHAPE_LEAF)
+	if (shape == SHAPE_LEAF) {
+		if (shape_of(s, from) != SHAPE_LEAF)
 			ret->removed = fieldset_of(a, s, from);
-		if (y == SHAPE_LEAF && s && schema_equal(s, from, to))
+		if (shape_of(s, to) == SHAPE_LEAF && s && schema_equal(s, from, to))
 			return;
 		ret->changed = added(a, s, to, false);
 		return;
 	}
-	if (x == SHAPE_MAP)
+	if (shape == SHAPE_MAP)
 		compare_maps(a, s, from, to, &into);
 	else
 		compare_lists(a, s, from, to, &into);

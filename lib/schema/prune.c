@@ -21,9 +21,12 @@ static void prune_map(const struct schema *s, struct json *v)
 {
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct json *value = &v->members[i].value;
-		/* Go leaves the zero value where null stands in a map of texts. */
-		if (value->type == JSON_NULL && s->item->type == SCHEMA_STRING && !custom(s))
+		/* Go leaves the zero value where null stands in a map. */
+		if (value->type == JSON_NULL && !custom(s) &&
+		    (s->item->type == SCHEMA_STRING || s->item->type == SCHEMA_BYTES))
 			*value = (struct json){.type = JSON_STRING, .s = ""};
+		if (value->type == JSON_NULL && !custom(s) && s->item->type == SCHEMA_QUANTITY)
+			*value = (struct json){.type = JSON_STRING, .s = "0", .n = 1};
 		schema_prune(s->item, value);
 	}
 }
@@ -43,9 +46,17 @@ static bool is_meta(struct str key)
 	return str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata");
 }
 
+static bool is_zero(const struct json *v)
+{
+	return (v->type == JSON_STRING && !v->n) || (v->type == JSON_INT && !v->i) ||
+	       (v->type == JSON_BOOL && !v->b);
+}
+
 /* Go's encoder leaves empty maps and lists out, but where the API promises that they are there. */
 static bool left_out(const struct schema_field *f, const struct json *v)
 {
+	if (f && f->omit && is_zero(v))
+		return true;
 	if (!f || f->required || f->listed || v->n)
 		return false;
 	return (f->type->type == SCHEMA_MAP && v->type == JSON_OBJECT) ||

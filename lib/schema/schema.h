@@ -55,6 +55,7 @@ struct schema_field {
 	bool required; /* schema_check() demands it */
 	bool listed;   /* published as required, but its absence is accepted or worded elsewhere */
 	bool solid;    /* an object that Kubernetes always writes, even empty */
+	bool omit;     /* a text, number or truth whose zero Kubernetes takes for absence */
 	/* Field number in the protobuf form, 0 = none. An embedded message's number stands in bits
 	 * 8-11, one around that in 12-15. */
 	uint16_t proto;
@@ -131,7 +132,8 @@ void schema_default(struct arena *a, const struct schema *s, struct json *v);
  * the zero of texts, numbers and truths that are published as required, in place. */
 void schema_fill(struct arena *a, const struct schema *s, struct json *v);
 /* Drops unknown fields in place, as the decoder of built-in kinds and CRD pruning do. Also drops
- * null members of built-in objects, and empty maps and lists that Kubernetes never writes. */
+ * null members of built-in objects, and what Kubernetes never writes: empty maps and lists, and the
+ * zero of what it can't tell from absence. */
 void schema_prune(const struct schema *s, struct json *v);
 /* Quantities, times and durations of built-in types as Kubernetes keeps them ("1000m" is "1"), in
  * place; what can't be read stays. */

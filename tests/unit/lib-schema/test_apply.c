@@ -169,6 +169,36 @@ void test_apply__an_update_owns_the_containers_that_came_with_it(void **state)
 		"\"f:securityContext\":{}}}");
 }
 
+static void update_owns(const char *before, const char *after, const char *want)
+{
+	struct apply_opts o = {.manager = STR("m"), .api_version = STR("v1")};
+	struct json *next = parse(after);
+	AUTO(buf) struct buf text = {0};
+
+	apply_track_update(&a, schema_find_kind(STR("v1"), STR("Pod")), parse(before), next, &o);
+	json_write_sorted(json_pointer(next, STR("/metadata/managedFields/0/fieldsV1")), &text);
+	assert_string_equal(text.n ? buf_cstr(&text) : "", want);
+}
+
+/* Emptied or filled, a structure is still there: only what it holds changes hands. */
+void test_apply__an_emptied_structure_is_nobodys(void **state)
+{
+	(void)state;
+	update_owns("{\"metadata\":{\"labels\":{\"a\":\"b\"}}}", "{\"metadata\":{\"labels\":{}}}", "null");
+	update_owns("{\"metadata\":{\"labels\":{}}}", "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}",
+		    "{\"f:metadata\":{\"f:labels\":{\"f:a\":{}}}}");
+	arena_release(&a);
+}
+
+void test_apply__an_applied_empty_list_is_nobodys(void **state)
+{
+	struct json *v = applied("m", NULL, CONTAINERS(""));
+
+	(void)state;
+	fields_are(v, "m", "Apply", "{\"f:spec\":{\"f:template\":{\"f:spec\":{}}}}");
+	arena_release(&a);
+}
+
 void test_apply__lists_merge_by_key(void **state)
 {
 	struct json *v = applied("m", NULL,
@@ -247,7 +277,7 @@ void test_strategic_merge__lists_and_directives(void **state)
 	smp_is("{\"containers\":[{\"name\":\"a\",\"image\":\"1\"}]}",
 	       "{\"containers\":[{\"name\":\"b\",\"image\":\"2\"},{\"name\":\"a\",\"image\":\"3\"}]"
 	       "}",
-	       "{\"containers\":[{\"image\":\"3\",\"name\":\"a\"},{\"image\":\"2\",\"name\":\"b\"}]"
+	       "{\"containers\":[{\"image\":\"2\",\"name\":\"b\"},{\"image\":\"3\",\"name\":\"a\"}]"
 	       "}");
 	smp_is("{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]}",
 	       "{\"containers\":[{\"name\":\"a\",\"$patch\":\"delete\"}]}",
@@ -260,8 +290,7 @@ void test_strategic_merge__lists_and_directives(void **state)
 	       "containers\":[{\"name\":\"b\"},{\"name\":\"a\"}],\"containers\":[{\"name\":\"a\","
 	       "\"image\":\"x\"}]}",
 	       "{\"containers\":[{\"name\":\"b\"},{\"image\":\"x\",\"name\":\"a\"}]}");
-	smp_is("{\"nodeSelector\":{\"a\":\"1\",\"b\":\"2\"}}",
-	       "{\"nodeSelector\":{\"a\":null,\"$patch\":\"merge\"}}",
+	smp_is("{\"nodeSelector\":{\"a\":\"1\",\"b\":\"2\"}}", "{\"nodeSelector\":{\"a\":null}}",
 	       "{\"nodeSelector\":{\"b\":\"2\"}}");
 	smp_is("{\"nodeSelector\":{\"a\":\"1\"}}",
 	       "{\"nodeSelector\":{\"$patch\":\"replace\",\"c\":\"3\"}}",
