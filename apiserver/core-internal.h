@@ -348,8 +348,11 @@ bool core_subresource(struct op *op);
 /* POST of a Binding. */
 void core_binding(struct op *op);
 void core_admit_sort(struct core *c);
-int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,
-		const struct json *old);
+/* What may change a write, before its kind's rules have a look at it; those who only judge come
+ * after them. */
+int write_mutate(struct op *op, enum admission_op what, struct json *next, const struct json *old);
+int write_judge(struct op *op, enum admission_op what, struct json *next, const struct json *old);
+int write_admit_delete(struct op *op, struct str name, const struct json *old);
 /* The webhooks alone: for bodies that aren't objects of the kind (a Scale, an Eviction). */
 int write_ask(struct op *op, enum admission_op what, struct json *next, const struct json *old);
 

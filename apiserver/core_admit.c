@@ -2,6 +2,8 @@
  * Admission in a write's course: the built-in steps in their order, the webhooks, and those steps
  * that must see what will be stored. One thread; memory is the request's.
  */
+#include <limits.h>
+
 #include "apiserver/core-internal.h"
 
 extern const struct admission admission_validating_policy;
@@ -68,30 +70,50 @@ static int refused(struct op *op, const struct admission_req *r)
 	return -1;
 }
 
-/* Those before the webhooks, or those after. */
-static int run_steps(struct op *op, struct admission_req *r, bool last)
+/* Those of an order from `first` on, before `end`. */
+static int run_steps(struct op *op, struct admission_req *r, int first, int end)
 {
 	for (const struct admission **s = op->core->steps; *s; s++)
-		if (((*s)->order >= ADMISSION_LAST) == last && (*s)->admit(r, &op->err))
+		if ((*s)->order >= first && (*s)->order < end && (*s)->admit(r, &op->err))
 			return r->comes && op_await(op) ? -1 : refused(op, r);
 	return 0;
 }
 
-int write_admit(struct op *op, enum admission_op what, struct str name, struct json *next,
-		const struct json *old)
+int write_mutate(struct op *op, enum admission_op what, struct json *next, const struct json *old)
 {
-	struct admission_req r = admission(op, what, name, next, old);
-	bool changed;
+	struct admission_req r = admission(op, what, meta_name(next), next, old);
+	bool changed = false;
 
-	if (run_steps(op, &r, false))
+	if (run_steps(op, &r, 0, ADMISSION_JUDGES))
 		return -1;
 	/* A Scale's webhooks were asked about the Scale; an Eviction's deletion is its own. */
-	if (op->pure_body)
-		return run_steps(op, &r, true);
-	if (webhooks_mutate(op, &r, &changed) || (changed && run_steps(op, &r, false)) ||
-	    webhooks_validate_all(op, &r))
+	if (!op->pure_body && webhooks_mutate(op, &r, &changed))
 		return -1;
-	return run_steps(op, &r, true);
+	return changed ? run_steps(op, &r, 0, ADMISSION_JUDGES) : 0;
+}
+
+static int judge(struct op *op, struct admission_req *r)
+{
+	if (run_steps(op, r, ADMISSION_JUDGES, ADMISSION_LAST) ||
+	    (!op->pure_body && webhooks_validate_all(op, r)))
+		return -1;
+	return run_steps(op, r, ADMISSION_LAST, INT_MAX);
+}
+
+int write_judge(struct op *op, enum admission_op what, struct json *next, const struct json *old)
+{
+	struct admission_req r = admission(op, what, meta_name(next), next, old);
+
+	return judge(op, &r);
+}
+
+int write_admit_delete(struct op *op, struct str name, const struct json *old)
+{
+	struct admission_req r = admission(op, ADMIT_DELETE, name, NULL, old);
+
+	if (run_steps(op, &r, 0, ADMISSION_JUDGES))
+		return -1;
+	return judge(op, &r);
 }
 
 int write_ask(struct op *op, enum admission_op what, struct json *next, const struct json *old)

@@ -12,6 +12,22 @@
 
 /* ---- options ---- */
 
+/* What can't be read is no wish that could be carried out otherwise. */
+static int check_types(struct op *op, const struct json *o)
+{
+	const struct schema *s =
+		schema_find(STR("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"));
+	struct schema_problems problems = {.a = op->a};
+
+	schema_check(s, o, &problems, NULL);
+	for (size_t i = 0; i < problems.n; i++)
+		if (!strcmp(problems.v[i].reason, "FieldValueTypeInvalid"))
+			return err_set(&op->err, ERR_BAD_REQUEST, "%.*s",
+				       (int)MIN(problems.v[i].message.n, 200),
+				       problems.v[i].message.p);
+	return 0;
+}
+
 static struct json *options_of(struct op *op)
 {
 	struct json *o;
@@ -45,7 +61,7 @@ static struct json *options_of(struct op *op)
 		json_set_int(op->a, o, "gracePeriodSeconds", seconds);
 	if (how.n)
 		json_set_str(op->a, o, "propagationPolicy", how);
-	if (options_read_delete(op, o))
+	if (check_types(op, o) || options_read_delete(op, o))
 		return NULL;
 	op->delete_options = o;
 	return o;
@@ -208,8 +224,7 @@ const struct obj *core_delete_object(struct op *op, const struct obj *live,
 	const struct obj *marked;
 
 	*ret_gone = false;
-	if (check_preconditions(op, live, options) ||
-	    write_admit(op, ADMIT_DELETE, live->name, NULL, old))
+	if (check_preconditions(op, live, options) || write_admit_delete(op, live->name, old))
 		return NULL;
 	if (defines(op->kind)) /* its objects go first, whatever else was wished for */
 		set_finalizer(op->a, json_set_object(op->a, tree, "metadata"), CRD_FINALIZER, true);

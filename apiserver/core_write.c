@@ -363,6 +363,9 @@ static struct json *make_next(struct op *op, struct json *next, const struct obj
 		return NULL;
 	next = keep_apart(op, next, tree);
 	stamp_kept(op, next, tree);
+	/* What is written gets a new one; what is only tried shows the one that was found. */
+	json_set(op->a, metadata(op, next), STR("resourceVersion"),
+		 json_at(tree, "metadata", "resourceVersion"));
 	return next;
 }
 
@@ -447,6 +450,7 @@ static const struct obj *write_stored(struct op *op, struct json *next, const st
 				      const struct kind *asked)
 {
 	const struct json *tree = live ? obj_tree(live, op->a) : NULL;
+	enum admission_op what = live ? ADMIT_UPDATE : ADMIT_CREATE;
 	bool taken;
 
 	if (live ? !(next = make_next(op, next, live, tree)) : make_new(op, next))
@@ -456,13 +460,13 @@ static const struct obj *write_stored(struct op *op, struct json *next, const st
 	default_all(op, next);
 	if (asked) /* what admission and the kind's strategy add is nobody's */
 		track(op, asked, next, tree);
-	if (write_admit(op, live ? ADMIT_UPDATE : ADMIT_CREATE, meta_name(next), next, tree))
+	if (write_mutate(op, what, next, tree))
 		return NULL;
 	prepare(op, next, tree);
 	if (!taken && allocate(op, next, tree))
 		return NULL;
 	validate(op, next, tree);
-	if (invalid(op))
+	if (invalid(op) || write_judge(op, what, next, tree))
 		return NULL;
 	if (!live && refuse_new(op, next, taken))
 		return NULL;

@@ -77,8 +77,10 @@ void admission_warn(struct admission_req *r, struct str text);
 /* An annotation of the audit log's event; the first of a name stays. Texts live as long as r. */
 void admission_note(struct admission_req *r, struct str key, struct str value);
 
-/* Webhooks are asked before the steps from here on, which see what will be stored: quotas. A step
- * below it may run a second time, over what webhooks changed. */
+/* Steps from here on change nothing and come after the kind's own rules; one below may run a second
+ * time, over what webhooks changed. */
+#define ADMISSION_JUDGES 600
+/* Validating webhooks are asked before the steps from here on: quotas. */
 #define ADMISSION_LAST 1000
 
 struct admission {

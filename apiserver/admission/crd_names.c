@@ -99,4 +99,4 @@ static int admit(struct admission_req *r, struct err *err)
 	return 0;
 }
 
-const struct admission admission_crd_names = {.name = "CRDNames", .order = 910, .admit = admit};
+const struct admission admission_crd_names = {.name = "CRDNames", .order = 560, .admit = admit};

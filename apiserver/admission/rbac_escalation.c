@@ -153,4 +153,4 @@ static int admit(struct admission_req *r, struct err *err)
 }
 
 const struct admission admission_rbac_escalation = {
-	.name = "RBACEscalation", .order = 800, .admit = admit};
+	.name = "RBACEscalation", .order = 570, .admit = admit};

@@ -123,11 +123,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	if (group.n)
 		rule_name(c, &at, "group", json_get(spec, STR("group")),
 			  name_check_dns1123_subdomain);
-	if (version.n)
-		rule_name(c, &at, "version", json_get(spec, STR("version")),
-			  name_check_dns1035_label);
-	else
-		rule_required(c, &at, "version", NULL);
+	rule_name(c, &at, "version", json_new_str(c->a, version), name_check_dns1035_label);
 	check_priority(c, &at, spec, "groupPriorityMinimum", 20000);
 	check_priority(c, &at, spec, "versionPriority", 1000);
 	check_service(c, &at, spec);

@@ -33,6 +33,8 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	rule_non_negative(c, NULL, next, "revision");
+	if (!json_get(next, STR("data")))
+		rule_required(c, NULL, "data", "data is mandatory");
 	if (live)
 		rule_immutable(c, NULL, next, live, "data");
 }

@@ -127,6 +127,23 @@ static const struct json *driver_of(const struct json *drivers, struct str name)
 	return NULL;
 }
 
+/* Told of at the driver itself, as Kubernetes does. */
+static void check_topology_keys(struct kind_ctx *c, const struct spath *at, const struct json *keys)
+{
+	for (size_t i = 0; i < json_len(keys); i++) {
+		const struct json *key = json_item(keys, i);
+		const char *why = name_check_qualified(json_str(key));
+
+		if (!json_str(key).n)
+			rule_required(c, at, NULL, NULL);
+		for (size_t k = 0; k < i; k++)
+			if (json_equal(key, json_item(keys, k)))
+				rule_duplicate(c, at, NULL, key);
+		if (why)
+			rule_invalid(c, at, NULL, keys, why);
+	}
+}
+
 static void node_validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	struct spath at = SPATH_FIELD(NULL, "spec"), all = SPATH_FIELD(&at, "drivers");
@@ -138,6 +155,11 @@ static void node_validate(struct kind_ctx *c, const struct json *next, const str
 		const struct json *was = driver_of(before, json_str(name));
 		struct spath here = SPATH_INDEX(&all, i);
 
+		check_topology_keys(c, &here, json_get(d, STR("topologyKeys")));
+		if (json_int(json_at(d, "allocatable", "count"), 0) < 0)
+			rule_invalid(c, &(struct spath){.up = &here, .name = STR("allocatable")},
+				     "count", json_at(d, "allocatable", "count"),
+				     "must be greater than or equal to 0");
 		if (json_str(name).n > 63)
 			rule_too_long(c, &here, "name", 63);
 		rule_name(c, &here, "name", name, name_check_dns1123_subdomain);
@@ -146,7 +168,8 @@ static void node_validate(struct kind_ctx *c, const struct json *next, const str
 		if (!json_str(json_get(d, STR("nodeID"))).n)
 			rule_required(c, &here, "nodeID", NULL);
 		if (json_str(json_get(d, STR("nodeID"))).n > 256)
-			rule_too_long(c, &here, "nodeID", 256);
+			rule_invalid(c, &here, "nodeID", json_get(d, STR("nodeID")),
+				     "must be 256 characters or less");
 		if (was && !json_equal(was, d))
 			rule_invalid(c, NULL, "CSINodeDriver", d, "field is immutable");
 	}

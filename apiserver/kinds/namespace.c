@@ -55,6 +55,25 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 			     "kubernetes.io/metadata.name", name);
 }
 
+/* On creation they are told of together; the finalize subresource says which one it is. */
+static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
+{
+	const struct json *list = json_at(next, "spec", "finalizers");
+	struct spath spec = SPATH_FIELD(NULL, "spec"), all = SPATH_FIELD(&spec, "finalizers");
+
+	for (size_t i = 0; (!live || c->subresource) && i < json_len(list); i++) {
+		struct spath at = SPATH_INDEX(&all, i), *where = live ? &at : &all;
+		struct str name = json_str(json_item(list, i));
+		const char *why = name_check_qualified(name);
+
+		if (!why && str_find(name, STR("/")) < 0 && !str_is(name, "kubernetes") &&
+		    !str_is(name, "orphan") && !str_is(name, "foregroundDeletion"))
+			why = "name is neither a standard finalizer name nor is it fully qualified";
+		if (why)
+			rule_invalid(c, where, NULL, json_item(list, i), why);
+	}
+}
+
 static const char *const selectable[] = {"status.phase", NULL};
 static const char *const short_names[] = {"ns", NULL};
 static const char *const subresources[] = {"finalize", NULL};
@@ -74,5 +93,6 @@ const struct kind kind_namespace = {
 	.field = field_at,
 	.set_defaults = set_defaults,
 	.prepare = prepare,
+	.validate = validate,
 	.name_check = name_check_dns1123_label,
 };

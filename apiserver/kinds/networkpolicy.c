@@ -60,7 +60,8 @@ static void check_port(struct kind_ctx *c, const struct spath *at, const struct 
 	const struct json *first = json_get(port, STR("port")),
 			  *last = json_get(port, STR("endPort"));
 
-	rule_port_or_name(c, at, "port", first);
+	if (first)
+		rule_port_or_name(c, at, "port", first);
 	if (!last)
 		return;
 	if (!first)

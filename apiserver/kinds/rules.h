@@ -74,6 +74,12 @@ void rule_optional_name(struct kind_ctx *c, const struct spath *at, const char *
 const char *rule_config_key(struct str key);
 void rule_quantities(struct kind_ctx *c, const struct spath *at, const struct json *resources);
 
+/* ---- names of what is bounded (rules_amounts.c) ---- */
+enum amount_place { AMOUNT_OF_ANY, AMOUNT_OF_CONTAINER };
+void rule_amount_name(struct kind_ctx *c, const struct spath *at, struct str name,
+		      enum amount_place place);
+bool amount_overcommits(struct str name); /* may be promised twice */
+
 /* The value at a percentage or number of `total`, as Kubernetes rounds it. */
 int64_t rule_scaled(const struct json *int_or_percent, int64_t total, bool up);
 

@@ -265,6 +265,16 @@ static void check_running(struct kind_ctx *c, const struct spath *at, const stru
 	}
 }
 
+static void check_source_name(struct kind_ctx *c, const struct spath *at, const struct json *ref)
+{
+	const struct json *name = json_get(ref, STR("name"));
+
+	if (ref && !json_str(name).n)
+		rule_required(c, at, "name", NULL);
+	else if (ref)
+		rule_name(c, at, "name", name, name_check_dns1123_subdomain);
+}
+
 static void check_env_from(struct kind_ctx *c, const struct spath *up, const struct json *o)
 {
 	const struct json *list = json_get(o, STR("envFrom"));
@@ -281,6 +291,11 @@ static void check_env_from(struct kind_ctx *c, const struct spath *up, const str
 		else if (map && secret)
 			rule_invalid(c, &at, NULL, NULL,
 				     "may not have more than one field specified at a time");
+		struct spath here = SPATH_INDEX(&at, i),
+			     from_map = SPATH_FIELD(&here, "configMapRef"),
+			     from_secret = SPATH_FIELD(&here, "secretRef");
+		check_source_name(c, &from_map, json_get(one, STR("configMapRef")));
+		check_source_name(c, &from_secret, json_get(one, STR("secretRef")));
 	}
 }
 

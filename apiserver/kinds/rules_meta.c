@@ -53,16 +53,16 @@ static void check_owners(struct kind_ctx *c, const struct spath *at, const struc
 	size_t controllers = 0;
 	struct spath list = SPATH_FIELD(at, "ownerReferences");
 	for (size_t i = 0; i < json_len(owners); i++) {
+		/* Kubernetes doesn't say which one it is. */
 		const struct json *o = json_item(owners, i);
-		struct spath here = SPATH_INDEX(&list, i);
 		if (!json_str(json_get(o, STR("apiVersion"))).n)
-			rule_invalid(c, &here, "apiVersion", NULL, "version must not be empty");
+			rule_invalid(c, &list, "apiVersion", NULL, "version must not be empty");
 		if (!json_str(json_get(o, STR("kind"))).n)
-			rule_invalid(c, &here, "kind", NULL, "kind must not be empty");
+			rule_invalid(c, &list, "kind", NULL, "must not be empty");
 		if (!json_str(json_get(o, STR("name"))).n)
-			rule_invalid(c, &here, "name", NULL, "name must not be empty");
+			rule_invalid(c, &list, "name", NULL, "must not be empty");
 		if (!json_str(json_get(o, STR("uid"))).n)
-			rule_invalid(c, &here, "uid", NULL, "uid must not be empty");
+			rule_invalid(c, &list, "uid", NULL, "must not be empty");
 		if (json_bool(json_get(o, STR("controller")), false) && ++controllers == 2)
 			rule_invalid(c, at, "ownerReferences", owners,
 				     "Only one reference can have Controller set to true. Found "

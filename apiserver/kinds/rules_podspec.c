@@ -342,6 +342,8 @@ void podspec_validate(struct kind_ctx *c, const struct spath *at, const struct j
 		rule_required(c, at, "containers", NULL);
 		return;
 	}
+	if (!json_len(json_get(spec, STR("containers"))))
+		rule_required(c, at, "containers", NULL);
 	volumes_validate(c, at, spec);
 	containers_validate(c, at, spec);
 	rule_non_negative(c, at, spec, "terminationGracePeriodSeconds");

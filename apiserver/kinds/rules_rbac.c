@@ -31,6 +31,13 @@ void rbac_rules_validate(struct kind_ctx *c, const struct json *next, bool names
 			rule_invalid(c, &item, "nonResourceURLs",
 				     json_get(r, STR("nonResourceURLs")),
 				     "namespaced rules cannot apply to non-resource URLs");
+		if (urls && (json_len(json_get(r, STR("apiGroups"))) ||
+			     json_len(json_get(r, STR("resources"))) ||
+			     json_len(json_get(r, STR("resourceNames")))))
+			rule_invalid(c, &item, "nonResourceURLs",
+				     json_get(r, STR("nonResourceURLs")),
+				     "rules cannot apply to both regular resources and "
+				     "non-resource URLs");
 		if (!urls && !json_len(json_get(r, STR("apiGroups"))))
 			rule_required(c, &item, "apiGroups",
 				      "resource rules must supply at least one api group");

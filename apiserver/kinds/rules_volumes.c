@@ -165,6 +165,25 @@ static void check_claim(struct kind_ctx *c, const struct spath *at, const struct
 		rule_required(c, &here, "volumeClaimTemplate", NULL);
 }
 
+/* Disks that come over a network, or from a cloud: what both pods and PersistentVolumes name. */
+static void check_disks(struct kind_ctx *c, const struct spath *at, const struct json *v)
+{
+	const struct json *gce = json_get(v, STR("gcePersistentDisk")),
+			  *iqn = json_at(v, "iscsi", "iqn");
+	/* called so in Kubernetes' own paths */
+	struct spath disk = SPATH_FIELD(at, "persistentDisk"), iscsi = SPATH_FIELD(at, "iscsi");
+	int64_t partition = json_int(json_get(gce, STR("partition")), 0);
+
+	if (partition < 0 || partition > 255)
+		rule_invalid(c, &disk, "partition", json_get(gce, STR("partition")),
+			     "must be between 1 and 255, inclusive");
+	if (json_str(iqn).n && !str_starts(json_str(iqn), STR("iqn")) &&
+	    !str_starts(json_str(iqn), STR("eui")) && !str_starts(json_str(iqn), STR("naa")))
+		rule_invalid(c, &iscsi, "iqn", iqn,
+			     "must be valid format starting with iqn, eui, or naa");
+	rule_range(c, &iscsi, json_get(v, STR("iscsi")), "lun", 0, 255);
+}
+
 static void check_volume(struct kind_ctx *c, const struct spath *at, const struct json *v)
 {
 	size_t sources = 0;
@@ -184,6 +203,7 @@ static void check_volume(struct kind_ctx *c, const struct spath *at, const struc
 	check_source(c, at, v);
 	check_azure(c, at, json_get(v, STR("azureDisk")));
 	check_claim(c, at, json_get(v, STR("ephemeral")));
+	check_disks(c, at, v);
 }
 
 void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec)

@@ -19,15 +19,23 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 		tolerations = SPATH_FIELD(&list, "tolerations"),
 		     overhead = SPATH_FIELD(NULL, "overhead");
 	const struct json *s = json_get(next, STR("scheduling")),
+			  *all = json_get(s, STR("tolerations")),
 			  *fixed = json_at(next, "overhead", "podFixed");
 
 	rule_labels(c, &scheduling, "nodeSelector", json_get(s, STR("nodeSelector")));
 	rule_tolerations(c, &tolerations, json_get(s, STR("tolerations")));
 	if (fixed)
 		rule_quantities(c, &overhead, json_build(c->a, "{s:o}", "limits", fixed));
-	if (json_str(json_get(next, STR("handler"))).n)
-		rule_name(c, NULL, "handler", json_get(next, STR("handler")),
-			  name_check_dns1123_label);
+	rule_name(c, NULL, "handler",
+		  json_new_str(c->a, json_str_or(json_get(next, STR("handler")), STR(""))),
+		  name_check_dns1123_label);
+	for (size_t i = 0; i < json_len(all); i++) {
+		struct spath here = SPATH_INDEX(&list, i);
+
+		for (size_t k = 0; k < i; k++)
+			if (json_equal(json_item(all, i), json_item(all, k)))
+				rule_duplicate(c, &here, NULL, json_item(all, i));
+	}
 	if (live)
 		rule_immutable(c, NULL, next, live, "handler");
 }

@@ -134,8 +134,10 @@ static void set_defaults(struct kind_ctx *c, struct json *o)
 		if (no_port(json_get(p, STR("targetPort"))) && json_get(p, STR("port")))
 			json_set(c->a, p, STR("targetPort"), json_get(p, STR("port")));
 	}
+	if (str_is(json_str(json_get(spec, STR("sessionAffinity"))), "None"))
+		json_del(spec, STR("sessionAffinityConfig"));
 	if (str_is(json_str(json_get(spec, STR("sessionAffinity"))), "ClientIP") &&
-	    !json_get(spec, STR("sessionAffinityConfig")))
+	    !json_at(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds"))
 		json_set(c->a, spec, STR("sessionAffinityConfig"),
 			 json_build(c->a, "{s:{s:i}}", "clientIP", "timeoutSeconds", 10800));
 	if (str_is(type, "ExternalName"))

@@ -21,6 +21,22 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_age(c, cells, o);
 }
 
+/* Of the Secrets only their names are kept: they are of the same namespace, whatever is said. */
+static void prepare(struct kind_ctx *c, struct json *next, const struct json *live)
+{
+	struct json *list = json_get(next, STR("secrets"));
+
+	(void)live;
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *name = json_get(json_item(list, i), STR("name"));
+		struct json *only = json_new(c->a, JSON_OBJECT);
+
+		if (name)
+			json_set(c->a, only, STR("name"), name);
+		*json_item(list, i) = *only;
+	}
+}
+
 static const char *const short_names[] = {"sa", NULL};
 static const char *const subresources[] = {"token", NULL};
 
@@ -35,4 +51,5 @@ const struct kind kind_serviceaccount = {
 	.subresources = subresources,
 	.columns = columns,
 	.row = row,
+	.prepare = prepare,
 };

@@ -260,7 +260,7 @@ void test_core_bodies__only_bound_claims_grow(void **state)
 	make(NS "persistentvolumeclaims",
 	     "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],"
 	     "\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
-	assert_int_equal(status_of("PATCH", NS "persistentvolumeclaims/a", MERGE, grow), 403);
+	assert_int_equal(status_of("PATCH", NS "persistentvolumeclaims/a", MERGE, grow), 422);
 	assert_int_equal(status_of("PATCH", NS "persistentvolumeclaims/a", MERGE,
 				   "{\"spec\":{\"volumeMode\":\"Block\"}}"),
 			 422);
