@@ -69,13 +69,18 @@ void op_answer_error(struct op *op)
 {
 	struct buf text = {0};
 	const struct core_req *r = op->req;
+	struct str group = r->group;
 	bool invalid = (op->err.code == ERR_INVALID || op->by_kind) && op->kind && !op->by_resource;
 
 	if (op->denial) {
 		op_answer_json(op, op->denial_code, op->denial);
 		return;
 	}
-	core_status_write_causes(&op->err, r->group, invalid ? str_c(op->kind->kind) : r->resource,
+	/* What is wrong with an object is wrong with it in any version: it goes by the stored one.
+	 */
+	if (invalid)
+		group = str_c(op->kind->stored ? op->kind->stored->group : op->kind->group);
+	core_status_write_causes(&op->err, group, invalid ? str_c(op->kind->kind) : r->resource,
 				 r->name.n ? r->name : op->name, STR_NONE,
 				 op->problems.n ? &op->problems : NULL, &text);
 	answer_buf(op, err_http(op->err.code), &text);
@@ -88,5 +93,7 @@ void op_answer_success(struct op *op, int status, const struct json *details)
 
 	if (details)
 		json_set(op->a, s, STR("details"), details);
+	if (status != 200)
+		json_set_int(op->a, s, "code", status);
 	op_answer_json(op, status, s);
 }

@@ -66,6 +66,9 @@ static int check_binding(struct op *op, const struct json *pod, const struct jso
 		   kind = json_str(json_at(binding, "target", "kind"));
 	struct str uid = meta_uid(binding);
 
+	if (meta_name(binding).n && !str_eq(meta_name(binding), op->req->name))
+		return err_set(&op->err, ERR_BAD_REQUEST,
+			       "name in URL does not match name in Binding object");
 	if (!node.n)
 		return err_set(&op->err, ERR_INVALID,
 			       "Binding \"%.*s\" is invalid: target.name: Required value",
@@ -183,6 +186,9 @@ static struct json *scale_of(struct op *op, const struct obj *o)
 			   "namespace", o->namespace, "uid", o->uid, "spec", "replicas",
 			   json_int(want, 0), "status", "replicas", json_int(have, 0));
 
+	if (!json_int(want, 0))
+		json_del(json_get(scale, STR("spec")), STR("replicas"));
+
 	json_set(op->a, json_get(scale, STR("metadata")), STR("resourceVersion"),
 		 json_at(tree, "metadata", "resourceVersion"));
 	json_set(op->a, json_get(scale, STR("metadata")), STR("creationTimestamp"),
@@ -248,6 +254,24 @@ static void answer_scale(struct op *op, const struct json *v)
 		op_answer_error(op);
 }
 
+/* About the Scale, not about what is scaled. */
+static void refuse_scale(struct op *op, int64_t n)
+{
+	const char *why = arena_printf(
+		op->a, "Invalid value: %lld: must be greater than or equal to 0", (long long)n);
+
+	op->denial_code = 422;
+	op->denial = json_build(
+		op->a, "{s:s,s:s,s:{},s:s,s:s,s:s,s:{s:S,s:s,s:s,s:[{s:s,s:s,s:s}]},s:i}", "kind",
+		"Status", "apiVersion", "v1", "metadata", "status", "Failure", "message",
+		arena_printf(op->a, "Scale.autoscaling \"%.*s\" is invalid: spec.replicas: %s",
+			     STR_ARG(op->req->name), why),
+		"reason", "Invalid", "details", "name", op->req->name, "group", "autoscaling",
+		"kind", "Scale", "causes", "reason", "FieldValueInvalid", "message", why, "field",
+		"spec.replicas", "code", 422);
+	err_set(&op->err, ERR_INVALID, "spec.replicas: %s", why);
+}
+
 static void scale(struct op *op)
 {
 	const struct obj *live = sub_live(op), *o = NULL;
@@ -266,12 +290,13 @@ static void scale(struct op *op)
 	if (live)
 		wanted = wanted_scale(op, live);
 	replicas = json_at(wanted, "spec", "replicas");
-	if (wanted && replicas && (!json_is(replicas, JSON_INT) || replicas->i < 0)) {
-		schema_problem(&op->problems, "FieldValueInvalid", STR("spec.replicas"), 0,
-			       "Invalid value: %lld: must be greater than or equal to 0",
-			       (long long)json_int(replicas, -1));
-		err_set(&op->err, ERR_INVALID,
-			"spec.replicas: Invalid value: must be greater than or equal to 0");
+	if (wanted && meta_name(wanted).n && !str_eq(meta_name(wanted), op->req->name)) {
+		err_set(&op->err, ERR_BAD_REQUEST,
+			"the name of the object (%.*s) does not match the name on the URL (%.*s)",
+			(int)MIN(meta_name(wanted).n, 200), meta_name(wanted).p,
+			(int)MIN(op->req->name.n, 200), op->req->name.p);
+	} else if (wanted && replicas && (!json_is(replicas, JSON_INT) || replicas->i < 0)) {
+		refuse_scale(op, json_int(replicas, -1));
 	} else if (wanted &&
 		   !write_ask(op, ADMIT_UPDATE, sub_typed(op, wanted, "autoscaling/v1", "Scale"),
 			      scale_of(op, live))) {

@@ -1,5 +1,6 @@
 /* DaemonSets: a pod on every node. Pure. */
 #include "apiserver/kinds/rules.h"
+#include "lib/kube/selector.h"
 
 #include "lib/base/pure.h"
 
@@ -87,6 +88,29 @@ static void validate_rolling(struct kind_ctx *c, const struct spath *at, const s
 		rule_required(c, at, "maxUnavailable", "cannot be 0 when maxSurge is 0");
 }
 
+/* Unlike with other workloads it isn't missed when it isn't there: it selects nothing then. */
+static void check_selector(struct kind_ctx *c, const struct spath *at, const struct json *spec)
+{
+	const struct json *selector = json_get(spec, STR("selector")),
+			  *labels = json_at(spec, "template", "metadata", "labels");
+	struct spath template = SPATH_FIELD(at, "template"),
+		     meta = SPATH_FIELD(&template, "metadata");
+	bool there = json_is(selector, JSON_OBJECT);
+	struct selector sel = {0};
+	struct err err = {0};
+
+	rule_selector(c, at, "selector", selector);
+	if (there && selector_from_json(c->a, selector, &sel, &err))
+		return;
+	if (!there || !selector_match_json(&sel, labels))
+		rule_invalid(c, &meta, "labels", labels ? labels : json_new(c->a, JSON_OBJECT),
+			     "`selector` does not match template `labels`");
+	if (there && !json_len(json_get(selector, STR("matchLabels"))) &&
+	    !json_len(json_get(selector, STR("matchExpressions"))))
+		rule_invalid(c, at, "selector", selector,
+			     "empty selector is invalid for daemonset");
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	static const char *const types[] = {"RollingUpdate", "OnDelete", NULL};
@@ -102,7 +126,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	}
 	rule_non_negative(c, &at, spec, "minReadySeconds");
 	rule_non_negative(c, &at, spec, "revisionHistoryLimit");
-	rule_selector_matches(c, &at, spec);
+	check_selector(c, &at, spec);
 	rule_template(c, &template_at, json_get(spec, STR("template")), "DaemonSet");
 	if (!str_is(json_str(json_at(spec, "updateStrategy", "type")), "RollingUpdate") &&
 	    !str_is(json_str(json_at(spec, "updateStrategy", "type")), "OnDelete"))

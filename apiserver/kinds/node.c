@@ -3,7 +3,7 @@
  *
  * Pure.
  */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_net.h"
 
 #include "lib/kube/obj.h"
 
@@ -99,21 +99,33 @@ static void row(struct kind_ctx *c, const struct json *o, struct json *cells)
 	cell_info(c, o, "containerRuntimeVersion", cells);
 }
 
+static bool known(const char *const *names, struct str name)
+{
+	for (; *names; names++)
+		if (str_is(name, *names))
+			return true;
+	return false;
+}
+
 static void check_taints(struct kind_ctx *c, const struct spath *at, const struct json *spec)
 {
 	static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
 	const struct json *list = json_get(spec, STR("taints"));
-	struct spath all = SPATH_FIELD(at, "taints");
+	struct spath meta = SPATH_FIELD(NULL, "metadata"), all = SPATH_FIELD(&meta, "taints");
+
+	(void)at; /* Kubernetes tells of them below metadata, where they once were */
 
 	for (size_t i = 0; i < json_len(list); i++) {
 		const struct json *t = json_item(list, i);
 		const struct json *effect = json_get(t, STR("effect"));
 		struct spath here = SPATH_INDEX(&all, i);
-		rule_name(c, &here, "key", json_get(t, STR("key")), name_check_qualified);
+		rule_key(c, &here, json_get(t, STR("key")));
 		if (json_str(json_get(t, STR("value"))).n)
 			rule_name(c, &here, "value", json_get(t, STR("value")),
 				  name_check_label_value);
 		if (!json_str(effect).n)
+			rule_required(c, &here, "effect", NULL);
+		else if (!known(effects, json_str(effect)))
 			rule_unsupported(c, &here, "effect", effect, effects);
 		for (size_t k = 0; k < i; k++) {
 			const struct json *o = json_item(list, k);
@@ -133,12 +145,36 @@ static bool was_changed(const struct json *live, const struct json *spec, const 
 	return (json_len(was) || json_str(was).n) && !json_equal(was, json_get(spec, str_c(field)));
 }
 
+static void check_ranges(struct kind_ctx *c, const struct spath *at, const struct json *ranges)
+{
+	struct spath all = SPATH_FIELD(at, "podCIDRs");
+
+	for (size_t i = 0; i < json_len(ranges); i++) {
+		struct spath here = SPATH_INDEX(&all, i);
+
+		if (!cidr_family(json_str(json_item(ranges, i))))
+			rule_invalid(c, &here, NULL, json_item(ranges, i), "must be valid CIDR");
+	}
+}
+
+/* What isn't said to be set aside may be used. */
+static void set_defaults(struct kind_ctx *c, struct json *o)
+{
+	struct json *status = json_get(o, STR("status"));
+	const struct json *all = json_get(status, STR("capacity"));
+
+	if (json_len(all) && !json_get(status, STR("allocatable")))
+		json_set(c->a, status, STR("allocatable"), json_copy(c->a, all));
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	struct spath at = SPATH_FIELD(NULL, "spec");
 	const struct json *spec = json_get(next, STR("spec"));
 
 	check_taints(c, &at, spec);
+	if (!live)
+		check_ranges(c, &at, json_get(spec, STR("podCIDRs")));
 	if (was_changed(live, spec, "podCIDR") || was_changed(live, spec, "podCIDRs"))
 		rule_forbidden(c, &at, "podCIDRs",
 			       "node updates may not change podCIDR except from \"\" to valid");
@@ -171,5 +207,6 @@ const struct kind kind_node = {
 	.row = row,
 	.selectable = selectable,
 	.field = field,
+	.set_defaults = set_defaults,
 	.validate = validate,
 };

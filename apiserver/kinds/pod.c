@@ -4,7 +4,7 @@
  *
  * Pure.
  */
-#include "apiserver/kinds/rules.h"
+#include "apiserver/kinds/rules_net.h"
 
 #include "lib/base/quantity.h"
 #include "lib/base/timefmt.h"
@@ -279,10 +279,37 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 			      c->now_ns);
 }
 
+/* One of each family at most. */
+static void check_addresses(struct kind_ctx *c, const struct json *ips)
+{
+	struct spath status = SPATH_FIELD(NULL, "status"), all = SPATH_FIELD(&status, "podIPs");
+	size_t of[3] = {0};
+
+	for (size_t i = 0; i < json_len(ips); i++) {
+		struct spath here = SPATH_INDEX(&all, i);
+		const struct json *ip = json_get(json_item(ips, i), STR("ip"));
+		int family = ip_family(json_str_or(ip, STR("")));
+
+		if (!family)
+			rule_invalid(c, &here, NULL, ip ? ip : json_new_str(c->a, STR("")),
+				     "must be a valid IP address, (e.g. 10.9.8.7 or "
+				     "2001:db8::ffff)");
+		of[family == 4 ? 1 : family == 6 ? 2 : 0]++;
+		for (size_t k = 0; k < i; k++)
+			if (json_equal(ip, json_get(json_item(ips, k), STR("ip"))))
+				rule_duplicate(c, &here, NULL, json_item(ips, i));
+	}
+	if (of[1] > 1 || of[2] > 1)
+		rule_invalid(c, &status, "podIPs", ips,
+			     "may specify no more than one IP for each IP family");
+}
+
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
 	struct spath at = SPATH_FIELD(NULL, "spec");
 
+	if (c->subresource && !strcmp(c->subresource, "status"))
+		check_addresses(c, json_at(next, "status", "podIPs"));
 	if (!live) {
 		podspec_validate(c, &at, json_get(next, STR("spec")));
 		if (json_len(json_at(next, "spec", "ephemeralContainers")))

@@ -112,6 +112,8 @@ void rule_range(struct kind_ctx *c, const struct spath *at, const struct json *o
 		const char *field, int64_t min, int64_t max);
 void containers_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
 void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec);
+/* The disks among a volume's or a PersistentVolume's sources. */
+void volume_disks_validate(struct kind_ctx *c, const struct spath *at, const struct json *v);
 
 /* ---- volumes and claims (rules_pv.c) ---- */
 void volume_validate(struct kind_ctx *c, const struct json *next, const struct json *live);

@@ -16,6 +16,7 @@ struct containers {
 	struct kind_ctx *c;
 	const struct json *spec;
 	struct map names, volumes;
+	bool of_pod; /* not of a template: there an image may be a blank that somebody fills in */
 };
 
 static void check_ports(struct kind_ctx *c, const struct spath *at, const struct json *o)
@@ -311,7 +312,7 @@ static void check_container(struct containers *cs, const struct spath *at, const
 	}
 	if (!json_str(image).n)
 		rule_required(c, at, "image", NULL);
-	else if (str_trim(json_str(image)).n != json_str(image).n)
+	else if (cs->of_pod && str_trim(json_str(image)).n != json_str(image).n)
 		rule_invalid(c, at, "image", image, "must not have leading or trailing whitespace");
 	check_ports(c, at, o);
 	check_env(c, at, o);
@@ -373,7 +374,7 @@ static void check_host_ports(struct kind_ctx *c, const struct spath *up, const s
 
 void containers_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec)
 {
-	struct containers cs = {.c = c, .spec = spec};
+	struct containers cs = {.c = c, .spec = spec, .of_pod = !at->up};
 	const struct json *volumes = json_get(spec, STR("volumes"));
 	for (size_t i = 0; i < json_len(volumes); i++) {
 		const struct json *v = json_item(volumes, i);

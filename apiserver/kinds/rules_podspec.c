@@ -217,6 +217,10 @@ static void check_node_affinity(struct kind_ctx *c, const struct spath *at, cons
 
 static void check_pod_term(struct kind_ctx *c, const struct spath *at, const struct json *term)
 {
+	const struct json *in = json_get(term, STR("namespaces"));
+
+	for (size_t i = 0; i < json_len(in); i++) /* which one isn't said */
+		rule_name(c, at, "namespace", json_item(in, i), name_check_dns1123_label);
 	rule_selector(c, at, "labelSelector", json_get(term, STR("labelSelector")));
 	rule_selector(c, at, "namespaceSelector", json_get(term, STR("namespaceSelector")));
 	rule_name(c, at, "topologyKey", json_get(term, STR("topologyKey")), name_check_qualified);

@@ -190,6 +190,7 @@ void volume_validate(struct kind_ctx *c, const struct json *next, const struct j
 	check_capacity(c, &at, json_get(spec, STR("capacity")));
 	check_affinity(c, &at, spec);
 	check_sources(c, &at, spec);
+	volume_disks_validate(c, &at, spec);
 	if (json_str(json_get(spec, STR("storageClassName"))).n)
 		rule_name(c, &at, "storageClassName", json_get(spec, STR("storageClassName")),
 			  name_check_dns1123_subdomain);
@@ -236,6 +237,21 @@ static void check_changes(struct kind_ctx *c, const struct json *next, const str
 	rule_immutable(c, NULL, spec, was, "volumeMode");
 }
 
+static void check_data_source(struct kind_ctx *c, const struct spath *up, const struct json *from)
+{
+	struct spath at = SPATH_FIELD(up, "dataSource");
+	struct str kind = json_str(json_get(from, STR("kind")));
+
+	if (!json_str(json_get(from, STR("name"))).n)
+		rule_required(c, &at, "name", NULL);
+	if (!kind.n)
+		rule_required(c, &at, "kind", NULL);
+	if (!json_str(json_get(from, STR("apiGroup"))).n && !str_is(kind, "PersistentVolumeClaim"))
+		rule_invalid(c, up, "dataSource", json_get(from, STR("kind")),
+			     "must be 'PersistentVolumeClaim' when referencing the default "
+			     "apiGroup");
+}
+
 void claim_spec_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec)
 {
 	struct spath resources = SPATH_FIELD(at, "resources");
@@ -250,6 +266,8 @@ void claim_spec_validate(struct kind_ctx *c, const struct spath *at, const struc
 		check_positive(c, &storage, wanted);
 	else
 		rule_required(c, &storage, NULL, NULL);
+	if (json_get(spec, STR("dataSource")))
+		check_data_source(c, at, json_get(spec, STR("dataSource")));
 	if (json_str(json_get(spec, STR("storageClassName"))).n)
 		rule_name(c, at, "storageClassName", json_get(spec, STR("storageClassName")),
 			  name_check_dns1123_subdomain);

@@ -166,7 +166,7 @@ static void check_claim(struct kind_ctx *c, const struct spath *at, const struct
 }
 
 /* Disks that come over a network, or from a cloud: what both pods and PersistentVolumes name. */
-static void check_disks(struct kind_ctx *c, const struct spath *at, const struct json *v)
+void volume_disks_validate(struct kind_ctx *c, const struct spath *at, const struct json *v)
 {
 	const struct json *gce = json_get(v, STR("gcePersistentDisk")),
 			  *iqn = json_at(v, "iscsi", "iqn");
@@ -203,7 +203,7 @@ static void check_volume(struct kind_ctx *c, const struct spath *at, const struc
 	check_source(c, at, v);
 	check_azure(c, at, json_get(v, STR("azureDisk")));
 	check_claim(c, at, json_get(v, STR("ephemeral")));
-	check_disks(c, at, v);
+	volume_disks_validate(c, at, v);
 }
 
 void volumes_validate(struct kind_ctx *c, const struct spath *at, const struct json *spec)

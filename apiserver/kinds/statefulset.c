@@ -62,7 +62,6 @@ static const char *const free_fields[] = {"replicas",
 					  "ordinals",
 					  "template",
 					  "updateStrategy",
-					  "revisionHistoryLimit",
 					  "persistentVolumeClaimRetentionPolicy",
 					  "minReadySeconds",
 					  NULL};
@@ -150,7 +149,7 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 	if (live)
 		rule_only(c, spec, completed(c, json_get(live, STR("spec"))), free_fields,
 			  "updates to statefulset spec for fields other than 'replicas', "
-			  "'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
+			  "'ordinals', 'template', 'updateStrategy', "
 			  "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "
 			  "forbidden");
 }

@@ -39,9 +39,9 @@ static void prepare(struct kind_ctx *c, struct json *next, const struct json *li
 
 static void validate(struct kind_ctx *c, const struct json *next, const struct json *live)
 {
-	static const char *const sources[] = {"inlineVolumeSpec", "persistentVolumeName", NULL};
-	struct spath at = SPATH_FIELD(NULL, "spec"), source = SPATH_FIELD(&at, "source");
+	struct spath at = SPATH_FIELD(NULL, "spec");
 	const struct json *spec = json_get(next, STR("spec")),
+			  *source = json_get(spec, STR("source")),
 			  *node = json_get(spec, STR("nodeName"));
 
 	if (c->subresource)
@@ -55,9 +55,16 @@ static void validate(struct kind_ctx *c, const struct json *next, const struct j
 			  name_check_dns1123_subdomain);
 	rule_name(c, &at, "nodeName", node ? node : json_new_str(c->a, STR("")),
 		  name_check_dns1123_subdomain);
-	rule_one_of(c, &source, json_get(spec, STR("source")), sources,
-		    "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
-		    "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
+	if (json_get(source, STR("inlineVolumeSpec")) &&
+	    json_get(source, STR("persistentVolumeName")))
+		rule_forbidden(c, &at, "source",
+			       "must specify exactly one of inlineVolumeSpec and "
+			       "persistentVolumeName");
+	else if (!json_get(source, STR("inlineVolumeSpec")) &&
+		 !json_get(source, STR("persistentVolumeName")))
+		rule_required(c, &at, "source",
+			      "must specify exactly one of inlineVolumeSpec and "
+			      "persistentVolumeName");
 }
 
 const struct kind kind_volumeattachment = {

@@ -185,7 +185,7 @@ static void check_quantity(struct check *c, const struct schema *s, const struct
 	struct str text = v->type == JSON_NUM ? (struct str){v->s, v->n} : json_str(v);
 	if (!text.p)
 		wrong_type(c, s, v, at);
-	else if (text.n && quantity_parse(str_trim(text), &q))
+	else if (quantity_parse(str_trim(text), &q))
 		bad_text(c, s, v, at,
 			 "quantities must match the regular expression "
 			 "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");

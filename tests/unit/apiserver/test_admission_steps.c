@@ -258,8 +258,8 @@ void test_admission_steps__claims_get_the_newest_default_class(void **state)
 	make(CLAIMS, CLAIM("b", "\"storageClassName\":\"\","));
 	expect_not("\"new\"");
 	make(CLAIMS, CLAIM("c", "\"storageClassName\":\"old\","));
-	assert_int_equal(status_of("PATCH", CLAIMS "/a", MERGE, GROW), 403);
-	expect("Only bound persistent volume claims can be expanded");
+	assert_int_equal(status_of("PATCH", CLAIMS "/a", MERGE, GROW), 422);
+	expect("spec is immutable after creation");
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(status_of("PATCH", i ? CLAIMS "/a/status" : CLAIMS "/c/status",
 					   MERGE, "{\"status\":{\"phase\":\"Bound\"}}"),

@@ -259,3 +259,75 @@ void test_core_rules__odds_and_ends(void **state)
 	assert_true(said("resourceVersion"));
 	alone_end();
 }
+
+#define WORKLOAD(more)                                                                             \
+	"\"spec\":{\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{"               \
+	"\"containers\":"                                                                          \
+	"[{\"name\":\"c\",\"image\":\"i\"}]}}" more "}"
+
+void test_core_rules__where_kubernetes_says_it_is(void **state)
+{
+	static const struct bad all[] = {
+		{"/api/v1/nodes", "\"spec\":{\"taints\":[{\"key\":\"\"}]}",
+		 "metadata.taints[0].key"},
+		{"/api/v1/nodes", "\"spec\":{\"taints\":[{\"key\":\"k\"}]}",
+		 "metadata.taints[0].effect"},
+		{"/api/v1/nodes", "\"spec\":{\"podCIDRs\":[\"x\"]}", "spec.podCIDRs[0]"},
+		{STORAGE "volumeattachments",
+		 "\"spec\":{\"attacher\":\"d\",\"nodeName\":\"n\",\"source\":{}}", "spec.source"},
+		{NS "persistentvolumeclaims",
+		 "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{"
+		 "\"storage\":\"1\"}},\"dataSource\":{\"name\":\"n\"}}",
+		 "spec.dataSource.kind"},
+		{"/api/v1/persistentvolumes",
+		 "\"spec\":{\"gcePersistentDisk\":{\"pdName\":\"d\",\"partition\":300}}",
+		 "spec.persistentDisk.partition"},
+		{"/apis/apps/v1/namespaces/default/daemonsets", WORKLOAD(""),
+		 "spec.template.metadata.labels"},
+		{NS "pods",
+		 POD("\"affinity\":{\"podAffinity\":{"
+		     "\"requiredDuringSchedulingIgnoredDuringExecution\":[{\"topologyKey\":\"z\","
+		     "\"namespaces\":[\"A\"]}]}}"),
+		 "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0]."
+		 "namespace"},
+	};
+
+	(void)state;
+	refused(all, ARRAY_LEN(all));
+}
+
+void test_core_rules__what_subresources_are_about(void **state)
+{
+	(void)state;
+	begin();
+	make("/apis/apps/v1/namespaces/default/replicasets",
+	     "{\"metadata\":{\"name\":\"r\"}," WORKLOAD(
+		     ",\"selector\":{\"matchLabels\":{\"a\":\"b\"}}") "}");
+	assert_int_equal(status_of("PATCH", "/apis/apps/v1/namespaces/default/replicasets/r/scale",
+				   MERGE, "{\"spec\":{\"replicas\":-1}}"),
+			 422);
+	assert_true(said("\"kind\":\"Scale\""));
+	assert_int_equal(status_of("PUT", "/apis/apps/v1/namespaces/default/replicasets/r/scale",
+				   NULL, "{\"metadata\":{\"name\":\"other\"}}"),
+			 400);
+	make(NS "pods", "{\"metadata\":{\"name\":\"p\"}," POD("\"hostNetwork\":true") "}");
+	assert_int_equal(
+		status_of("POST", NS "pods/p/binding", NULL,
+			  "{\"metadata\":{\"name\":\"other\"},\"target\":{\"name\":\"n\"}}"),
+		400);
+	assert_int_equal(status_of("POST", NS "pods/p/binding", NULL,
+				   "{\"metadata\":{\"name\":\"p\"},\"target\":{\"name\":\"n\"}}"),
+			 201);
+	assert_true(said("\"code\":201"));
+	assert_int_equal(status_of("PATCH", NS "pods/p/status", MERGE,
+				   "{\"status\":{\"podIPs\":[{\"ip\":\"x\"}]}}"),
+			 422);
+	make("/api/v1/nodes",
+	     "{\"metadata\":{\"name\":\"n\"},\"status\":{\"capacity\":{\"cpu\":\"4\"}}}");
+	assert_true(said("\"allocatable\":{\"cpu\":\"4\"}"));
+	assert_int_equal(status_of("POST", "/apis/events.k8s.io/v1/namespaces/default/events", NULL,
+				   "{\"metadata\":{\"name\":\"e\"}}"),
+			 422);
+	assert_true(said("Event \\\"e\\\" is invalid"));
+	alone_end();
+}

@@ -54,8 +54,6 @@ void test_service__what_makes_no_sense_is_refused(void **state)
 	refused(PORTS ",\"sessionAffinity\":\"ClientIP\",\"sessionAffinityConfig\":{\"clientIP\":{"
 		      "\"timeoutSeconds\":100000}}",
 		"less than 86400");
-	refused(PORTS ",\"sessionAffinityConfig\":{\"clientIP\":{\"timeoutSeconds\":1}}",
-		"must not be set when session affinity is None");
 	refused(PORTS ",\"ipFamilyPolicy\":\"RequireDualStack\"", "dual-stack");
 	alone_end();
 }

@@ -184,7 +184,8 @@ static void update_owns(const char *before, const char *after, const char *want)
 void test_apply__an_emptied_structure_is_nobodys(void **state)
 {
 	(void)state;
-	update_owns("{\"metadata\":{\"labels\":{\"a\":\"b\"}}}", "{\"metadata\":{\"labels\":{}}}", "null");
+	update_owns("{\"metadata\":{\"labels\":{\"a\":\"b\"}}}", "{\"metadata\":{\"labels\":{}}}",
+		    "null");
 	update_owns("{\"metadata\":{\"labels\":{}}}", "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}",
 		    "{\"f:metadata\":{\"f:labels\":{\"f:a\":{}}}}");
 	arena_release(&a);
