@@ -80,6 +80,9 @@ static bool is_whole(struct str resource)
 					    "services.loadbalancers",
 					    NULL};
 
+	/* What is somebody's own is counted in pieces. */
+	if (str_find(resource, STR("/")) >= 0 && str_find(resource, STR("kubernetes.io/")) < 0)
+		return !str_starts(resource, STR("requests."));
 	return one_of(resource, names) || str_starts(resource, STR("count/"));
 }
 
