@@ -182,12 +182,12 @@ static void check_selector(struct kind_ctx *c, const struct spath *at, const str
 	for (size_t i = 0; i < json_len(list); i++) {
 		const struct json *item = json_item(list, i),
 				  *name = json_get(item, STR("scopeName"));
-		struct spath here = SPATH_INDEX(&all, i);
 
-		check_scope(c, &here, "scopeName", name, json_str(name));
-		check_scoped_amounts(c, &here, "scopeName", json_get(spec, STR("hard")),
+		/* Which one it is isn't said in Kubernetes' paths. */
+		check_scope(c, &all, "scopeName", name, json_str(name));
+		check_scoped_amounts(c, &all, "scopeName", json_get(spec, STR("hard")),
 				     scope_named(json_str(name)));
-		check_requirement(c, &here, item);
+		check_requirement(c, &all, item);
 	}
 	check_conflicts(c, &all, list, "scopeName");
 }

@@ -76,7 +76,7 @@ void test_kinds_quota__selectors_compare_with_values(void **state)
 					   "\"values\":[\"high\"]}")),
 			    "");
 	has(said(SELECTING("{\"scopeName\":\"PriorityClass\",\"operator\":\"In\"}")),
-	    "spec.scopeSelector.matchExpressions[0].values: Required value");
+	    "spec.scopeSelector.matchExpressions.values: Required value");
 	has(said(SELECTING("{\"scopeName\":\"PriorityClass\",\"operator\":\"Exists\",\"values\":["
 			   "\"x\"]}")),
 	    "must be no value");
