@@ -131,7 +131,7 @@ void test_core_rules__what_is_of_the_cluster(void **state)
 void test_core_rules__pods(void **state)
 {
 	static const struct bad all[] = {
-		{NS "pods", POD("\"hostAliases\":[{\"ip\":\"x\"}]"), "spec.hostAliases.ip"},
+		{NS "pods", POD("\"hostAliases\":[{\"ip\":\"x\"}]"), "spec.hostAliases[0].ip"},
 		{NS "pods", POD("\"dnsConfig\":{\"options\":[{\"value\":\"v\"}]}"),
 		 "spec.dnsConfig.options[0]"},
 		{NS "pods", POD("\"dnsConfig\":{\"nameservers\":[\"x\"]}"),
