@@ -107,6 +107,20 @@ static void int_value(struct arena *a, bool negative, uint64_t n, struct json *r
 	*ret = (struct json){.type = JSON_NUM, .n = (uint32_t)s.n, .s = s.p};
 }
 
+/* 1_000.5 is 1000.5, but ._5 is no number; whole numbers see to that themselves. */
+static struct str without_underscores(struct arena *a, struct str s)
+{
+	AUTO(buf) struct buf out = {0};
+
+	if (!memchr(s.p, '_', s.n) || (s.p[0] == '.' && (s.p[1] == '_' || s.p[s.n - 1] == '_')))
+		return s;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] != '_')
+			buf_putc(&out, s.p[i]);
+	}
+	return arena_str(a, buf_view(&out));
+}
+
 static bool number(struct arena *a, struct str s, struct json *ret)
 {
 	bool negative;
@@ -119,6 +133,7 @@ static bool number(struct arena *a, struct str s, struct json *ret)
 		int_value(a, negative, n, ret);
 		return true;
 	}
+	s = without_underscores(a, s);
 	if (!looks_float(s))
 		return false;
 	d = strtod(arena_cstr(a, s), NULL);

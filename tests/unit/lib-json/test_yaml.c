@@ -228,6 +228,22 @@ static void expect_same(struct str text)
 		fail_msg("alone: %s", buf_cstr(&out));
 }
 
+/* Go's readers leave underscores out of numbers, so texts that have them are quoted. */
+void test_yaml__underscores_are_no_part_of_numbers(void **state)
+{
+	static const char text[] =
+		"a: 1_000\nb: 1_0.5\nc: 1e_3\nd: ._5\ne: 1_a\nf: \"1_.5\"\ng: .9_1\n";
+	AUTO(arena) struct arena a = {0};
+	AUTO(buf) struct buf out = {0};
+	struct yaml_docs docs;
+
+	(void)state;
+	assert_int_equal(yaml_parse(&a, str_c(text), 0, NULL, NULL, &docs, NULL), 0);
+	yaml_write(docs.v[0], &out);
+	assert_string_equal(buf_cstr(&out),
+			    "a: 1000\nb: 10.5\nc: 1000\nd: ._5\ne: 1_a\nf: \"1_.5\"\ng: 0.91\n");
+}
+
 void test_yaml__any_text_survives_being_written(void **state)
 {
 	static const char *const texts[] = {"",
