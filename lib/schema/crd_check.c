@@ -106,12 +106,10 @@ static void check_keywords(struct crd_walk *w, const struct json *o, const struc
 	if (h->in_meta && crd_flag(o, "x-kubernetes-embedded-resource"))
 		crd_forbidden(w, h->at, "x-kubernetes-embedded-resource",
 			      "must not be used inside of resource meta");
-	if (crd_flag(o, "uniqueItems")) {
+	if (crd_flag(o, "uniqueItems"))
 		crd_forbidden(w, h->at, "uniqueItems",
 			      "uniqueItems cannot be set to true since the runtime complexity "
 			      "becomes quadratic");
-		w->foreign = true;
-	}
 	if (crd_keyword(o, "x-kubernetes-preserve-unknown-fields") &&
 	    !crd_flag(o, "x-kubernetes-preserve-unknown-fields")) {
 		crd_invalid(w, o, h->at, "x-kubernetes-preserve-unknown-fields",
@@ -286,7 +284,8 @@ static void check_more(struct crd_walk *w, const struct json *o, const struct pl
 
 static void check_branches(struct crd_walk *w, const struct json *o, const struct place *h)
 {
-	static const char *const lists[] = {"allOf", "oneOf", "anyOf"}, *const ones[] = {"not",
+	static const char *const lists[] = {"allOf", "oneOf", "anyOf", "items"}, *const ones[] = {
+											 "not",
 											 "items"};
 	struct place below = *h;
 
@@ -348,7 +347,7 @@ static void check_default(struct crd_walk *w, const struct json *o, struct str a
 	if (!json_equal(known, v))
 		crd_invalid(w, o, at, "default", "must not have unknown fields");
 	at = crd_below(w, at, "default");
-	if (root || crd_flag(o, "x-kubernetes-embedded-resource")) {
+	if (json_is(v, JSON_OBJECT) && (root || crd_flag(o, "x-kubernetes-embedded-resource"))) {
 		if (!crd_text(v, "apiVersion").n)
 			crd_required(w, at, "apiVersion", "must not be empty");
 		if (!crd_text(v, "kind").n)
@@ -368,15 +367,12 @@ static void check_default(struct crd_walk *w, const struct json *o, struct str a
 static void check_defaults(struct crd_walk *w, const struct json *o, struct str at, bool root)
 {
 	const struct json *properties = crd_keyword(o, "properties"),
-			  *more = crd_keyword(o, "additionalProperties"),
 			  *items = crd_keyword(o, "items");
 	const struct json_member *m = json_members(properties);
 
 	check_default(w, o, at, root);
 	for (size_t i = 0; m && i < json_len(properties); i++)
 		check_defaults(w, &m[i].value, crd_below_key(w, at, "properties", m[i].key), false);
-	if (json_is(more, JSON_OBJECT))
-		check_defaults(w, more, crd_below(w, at, "additionalProperties"), false);
 	if (json_is(items, JSON_OBJECT))
 		check_defaults(w, items, crd_below(w, at, "items"), false);
 }
@@ -384,15 +380,17 @@ static void check_defaults(struct crd_walk *w, const struct json *o, struct str 
 void crd_schema_check(const struct json *openapi, struct str at, struct schema_problems *problems)
 {
 	struct crd_walk w = {.ps = problems, .a = problems->a};
-	size_t before = problems->n;
+	size_t before = problems->n, sound;
 
 	if (crd_flag(openapi, "nullable"))
 		crd_forbidden(&w, at, "nullable", "nullable cannot be true at the root");
 	check(&w, openapi, (struct place){.at = at, .root = true});
-	if (!w.foreign)
-		crd_structural_check(&w, openapi, at);
-	if (problems->n != before)
-		return; /* what follows rests on it */
-	check_defaults(&w, openapi, at, true);
-	crd_rules_judge(crd_schema_build(w.a, openapi, false), at, problems);
+	if (w.foreign)
+		return;
+	sound = problems->n;
+	crd_structural_check(&w, openapi, at);
+	if (problems->n == sound)
+		check_defaults(&w, openapi, at, true);
+	if (problems->n == before)
+		crd_rules_judge(crd_schema_build(w.a, openapi, false), at, problems);
 }
