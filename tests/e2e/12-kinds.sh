@@ -33,7 +33,7 @@ deployments ns apps v1 Deployment x "spec":{"replicas":0,$sel,$tpl}
 replicasets ns apps v1 ReplicaSet x "spec":{"replicas":0,$sel,$tpl}
 statefulsets ns apps v1 StatefulSet x "spec":{"replicas":0,"serviceName":"x",$sel,$tpl}
 daemonsets ns apps v1 DaemonSet x "spec":{$sel,$tpl}
-controllerrevisions ns apps v1 ControllerRevision x "revision":1
+controllerrevisions ns apps v1 ControllerRevision x "revision":1,"data":{"a":"b"}
 jobs ns batch v1 Job x "spec":{"suspend":true,"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}
 cronjobs ns batch v1,v1beta1 CronJob x "spec":{"schedule":"0 0 1 1 *","jobTemplate":{"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}}}
 horizontalpodautoscalers ns autoscaling v2,v1,v2beta2,v2beta1 HorizontalPodAutoscaler x "spec":{"maxReplicas":2,"scaleTargetRef":{"kind":"Deployment","name":"x","apiVersion":"apps/v1"}}
