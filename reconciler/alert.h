@@ -34,6 +34,15 @@ struct json *alert_generic(struct arena *a, const struct alert_about *about,
 struct json *alert_slack(struct arena *a, const struct alert_about *about,
 			 const struct alert_event *e, const struct json *provider,
 			 const struct json *metadata, struct str summary);
+/* ---- alert_chat.c: pure ---- */
+struct alert_more {
+	const struct json *metadata; /* of the Alert, or NULL */
+	struct str summary;
+};
+/* What msteams, googlechat and lark take; NULL for any other type. In `a`. */
+struct json *alert_chat(struct arena *a, struct str type, const struct alert_about *about,
+			const struct alert_event *e, const struct alert_more *more);
+/* ---- alert_text.c ---- */
 /* Where a Provider of this type takes it. In `a`, or as it is. */
 struct str alert_address(struct arena *a, struct str type, struct str address);
 bool alert_is_forge(struct str type);

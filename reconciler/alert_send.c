@@ -221,6 +221,18 @@ static int more_headers(struct sending *s, struct arena *a, struct json *h, stru
 	return 0;
 }
 
+static const struct json *message_of(struct sending *s, struct arena *a)
+{
+	const struct alert_more more = {s->metadata, s->summary};
+	const struct json *chat = alert_chat(a, type_of(s), &s->about, &s->event, &more);
+
+	if (chat)
+		return chat;
+	if (str_starts(type_of(s), STR("generic")))
+		return alert_generic(a, &s->about, &s->event, s->metadata, s->summary);
+	return alert_slack(a, &s->about, &s->event, s->provider, s->metadata, s->summary);
+}
+
 static void post(struct sending *s)
 {
 	AUTO(arena) struct arena a = {0};
@@ -240,11 +252,7 @@ static void post(struct sending *s)
 		put_status(s, address);
 		return;
 	}
-	json_write(str_starts(type, STR("generic"))
-			   ? alert_generic(&a, &s->about, &s->event, s->metadata, s->summary)
-			   : alert_slack(&a, &s->about, &s->event, s->provider, s->metadata,
-					 s->summary),
-		   &body);
+	json_write(message_of(s, &a), &body);
 	w.url = alert_address(&a, type, address);
 	w.body = buf_view(&body);
 	w.headers = headers = headers_of(s, &a, w.body);

@@ -175,8 +175,8 @@ bool alert_is_forge(struct str type)
 
 int alert_provider_check(const struct json *spec, struct err *err)
 {
-	static const char *const types[] = {"generic", "generic-hmac", "slack", "rocket",
-					    "discord"};
+	static const char *const types[] = {"generic", "generic-hmac", "slack",      "rocket",
+					    "discord", "msteams",      "googlechat", "lark"};
 	static const char *const refused[] = {"commitStatusExpr", "serviceAccountName"};
 	struct str type = json_str(json_get(spec, STR("type")));
 	bool known = alert_is_forge(type);
@@ -184,11 +184,11 @@ int alert_provider_check(const struct json *spec, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		known |= str_is(type, types[i]);
 	if (!known)
-		return err_set(
-			err, ERR_UNSUPPORTED,
-			"spec.type: Plumb does not tell %.*s; it does tell generic, "
-			"generic-hmac, slack, rocket, discord, github, gitlab, gitea and forgejo",
-			STR_ARG(str_sub(type, 0, 40)));
+		return err_set(err, ERR_UNSUPPORTED,
+			       "spec.type: Plumb does not tell %.*s; it does tell generic, "
+			       "generic-hmac, slack, rocket, discord, msteams, googlechat, lark, "
+			       "github, gitlab, gitea and forgejo",
+			       STR_ARG(str_sub(type, 0, 40)));
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
 		if (json_str(json_get(spec, str_c(refused[i]))).n)
 			return err_set(err, ERR_UNSUPPORTED, "spec.%s is not supported by Plumb",

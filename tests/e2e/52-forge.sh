@@ -301,7 +301,7 @@ spec:
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Provider
 metadata: {name: teams, namespace: plumb-system}
-spec: {type: msteams, address: "$at/sink/teams"}
+spec: {type: opsgenie, address: "$at/sink/teams"}
 ---
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Alert
@@ -323,7 +323,7 @@ sed -i 's/size: .*/size: medium/' "$repo/shop/objects.yaml"; push 'medium'
 ok "an Alert is told of what was applied" soon 10 sh -c "curl -sf $at/_/state | grep 'sink signed:.*\"kind\":\"Kustomization\".*\"name\":\"shop\".*\"severity\":\"info\"'"
 ok "… and of the revision that was fetched" soon 5 sh -c "curl -sf $at/_/state | grep 'sink signed:.*\"kind\":\"GitRepository\".*\"reason\":\"NewArtifact\"'"
 ready() { k -n plumb-system get "$1" "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].message}'; }
-ok "what isn't supported is said by the Provider" soon 5 matches "spec.type: Plumb does not tell msteams*" ready provider teams
+ok "what isn't supported is said by the Provider" soon 5 matches "spec.type: Plumb does not tell opsgenie*" ready provider teams
 ok "… and a Provider that isn't there by the Alert" soon 5 matches "there is no Provider nobody*" ready alert lost
 ok "… and by an event" soon 5 matches "*Kustomization plumb-system/shop: *there is no such Provider*" k -n plumb-system get events --field-selector reason=NotDelivered -o 'jsonpath={.items[*].message}'
 ok "what is well says so" same "$(ready alert all) $(ready provider signed)" "initialized initialized"

@@ -122,7 +122,8 @@ void test_alert__what_is_not_done_is_said(void **state)
 	(void)state;
 	unsupported("{\"type\":\"slack\",\"address\":\"https://x\"}", true, NULL);
 	unsupported("{\"type\":\"github\",\"secretRef\":{\"name\":\"x\"}}", true, NULL);
-	unsupported("{\"type\":\"msteams\",\"address\":\"https://x\"}", true, "msteams");
+	unsupported("{\"type\":\"msteams\",\"address\":\"https://x\"}", true, NULL);
+	unsupported("{\"type\":\"opsgenie\",\"address\":\"https://x\"}", true, "opsgenie");
 	unsupported("{\"type\":\"generic\"}", true, "spec.address is missing");
 	unsupported("{\"type\":\"github\",\"address\":\"x\",\"commitStatusExpr\":\"'a'\"}", true,
 		    "spec.commitStatusExpr");
@@ -158,5 +159,33 @@ void test_alert__where_discord_takes_them(void **state)
 	assert_true(str_is(alert_address(&arena, STR("discord"), STR("https://x/slack")),
 			   "https://x/slack"));
 	assert_true(str_eq(alert_address(&arena, STR("slack"), hook), hook));
+	arena_release(&arena);
+}
+
+void test_alert__chats_have_their_own_words(void **state)
+{
+	struct alert_event e = {.error = true,
+				.reason = "R",
+				.message = STR("it broke"),
+				.revision = STR("main@sha1:0")};
+	const struct alert_more more = {json_build(&arena, "{s:s}", "env", "prod"), STR("s")};
+	AUTO(buf) struct buf out = {0};
+
+	(void)state;
+	json_write(alert_chat(&arena, STR("googlechat"), &shop, &e, &more), &out);
+	assert_string_equal(buf_cstr(&out),
+			    "{\"text\":\"[error] Kustomization/shop.prod\\nit broke\\n"
+			    "revision: main@sha1:0\\nenv: prod\\nsummary: s\"}");
+	buf_reset(&out);
+	json_write(alert_chat(&arena, STR("lark"), &shop, &e, &more), &out);
+	assert_non_null(
+		strstr(buf_cstr(&out), "{\"msg_type\":\"text\",\"content\":{\"text\":\"[error]"));
+	buf_reset(&out);
+	json_write(alert_chat(&arena, STR("msteams"), &shop, &e, &more), &out);
+	assert_non_null(strstr(buf_cstr(&out),
+			       "\"contentType\":\"application/vnd.microsoft.card.adaptive\""));
+	assert_non_null(strstr(buf_cstr(&out), "\"color\":\"Attention\""));
+	assert_non_null(strstr(buf_cstr(&out), "{\"title\":\"env\",\"value\":\"prod\"}"));
+	assert_null(alert_chat(&arena, STR("slack"), &shop, &e, &more));
 	arena_release(&arena);
 }
