@@ -148,7 +148,7 @@ shop() { printf 'apiVersion: example.com/v1\nkind: Shop\nmetadata: {name: a}\nsp
 ok "a definition with rules is made" apply "$work/crd.yaml"
 k wait --for=condition=Established crd/shops.example.com >/dev/null
 wrong() { sed 's/self.min <=/self.mim <=/' "$work/crd.yaml" | k apply -f -; }
-ok "a rule about what doesn't exist is refused" refused "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value: apiextensions.ValidationRule{" wrong
+ok "a rule about what doesn't exist is refused" refused "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value: apiextensions.ValidationRule{" wrong
 ok "… with the place" grep -qF "compilation failed: ERROR: <input>:1:5: undefined field 'mim'" "$work/refused"
 ok "an object that breaks a rule is refused" refused 'spec: Invalid value: "object": min must not be above max' shop 3 2 small
 ok "one that keeps it comes in" shop 1 2 small
