@@ -72,6 +72,13 @@ static struct json *merge_lists(struct arena *a, const struct schema *s, const s
 	return out;
 }
 
+/* Whether both are lists whose items are owned one by one: an empty one takes nobody's away. */
+static bool by_items(const struct schema *s, const struct json *live, const struct json *config)
+{
+	return s && s->type == SCHEMA_ARRAY && s->list != SCHEMA_LIST_ATOMIC &&
+	       json_is(live, JSON_ARRAY) && json_is(config, JSON_ARRAY);
+}
+
 static struct json *merge(struct arena *a, const struct schema *s, const struct json *live,
 			  const struct json *config)
 {
@@ -82,7 +89,7 @@ static struct json *merge(struct arena *a, const struct schema *s, const struct 
 	if (json_is(live, JSON_OBJECT) && json_is(config, JSON_OBJECT) &&
 	    !(s && (s->flags & SCHEMA_F_ATOMIC)))
 		return merge_maps(a, s, live, config);
-	if (x == y && (x == SHAPE_KEYED || x == SHAPE_SET))
+	if (by_items(s, live, config))
 		return merge_lists(a, s, live, config);
 	/* The same to the API, though not byte for byte, stays as it was. */
 	if (live && s && x == SHAPE_LEAF && y == SHAPE_LEAF && schema_equal(s, live, config))

@@ -218,6 +218,18 @@ void test_apply__lists_merge_by_key(void **state)
 	arena_release(&a);
 }
 
+void test_apply__an_empty_list_takes_nobodys_items_away(void **state)
+{
+	struct json *v = applied("m", NULL, CONTAINERS("{\"name\":\"a\",\"image\":\"x\"}"));
+
+	(void)state;
+	v = applied("n", v, CONTAINERS(""));
+	spec_is(v, "{\"template\":{\"spec\":{\"containers\":[{\"image\":\"x\",\"name\":\"a\"}]}}}");
+	v = applied("m", v, CONTAINERS(""));
+	spec_is(v, "{\"template\":{\"spec\":{}}}");
+	arena_release(&a);
+}
+
 void test_apply__a_list_key_left_out_has_its_default(void **state)
 {
 	struct json *v = applied("m", NULL,
