@@ -130,7 +130,7 @@ static void create_pod(struct job *j, struct str name, int64_t index)
 
 static void create_any(struct job *j, int64_t n)
 {
-	uint32_t next = 0;
+	uint32_t next = (uint32_t)j->pods.n + j->v->gone;
 
 	for (; n > 0; next++) {
 		struct str name = replicaset_pod_name(j->v->arena, j->was, next);
@@ -142,13 +142,15 @@ static void create_any(struct job *j, int64_t n)
 	}
 }
 
-/* "name-INDEX-xxxxx": another one whenever the Job has changed, as it does when a pod has ended. */
+/* "name-INDEX-xxxxx": another one for each attempt at the index, and after pods that are gone. */
 static struct str indexed_name(struct job *j, int64_t index)
 {
-	struct str version = json_str(json_at(j->was, "metadata", "resourceVersion"));
-	uint32_t code =
-		str_fnv32(arena_strf(j->v->arena, "%.*s/%lld/%.*s", STR_ARG(meta_uid(j->was)),
-				     (long long)index, STR_ARG(version)));
+	uint32_t code, attempt = j->v->gone;
+
+	for (size_t i = 0; i < j->pods.n; i++)
+		attempt += job_index_of(j->pods.v[i]) == index;
+	code = str_fnv32(arena_strf(j->v->arena, "%.*s/%lld/%u/%lld", STR_ARG(meta_uid(j->was)),
+				    (long long)index, attempt, (long long)j->failed));
 	char suffix[6] = "";
 
 	for (size_t i = 0; i < 5; i++, code /= 27)
@@ -470,4 +472,5 @@ const struct controller controller_job = {
 	.watches = watches,
 	.indexes = indexes,
 	.reconcile = reconcile,
+	.counts_gone = true,
 };

@@ -42,9 +42,10 @@ static void plan_pod(const struct view *v, const struct json *rs, uint32_t numbe
 		   STR_ARG(meta_name(pod)));
 }
 
-static void create_pods(const struct view *v, const struct json *rs, int64_t n, struct plan *p)
+static void create_pods(const struct view *v, const struct json *rs, size_t owned, int64_t n,
+			struct plan *p)
 {
-	uint32_t next = 0;
+	uint32_t next = (uint32_t)owned + v->gone;
 
 	for (n = MIN(n, BURST); n > 0; next++) {
 		struct str name = replicaset_pod_name(v->arena, rs, next);
@@ -196,7 +197,7 @@ int replicaset_keep(const struct view *v, const struct resource *r, const struct
 		plan_status(v, &self, &active, diff, p);
 	if (!meta_deleting(rs)) {
 		if (diff < 0)
-			create_pods(v, rs, -diff, p);
+			create_pods(v, rs, owned.n, -diff, p);
 		else if (diff > 0)
 			delete_pods(v, rs, &active, diff, p);
 	}
@@ -236,4 +237,5 @@ const struct controller controller_replicaset = {
 	.watches = watches,
 	.indexes = indexes,
 	.reconcile = reconcile,
+	.counts_gone = true,
 };

@@ -15,13 +15,9 @@ enum {
 	NAME_BASE_MAX = 63 - SUFFIX_LEN,
 };
 
-/* Other names whenever the owner has changed: its status follows its pods. */
-static uint32_t offset_of(struct arena *a, const struct json *owner)
+static uint32_t offset_of(const struct json *owner)
 {
-	struct str version = json_str(json_at(owner, "metadata", "resourceVersion"));
-
-	return str_fnv32(arena_strf(a, "%.*s/%.*s", STR_ARG(meta_uid(owner)), STR_ARG(version))) %
-	       SUFFIXES;
+	return str_fnv32(meta_uid(owner)) % SUFFIXES;
 }
 
 /* Kubernetes cuts what it generates names from, so that the result stays a DNS label. */
@@ -35,7 +31,7 @@ static struct str name_base(struct arena *a, const struct json *rs)
 struct str replicaset_pod_name(struct arena *a, const struct json *rs, uint32_t number)
 {
 	struct str base = name_base(a, rs);
-	uint64_t code = ((uint64_t)number * STRIDE + offset_of(a, rs)) % SUFFIXES;
+	uint64_t code = ((uint64_t)number * STRIDE + offset_of(rs)) % SUFFIXES;
 	char suffix[SUFFIX_LEN];
 
 	for (size_t i = 0; i < SUFFIX_LEN; i++, code /= 27)

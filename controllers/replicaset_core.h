@@ -15,10 +15,11 @@
 void replicaset_rank(const struct view *v, struct trees *pods, const struct trees *related);
 
 /*
- * The five characters behind the owner's name are a permutation of numbers, another one for every
- * version of the owner. So a controller that decides twice on the same state asks for the same
- * names and is refused, and the pod that follows one that has gone isn't taken for it: somebody may
- * be waiting for that name to disappear.
+ * The five characters behind the owner's name are a number, shuffled by a permutation that depends
+ * on the owner's uid. The number counts on from how many pods it ever had (those that are there and
+ * view.gone): a controller that decides twice on the same state, also one whose write's answer was
+ * lost, asks for the same name and is refused; and the pod that follows one that has gone isn't
+ * taken for it, for somebody may be waiting for that name to disappear.
  */
 struct str replicaset_pod_name(struct arena *a, const struct json *rs, uint32_t number);
 

@@ -38,4 +38,5 @@ const struct controller controller_replicationcontroller = {
 	.watches = watches,
 	.indexes = indexes,
 	.reconcile = reconcile,
+	.counts_gone = true,
 };

@@ -23,6 +23,9 @@ struct view {
 	void *ctx;
 	const void *config;       /* the role's options for this controller, or NULL */
 	const struct err *failed; /* what ended this key's previous plan; NULL = it went through */
+	/* How many objects mapped to this key have left the caches while this process looked: with
+	 * those that are there, how many there ever were. 0 unless the controller counts_gone. */
+	uint32_t gone;
 };
 /* Implemented by the runtime over informers, and by tests over plain lists. Trees are in
  * view->arena. */
@@ -126,6 +129,7 @@ struct controller {
 	const struct controller_index *indexes; /* likewise, or NULL */
 	reconcile_fn *reconcile;
 	int64_t resync_ns; /* look at every key again that often; 0 = never */
+	bool counts_gone;  /* view.gone is wanted; the first watch is the keys' own kind */
 };
 
 /* Mappers and indexes that many use. */

@@ -33,6 +33,7 @@ struct runner {
 	struct loop_timer resync, more;
 	size_t running;
 	struct map failed; /* key → struct err that ended its last plan */
+	struct map gone;   /* key → how many of its objects went, as a pointer's bits */
 	bool going;        /* within runner_go */
 };
 

@@ -141,6 +141,29 @@ static void put_key(void *ctx, struct str key)
 	workqueue_add(((struct runner *)ctx)->queue, key);
 }
 
+/* Owners that are gone themselves make nothing more: what follows them isn't counted. */
+static void count_gone(void *ctx, struct str key)
+{
+	struct runner *r = ctx;
+	struct str namespace, name;
+
+	obj_key_split(key, &namespace, &name);
+	if (informer_get(r->informers[0], namespace, name))
+		map_set(&r->gone, key, (void *)((uintptr_t)map_get(&r->gone, key) + (uintptr_t)1));
+}
+
+static void note_gone(const struct subscription *s, const struct view *v, const struct obj *old)
+{
+	if (!s->runner->controller->counts_gone)
+		return;
+	if (s->watch->map_view)
+		s->watch->map_view(v, old, count_gone, s->runner);
+	else if (s->watch->map)
+		s->watch->map(old, v->arena, count_gone, s->runner);
+	else
+		map_del(&s->runner->gone, obj_key(v->arena, old->namespace, old->name));
+}
+
 static void on_change(void *arg, const struct obj *old, const struct obj *new)
 {
 	const struct subscription *s = arg;
@@ -150,6 +173,8 @@ static void on_change(void *arg, const struct obj *old, const struct obj *new)
 	struct view v = {
 		.arena = &a, .ops = &manager_view_ops, .ctx = &source, .config = s->runner->config};
 
+	if (old && !new)
+		note_gone(s, &v, old);
 	for (size_t n = 0; n < ARRAY_LEN(both); n++) {
 		if (!both[n])
 			continue;
@@ -271,6 +296,7 @@ void manager_free(struct manager *m)
 		workqueue_free(r->queue);
 		recorder_free(r->recorder);
 		failed_release(r);
+		map_release(&r->gone);
 		free(r->informers);
 		free(r->subscriptions);
 		free(r);
@@ -320,6 +346,7 @@ static void reconcile(struct runner *r, struct str key)
 	v.arena = job->plan.a = &job->arena;
 	v.rng = &job->rng;
 	v.failed = map_get(&r->failed, key);
+	v.gone = (uint32_t)(uintptr_t)map_get(&r->gone, key);
 	v.now_ns = loop_wall(r->manager->client->loop);
 	obj_key_split(key, &namespace, &name);
 	if (r->controller->reconcile(&v, namespace, name, &job->plan, &err)) {

@@ -34,6 +34,7 @@ struct fake {
 	const void *config;
 	int64_t now_ns;
 	struct err *failed;
+	uint32_t gone; /* pods removed: those of the one key that a test looks at */
 	size_t writes; /* operations other than events that the last plan had */
 	int64_t requeue_ns;
 	struct str events[200];
@@ -123,6 +124,7 @@ static const struct json *fake_add(struct fake *f, const struct resource *r, con
 
 static void fake_remove(struct fake *f, struct fake_object *o)
 {
+	f->gone += o->r == &res_pods;
 	memmove(o, o + 1, (size_t)(&f->v[f->n] - (o + 1)) * sizeof(*o));
 	f->n--;
 }
@@ -347,7 +349,8 @@ static void fake_run(struct fake *f, const char *ns, const char *name)
 			 .ops = &fake_ops,
 			 .ctx = f,
 			 .config = f->config,
-			 .failed = f->failed};
+			 .failed = f->failed,
+			 .gone = f->gone};
 	struct err err = {0};
 
 	rng_seed(&rng, 1);

@@ -115,8 +115,8 @@ void test_job__an_end_is_counted_once_whatever_happens_to_the_pod(void **state)
 	fake_free(f);
 }
 
-/* A failure that isn't counted leaves no trace but the Job's version: who evicted the pod waits for
- * its name to be gone. */
+/* A failure that isn't counted leaves no trace but that a pod has gone: who evicted the pod waits
+ * for its name to be gone. */
 void test_job__the_next_attempt_at_an_index_has_another_name(void **state)
 {
 	struct fake *f = start("{'spec':{'parallelism':1,'completions':1,'backoffLimit':0,"
