@@ -72,7 +72,8 @@ ok "… is told of" soon 10 says NodeNotSchedulable k describe node "$node"
 ok "drain" k drain "$node" --ignore-daemonsets --force --timeout=180s
 ok "… its pods go on elsewhere" soon 10 sh -c "[ \$($kc get pods -l app=app --field-selector=status.phase=Running -o jsonpath='{range .items[*]}{.spec.nodeName}{\"\\n\"}{end}' | grep -vc ^$node\$) -ge 1 ]"
 ok "uncordon, taint" sh -c "$kc uncordon $node && $kc taint node $node a=b:NoSchedule && $kc taint node $node a-"
-k proxy --unix-socket="$work/sock" >/dev/null 2>&1 & proxy=$!
+# kubectl itself, not a shell around it, or it would outlive the test.
+"$KUBECTL" --kubeconfig "$data/admin.kubeconfig" proxy --unix-socket="$work/sock" >/dev/null 2>&1 & proxy=$!
 ok "proxy on a socket" soon 5 says '"versions"' curl -s --unix-socket "$work/sock" http://localhost/api
 ok "… to a node's kubelet" says ok curl -s --unix-socket "$work/sock" "http://localhost/api/v1/nodes/$node/proxy/healthz"
 ok "… to its machine's logs" says "<pre>" curl -sL --unix-socket "$work/sock" "http://localhost/api/v1/nodes/$node/proxy/logs"
