@@ -9,6 +9,7 @@
 #include "apiserver/kinds/rules_crd.h"
 #include "apiserver/kinds/rules_webhooks.h"
 
+#include "lib/json/jsonpath.h"
 #include "lib/kube/obj.h"
 #include "lib/schema/crd_schema.h"
 
@@ -159,6 +160,21 @@ static void check_columns(struct kind_ctx *c, const struct spath *up, const stru
 	}
 }
 
+/* The documentation allows no array notation; Kubernetes takes it and then scales nothing, without
+ * a word. */
+static bool check_scale_path(struct kind_ctx *c, const struct spath *at, const char *field,
+			     const struct json *path)
+{
+	struct str text = json_str(path);
+
+	if (!check_path(c, at, field, path))
+		return false;
+	if (jsonpath_ok(text) && !memchr(text.p, '[', text.n))
+		return true;
+	rule_invalid(c, at, field, path, "should be a simple json path without array notation");
+	return false;
+}
+
 static void check_scale(struct kind_ctx *c, const struct spath *up, const struct json *scale)
 {
 	struct spath subresources = SPATH_FIELD(up, "subresources"),
@@ -169,14 +185,14 @@ static void check_scale(struct kind_ctx *c, const struct spath *up, const struct
 
 	if (!scale)
 		return;
-	if (check_path(c, &at, "specReplicasPath", spec) &&
+	if (check_scale_path(c, &at, "specReplicasPath", spec) &&
 	    !str_starts(json_str(spec), STR(".spec.")))
 		rule_invalid(c, &at, "specReplicasPath", spec, "should be a json path under .spec");
-	if (check_path(c, &at, "statusReplicasPath", status) &&
+	if (check_scale_path(c, &at, "statusReplicasPath", status) &&
 	    !str_starts(json_str(status), STR(".status.")))
 		rule_invalid(c, &at, "statusReplicasPath", status,
 			     "should be a json path under .status");
-	if (json_str(labels).n && check_path(c, &at, "labelSelectorPath", labels) &&
+	if (json_str(labels).n && check_scale_path(c, &at, "labelSelectorPath", labels) &&
 	    !str_starts(json_str(labels), STR(".spec.")) &&
 	    !str_starts(json_str(labels), STR(".status.")))
 		rule_invalid(c, &at, "labelSelectorPath", labels,

@@ -169,6 +169,8 @@ def refused(api, ns):
                    ("must not point to fields in metadata", make(versions=[version(selectableFields=[{"jsonPath": ".metadata.name"}])])),
                    ('metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups must have approval annotation', make("bad.k8s.io")),
                    ('with either a URL or a reason starting with \"unapproved\"', make("bad.k8s.io", meta={"annotations": {"api-approved.kubernetes.io": "yes"}})),
+                   ("without array notation", make(versions=[dict(version(), subresources={"scale": {
+                       "specReplicasPath": ".spec.n[0]", "statusReplicasPath": ".status.n"}})])),
                    ("scope", make(scope="Weird")), ("cannot set to true", make(preserveUnknownFields=True))):
         check("refused: " + why, a.code == 422 and why in a["message"], a)
     a = make("ok.k8s.io", meta={"annotations": {"api-approved.kubernetes.io": "unapproved, a test"}})
